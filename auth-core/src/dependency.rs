@@ -1,0 +1,62 @@
+//! What a verdict depends on, by name: the words of logs, counters and problem details.
+
+use std::fmt;
+
+/// Something outside the request that a verdict needs. When it fails, the verdict is Unavailable, never a refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Dependency {
+    /// The wall clock.
+    Clock,
+    /// A provider's discovery document (OpenID Connect Discovery 1.0).
+    Discovery,
+    /// The task that does our I/O: it was stopped, or it panicked.
+    Keeper,
+    /// Our own keys.
+    Keyring,
+    /// An issuer's key set (RFC 7517).
+    Keys,
+    /// Our own judgement: the mass-refusal guard holds refusals back.
+    OwnJudgement,
+    /// The set of what has been revoked.
+    Revocations,
+    /// The database of sessions.
+    Store,
+    /// A provider's token endpoint (RFC 6749 §3.2).
+    TokenEndpoint,
+}
+
+impl Dependency {
+    /// Every dependency, in the order of their names.
+    pub const ALL: [Self; 9] = [
+        Self::Clock,
+        Self::Discovery,
+        Self::Keeper,
+        Self::Keyring,
+        Self::Keys,
+        Self::OwnJudgement,
+        Self::Revocations,
+        Self::Store,
+        Self::TokenEndpoint,
+    ];
+
+    /// The word that logs, counters and problem details use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+            Self::Discovery => "discovery",
+            Self::Keeper => "keeper",
+            Self::Keyring => "keyring",
+            Self::Keys => "keys",
+            Self::OwnJudgement => "own-judgement",
+            Self::Revocations => "revocations",
+            Self::Store => "store",
+            Self::TokenEndpoint => "token-endpoint",
+        }
+    }
+}
+
+impl fmt::Display for Dependency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,33 @@
+//! Who is asking, and may they?
+//!
+//! The library of the Candor gateway. It knows credentials, sessions and issuers; it knows no HTTP server. Its answer
+//! about a credential is one of three verdicts, and the compiler keeps them apart: see [`verdict`].
+//!
+//! # Layout
+//! The number is the floor; a module imports from lower floors only.
+//!
+//! - 0 [`clock`]: time as a parameter, and the only reader of the wall clock.
+//! - 0 [`dependency`]: what a verdict depends on, by name.
+//! - 0 [`principal`]: who somebody is, once we know.
+//! - 0 [`verdict`]: the three verdicts, and the proofs that a refusal takes.
+//! - 0 [`keeper`]: the handle on which store and provider calls run to their end.
+//! - 0 [`lock`], [`alarm`]: taking a mutex; telling an operator.
+//! - 1 [`policy`]: what a route asks for, and the permit it gives.
+
+pub mod alarm;
+pub mod clock;
+pub mod dependency;
+pub mod keeper;
+pub mod lock;
+#[cfg(candor_planted)]
+pub mod planted;
+pub mod policy;
+pub mod principal;
+pub mod verdict;
+
+pub use clock::{Clock, Now, Past, Timestamp};
+pub use dependency::Dependency;
+pub use keeper::Keeper;
+pub use policy::{Permit, Requirement, permit};
+pub use principal::{Principal, Subject};
+pub use verdict::{OrUnavailable, Rejected, Stop, Unavailable, Verdict};

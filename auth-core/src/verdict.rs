@@ -1,0 +1,285 @@
+//! The three verdicts about a credential, and the proofs that a refusal takes.
+//!
+//! A [`Rejected`] can only be made from a [`Proof`]: a small struct that *is* the fact. Nothing converts an error
+//! into one, so an outage has nowhere to go but [`Unavailable`]. What is deliberately absent: a boolean view of a
+//! [`Verdict`], a public constructor of [`Rejected`], `Clone` and `From` for it, and `std::error::Error` on
+//! [`Rejected`] and [`Stop`], since [`OrUnavailable`] would then swallow a refusal.
+//!
+//! `grep -rn "impl Proof for" auth-core` is the complete list of ways to be refused; `docs/refusals.md` explains
+//! each.
+
+use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
+
+use crate::{
+    dependency::Dependency,
+    principal::{Principal, Subject},
+};
+
+/// What we can say about a credential.
+#[derive(Debug)]
+#[must_use]
+pub enum Verdict {
+    /// We know who this is: a signature or a seal held.
+    Authenticated(Principal),
+    /// We can prove that the credential is no good, or that none was given.
+    Rejected(Rejected),
+    /// We cannot tell. Everything that is not proven, known and unknown, is this.
+    Unavailable(Unavailable),
+}
+
+/// A refusal that was proven. Made inside this crate only.
+#[derive(Debug)]
+#[must_use]
+pub struct Rejected {
+    reason: Reason,
+    about: Option<Subject>,
+    detail: Detail,
+}
+
+/// We could not tell, because of `dependency`.
+#[derive(Clone, Debug)]
+#[must_use]
+pub struct Unavailable {
+    /// What was missing.
+    pub dependency: Dependency,
+    /// When it is worth asking again.
+    pub retry_after: Duration,
+    unsettled: bool,
+    cause: Arc<dyn Error + Send + Sync>,
+}
+
+/// What ends a request early: a proven refusal, or not being able to tell. This is what `?` carries.
+#[derive(Debug)]
+#[must_use]
+pub enum Stop {
+    /// Proven.
+    Rejected(Rejected),
+    /// Not known.
+    Unavailable(Unavailable),
+}
+
+/// Why a credential was refused. The proof decides it, so reason and evidence cannot disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// A seal under a key of ours, or one that we retired, does not hold.
+    BadSeal,
+    /// The signature does not verify under the key it names.
+    BadSignature,
+    /// The session has a row that says it ended.
+    Ended,
+    /// Its hard expiry has passed.
+    Expired,
+    /// A verified token lacks a claim that its kind must carry, or breaks a rule of its kind.
+    Malformed,
+    /// No credential was given.
+    Missing,
+    /// We know who this is, and they may not.
+    NotPermitted,
+    /// A revocation row names it.
+    Revoked,
+    /// It names a key that its issuer provably does not have.
+    UnknownKey,
+    /// It was made for somebody else.
+    WrongAudience,
+    /// The issuer's key signed it in another issuer's name.
+    WrongIssuer,
+}
+
+/// What the log says about a refusal. Never a part of the credential.
+#[derive(Clone, Debug)]
+pub struct Detail(Cow<'static, str>);
+
+/// A fact that proves a credential no good, or absent.
+///
+/// Implemented by small private structs beside the code that establishes them.
+pub(crate) trait Proof {
+    /// What it proves.
+    fn reason(&self) -> Reason;
+    /// What the log should know.
+    fn detail(&self) -> Detail;
+    /// Whose credential it was; only a subject that a good signature or seal vouches for.
+    fn about(&self) -> Option<Subject> {
+        None
+    }
+}
+
+/// The short way out of an error is the safe one.
+pub trait OrUnavailable<T> {
+    /// Turns any error into Unavailable because of `dependency`.
+    ///
+    /// # Errors
+    /// The error, as the cause of an [`Unavailable`].
+    fn or_unavailable(self, dependency: Dependency) -> Result<T, Unavailable>;
+}
+
+impl Verdict {
+    /// Carries on with the principal, or stops.
+    ///
+    /// # Errors
+    /// The refusal, or what was missing.
+    pub fn proceed(self) -> Result<Principal, Stop> {
+        match self {
+            Self::Authenticated(principal) => Ok(principal),
+            Self::Rejected(rejected) => Err(Stop::Rejected(rejected)),
+            Self::Unavailable(unavailable) => Err(Stop::Unavailable(unavailable)),
+        }
+    }
+}
+
+impl Rejected {
+    #[expect(clippy::needless_pass_by_value, reason = "a proof is spent on the one refusal it proves")]
+    pub(crate) fn proven_by(proof: impl Proof) -> Self {
+        Self { reason: proof.reason(), about: proof.about(), detail: proof.detail() }
+    }
+
+    /// What was proven.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// Whose credential it was, if something that holds vouches for that.
+    pub fn about(&self) -> Option<&Subject> {
+        self.about.as_ref()
+    }
+
+    /// What the log should know.
+    pub fn detail(&self) -> &Detail {
+        &self.detail
+    }
+
+    /// Whether the credential is dead for good, so that it may be forgotten. [`crate::held`] asks; nobody else may.
+    pub(crate) fn ends_credential(&self) -> bool {
+        match self.reason {
+            Reason::BadSeal | Reason::Ended | Reason::Expired | Reason::Revoked => true,
+            Reason::BadSignature
+            | Reason::Malformed
+            | Reason::Missing
+            | Reason::NotPermitted
+            | Reason::UnknownKey
+            | Reason::WrongAudience
+            | Reason::WrongIssuer => false,
+        }
+    }
+}
+
+impl Unavailable {
+    /// How long to wait where the dependency did not say.
+    pub const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+    /// Unavailable because of `dependency`, for this cause.
+    pub fn because(dependency: Dependency, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { dependency, retry_after: Self::RETRY_AFTER, unsettled: false, cause: Arc::from(cause.into()) }
+    }
+
+    /// The same, worth asking again after `delay`.
+    pub fn retry_after(self, delay: Duration) -> Self {
+        Self { retry_after: delay, ..self }
+    }
+
+    /// The same, counted apart: a stranger can cause it at will, so it must not ring the alarm of an outage.
+    pub(crate) fn unsettled(self) -> Self {
+        Self { unsettled: true, ..self }
+    }
+
+    /// Whether a stranger could have caused this without any outage.
+    pub fn is_unsettled(&self) -> bool {
+        self.unsettled
+    }
+
+    /// Why, for the log.
+    pub fn cause(&self) -> &(dyn Error + Send + Sync + 'static) {
+        &*self.cause
+    }
+}
+
+impl Reason {
+    /// Every reason, in the order of their names.
+    pub const ALL: [Self; 11] = [
+        Self::BadSeal,
+        Self::BadSignature,
+        Self::Ended,
+        Self::Expired,
+        Self::Malformed,
+        Self::Missing,
+        Self::NotPermitted,
+        Self::Revoked,
+        Self::UnknownKey,
+        Self::WrongAudience,
+        Self::WrongIssuer,
+    ];
+
+    /// The word that logs and counters use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BadSeal => "bad-seal",
+            Self::BadSignature => "bad-signature",
+            Self::Ended => "ended",
+            Self::Expired => "expired",
+            Self::Malformed => "malformed",
+            Self::Missing => "missing",
+            Self::NotPermitted => "not-permitted",
+            Self::Revoked => "revoked",
+            Self::UnknownKey => "unknown-key",
+            Self::WrongAudience => "wrong-audience",
+            Self::WrongIssuer => "wrong-issuer",
+        }
+    }
+}
+
+impl Detail {
+    /// A detail from text. Never put a token, a cookie or a secret here.
+    pub(crate) fn new(text: impl Into<Cow<'static, str>>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl<T, E: Error + Send + Sync + 'static> OrUnavailable<T> for Result<T, E> {
+    fn or_unavailable(self, dependency: Dependency) -> Result<T, Unavailable> {
+        self.map_err(|error| Unavailable::because(dependency, error))
+    }
+}
+
+impl From<Stop> for Verdict {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Rejected(rejected) => Self::Rejected(rejected),
+            Stop::Unavailable(unavailable) => Self::Unavailable(unavailable),
+        }
+    }
+}
+
+impl From<Rejected> for Stop {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
+    }
+}
+
+impl From<Unavailable> for Stop {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Detail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.dependency, self.cause)?;
+        let mut source = self.cause.source();
+        while let Some(deeper) = source {
+            write!(f, ": {deeper}")?;
+            source = deeper.source();
+        }
+        Ok(())
+    }
+}

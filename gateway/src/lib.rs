@@ -1,0 +1,1 @@
+//! The Candor gateway: an authentication gateway whose 401 is always true.
