@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn staleness_is_judged_by_the_route() {
-        let since = |hours| Freshness::LastKnownGood {
+        let since = |hours: u64| Freshness::LastKnownGood {
             missing: Dependency::Keys,
             since: NOON - Duration::from_secs(hours * 3600),
         };
