@@ -13,12 +13,22 @@
 //! - 0 [`keeper`]: the handle on which store and provider calls run to their end.
 //! - 0 [`lock`], [`alarm`]: taking a mutex; telling an operator.
 //! - 1 [`policy`]: what a route asks for, and the permit it gives.
+//! - 1 [`jws`]: strict JOSE, and the only module that names jsonwebtoken.
+//! - 2 [`outbound`]: the one HTTP client towards identity providers.
+//! - 3 [`discovery`]: providers' documents, last known good, hosts pinned.
+//! - 4 [`keys`]: issuers' keys, last known good, and the proof that they are fresh.
+//! - 5 [`bearer`]: JWT bearer tokens of trusted issuers.
 
 pub mod alarm;
+pub mod bearer;
 pub mod clock;
 pub mod dependency;
+pub mod discovery;
+pub mod jws;
 pub mod keeper;
+pub mod keys;
 pub mod lock;
+pub mod outbound;
 #[cfg(candor_planted)]
 pub mod planted;
 pub mod policy;
