@@ -1,3 +1,4 @@
 //! The Candor gateway: an authentication gateway whose 401 is always true.
 
 pub mod config;
+pub mod fault;
