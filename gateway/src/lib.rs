@@ -2,3 +2,6 @@
 
 pub mod config;
 pub mod fault;
+
+#[cfg(feature = "demo")]
+pub mod demo;

@@ -1,0 +1,307 @@
+//! A small real browser for programs: an HTTP client with a cookie jar, which reads forms and follows redirects only
+//! when told to, so that every answer on the way can be looked at.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use bytes::Bytes;
+use cookie::Cookie;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode,
+    header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE},
+};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use url::Url;
+
+const REDIRECTS: usize = 10;
+
+/// A client with a cookie jar. Cookies are kept by host, as browsers do, whatever the port.
+pub struct Browser {
+    client: Client<HttpConnector, Full<Bytes>>,
+    jar: BTreeMap<(String, String), String>,
+    headers: HeaderMap,
+    deadline: Duration,
+}
+
+/// One answer, read whole.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The address that was asked.
+    pub url: Url,
+    /// Its status.
+    pub status: StatusCode,
+    /// Its header fields.
+    pub headers: HeaderMap,
+    /// Its body.
+    pub body: Bytes,
+}
+
+/// No answer was had.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// Nothing within the deadline.
+    #[error("no answer within {0:?}")]
+    Late(Duration),
+    /// The connection failed, or the answer was cut short.
+    #[error("{0}")]
+    Broken(String),
+    /// The address is not one that this browser opens.
+    #[error("cannot open {0}")]
+    Address(String),
+    /// A page lacks what was expected on it.
+    #[error("{0}")]
+    Page(&'static str),
+}
+
+impl Browser {
+    /// A browser with an empty jar that waits `deadline` for each answer, as somebody navigating.
+    pub fn navigating(deadline: Duration) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml;q=0.9"));
+        headers.insert("sec-fetch-mode", HeaderValue::from_static("navigate"));
+        headers.insert("sec-fetch-dest", HeaderValue::from_static("document"));
+        Self::with_headers(deadline, headers)
+    }
+
+    /// A program that sends `headers` with every request.
+    pub fn with_headers(deadline: Duration, headers: HeaderMap) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        // A fresh connection each time: a kept one would hide that the other side is down.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        Self { client, jar: BTreeMap::new(), headers, deadline }
+    }
+
+    /// A program with a bearer token.
+    pub fn bearing(deadline: Duration, token: &str) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {token}")) {
+            value.set_sensitive(true);
+            headers.insert(http::header::AUTHORIZATION, value);
+        }
+        Self::with_headers(deadline, headers)
+    }
+
+    /// Sends `name: value` with every request from now on.
+    pub fn always_send(&mut self, name: HeaderName, value: HeaderValue) {
+        self.headers.insert(name, value);
+    }
+
+    /// The cookie `name` that would be sent to `url`.
+    pub fn cookie(&self, url: &Url, name: &str) -> Option<&str> {
+        self.jar.get(&(host_of(url), name.to_owned())).map(String::as_str)
+    }
+
+    /// Puts a cookie into the jar.
+    pub fn set_cookie(&mut self, url: &Url, name: &str, value: &str) {
+        self.jar.insert((host_of(url), name.to_owned()), value.to_owned());
+    }
+
+    /// Forgets the cookie `name`.
+    pub fn forget_cookie(&mut self, url: &Url, name: &str) {
+        self.jar.remove(&(host_of(url), name.to_owned()));
+    }
+
+    /// The names of the cookies kept for the host of `url`.
+    pub fn cookie_names(&self, url: &Url) -> Vec<String> {
+        let host = host_of(url);
+        self.jar.keys().filter(|(of, _)| *of == host).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Asks for `url`; a redirect is an answer.
+    ///
+    /// # Errors
+    /// No answer was had.
+    pub async fn get(&mut self, url: &Url) -> Result<Seen, NoAnswer> {
+        self.send(Method::GET, url, None).await
+    }
+
+    /// Posts a form, from the page at the same origin; a redirect is an answer.
+    ///
+    /// # Errors
+    /// No answer was had.
+    pub async fn post(&mut self, url: &Url, fields: &[(String, String)]) -> Result<Seen, NoAnswer> {
+        let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        self.send(Method::POST, url, Some(form)).await
+    }
+
+    /// Asks for `url` and follows redirects to the end.
+    ///
+    /// # Errors
+    /// No answer was had, or there were more than ten redirects.
+    pub async fn visit(&mut self, url: &Url) -> Result<Seen, NoAnswer> {
+        let first = self.get(url).await?;
+        self.follow(first).await
+    }
+
+    /// Follows the redirects that begin with `seen`.
+    ///
+    /// # Errors
+    /// No answer was had, or there were more than ten redirects.
+    pub async fn follow(&mut self, mut seen: Seen) -> Result<Seen, NoAnswer> {
+        for _ in 0..REDIRECTS {
+            let Some(next) = seen.location() else { return Ok(seen) };
+            seen = self.get(&next).await?;
+        }
+        Err(NoAnswer::Page("more than ten redirects"))
+    }
+
+    /// Fills in and sends the only form of `page`, with `answers` beside its hidden fields, and follows redirects.
+    ///
+    /// # Errors
+    /// No answer was had, or the page has no form.
+    pub async fn submit(&mut self, page: &Seen, answers: &[(&str, &str)]) -> Result<Seen, NoAnswer> {
+        let (action, mut fields) = page.form().ok_or(NoAnswer::Page("the page has no form"))?;
+        fields.extend(answers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let answered = self.post(&action, &fields).await?;
+        self.follow(answered).await
+    }
+
+    async fn send(&mut self, method: Method, url: &Url, form: Option<String>) -> Result<Seen, NoAnswer> {
+        let asked = self.request(method, url, form)?;
+        let exchange = async {
+            let answer = self.client.request(asked).await.map_err(|error| NoAnswer::Broken(chain(&error)))?;
+            let (head, body) = answer.into_parts();
+            let body = body.collect().await.map_err(|error| NoAnswer::Broken(chain(&error)))?.to_bytes();
+            Ok(Seen { url: url.clone(), status: head.status, headers: head.headers, body })
+        };
+        let seen = tokio::time::timeout(self.deadline, exchange).await.map_err(|_| NoAnswer::Late(self.deadline))??;
+        self.keep_cookies(&seen);
+        Ok(seen)
+    }
+
+    fn request(&self, method: Method, url: &Url, form: Option<String>) -> Result<Request<Full<Bytes>>, NoAnswer> {
+        let refuse = |_| NoAnswer::Address(url.to_string());
+        let mut request = Request::builder().method(method).uri(url.as_str());
+        let cookies = self.cookies_for(url);
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies);
+        }
+        if form.is_some() {
+            request = request
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .header(ORIGIN, url.origin().ascii_serialization())
+                .header("sec-fetch-site", "same-origin");
+        }
+        let mut request =
+            request.body(Full::new(Bytes::from(form.unwrap_or_default()))).map_err(|e: http::Error| refuse(e))?;
+        for (name, value) in &self.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        if !request.headers().contains_key(HOST) {
+            let host = url[url::Position::BeforeHost..url::Position::AfterPort].to_owned();
+            request.headers_mut().insert(HOST, HeaderValue::from_str(&host).map_err(|e| refuse(e.into()))?);
+        }
+        Ok(request)
+    }
+
+    fn cookies_for(&self, url: &Url) -> String {
+        let host = host_of(url);
+        let sent = self.jar.iter().filter(|((of, _), _)| *of == host);
+        sent.map(|((_, name), value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    fn keep_cookies(&mut self, seen: &Seen) {
+        let host = host_of(&seen.url);
+        for cookie in seen.set_cookies() {
+            let key = (host.clone(), cookie.name().to_owned());
+            if is_deletion(&cookie) {
+                self.jar.remove(&key);
+            } else {
+                self.jar.insert(key, cookie.value().to_owned());
+            }
+        }
+    }
+}
+
+impl Seen {
+    /// The body as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    /// One header field as text.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Where a redirect leads.
+    pub fn location(&self) -> Option<Url> {
+        let to = self.status.is_redirection().then(|| self.header(LOCATION.as_str()))??;
+        self.url.join(to).ok()
+    }
+
+    /// The cookies that it sets or deletes.
+    pub fn set_cookies(&self) -> Vec<Cookie<'static>> {
+        let lines = self.headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
+        lines.filter_map(|line| Cookie::parse(line.to_owned()).ok()).collect()
+    }
+
+    /// The names of the cookies that it deletes.
+    pub fn deleted_cookies(&self) -> Vec<String> {
+        self.set_cookies().iter().filter(|cookie| is_deletion(cookie)).map(|cookie| cookie.name().to_owned()).collect()
+    }
+
+    /// The first form of the page: where it leads, and its hidden fields.
+    pub fn form(&self) -> Option<(Url, Vec<(String, String)>)> {
+        let page = self.text();
+        let form = &page[page.find("<form")?..];
+        let form = &form[..form.find("</form>").unwrap_or(form.len())];
+        let opening = &form[..form.find('>')?];
+        let action = attribute(opening, "action").unwrap_or_default();
+        let action = if action.is_empty() { self.url.clone() } else { self.url.join(&action).ok()? };
+        let inputs = form.split("<input").skip(1).filter_map(|rest| rest.split('>').next());
+        let hidden = inputs.filter(|input| attribute(input, "type").as_deref() == Some("hidden"));
+        let fields =
+            hidden.filter_map(|input| Some((attribute(input, "name")?, attribute(input, "value").unwrap_or_default())));
+        Some((action, fields.collect()))
+    }
+}
+
+fn is_deletion(cookie: &Cookie<'_>) -> bool {
+    cookie.max_age().is_some_and(|age| age.is_zero() || age.is_negative())
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
+    let value = tag[start..].split('"').next()?;
+    Some(value.replace("&amp;", "&").replace("&#38;", "&").replace("&quot;", "\""))
+}
+
+fn host_of(url: &Url) -> String {
+    url.host_str().unwrap_or_default().to_owned()
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(deeper) = source {
+        text = format!("{text}: {deeper}");
+        source = deeper.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_read_with_its_hidden_fields() {
+        let page = r#"<p><form method="post" action="/in?a=1&amp;b=2"><input type="hidden" name="prompt" value="login">
+            <input required type="text" name="login"></form>"#;
+        let seen = Seen {
+            url: Url::parse("http://127.0.0.3:1/x").expect("an address"),
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::from_static(page.as_bytes()),
+        };
+        let (action, fields) = seen.form().expect("a form");
+        assert_eq!(action.as_str(), "http://127.0.0.3:1/in?a=1&b=2");
+        assert_eq!(fields, [("prompt".to_owned(), "login".to_owned())]);
+    }
+}
