@@ -1,4 +1,13 @@
-//! The demonstration: pretend servers and clients, shared with the tests so that neither can rot. Packages leave it
-//! out (feature `demo`).
+//! Pretend servers: an OpenID provider and a legacy service, made to be broken.
+//!
+//! The demonstration, the test world and the benches share them, so that none of the three can rot alone. They listen
+//! on loopback only and keep everything in memory. They are exempt from the rule of who may write a 401: that they
+//! lie is what they are for. Packages leave them out (feature `demo`).
 
 pub mod browser;
+pub mod idp;
+pub mod monolith;
+mod pretend;
+
+pub use idp::{Bearer, Health, Idp, Login, Part, Twin, User};
+pub use monolith::{Mode, Monolith, Seen};

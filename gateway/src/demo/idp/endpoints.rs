@@ -1,0 +1,289 @@
+//! The provider's endpoints, over HTTP.
+
+use std::{collections::HashMap, sync::atomic::Ordering, time::UNIX_EPOCH};
+
+use auth_core::{Past, Timestamp, lock::lock};
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{
+    Engine,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
+
+use super::{CODE_LIFETIME, Grant, Health, Login, Part, State, User, tokens::random};
+
+type Answer = Response<Full<Bytes>>;
+type Fields = HashMap<String, String>;
+
+/// Answers a request, as the provider's health allows.
+pub(super) fn answer(state: &State, request: &Request<Bytes>) -> Answer {
+    let health = lock(&state.changing).health;
+    let part = Part::ALL.into_iter().find(|part| part.path() == request.uri().path());
+    if let Some(part) = part {
+        state.asked[part as usize].fetch_add(1, Ordering::SeqCst);
+    }
+    let mut answer = match (health, part) {
+        (Health::Failing, _) => page(StatusCode::INTERNAL_SERVER_ERROR, "<h1>Runtime Error</h1>"),
+        (Health::NonsenseKeys, Some(Part::Keys)) => page(StatusCode::OK, "<h1>Welcome to nginx!</h1>"),
+        (_, Some(Part::Discovery)) => json(StatusCode::OK, &document(state)),
+        (_, Some(Part::Keys)) => json(StatusCode::OK, &state.keys.published()),
+        (_, Some(Part::Authorize)) => authorize(state, request),
+        (_, Some(Part::Token)) => token(state, request),
+        (_, Some(Part::Userinfo)) => userinfo(state, request.headers()),
+        (_, None) => page(StatusCode::NOT_FOUND, "<h1>There is nothing here</h1>"),
+    };
+    let seconds = u64::try_from(state.now().as_secs()).unwrap_or(0);
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + std::time::Duration::from_secs(seconds));
+    if let Ok(date) = date.parse() {
+        answer.headers_mut().insert(header::DATE, date);
+    }
+    answer
+}
+
+impl State {
+    fn now(&self) -> Timestamp {
+        self.options.clock.now().wall()
+    }
+}
+
+/// OpenID Connect Discovery 1.0 §3.
+fn document(state: &State) -> Value {
+    json!({
+        "issuer": state.base(Part::Discovery),
+        "authorization_endpoint": state.url(Part::Authorize),
+        "token_endpoint": state.url(Part::Token),
+        "jwks_uri": state.url(Part::Keys),
+        "userinfo_endpoint": state.url(Part::Userinfo),
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query", "form_post"],
+        "grant_types_supported": ["authorization_code"],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": ["RS256"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "code_challenge_methods_supported": ["S256"],
+        "scopes_supported": ["openid", "profile", "email", "offline_access"],
+        "claims_supported": ["sub", "name", "email", "groups"],
+    })
+}
+
+/// The authorisation endpoint (RFC 6749 §4.1.1), and the form that it shows.
+fn authorize(state: &State, request: &Request<Bytes>) -> Answer {
+    let asked = match *request.method() {
+        Method::POST => fields(request.body()),
+        _ => fields(request.uri().query().unwrap_or_default().as_bytes()),
+    };
+    let field = |name: &str| asked.get(name).map_or("", String::as_str);
+    let back = match Url::parse(field("redirect_uri")) {
+        Ok(back) if is_loopback(&back) => back,
+        _ => return page(StatusCode::BAD_REQUEST, "<h1>redirect_uri is missing or not on loopback</h1>"),
+    };
+    if field("client_id") != state.options.client_id {
+        return page(StatusCode::BAD_REQUEST, "<h1>unknown client_id</h1>");
+    }
+    let wrong = if field("response_type") != "code" {
+        Some("unsupported_response_type")
+    } else if !field("scope").split(' ').any(|scope| scope == "openid") {
+        Some("invalid_scope")
+    } else if field("code_challenge_method") != "S256" || field("code_challenge").len() != 43 {
+        Some("invalid_request")
+    } else {
+        None
+    };
+    let form_post = field("response_mode") == "form_post";
+    if let Some(error) = wrong {
+        return send_back(back, form_post, &[("error", error), ("state", field("state"))]);
+    }
+    let chosen = match lock(&state.changing).login.clone() {
+        Login::Refuse(error) => {
+            let said = [("error", &*error), ("error_description", "as the test asked"), ("state", field("state"))];
+            return send_back(back, form_post, &said);
+        }
+        Login::Form => field("user").to_owned(),
+        Login::Immediately(subject) => subject,
+    };
+    let Some(user) = state.options.users.iter().find(|user| user.subject == chosen) else {
+        return login_page(state, &asked);
+    };
+    let code = random();
+    let grant = Grant {
+        user: user.clone(),
+        redirect_uri: field("redirect_uri").to_owned(),
+        challenge: field("code_challenge").to_owned(),
+        nonce: asked.get("nonce").cloned(),
+        scope: field("scope").to_owned(),
+        expires: state.now() + CODE_LIFETIME,
+    };
+    lock(&state.changing).codes.insert(code.clone(), grant);
+    send_back(back, form_post, &[("code", &code), ("state", field("state"))])
+}
+
+/// The token endpoint (RFC 6749 §4.1.3, RFC 7636 §4.6). A code is spent by the first who shows it, right or wrong.
+fn token(state: &State, request: &Request<Bytes>) -> Answer {
+    let asked = fields(request.body());
+    let field = |name: &str| asked.get(name).map_or("", String::as_str);
+    if !is_the_client(state, request.headers(), &asked) {
+        return json(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid_client" }));
+    }
+    if field("grant_type") != "authorization_code" {
+        return json(StatusCode::BAD_REQUEST, &json!({ "error": "unsupported_grant_type" }));
+    }
+    let Some(grant) = lock(&state.changing).codes.remove(field("code")) else { return invalid_grant() };
+    let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, field("code_verifier").as_bytes()));
+    let expired = state.options.clock.now().past(grant.expires) != Past::No;
+    if expired || challenge != grant.challenge || field("redirect_uri") != grant.redirect_uri {
+        return invalid_grant();
+    }
+    let access = random();
+    let nonce = {
+        let mut changing = lock(&state.changing);
+        changing.access.insert(access.clone(), grant.user.clone());
+        changing.nonce.clone().or(grant.nonce)
+    };
+    let mut answer = json!({
+        "access_token": access,
+        "token_type": "Bearer",
+        "expires_in": 3600,
+        "scope": grant.scope,
+        "id_token": id_token(state, &grant.user, nonce),
+    });
+    if grant.scope.split(' ').any(|scope| scope == "offline_access") {
+        answer["refresh_token"] = random().into();
+    }
+    json(StatusCode::OK, &answer)
+}
+
+/// OpenID Connect Core 1.0 §2.
+fn id_token(state: &State, user: &User, nonce: Option<String>) -> String {
+    let now = state.now().as_secs();
+    let mut claims = person(user);
+    claims["iss"] = state.base(Part::Discovery).into();
+    claims["aud"] = state.options.client_id.clone().into();
+    claims["iat"] = now.into();
+    claims["auth_time"] = now.into();
+    claims["exp"] = (now + 300).into();
+    claims["sid"] = random().into();
+    if let Some(nonce) = nonce {
+        claims["nonce"] = nonce.into();
+    }
+    state.sign(&claims)
+}
+
+/// The userinfo endpoint (OpenID Connect Core 1.0 §5.3).
+fn userinfo(state: &State, headers: &HeaderMap) -> Answer {
+    let token = text(headers, header::AUTHORIZATION).strip_prefix("Bearer ").unwrap_or_default();
+    match lock(&state.changing).access.get(token) {
+        Some(user) => json(StatusCode::OK, &person(user)),
+        None => json(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid_token" })),
+    }
+}
+
+fn person(user: &User) -> Value {
+    json!({
+        "sub": user.subject,
+        "name": user.name,
+        "email": user.email,
+        "preferred_username": user.email,
+        "groups": user.groups,
+    })
+}
+
+/// By `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+fn is_the_client(state: &State, headers: &HeaderMap, asked: &Fields) -> bool {
+    let options = &state.options;
+    let basic = text(headers, header::AUTHORIZATION)
+        .strip_prefix("Basic ")
+        .and_then(|encoded| BASE64_STANDARD.decode(encoded).ok())
+        .and_then(|bytes| String::from_utf8(bytes).ok());
+    let (id, secret) = match basic.as_deref().and_then(|pair| pair.split_once(':')) {
+        Some((id, secret)) => (decoded(id), decoded(secret)),
+        None => (
+            asked.get("client_id").cloned().unwrap_or_default(),
+            asked.get("client_secret").cloned().unwrap_or_default(),
+        ),
+    };
+    id == options.client_id && secret == options.client_secret
+}
+
+/// Basic credentials are form-encoded first.
+fn decoded(text: &str) -> String {
+    form_urlencoded::parse(format!("v={text}").as_bytes()).next().map(|(_, value)| value.into()).unwrap_or_default()
+}
+
+fn login_page(state: &State, asked: &Fields) -> Answer {
+    let hidden: String = asked
+        .iter()
+        .filter(|(name, _)| *name != "user")
+        .map(|(name, value)| format!("<input type=hidden name=\"{}\" value=\"{}\">", escaped(name), escaped(value)))
+        .collect();
+    let users: String = state
+        .options
+        .users
+        .iter()
+        .map(|user| format!("<button name=user value=\"{}\">{}</button> ", escaped(&user.subject), escaped(&user.name)))
+        .collect();
+    let form = format!("<h1>A pretend provider</h1><form method=post action=\"/authorize\">{hidden}{users}</form>");
+    page(StatusCode::OK, &form)
+}
+
+/// Back to the client, by redirect or by a form that posts itself (OAuth 2.0 Form Post Response Mode).
+fn send_back(mut to: Url, form_post: bool, said: &[(&str, &str)]) -> Answer {
+    let said = said.iter().filter(|(_, value)| !value.is_empty());
+    if form_post {
+        let inputs: String = said
+            .map(|(name, value)| format!("<input type=hidden name=\"{name}\" value=\"{}\">", escaped(value)))
+            .collect();
+        let form = format!("<form method=post action=\"{}\">{inputs}</form>", escaped(to.as_str()));
+        return page(StatusCode::OK, &format!("<body onload=\"document.forms[0].submit()\">{form}</body>"));
+    }
+    to.query_pairs_mut().extend_pairs(said);
+    let mut answer = page(StatusCode::SEE_OTHER, "");
+    if let Ok(location) = to.as_str().parse() {
+        answer.headers_mut().insert(header::LOCATION, location);
+    }
+    answer
+}
+
+fn invalid_grant() -> Answer {
+    json(StatusCode::BAD_REQUEST, &json!({ "error": "invalid_grant" }))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    }
+}
+
+fn fields(form: &[u8]) -> Fields {
+    form_urlencoded::parse(form).into_owned().collect()
+}
+
+fn text(headers: &HeaderMap, name: header::HeaderName) -> &str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+fn json(status: StatusCode, value: &Value) -> Answer {
+    made(status, "application/json", value.to_string())
+}
+
+fn page(status: StatusCode, inner: &str) -> Answer {
+    made(status, "text/html; charset=utf-8", format!("<!doctype html><title>Pretend provider</title>{inner}"))
+}
+
+fn made(status: StatusCode, kind: &'static str, body: String) -> Answer {
+    let mut answer = Response::new(Full::from(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, http::HeaderValue::from_static(kind));
+    answer.headers_mut().insert(header::CACHE_CONTROL, http::HeaderValue::from_static("no-store"));
+    answer
+}

@@ -1,0 +1,221 @@
+//! A pretend legacy service, which believes the identity headers it is sent, and remembers them.
+//!
+//! It answers with what it saw; it can be broken in the ways that the real one was in January 2021.
+
+use std::{
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use auth_core::lock::lock;
+use bytes::Bytes;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use super::pretend::Pretend;
+
+/// The header by which a test finds its request again.
+pub const ORACLE: &str = "x-oracle";
+
+/// A pretend legacy service, running until this is dropped.
+pub struct Monolith {
+    server: Pretend,
+    state: Arc<State>,
+}
+
+/// What it does with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// It answers: a page to who wants HTML, JSON to all others.
+    Healthy,
+    /// It resets every connection.
+    Down,
+    /// It answers 500.
+    Failing,
+    /// It answers 401, whoever asks.
+    DenyAll,
+    /// It never answers.
+    Hanging,
+    /// It answers 200 with a page, whatever was wanted.
+    Html,
+    /// January 2021: 401, 500, a page or nothing, by turns that look random.
+    January2021,
+}
+
+/// A request that reached the monolith.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The value of the header [`ORACLE`], if it carried one.
+    pub oracle: Option<String>,
+    /// Its method.
+    pub method: String,
+    /// Its target, byte for byte.
+    pub target: String,
+    /// Its header fields in order, names in lower case.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Bytes,
+}
+
+struct State {
+    mode: Mutex<Mode>,
+    seen: Mutex<Vec<Seen>>,
+    turn: AtomicU64,
+}
+
+/// The monolith keeps this many of the last requests.
+const KEPT: usize = 20_000;
+
+impl Monolith {
+    /// Starts one on `listen`; port 0 chooses one.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn start(listen: SocketAddr) -> io::Result<Self> {
+        let state = Arc::new(State {
+            mode: Mutex::new(Mode::Healthy),
+            seen: Mutex::new(Vec::new()),
+            turn: AtomicU64::new(0x2021_0105),
+        });
+        let answering = state.clone();
+        let server = Pretend::start(listen, move |request| answer(answering.clone(), request)).await?;
+        Ok(Self { server, state })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    /// Breaks or heals it.
+    pub fn set_mode(&self, mode: Mode) {
+        *lock(&self.state.mode) = mode;
+        self.server.set_up(mode != Mode::Down);
+    }
+
+    /// How it is.
+    pub fn mode(&self) -> Mode {
+        *lock(&self.state.mode)
+    }
+
+    /// The requests that reached it, oldest first.
+    pub fn seen(&self) -> Vec<Seen> {
+        lock(&self.state.seen).clone()
+    }
+
+    /// The requests that reached it with this [`ORACLE`].
+    pub fn seen_by(&self, oracle: &str) -> Vec<Seen> {
+        lock(&self.state.seen).iter().filter(|seen| seen.oracle.as_deref() == Some(oracle)).cloned().collect()
+    }
+
+    /// Forgets what it saw.
+    pub fn forget(&self) {
+        lock(&self.state.seen).clear();
+    }
+}
+
+impl Seen {
+    /// The first value of the header `name` (in lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(has, _)| has == name).map(|(_, value)| &**value)
+    }
+
+    /// Whether it carried anything that names somebody: one of the identity headers that legacy services believe.
+    pub fn identity(&self) -> Option<&str> {
+        const BELIEVED: [&str; 6] = [
+            "x-gateway-identity",
+            "x-auth-request-user",
+            "x-auth-request-email",
+            "x-forwarded-user",
+            "x-forwarded-email",
+            "remote-user",
+        ];
+        self.headers.iter().find(|(name, _)| BELIEVED.contains(&&**name)).map(|(_, value)| &**value)
+    }
+
+    fn of(request: &Request<Bytes>) -> Self {
+        let headers: Vec<(String, String)> = request
+            .headers()
+            .iter()
+            .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            .collect();
+        Self {
+            oracle: headers.iter().find(|(name, _)| name == ORACLE).map(|(_, value)| value.clone()),
+            method: request.method().to_string(),
+            target: request.uri().to_string(),
+            headers,
+            body: request.body().clone(),
+        }
+    }
+}
+
+async fn answer(state: Arc<State>, request: Request<Bytes>) -> Response<Full<Bytes>> {
+    let seen = Seen::of(&request);
+    {
+        let mut all = lock(&state.seen);
+        if all.len() >= KEPT {
+            all.drain(..KEPT / 2);
+        }
+        all.push(seen.clone());
+    }
+    let mode = match *lock(&state.mode) {
+        Mode::January2021 => state.next_turn(),
+        mode => mode,
+    };
+    match mode {
+        Mode::Healthy | Mode::Down | Mode::January2021 => healthy(&request, &seen),
+        Mode::Failing => made(StatusCode::INTERNAL_SERVER_ERROR, "text/html", "<h1>Server Error</h1>".into()),
+        Mode::DenyAll => denied(),
+        Mode::Html => made(StatusCode::OK, "text/html", "<h1>Please sign in</h1>".into()),
+        Mode::Hanging => std::future::pending().await,
+    }
+}
+
+impl State {
+    /// The next of the random answers: a linear congruence, so that every replay is the same.
+    fn next_turn(&self) -> Mode {
+        const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
+        let last = self.turn.load(Ordering::SeqCst);
+        let next = last.wrapping_mul(MULTIPLIER).wrapping_add(1);
+        self.turn.store(next, Ordering::SeqCst);
+        [Mode::DenyAll, Mode::Failing, Mode::Html, Mode::Hanging, Mode::Healthy]
+            [usize::try_from((next >> 33) % 5).unwrap_or(0)]
+    }
+}
+
+/// What it saw, as a page or as JSON.
+fn healthy(request: &Request<Bytes>, seen: &Seen) -> Response<Full<Bytes>> {
+    let wants_page = request
+        .headers()
+        .get(header::ACCEPT)
+        .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
+    if wants_page {
+        let who = seen
+            .identity()
+            .map_or("nobody in particular", |_| seen.header("x-auth-request-user").unwrap_or("somebody"));
+        let who = who.replace('&', "&amp;").replace('<', "&lt;");
+        return made(StatusCode::OK, "text/html; charset=utf-8", format!("<h1>Calendar</h1><p>For {who}.</p>"));
+    }
+    let headers: serde_json::Map<String, Value> =
+        seen.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
+    let body = json!({ "method": seen.method, "target": seen.target, "headers": headers, "body": seen.body.len() });
+    made(StatusCode::OK, "application/json", body.to_string())
+}
+
+fn denied() -> Response<Full<Bytes>> {
+    let mut answer = made(StatusCode::UNAUTHORIZED, "application/json", r#"{"error":"token expired"}"#.into());
+    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    answer
+}
+
+fn made(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::from(body));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    answer
+}
