@@ -4,3 +4,7 @@ pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod fault;
+pub mod page;
+pub mod reply;
+pub mod request_id;
+pub mod site;

@@ -1,0 +1,134 @@
+//! The few pages that people see: one frame, no script, nothing fetched from elsewhere.
+//!
+//! Here is only what a page says. Its status, its headers and whether it is a page at all are `reply`'s to decide.
+
+use std::{borrow::Cow, sync::LazyLock};
+
+use askama::Template;
+use base64::{Engine, engine::general_purpose::STANDARD};
+
+/// The one style sheet, in the page itself: a page that reports an outage must not need a second request.
+const STYLE: &str = include_str!("../pages/page.css");
+
+/// A page: a heading, what happened, what to do about it.
+#[derive(Debug, Default)]
+pub struct Page {
+    title: Cow<'static, str>,
+    paragraphs: Vec<Cow<'static, str>>,
+    actions: Vec<Action>,
+    retry: Option<u64>,
+}
+
+/// Something that the reader can choose to do.
+#[derive(Debug)]
+enum Action {
+    Link { text: Cow<'static, str>, to: String },
+    NewTab { text: Cow<'static, str>, to: String },
+    Press { text: Cow<'static, str>, to: String },
+}
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Frame<'a> {
+    page: &'a Page,
+    style: &'static str,
+    id: &'a str,
+}
+
+/// The `Content-Security-Policy` of every page: nothing but our own style sheet, known by its hash.
+pub fn security_policy() -> &'static str {
+    static POLICY: LazyLock<String> = LazyLock::new(|| {
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, STYLE.as_bytes());
+        format!(
+            "default-src 'none'; style-src 'sha256-{}'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            STANDARD.encode(hash)
+        )
+    });
+    &POLICY
+}
+
+impl Page {
+    /// A page with a heading and one paragraph.
+    pub fn new(title: impl Into<Cow<'static, str>>, paragraph: impl Into<Cow<'static, str>>) -> Self {
+        Self { title: title.into(), paragraphs: vec![paragraph.into()], ..Self::default() }
+    }
+
+    /// With another paragraph.
+    #[must_use]
+    pub fn say(mut self, paragraph: impl Into<Cow<'static, str>>) -> Self {
+        self.paragraphs.push(paragraph.into());
+        self
+    }
+
+    /// With a link.
+    #[must_use]
+    pub fn link(mut self, text: impl Into<Cow<'static, str>>, to: impl Into<String>) -> Self {
+        self.actions.push(Action::Link { text: text.into(), to: to.into() });
+        self
+    }
+
+    /// With a link that leaves this page open, since it holds something that the reader may want to send again.
+    #[must_use]
+    pub fn new_tab(mut self, text: impl Into<Cow<'static, str>>, to: impl Into<String>) -> Self {
+        self.actions.push(Action::NewTab { text: text.into(), to: to.into() });
+        self
+    }
+
+    /// With a button that posts to `to`.
+    #[must_use]
+    pub fn press(mut self, text: impl Into<Cow<'static, str>>, to: impl Into<String>) -> Self {
+        self.actions.push(Action::Press { text: text.into(), to: to.into() });
+        self
+    }
+
+    /// A page that loads itself again after `seconds`. Only for a GET: nothing is ever sent twice by itself.
+    #[must_use]
+    pub fn retry(mut self, seconds: u64) -> Self {
+        self.retry = Some(seconds.max(1));
+        self
+    }
+
+    /// The page as HTML, with the request id that a person can read to whoever helps them.
+    pub fn html(&self, id: &str) -> String {
+        let frame = Frame { page: self, style: STYLE, id };
+        frame.render().unwrap_or_else(|_| format!("<!doctype html><title>{0}</title><h1>{0}</h1>", "An error of ours"))
+    }
+
+    /// The heading.
+    pub fn title(&self) -> &str {
+        &self.title
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_strangers_say_is_shown_and_not_run() {
+        let page = Page::new("<script>alert(1)</script>", "a & b \"c\"").link("<b>", "/x?a=\"><script>");
+        let html = page.html("id<");
+        assert!(!html.contains("<script>") && !html.contains("<b>"), "{html}");
+        assert!(html.contains("&#60;script&#62;"), "{html}");
+    }
+
+    #[test]
+    fn a_page_needs_nothing_else() {
+        let html = Page::new("Title", "Text").retry(7).press("Go", "/go").new_tab("Open", "/open").html("id");
+        for foreign in ["src=", "<script", "@import", "url(", "onclick", "style=\""] {
+            assert!(!html.contains(foreign), "{foreign} in {html}");
+        }
+        for part in ["<html lang=\"en\">", "content=\"7\"", "rel=\"noopener\"", "<main>", "<h1>Title</h1>"] {
+            assert!(html.contains(part), "{part} not in {html}");
+        }
+    }
+
+    #[test]
+    fn the_policy_names_the_style_that_is_sent() {
+        let html = Page::new("Title", "Text").html("id");
+        let style =
+            html.split_once("<style>").and_then(|(_, rest)| rest.split_once("</style>")).expect("it has a style").0;
+        assert_eq!(style, STYLE);
+        assert!(security_policy().contains("style-src 'sha256-"));
+    }
+}

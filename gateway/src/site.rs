@@ -1,0 +1,112 @@
+//! What our own addresses and cookies are called here: the part of the configuration that replies need.
+
+use http::HeaderValue;
+use url::{Url, form_urlencoded};
+
+use crate::config::Config;
+
+/// One gateway as its clients name it.
+#[derive(Clone, Debug)]
+pub struct Site {
+    own_prefix: String,
+    origin: String,
+    secure: bool,
+    signs_in: bool,
+}
+
+impl Site {
+    /// The site that `config` describes.
+    pub fn new(config: &Config) -> Self {
+        Self::of(&config.own_prefix, &config.server.public_url, !config.identity.is_empty())
+    }
+
+    /// A site by its parts: the prefix of our own paths, the public address, and whether people can sign in at all.
+    pub fn of(own_prefix: &str, public_url: &Url, signs_in: bool) -> Self {
+        Self {
+            own_prefix: own_prefix.to_owned(),
+            origin: public_url.origin().ascii_serialization(),
+            secure: public_url.scheme() == "https",
+            signs_in,
+        }
+    }
+
+    /// The public address without a path, as `Origin` spells it (RFC 6454 §6.2).
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Whether people reach us by https: then cookies are `__Host-` and `Secure`.
+    pub fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    /// Whether there is a provider to sign in with.
+    pub fn signs_in(&self) -> bool {
+        self.signs_in
+    }
+
+    /// One of our own paths: `/.candor/` and `rest`.
+    pub fn own(&self, rest: &str) -> String {
+        format!("{}/{rest}", self.own_prefix)
+    }
+
+    /// Where signing in begins, with the address to come back to.
+    pub fn login(&self, return_to: Option<&str>) -> String {
+        self.own_with("login", return_to)
+    }
+
+    /// The address of the plain explanation of `word`.
+    pub fn problem(&self, word: &str) -> String {
+        format!("{}/problems/{word}", self.own_prefix)
+    }
+
+    /// Whether `location` leads to our own sign-in.
+    pub fn is_login(&self, location: &HeaderValue) -> bool {
+        let Ok(location) = location.to_str() else { return false };
+        let path = location.strip_prefix(&self.origin).unwrap_or(location);
+        path.strip_prefix(&self.own_prefix)
+            .and_then(|rest| rest.strip_prefix("/login"))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#', '/']))
+    }
+
+    fn own_with(&self, rest: &str, return_to: Option<&str>) -> String {
+        match return_to {
+            None => self.own(rest),
+            Some(return_to) => {
+                let query =
+                    form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
+                format!("{}?{query}", self.own(rest))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn site() -> Site {
+        Site::of("/.candor", &Url::parse("https://app.example.com").expect("an address"), true)
+    }
+
+    #[test]
+    fn our_sign_in_is_recognised_however_it_is_written() {
+        let check = |location: &str, expected| {
+            let value = HeaderValue::from_str(location).expect("a header value");
+            assert_eq!(site().is_login(&value), expected, "{location}");
+        };
+        check("/.candor/login", true);
+        check("/.candor/login?return_to=%2F", true);
+        check("https://app.example.com/.candor/login?x", true);
+        check("https://login.example.net/authorize", false);
+        check("/.candor/logins", false);
+        check("/.candor/logout", false);
+        check("/", false);
+    }
+
+    #[test]
+    fn a_return_address_is_escaped_whole() {
+        assert_eq!(site().login(Some("/a?b=1&c=2#d")), "/.candor/login?return_to=%2Fa%3Fb%3D1%26c%3D2%23d");
+        assert_eq!(site().login(None), "/.candor/login");
+    }
+}
