@@ -8,3 +8,4 @@ pub mod page;
 pub mod reply;
 pub mod request_id;
 pub mod site;
+pub mod telemetry;

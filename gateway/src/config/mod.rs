@@ -13,6 +13,8 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 use ipnet::IpNet;
 use url::Url;
 
+use crate::telemetry::Format;
+
 pub use issuers::{Bearer, BearerKind, Identity, ProviderKind, ResponseMode};
 pub use problem::Problem;
 pub use routes::{Expect, OnDenial, Route, RouteAsker};
@@ -70,33 +72,9 @@ pub struct Server {
 #[derive(Clone, Debug)]
 pub struct Log {
     /// Lines for people or for programs. Default human.
-    pub format: LogFormat,
+    pub format: Format,
     /// The least severe level that is written. Default info.
-    pub level: LogLevel,
-}
-
-/// The form of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// A line to read.
-    Human,
-    /// One JSON object a line.
-    Json,
-}
-
-/// How much is logged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum LogLevel {
-    /// Alarms and failures.
-    Error,
-    /// And what is probably not meant.
-    Warn,
-    /// And one line a request.
-    Info,
-    /// And decisions on the way.
-    Debug,
-    /// And everything.
-    Trace,
+    pub level: tracing::Level,
 }
 
 /// `[admin]`: the listener for operators and load balancers.
@@ -133,19 +111,6 @@ impl Server {
     /// Whether people reach us by https: then cookies are `__Host-` and `Secure`.
     pub fn is_secure(&self) -> bool {
         self.public_url.scheme() == "https"
-    }
-}
-
-impl LogLevel {
-    /// The word that the file uses.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Error => "error",
-            Self::Warn => "warn",
-            Self::Info => "info",
-            Self::Debug => "debug",
-            Self::Trace => "trace",
-        }
     }
 }
 

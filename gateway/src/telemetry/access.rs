@@ -1,0 +1,258 @@
+//! The access log: one line a request, formed on the writer's thread.
+
+use std::{io::Write, net::IpAddr, sync::Arc, time::Duration};
+
+use auth_core::{
+    clock::Timestamp,
+    principal::{Kind, Subject},
+};
+use http::Method;
+use serde_json::{Map, Value};
+
+use super::{figures::Figures, queue::Queue};
+
+/// How many lines may wait for a slow reader.
+const ROOM: usize = 16 * 1024;
+
+/// Longer texts are cut: a line is for reading.
+const LONGEST: usize = 1024;
+
+/// The form of log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// A line to read.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What one request was, and what became of it. There is no field for a header's value, a query or a token.
+#[derive(Clone, Debug)]
+pub struct AccessLine {
+    /// When its head was read.
+    pub time: Timestamp,
+    /// Its id, as `x-request-id` has it.
+    pub id: String,
+    /// The client's address, if it is known.
+    pub client: Option<IpAddr>,
+    /// Its method.
+    pub method: Method,
+    /// Its path, as it was sent, **without** its query: queries hold codes and states.
+    pub path: String,
+    /// The status of our answer.
+    pub status: u16,
+    /// The answer's word, as `x-gateway-answer` has it.
+    pub answer: &'static str,
+    /// Who asked: `browser`, `script`, `device`, `forward-auth`.
+    pub asker: &'static str,
+    /// Who that is, if we know.
+    pub principal: Option<Who>,
+    /// The route's path, if one was found.
+    pub route: Option<Arc<str>>,
+    /// The upstream's name, if the request went there.
+    pub upstream: Option<Arc<str>>,
+    /// From the head to the answer's head.
+    pub duration: Duration,
+    /// Why it was refused (`expired`), or which dependency was missing (`keys`).
+    pub reason: Option<&'static str>,
+    /// The evidence, or what an endpoint did. Never what a client sent as a secret.
+    pub detail: Option<String>,
+    /// What went wrong, if that is no verdict: `connection_refused`.
+    pub fault: Option<&'static str>,
+}
+
+/// The principal of a line.
+#[derive(Clone, Debug)]
+pub struct Who {
+    /// A person, a display or a program.
+    pub kind: Kind,
+    /// Issuer and subject.
+    pub subject: Subject,
+}
+
+/// Where access lines go. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct AccessLog(Queue<AccessLine>);
+
+impl AccessLog {
+    /// An access log that writes to `sink`, on a thread of its own.
+    pub fn to(sink: Box<dyn Write + Send>, format: Format) -> Self {
+        Figures::install();
+        Self(Queue::start("access log", ROOM, sink, move |line: AccessLine, out| match format {
+            Format::Human => line.human(out),
+            Format::Json => line.json(out),
+        }))
+    }
+
+    /// Writes one line and counts it (`answered` by answer, `request.seconds`). Never waits: without room the line is
+    /// dropped and counted as `log.dropped`.
+    pub fn write(&self, line: AccessLine) {
+        metrics::counter!("answered", "answer" => line.answer).increment(1);
+        metrics::histogram!("request.seconds").record(line.duration);
+        self.0.push(line);
+    }
+
+    /// Waits until what was written before has left, at most for `wait`.
+    pub fn flush(&self, wait: Duration) {
+        self.0.flush(wait);
+    }
+}
+
+impl AccessLine {
+    /// The fields after the fixed ones, with their names, as far as they are known.
+    fn known(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let who = self.principal.as_ref();
+        [
+            ("kind", who.map(|who| who.kind.as_str())),
+            ("issuer", who.map(|who| &*who.subject.issuer)),
+            ("subject", who.map(|who| &*who.subject.id)),
+            ("route", self.route.as_deref()),
+            ("upstream", self.upstream.as_deref()),
+            ("reason", self.reason),
+            ("fault", self.fault),
+            ("detail", self.detail.as_deref()),
+        ]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, cut(value?))))
+    }
+
+    /// `TIME CLIENT METHOD PATH STATUS ANSWER 1.234ms asker=… id=… name=value…`
+    fn human(&self, out: &mut Vec<u8>) {
+        let client = self.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
+        let mut line = format!(
+            "{} {client} {} {} {} {} {:.3}ms asker={} id={}",
+            rfc3339(self.time),
+            plain(self.method.as_str()),
+            plain(&self.path),
+            self.status,
+            self.answer,
+            self.millis(),
+            self.asker,
+            plain(&self.id),
+        );
+        for (name, value) in self.known() {
+            line.push(' ');
+            line.push_str(name);
+            line.push('=');
+            line.push_str(&plain(value));
+        }
+        line.push('\n');
+        out.extend(line.into_bytes());
+    }
+
+    fn json(&self, out: &mut Vec<u8>) {
+        let mut line = Map::new();
+        line.insert("time".into(), rfc3339(self.time).into());
+        line.insert("id".into(), cut(&self.id).into());
+        line.insert("client".into(), self.client.map_or(Value::Null, |client| client.to_string().into()));
+        line.insert("method".into(), cut(self.method.as_str()).into());
+        line.insert("path".into(), cut(&self.path).into());
+        line.insert("status".into(), self.status.into());
+        line.insert("answer".into(), self.answer.into());
+        line.insert("asker".into(), self.asker.into());
+        line.insert("ms".into(), self.millis().into());
+        line.extend(self.known().map(|(name, value)| (name.to_owned(), value.into())));
+        out.extend(Value::Object(line).to_string().into_bytes());
+        out.push(b'\n');
+    }
+
+    fn millis(&self) -> f64 {
+        self.duration.as_secs_f64() * 1000.0
+    }
+}
+
+/// A value that a human line can hold: anything but plain visible characters is quoted and escaped, so that no client
+/// and no issuer can write a line of its own.
+fn plain(value: &str) -> String {
+    let value = cut(value);
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
+        value.to_owned()
+    } else {
+        format!("\"{}\"", value.escape_debug())
+    }
+}
+
+fn cut(value: &str) -> &str {
+    &value[..value.floor_char_boundary(LONGEST)]
+}
+
+fn rfc3339(time: Timestamp) -> String {
+    match jiff::Timestamp::from_millisecond(time.as_millis()) {
+        Ok(time) => format!("{time:.3}"),
+        Err(_) => time.as_millis().to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line() -> AccessLine {
+        AccessLine {
+            time: Timestamp::from_millis(1_611_000_000_123),
+            id: "0192".into(),
+            client: Some(IpAddr::from([10, 0, 0, 7])),
+            method: Method::GET,
+            path: "/api/device/me".into(),
+            status: 503,
+            answer: "verdict-unavailable",
+            asker: "device",
+            principal: None,
+            route: Some("/api/device/".into()),
+            upstream: None,
+            duration: Duration::from_micros(1500),
+            reason: Some("keys"),
+            detail: None,
+            fault: None,
+        }
+    }
+
+    fn human(line: &AccessLine) -> String {
+        let mut out = Vec::new();
+        line.human(&mut out);
+        String::from_utf8(out).expect("a line is text")
+    }
+
+    #[test]
+    fn a_human_line_reads_from_left_to_right() {
+        assert_eq!(
+            human(&line()),
+            "2021-01-18T20:00:00.123Z 10.0.0.7 GET /api/device/me 503 verdict-unavailable 1.500ms asker=device id=0192 \
+             route=/api/device/ reason=keys\n"
+        );
+    }
+
+    #[test]
+    fn a_json_line_is_one_object() {
+        let mut out = Vec::new();
+        let who = Who { kind: Kind::User, subject: Subject::new("https://issuer.example", "ada\n") };
+        AccessLine { principal: Some(who), detail: Some("x\"y".into()), ..line() }.json(&mut out);
+        assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
+        let read: Value = serde_json::from_slice(&out).expect("it is JSON");
+        assert_eq!(read["subject"], "ada\n");
+        assert_eq!(read["detail"], "x\"y");
+        assert_eq!(read["ms"], 1.5);
+        assert_eq!(read["status"], 503);
+        assert!(read.get("fault").is_none());
+    }
+
+    #[test]
+    fn nobody_writes_a_line_of_their_own() {
+        let check = |value: &str, expected: &str| assert_eq!(plain(value), expected);
+        check("plain/%20", "plain/%20");
+        check("", "\"\"");
+        check("a b", "\"a b\"");
+        check("a\nb", "\"a\\nb\"");
+        check("\u{1b}[31m", "\"\\u{1b}[31m\"");
+        check("\u{202e}x", "\"\\u{202e}x\"");
+        let who = Who { kind: Kind::User, subject: Subject::new("i", "ada\n2021 forged") };
+        let text = human(&AccessLine { principal: Some(who), ..line() });
+        assert_eq!(text.lines().count(), 1);
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_characters() {
+        assert_eq!(cut(&"ä".repeat(5000)).len(), LONGEST);
+        assert_eq!(cut(&format!("x{}", "ä".repeat(5000))).len(), LONGEST - 1);
+    }
+}

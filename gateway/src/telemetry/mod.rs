@@ -1,0 +1,111 @@
+//! What the gateway says about itself: one access line a request, diagnostic lines, and figures.
+//!
+//! No worker ever waits for a log: lines go to a bounded queue whose own thread writes them, and what does not fit is
+//! dropped and counted. No header value, cookie, token or query is ever a field of a line; there is none to put it in.
+
+mod access;
+mod figures;
+mod queue;
+
+use std::{io, panic, time::Duration};
+
+use tracing::Level;
+use tracing_subscriber::{
+    Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt,
+};
+
+pub use access::{AccessLine, AccessLog, Format, Who};
+pub use figures::Figures;
+use queue::Queue;
+
+/// How many diagnostic lines may wait for a slow terminal.
+const DIAGNOSTICS: usize = 4096;
+
+/// The logs and figures of a running program.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// One line a request, on standard output.
+    pub access: AccessLog,
+    /// The counters and histograms behind `/metrics`.
+    pub figures: Figures,
+    diagnostics: Queue<Vec<u8>>,
+}
+
+/// Lends the diagnostic queue to `tracing`.
+#[derive(Clone)]
+struct Diagnostics(Queue<Vec<u8>>);
+
+impl Telemetry {
+    /// Starts the program's telemetry: access lines on standard output, diagnostics on standard error, panics as
+    /// diagnostics. Only the first call of a process sets where diagnostics go.
+    pub fn start(format: Format, level: Level) -> Self {
+        let figures = Figures::install();
+        let diagnostics =
+            Queue::start("log", DIAGNOSTICS, Box::new(io::stderr()), |line: Vec<u8>, out| out.extend(line));
+        let writer = Diagnostics(diagnostics.clone());
+        let layer = match format {
+            Format::Human => {
+                subscriber_layer(level, tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer))
+            }
+            Format::Json => subscriber_layer(level, tracing_subscriber::fmt::layer().json().with_writer(writer)),
+        };
+        // A second start keeps the first one's subscriber: tests start several gateways in one process.
+        if registry().with(layer).try_init().is_ok() {
+            panic::set_hook(Box::new(|info| tracing::error!(panic = %info, "a panic")));
+        }
+        Self { access: AccessLog::to(Box::new(io::stdout()), format), figures, diagnostics }
+    }
+
+    /// Waits until everything said so far is written, at most for `wait` each.
+    pub fn flush(&self, wait: Duration) {
+        self.access.flush(wait);
+        self.diagnostics.flush(wait);
+    }
+}
+
+/// Our own crates speak at `level`, all others at most at `info`: a library's trace may quote what it carries.
+fn filter(level: Level) -> Targets {
+    let others = if level > Level::INFO { Level::INFO } else { Level::WARN };
+    Targets::new().with_default(others.min(level)).with_target("auth_core", level).with_target("gateway", level)
+}
+
+fn subscriber_layer<L>(level: Level, layer: L) -> Box<dyn Layer<registry::Registry> + Send + Sync>
+where
+    L: Layer<registry::Registry> + Send + Sync,
+{
+    layer.with_filter(filter(level)).boxed()
+}
+
+impl io::Write for Diagnostics {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.0.push(line.to_vec());
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Diagnostics {
+    type Writer = Self;
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_crates_never_speak_below_info() {
+        let would = |level, target, at: &Level| filter(level).would_enable(target, at);
+        assert!(would(Level::TRACE, "gateway::handle", &Level::TRACE));
+        assert!(would(Level::TRACE, "auth_core::keys", &Level::TRACE));
+        assert!(would(Level::TRACE, "sqlx", &Level::INFO));
+        assert!(!would(Level::TRACE, "hyper_util::client", &Level::DEBUG));
+        assert!(!would(Level::INFO, "sqlx", &Level::INFO));
+        assert!(!would(Level::ERROR, "sqlx", &Level::WARN));
+    }
+}
