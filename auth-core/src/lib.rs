@@ -11,21 +11,31 @@
 //! - 0 [`principal`]: who somebody is, once we know.
 //! - 0 [`verdict`]: the three verdicts, and the proofs that a refusal takes.
 //! - 0 [`keeper`]: the handle on which store and provider calls run to their end.
-//! - 0 [`lock`], [`alarm`]: taking a mutex; telling an operator.
+//! - 0 [`lock`], [`alarm`], [`disk`]: taking a mutex; telling an operator; writing a file whole.
 //! - 1 [`policy`]: what a route asks for, and the permit it gives.
+//! - 1 [`held`]: the mass-refusal guard, and the only right to forget a credential.
+//! - 1 `seal`: sealed envelopes for tickets and sign-in tries.
 //! - 1 [`jws`]: strict JOSE, and the only module that names jsonwebtoken.
+//! - 1 [`database`]: the store.
+//! - 2 [`keyring`]: our private keys.
 //! - 2 [`outbound`]: the one HTTP client towards identity providers.
 //! - 3 [`discovery`]: providers' documents, last known good, hosts pinned.
+//! - 3 [`revocations`]: who is revoked, and how old that knowledge is.
 //! - 4 [`keys`]: issuers' keys, last known good, and the proof that they are fresh.
 //! - 5 [`bearer`]: JWT bearer tokens of trusted issuers.
+//! - 6 [`session`]: the sessions of people: a ticket with them, a row in the store.
 
 pub mod alarm;
 pub mod bearer;
 pub mod clock;
+pub mod database;
 pub mod dependency;
 pub mod discovery;
+pub mod disk;
+pub mod held;
 pub mod jws;
 pub mod keeper;
+pub mod keyring;
 pub mod keys;
 pub mod lock;
 pub mod outbound;
@@ -33,6 +43,11 @@ pub mod outbound;
 pub mod planted;
 pub mod policy;
 pub mod principal;
+pub mod revocations;
+#[cfg(test)]
+mod scratch;
+mod seal;
+pub mod session;
 pub mod verdict;
 
 pub use clock::{Clock, Now, Past, Timestamp};

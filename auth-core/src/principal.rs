@@ -67,6 +67,13 @@ pub struct SessionId([u8; 16]);
 pub enum Groups {
     /// The issuer stated them.
     Known(Arc<BTreeSet<String>>),
+    /// The issuer stated them, and we kept what we asked about: a ticket has no room for more.
+    Kept {
+        /// Which groups we asked about.
+        asked: Arc<BTreeSet<String>>,
+        /// Which of these they are in.
+        member_of: Arc<BTreeSet<String>>,
+    },
     /// The issuer did not: no claim, or an overage marker instead of one.
     NotAsked,
 }
@@ -131,9 +138,21 @@ impl Groups {
     pub fn membership(&self, group: &str) -> Membership {
         match self {
             Self::Known(groups) if groups.contains(group) => Membership::Member,
+            Self::Kept { member_of, .. } if member_of.contains(group) => Membership::Member,
             Self::Known(_) => Membership::NotMember,
-            Self::NotAsked => Membership::NotAsked,
+            Self::Kept { asked, .. } if asked.contains(group) => Membership::NotMember,
+            Self::Kept { .. } | Self::NotAsked => Membership::NotAsked,
         }
+    }
+
+    /// The groups that they are known to be in.
+    pub fn member_of(&self) -> impl Iterator<Item = &str> {
+        let known = match self {
+            Self::Known(groups) => Some(groups),
+            Self::Kept { member_of, .. } => Some(member_of),
+            Self::NotAsked => None,
+        };
+        known.into_iter().flat_map(|groups| groups.iter().map(String::as_str))
     }
 }
 
@@ -210,6 +229,11 @@ mod tests {
         assert_eq!(known.membership("staff"), Membership::Member);
         assert_eq!(known.membership("admin"), Membership::NotMember);
         assert_eq!(Groups::NotAsked.membership("admin"), Membership::NotAsked);
+        let set = |names: &[&str]| Arc::new(names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>());
+        let kept = Groups::Kept { asked: set(&["staff", "admin"]), member_of: set(&["staff"]) };
+        assert_eq!(kept.membership("staff"), Membership::Member);
+        assert_eq!(kept.membership("admin"), Membership::NotMember);
+        assert_eq!(kept.membership("board"), Membership::NotAsked);
     }
 
     #[test]

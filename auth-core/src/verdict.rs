@@ -33,6 +33,7 @@ pub enum Verdict {
 pub struct Rejected {
     reason: Reason,
     about: Option<Subject>,
+    ordered: bool,
     detail: Detail,
 }
 
@@ -101,6 +102,10 @@ pub(crate) trait Proof {
     fn about(&self) -> Option<Subject> {
         None
     }
+    /// Whether a person who is on record ordered it: then it is no mistake of a machine.
+    fn ordered(&self) -> bool {
+        false
+    }
 }
 
 /// The short way out of an error is the safe one.
@@ -129,7 +134,7 @@ impl Verdict {
 impl Rejected {
     #[expect(clippy::needless_pass_by_value, reason = "a proof is spent on the one refusal it proves")]
     pub(crate) fn proven_by(proof: impl Proof) -> Self {
-        Self { reason: proof.reason(), about: proof.about(), detail: proof.detail() }
+        Self { reason: proof.reason(), about: proof.about(), ordered: proof.ordered(), detail: proof.detail() }
     }
 
     /// What was proven.
@@ -140,6 +145,11 @@ impl Rejected {
     /// Whose credential it was, if something that holds vouches for that.
     pub fn about(&self) -> Option<&Subject> {
         self.about.as_ref()
+    }
+
+    /// Whether a person on record ordered it.
+    pub(crate) fn ordered(&self) -> bool {
+        self.ordered
     }
 
     /// What the log should know.

@@ -1,0 +1,97 @@
+//! Files that are written whole or not at all.
+//!
+//! What we know from others must outlive a restart and a power cut, and half a file must never be taken for a whole
+//! one. Everything here blocks: call it on a thread that may.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+};
+
+/// Writes `content` to `path`, readable by its owner only: to a file beside it, synced, then renamed over it.
+///
+/// # Errors
+/// Whatever the file system says; `path` is then as it was.
+pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    let beside = beside(path);
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    rename_synced(&beside, path)
+}
+
+/// Renames `from` to `to` in the same folder, so that it holds after a power cut.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn rename_synced(from: &Path, to: &Path) -> io::Result<()> {
+    fs::rename(from, to)?;
+    match to.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        _ => Ok(()),
+    }
+}
+
+/// Reads `path`; `None` if there is no such file.
+///
+/// # Errors
+/// Whatever the file system says, and a file of more than `cap` bytes.
+pub fn read(path: &Path, cap: usize) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut content = Vec::new();
+    file.take(cap as u64 + 1).read_to_end(&mut content)?;
+    if content.len() > cap {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("larger than {cap} bytes")));
+    }
+    Ok(Some(content))
+}
+
+/// Makes the folder `path` and its parents where they are missing, readable by their owner only.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn make_folder(path: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+fn beside(path: &Path) -> std::path::PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_written_whole_and_for_its_owner_only() {
+        let folder = crate::scratch::Folder::new();
+        let path = folder.path().join("a/b/file");
+        make_folder(path.parent().expect("it has one")).expect("makes the folder");
+        assert_eq!(read(&path, 10).expect("there is none"), None);
+        write_whole(&path, b"first").expect("writes");
+        write_whole(&path, b"second").expect("writes over it");
+        assert_eq!(read(&path, 6).expect("reads").as_deref(), Some(&b"second"[..]));
+        assert_eq!(fs::metadata(&path).expect("exists").permissions().mode() & 0o777, 0o600);
+        assert_eq!(read(&path, 5).expect_err("too large").kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn a_failed_write_leaves_what_was_there() {
+        let folder = crate::scratch::Folder::new();
+        let path = folder.path().join("file");
+        write_whole(&path, b"good").expect("writes");
+        fs::create_dir(folder.path().join("file.new")).expect("makes a folder in the way");
+        write_whole(&path, b"bad").expect_err("a folder is in the way");
+        assert_eq!(read(&path, 10).expect("reads").as_deref(), Some(&b"good"[..]));
+    }
+}
