@@ -1,11 +1,15 @@
 //! The Candor gateway: an authentication gateway whose 401 is always true.
 
+pub mod body;
 pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod fault;
+pub mod io;
 pub mod page;
 pub mod reply;
 pub mod request_id;
+pub mod server;
 pub mod site;
 pub mod telemetry;
+pub mod upstream;

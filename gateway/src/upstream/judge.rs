@@ -1,0 +1,238 @@
+//! The one place that lets an upstream's answer through, and the only maker of [`Passed`].
+//!
+//! The monolith's word about identity is heard only where the gateway is not the authority. Only heads are read:
+//! status, `Location`, `WWW-Authenticate` and `Content-Type`. A denial of somebody we vouch for is disputed: it becomes
+//! a [`Fault`], and a fault cannot say 401.
+
+use std::{borrow::Cow, sync::Arc};
+
+use auth_core::{
+    policy::{Holder, Permit, Requirement},
+    principal::Kind,
+};
+use http::{StatusCode, Uri, header, response};
+use url::{Position, Url};
+
+use crate::{
+    body::Body,
+    config::{Expect, OnDenial, Route, RouteAsker},
+    fault::{At, Dispute, Fault},
+};
+
+/// An upstream's answer that was judged, and may leave.
+#[derive(Debug)]
+#[must_use]
+pub struct Passed {
+    head: response::Parts,
+    body: Body,
+}
+
+/// How far one route believes its upstream.
+#[derive(Clone, Debug)]
+pub(super) struct Rules {
+    on_denial: OnDenial,
+    expect: Option<Expect>,
+    login_paths: Vec<String>,
+    own_challenges: Vec<String>,
+    /// Whether the route allows devices: they take any denial at its word, so fewer are believed.
+    for_devices: bool,
+}
+
+/// One answer before its judge.
+pub(super) struct Case<'a> {
+    pub(super) rules: &'a Rules,
+    pub(super) permit: &'a Permit,
+    /// The request's target, which a relative `Location` starts from.
+    pub(super) target: &'a Uri,
+    /// The endpoint, as configured.
+    pub(super) endpoint: &'a Arc<str>,
+}
+
+/// A denial, by the setting that would let it pass.
+type Denial = &'static str;
+
+impl Passed {
+    /// The status that the upstream chose.
+    pub fn status(&self) -> StatusCode {
+        self.head.status
+    }
+
+    /// Whether the upstream sends somebody away: such an answer counts with the mass-refusal guard.
+    pub fn is_denial(&self) -> bool {
+        self.head.status == StatusCode::UNAUTHORIZED
+    }
+
+    /// The head, already cleaned of what must not leave, and the body.
+    pub fn into_parts(self) -> (response::Parts, Body) {
+        (self.head, self.body)
+    }
+}
+
+impl Rules {
+    /// The rules of `route`, whose requirement is `requirement`.
+    pub(super) fn of(route: &Route, requirement: &Requirement) -> Self {
+        let may_be_device = requirement.may_allow(Kind::Device) && !requirement.is_open();
+        Self {
+            on_denial: route.on_denial,
+            expect: route.expect,
+            login_paths: route.login_paths.clone(),
+            own_challenges: route.own_challenges.clone(),
+            for_devices: may_be_device || route.asker == Some(RouteAsker::Device),
+        }
+    }
+}
+
+impl Case<'_> {
+    /// Judges `head` as the upstream sent it; if it may pass, `clean` makes of it what leaves.
+    ///
+    /// # Errors
+    /// [`Fault::DisputedIdentity`] for a denial of somebody we vouch for; [`Fault::UpstreamGarbage`] for what is no
+    /// final answer.
+    pub(super) fn judge(
+        &self,
+        head: response::Parts,
+        clean: impl FnOnce(response::Parts) -> (response::Parts, Body),
+    ) -> Result<Passed, Fault> {
+        self.hear(&head)?;
+        let (head, body) = clean(head);
+        Ok(Passed { head, body })
+    }
+
+    fn hear(&self, head: &response::Parts) -> Result<(), Fault> {
+        if !(200..600).contains(&head.status.as_u16()) {
+            let seen = format!("status {} in answer to no such question", head.status.as_u16());
+            return Err(Fault::UpstreamGarbage(At::new(self.endpoint.clone(), seen)));
+        }
+        #[cfg(candor_planted)]
+        if auth_core::planted::is("denial-passed-on") {
+            return Ok(());
+        }
+        let Holder::Known(principal) = self.permit.holder() else { return Ok(()) };
+        if self.rules.on_denial == OnDenial::Pass {
+            return Ok(());
+        }
+        let for_devices = self.rules.for_devices || principal.kind == Kind::Device;
+        match self.denial(head, for_devices) {
+            None => Ok(()),
+            Some(setting) => Err(Fault::DisputedIdentity(Dispute {
+                endpoint: self.endpoint.clone(),
+                received: head.status,
+                setting,
+            })),
+        }
+    }
+
+    fn denial(&self, head: &response::Parts, for_devices: bool) -> Option<Denial> {
+        match head.status {
+            StatusCode::UNAUTHORIZED if !for_devices && self.is_own_challenge(head) => None,
+            StatusCode::UNAUTHORIZED if !for_devices => Some("own_challenges = […], or on_denial = \"pass\""),
+            StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some("on_denial = \"pass\""),
+            StatusCode::FORBIDDEN if for_devices => Some("on_denial = \"pass\""),
+            status if status.is_redirection() && self.leads_to_login(head) => {
+                Some("login_paths without this path, or on_denial = \"pass\"")
+            }
+            // An honest failure may look as it likes: no client takes 5xx for a refusal.
+            status if for_devices && !status.is_server_error() && self.is_unexpected_html(head) => {
+                Some("expect = \"html\", or on_denial = \"pass\"")
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether every challenge is one that the application asks for by itself (RFC 9110 §11.6.1).
+    fn is_own_challenge(&self, head: &response::Parts) -> bool {
+        let mut any = false;
+        let all = head.headers.get_all(header::WWW_AUTHENTICATE).iter().all(|value| {
+            let Ok(value) = value.to_str() else { return false };
+            schemes(value).all(|scheme| {
+                any = true;
+                self.rules.own_challenges.iter().any(|own| own.eq_ignore_ascii_case(scheme))
+            })
+        });
+        any && all
+    }
+
+    /// Whether a redirect leads to a sign-in page of the upstream's own, on whatever host it believes itself to be.
+    fn leads_to_login(&self, head: &response::Parts) -> bool {
+        if self.rules.login_paths.is_empty() {
+            return false;
+        }
+        head.headers.get_all(header::LOCATION).iter().any(|location| {
+            // Monoliths put raw UTF-8 here; a path that cannot be read is compared as far as it can.
+            let location = String::from_utf8_lossy(location.as_bytes());
+            let Some(path) = self.path_of(&location) else { return false };
+            self.rules.login_paths.iter().any(|login| is_under(&path, login))
+        })
+    }
+
+    /// The decoded path that `location` leads to, from this request's own address (RFC 9110 §10.2.2).
+    fn path_of(&self, location: &str) -> Option<String> {
+        let here = Url::parse("http://upstream.invalid/").and_then(|base| base.join(self.target.path())).ok()?;
+        let there = here.join(location).ok()?;
+        Some(percent_decoded(&there[Position::BeforePath..Position::AfterPath]).into_owned())
+    }
+
+    fn is_unexpected_html(&self, head: &response::Parts) -> bool {
+        self.rules.expect == Some(Expect::Json)
+            && head.headers.get_all(header::CONTENT_TYPE).iter().any(|kind| {
+                let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+                kind.eq_ignore_ascii_case(b"text/html") || kind.eq_ignore_ascii_case(b"application/xhtml+xml")
+            })
+    }
+}
+
+/// The schemes of a list of challenges: an element that starts with a token and does not go on with `=`.
+fn schemes(challenges: &str) -> impl Iterator<Item = &str> {
+    elements(challenges).filter_map(|element| {
+        let end = element.find([' ', '\t', '=']).unwrap_or(element.len());
+        let (token, rest) = element.split_at(end);
+        (!token.is_empty() && !rest.trim_ascii_start().starts_with('=')).then_some(token)
+    })
+}
+
+/// The elements of a comma-separated list, quoted strings respected (RFC 9110 §5.6.1).
+fn elements(list: &str) -> impl Iterator<Item = &str> {
+    let (mut quoted, mut escaped) = (false, false);
+    list.split(move |c| {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            ',' => return !quoted,
+            _ => {}
+        }
+        false
+    })
+    .map(str::trim_ascii)
+    .filter(|element| !element.is_empty())
+}
+
+/// Whether `path` is `prefix` or lies under it, by whole segments, whatever the case: legacy services fold it.
+fn is_under(path: &str, prefix: &str) -> bool {
+    let prefix = prefix.trim_end_matches('/');
+    let Some((start, rest)) = path.split_at_checked(prefix.len()) else { return false };
+    start.eq_ignore_ascii_case(prefix) && (rest.is_empty() || rest.starts_with(['/', ';']))
+}
+
+fn percent_decoded(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let bytes = path.as_bytes();
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape = path.get(at + 1..at + 3).and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match (bytes[at], escape) {
+            (b'%', Some(byte)) => {
+                decoded.push(byte);
+                at += 3;
+            }
+            (byte, _) => {
+                decoded.push(byte);
+                at += 1;
+            }
+        }
+    }
+    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
+}
