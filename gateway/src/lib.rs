@@ -2,11 +2,14 @@
 
 pub mod body;
 pub mod config;
+pub mod cookies;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod fault;
 pub mod io;
+mod notices;
 pub mod page;
+mod problem;
 pub mod reply;
 pub mod request_id;
 pub mod server;

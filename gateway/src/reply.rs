@@ -2,18 +2,42 @@
 //!
 //! A [`Reply`] says what happened; [`Reply::into_http`] says it in the form of whoever asked. 401, 403 and the redirect
 //! to our own sign-in come from a [`Refusal`], which takes a proven [`Rejected`], or from an upstream answer that was
-//! judged. That is checked once more on the finished response.
+//! judged. That is checked once more on the finished response: a debug build panics, a release build answers 500 and
+//! rings an alarm. What the pages say is in `notices`, what programs are told in `problem`.
 
-use auth_core::verdict::{Rejected, Unavailable};
-use bytes::Bytes;
-use http::Response;
-use http_body_util::Full;
+use std::time::Duration;
+
+use auth_core::{
+    alarm,
+    principal::Principal,
+    session::Elsewhere,
+    verdict::{Reason, Rejected, Unavailable},
+};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{
+        ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
+        SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    },
+};
 
 use crate::{
-    fault::{Asker, Fault},
+    body::Body,
+    cookies::{Forget, SetCookie},
+    fault::{AnswerWord, Asker, Fault, FaultStatus},
+    notices,
+    page::{self, Page},
+    problem::Problem,
     request_id::RequestId,
     site::Site,
+    upstream::Passed,
 };
+
+/// What kind of answer this is (design: a closed list, [`AnswerWord`]).
+pub const ANSWER: HeaderName = HeaderName::from_static("x-gateway-answer");
+/// Where a person signs in, for a proxy that asks on their behalf.
+pub const SIGN_IN: HeaderName = HeaderName::from_static("x-gateway-sign-in");
+const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
 /// An answer to one request, not yet in the form of its asker.
 #[derive(Debug)]
@@ -25,7 +49,7 @@ pub struct Reply {
     pub asker: Asker,
     /// Which request this answers.
     pub id: RequestId,
-    /// Where it was asked, as far as the answer's form depends on it.
+    /// Where it was asked, as far as the form depends on it.
     pub place: Place,
 }
 
@@ -40,6 +64,8 @@ pub enum Answer {
     Refused(Refusal),
     /// We cannot tell.
     Unavailable(Unavailable),
+    /// The upstream's answer, judged.
+    Upstream(Passed),
 }
 
 /// Where something was asked.
@@ -47,14 +73,17 @@ pub enum Answer {
 pub struct Place {
     /// Whether the request can be made again by following a link: GET or HEAD.
     pub repeatable: bool,
-    /// The path and query to come back to after signing in; `None` where people cannot sign in.
-    pub return_to: Option<String>,
+    /// Its path and query, if they are safe to link to.
+    pub here: Option<String>,
+    /// Whether signing in could help here: the route is for people, and there is a provider.
+    pub sign_in: bool,
 }
 
-/// A refusal on its way out.
+/// A refusal on its way out, and the right to forget the ticket if the refusal ended it.
 #[derive(Debug)]
 pub struct Refusal {
     rejected: Rejected,
+    forget: Option<Forget>,
 }
 
 /// What one of our own paths answers.
@@ -62,17 +91,395 @@ pub struct Refusal {
 pub enum OwnAnswer {
     /// 200 with JSON.
     Json(serde_json::Value),
+    /// Who is signed in, for people.
+    Me(Box<Principal>),
+    /// What a word of `x-gateway-answer` means.
+    Explain(AnswerWord),
+    /// A forward-auth question answered with yes: 200, and who it is.
+    Vouched(HeaderMap),
+    /// Which provider to sign in with: name and address.
+    Choose(Vec<(String, String)>),
+    /// 303 to the provider, with the sign-in that has begun kept in a cookie.
+    ToProvider {
+        /// The provider's authorisation address, with our question.
+        location: String,
+        /// The try to keep, and those to take back.
+        cookies: Vec<SetCookie>,
+    },
+    /// 303 to where the person wanted to go, with the ticket.
+    SignedIn {
+        /// The ticket to keep, and the spent try.
+        cookies: Vec<SetCookie>,
+        /// A path of ours, safe.
+        return_to: String,
+    },
+    /// The person must begin once more, by choice.
+    SignInFailed {
+        /// What went wrong.
+        how: SignInFailure,
+        /// Where signing in begins, with the address that was wanted.
+        begin: String,
+        /// The spent try.
+        cookies: Vec<SetCookie>,
+    },
+    /// Nobody can be signed in at the moment.
+    SignInUnavailable {
+        /// What is missing.
+        unavailable: Unavailable,
+        /// Where signing in begins, with the address that was wanted.
+        begin: String,
+        /// The spent try. None spent: the same callback may yet succeed.
+        cookies: Vec<SetCookie>,
+    },
+    /// The button that signs out.
+    ConfirmLogout,
+    /// Signed out: here, and as far as the other gateways know.
+    SignedOut {
+        /// The right to forget the ticket.
+        forget: Option<Forget>,
+        /// How far it has reached.
+        elsewhere: Elsewhere,
+    },
+    /// A logout by somebody who was not signed in.
+    WasNotSignedIn {
+        /// The right to forget a ticket that had ended before.
+        forget: Option<Forget>,
+    },
+}
+
+/// Why a person has to begin a sign-in once more.
+#[derive(Debug)]
+pub enum SignInFailure {
+    /// The callback belongs to no sign-in of this browser's.
+    BeginAgain,
+    /// The browser keeps no cookies.
+    CookiesBlocked,
+    /// The provider said no.
+    Refused {
+        /// Its word.
+        word: String,
+        /// Its explanation.
+        description: Option<String>,
+        /// Finds the log line.
+        correlation: String,
+    },
+}
+
+/// A response in the making: what an answer decides besides its body.
+struct Head {
+    status: StatusCode,
+    word: AnswerWord,
+    retry: Option<u64>,
 }
 
 impl Reply {
-    /// The answer to a request that went no further than its head.
+    /// An answer to a request of which nothing but its head's outline is known.
     pub fn to(asker: Asker, id: RequestId, fault: Fault) -> Self {
         Self { answer: Answer::Fault(fault), asker, id, place: Place::default() }
     }
 
     /// The response, in the form of its asker.
-    pub fn into_http(self, site: &Site) -> Response<Full<Bytes>> {
-        let _ = site;
-        todo!()
+    pub fn into_http(self, site: &Site) -> Response<Body> {
+        let Self { answer, asker, id, place } = self;
+        let form = Form { asker, id, place, site };
+        #[cfg(candor_planted)]
+        if let Answer::Fault(Fault::ConnectFailed(..) | Fault::UpstreamReset(_) | Fault::NoEndpoint { .. }) = &answer
+            && auth_core::planted::is("unreachable-is-401")
+        {
+            return form.said(&Head::new(StatusCode::UNAUTHORIZED, AnswerWord::CredentialInvalid), None, Page::default);
+        }
+        let (response, proven) = match answer {
+            Answer::Fault(fault) => (form.fault(&fault), false),
+            Answer::Unavailable(unavailable) => (form.unavailable(&unavailable), false),
+            Answer::Refused(refusal) => (form.refused(refusal), true),
+            Answer::Own(own) => (form.own(own), false),
+            Answer::Upstream(passed) => (form.upstream(passed), true),
+        };
+        if proven || !blames_the_caller(&response, site) {
+            return response;
+        }
+        debug_assert!(false, "a {} without a proof", response.status());
+        alarm::ring(
+            "blame-without-proof",
+            "an answer that blames the caller came without a proof; 500 was sent instead",
+        );
+        form.fault(&Fault::Internal("an answer that blames the caller came without a proof".into()))
+    }
+}
+
+impl Refusal {
+    /// A refusal; `forget` if it ended the ticket that came with the request.
+    pub fn new(rejected: Rejected, forget: Option<Forget>) -> Self {
+        Self { rejected, forget }
+    }
+
+    /// What was proven.
+    pub fn rejected(&self) -> &Rejected {
+        &self.rejected
+    }
+}
+
+/// 401, 403, or a redirect to our own sign-in.
+fn blames_the_caller(response: &Response<Body>, site: &Site) -> bool {
+    matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+        || response.headers().get(LOCATION).is_some_and(|location| site.is_login(location))
+}
+
+/// The form of one answer: for whom, where, under what names.
+struct Form<'s> {
+    asker: Asker,
+    id: RequestId,
+    place: Place,
+    site: &'s Site,
+}
+
+impl Form<'_> {
+    fn fault(&self, fault: &Fault) -> Response<Body> {
+        let status = fault.status(self.asker);
+        let retry = fault.retry_after().map(|wait| self.spread(wait));
+        let head = Head { retry, ..Head::new(status.into(), fault.word()) };
+        let page = || notices::fault(fault, status, self.link_here(), retry);
+        let mut response = self.said(&head, Some(fault.explain()), page);
+        set(&mut response, PROXY_STATUS, fault.proxy_status());
+        if let Some(allow) = fault.allow() {
+            response.headers_mut().insert(ALLOW, allow);
+        }
+        response
+    }
+
+    fn unavailable(&self, unavailable: &Unavailable) -> Response<Body> {
+        let retry = self.spread(unavailable.retry_after);
+        let head =
+            Head { retry: Some(retry), ..Head::new(StatusCode::SERVICE_UNAVAILABLE, AnswerWord::VerdictUnavailable) };
+        let detail = "Something that is needed to check the credential does not answer. Keep it, and ask again later.";
+        let page = || notices::unavailable(self.link_here(), self.sign_in(), retry);
+        let mut response = self.said(&head, Some(detail), page);
+        set(&mut response, PROXY_STATUS, UNDECIDED);
+        response
+    }
+
+    fn refused(&self, refusal: Refusal) -> Response<Body> {
+        let Refusal { rejected, forget } = refusal;
+        let mut response = match (rejected.reason(), self.asker) {
+            (Reason::NotPermitted, _) => {
+                let head = Head::new(StatusCode::FORBIDDEN, AnswerWord::NotPermitted);
+                self.said(&head, Some("We know who asks, and they have no access here."), || {
+                    notices::not_permitted(self.sign_in())
+                })
+            }
+            (Reason::Expired, Asker::Device) => self.renewal_required(),
+            (_, Asker::Browser) if self.place.repeatable && self.place.sign_in => {
+                let login = self.site.login(self.place.here.as_deref());
+                self.see_other(&login, word_of(&rejected))
+            }
+            (_, _) => self.unauthorized(&rejected),
+        };
+        if let Some(forget) = forget {
+            append(&mut response, [SetCookie::forget_ticket(forget, self.site)]);
+        }
+        response
+    }
+
+    /// 401 with the challenge of RFC 6750 §3: no error code where no credential was given.
+    fn unauthorized(&self, rejected: &Rejected) -> Response<Body> {
+        let word = word_of(rejected);
+        let detail = match word {
+            AnswerWord::CredentialMissing => "The request carries no credential.",
+            _ => "The credential is provably no good.",
+        };
+        let head = Head::new(StatusCode::UNAUTHORIZED, word);
+        let mut response = self.said(&head, Some(detail), || {
+            // What was sent is still in the reader's tab: let them sign in beside it.
+            notices::not_signed_in(self.place.sign_in.then(|| self.site.login(Some(&self.site.own("me")))))
+        });
+        let realm = self.site.origin();
+        let challenge = match word {
+            AnswerWord::CredentialMissing => format!("Bearer realm=\"{realm}\""),
+            _ => format!("Bearer realm=\"{realm}\", error=\"invalid_token\""),
+        };
+        set(&mut response, WWW_AUTHENTICATE, challenge);
+        if self.asker == Asker::ForwardAuth
+            && let Some(sign_in) = self.sign_in()
+        {
+            set(&mut response, SIGN_IN, format!("{}{sign_in}", self.site.origin()));
+        }
+        response
+    }
+
+    /// A device whose token has merely run out can get another one with its key.
+    fn renewal_required(&self) -> Response<Body> {
+        let head = Head {
+            retry: Some(self.spread(Unavailable::RETRY_AFTER)),
+            ..Head::new(StatusCode::SERVICE_UNAVAILABLE, AnswerWord::RenewalRequired)
+        };
+        self.said(&head, Some("The token has run out. Keep everything, and renew it."), Page::default)
+    }
+
+    fn upstream(&self, passed: Passed) -> Response<Body> {
+        let (head, body) = passed.into_parts();
+        let mut response = Response::from_parts(head, body);
+        response.headers_mut().insert(ANSWER, AnswerWord::Upstream.header());
+        response.headers_mut().insert(RequestId::HEADER, self.id.header());
+        response
+    }
+}
+
+impl Form<'_> {
+    fn own(&self, own: OwnAnswer) -> Response<Body> {
+        let ok = Head::new(StatusCode::OK, AnswerWord::Own);
+        match own {
+            OwnAnswer::Json(value) => self.json(&ok, value.to_string(), "application/json"),
+            OwnAnswer::Me(principal) => self.page(&ok, &notices::signed_in(&principal, self.site)),
+            OwnAnswer::Explain(word) => self.page(&ok, &notices::explain(word)),
+            OwnAnswer::Vouched(headers) => {
+                let mut response = self.respond(&ok, Body::empty());
+                response.headers_mut().extend(headers);
+                response
+            }
+            OwnAnswer::Choose(providers) => self.page(&ok, &notices::choose(providers)),
+            OwnAnswer::ToProvider { location, cookies } => with(self.see_other(&location, AnswerWord::Own), cookies),
+            OwnAnswer::SignedIn { cookies, return_to } => with(self.see_other(&return_to, AnswerWord::Own), cookies),
+            OwnAnswer::SignInFailed { how, begin, cookies } => with(self.sign_in_failed(how, begin), cookies),
+            OwnAnswer::SignInUnavailable { unavailable, begin, cookies } => {
+                let here = self.link_here().filter(|_| cookies.is_empty());
+                with(self.sign_in_unavailable(&unavailable, here, begin), cookies)
+            }
+            OwnAnswer::ConfirmLogout => self.page(&ok, &notices::confirm_logout(self.site)),
+            OwnAnswer::SignedOut { forget, elsewhere } => {
+                self.forgetting(self.page(&ok, &notices::signed_out(elsewhere)), forget)
+            }
+            OwnAnswer::WasNotSignedIn { forget } => {
+                self.forgetting(self.page(&ok, &notices::was_not_signed_in()), forget)
+            }
+        }
+    }
+
+    fn sign_in_failed(&self, how: SignInFailure, begin: String) -> Response<Body> {
+        let page = match how {
+            SignInFailure::BeginAgain => notices::begin_again(begin),
+            SignInFailure::CookiesBlocked => notices::cookies_blocked(begin),
+            SignInFailure::Refused { word, description, correlation } => {
+                notices::provider_refused(&word, description.as_deref(), &correlation, begin)
+            }
+        };
+        self.page(&Head::new(FaultStatus::BadRequest.into(), AnswerWord::Own), &page)
+    }
+
+    fn sign_in_unavailable(&self, unavailable: &Unavailable, here: Option<&str>, begin: String) -> Response<Body> {
+        let retry = self.spread(unavailable.retry_after);
+        let head = Head {
+            retry: Some(retry),
+            ..Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::VerdictUnavailable)
+        };
+        let mut response = self.page(&head, &notices::sign_in_unavailable(here, begin, retry));
+        set(&mut response, PROXY_STATUS, UNDECIDED);
+        response
+    }
+
+    fn forgetting(&self, mut response: Response<Body>, forget: Option<Forget>) -> Response<Body> {
+        append(&mut response, forget.map(|forget| SetCookie::forget_ticket(forget, self.site)));
+        response
+    }
+}
+
+impl Form<'_> {
+    /// People get a page, programs a problem.
+    fn said(&self, head: &Head, detail: Option<&str>, page: impl FnOnce() -> Page) -> Response<Body> {
+        if self.asker == Asker::Browser {
+            return self.page(head, &page());
+        }
+        let problem =
+            Problem::new(head.word, head.status.as_u16(), detail.unwrap_or_default().into(), self.id, self.site)
+                .retry_after(head.retry)
+                .sign_in(self.sign_in().filter(|_| head.status == StatusCode::UNAUTHORIZED));
+        self.json(head, problem.json(), Problem::MEDIA_TYPE)
+    }
+
+    fn json(&self, head: &Head, json: impl Into<bytes::Bytes>, media_type: &'static str) -> Response<Body> {
+        let mut response = self.respond(head, Body::full(json));
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        response
+    }
+
+    fn page(&self, head: &Head, page: &Page) -> Response<Body> {
+        let mut response = self.respond(head, Body::full(page.html(&self.id.to_string())));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::security_policy()));
+        response
+    }
+
+    /// 303, so that whatever the method was, a GET follows (RFC 9110 §15.4.4).
+    fn see_other(&self, to: &str, word: AnswerWord) -> Response<Body> {
+        let mut response = self.respond(&Head::new(StatusCode::SEE_OTHER, word), Body::empty());
+        set(&mut response, LOCATION, to);
+        response
+    }
+
+    fn respond(&self, head: &Head, body: Body) -> Response<Body> {
+        let mut response = Response::new(body);
+        *response.status_mut() = head.status;
+        let headers = response.headers_mut();
+        headers.insert(ANSWER, head.word.header());
+        headers.insert(RequestId::HEADER, self.id.header());
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+        if let Some(seconds) = head.retry {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
+    /// The address to load again, where loading it again sends nothing twice.
+    fn link_here(&self) -> Option<&str> {
+        self.place.here.as_deref().filter(|_| self.place.repeatable)
+    }
+
+    fn sign_in(&self) -> Option<String> {
+        self.place.sign_in.then(|| self.site.login(self.link_here()))
+    }
+
+    /// `Retry-After` in seconds. Displays in their thousands are spread widest: each gets its own.
+    fn spread(&self, wait: Duration) -> u64 {
+        let seconds = wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1);
+        let by = if self.asker == Asker::Device { 2 * seconds.min(300) } else { seconds.min(300) / 2 };
+        seconds.saturating_add(self.id.spread(by))
+    }
+}
+
+/// The `Proxy-Status` of not being able to tell: the fault is neither the request's nor the upstream's (RFC 9209
+/// §2.3.29).
+const UNDECIDED: &str = "candor; error=proxy_internal_error; details=\"verdict-unavailable\"";
+
+impl Head {
+    fn new(status: StatusCode, word: AnswerWord) -> Self {
+        Self { status, word, retry: None }
+    }
+}
+
+fn word_of(rejected: &Rejected) -> AnswerWord {
+    match rejected.reason() {
+        Reason::Missing => AnswerWord::CredentialMissing,
+        Reason::NotPermitted => AnswerWord::NotPermitted,
+        _ => AnswerWord::CredentialInvalid,
+    }
+}
+
+fn with(mut response: Response<Body>, cookies: Vec<SetCookie>) -> Response<Body> {
+    append(&mut response, cookies);
+    response
+}
+
+fn append(response: &mut Response<Body>, cookies: impl IntoIterator<Item = SetCookie>) {
+    for cookie in cookies {
+        response.headers_mut().append(SET_COOKIE, cookie.into_header());
+    }
+}
+
+/// Sets a field whose value we composed; a character that does not fit drops the field, never the answer.
+fn set(response: &mut Response<Body>, name: HeaderName, value: impl AsRef<str>) {
+    if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
+        response.headers_mut().insert(name, value);
     }
 }

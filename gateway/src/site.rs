@@ -45,6 +45,16 @@ impl Site {
         self.signs_in
     }
 
+    /// The cookie that holds a ticket: bound to this host where browsers can do that (RFC 6265bis §4.1.3.2).
+    pub fn ticket_cookie(&self) -> &'static str {
+        if self.secure { "__Host-candor" } else { "candor" }
+    }
+
+    /// What the name of every cookie of a sign-in that has begun starts with.
+    pub fn try_cookie_prefix(&self) -> &'static str {
+        if self.secure { "__Host-candor-try-" } else { "candor-try-" }
+    }
+
     /// One of our own paths: `/.candor/` and `rest`.
     pub fn own(&self, rest: &str) -> String {
         format!("{}/{rest}", self.own_prefix)

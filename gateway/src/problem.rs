@@ -1,0 +1,57 @@
+//! Problem details for programs (RFC 9457).
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{fault::AnswerWord, notices, request_id::RequestId, site::Site};
+
+/// What a program is told about an answer that is not the one it wanted. Nothing inside is named.
+#[derive(Debug, Serialize)]
+pub(crate) struct Problem {
+    /// Where the word is explained, relative to us.
+    r#type: String,
+    title: String,
+    status: u16,
+    detail: String,
+    /// The request, as the log names it.
+    instance: String,
+    /// The same as `Retry-After`, for programs that read bodies only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    /// Where a person would sign in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sign_in: Option<String>,
+}
+
+impl Problem {
+    /// The media type (RFC 9457 §3).
+    pub(crate) const MEDIA_TYPE: &'static str = "application/problem+json";
+
+    /// The problem that `word` names.
+    pub(crate) fn new(word: AnswerWord, status: u16, detail: String, id: RequestId, site: &Site) -> Self {
+        Self {
+            r#type: site.problem(word.as_str()),
+            title: notices::title(word),
+            status,
+            detail,
+            instance: format!("urn:uuid:{id}"),
+            retry_after: None,
+            sign_in: None,
+        }
+    }
+
+    /// Worth asking again after so many seconds.
+    pub(crate) fn retry_after(self, seconds: Option<u64>) -> Self {
+        Self { retry_after: seconds, ..self }
+    }
+
+    /// With the address where a person signs in.
+    pub(crate) fn sign_in(self, address: Option<String>) -> Self {
+        Self { sign_in: address, ..self }
+    }
+
+    /// The problem as JSON.
+    pub(crate) fn json(&self) -> Bytes {
+        serde_json::to_vec(self).expect("strings and numbers").into()
+    }
+}
