@@ -22,10 +22,14 @@
 //! - 3 [`discovery`]: providers' documents, last known good, hosts pinned.
 //! - 3 [`revocations`]: who is revoked, and how old that knowledge is.
 //! - 4 [`keys`]: issuers' keys, last known good, and the proof that they are fresh.
+//! - 5 [`idp`]: OpenID Connect providers, and the only module that names oauth2.
 //! - 5 [`bearer`]: JWT bearer tokens of trusted issuers.
 //! - 6 [`session`]: the sessions of people: a ticket with them, a row in the store.
+//! - 7 [`sign_in`]: browser sign-in: begin, and finish at the callback.
+//! - 8 [`authenticator`]: a credential in, a verdict out.
 
 pub mod alarm;
+pub mod authenticator;
 pub mod bearer;
 pub mod clock;
 pub mod database;
@@ -33,6 +37,7 @@ pub mod dependency;
 pub mod discovery;
 pub mod disk;
 pub mod held;
+pub mod idp;
 pub mod jws;
 pub mod keeper;
 pub mod keyring;
@@ -48,8 +53,10 @@ pub mod revocations;
 mod scratch;
 mod seal;
 pub mod session;
+pub mod sign_in;
 pub mod verdict;
 
+pub use authenticator::{Admission, Authenticator, Credential, Outcome};
 pub use clock::{Clock, Now, Past, Timestamp};
 pub use dependency::Dependency;
 pub use keeper::Keeper;

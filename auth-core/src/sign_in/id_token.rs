@@ -1,0 +1,195 @@
+//! ID tokens: verified by keys and jws, judged by OpenID Connect Core §3.1.3.7, and read as who somebody is.
+//!
+//! An ID token is the provider's word to us, not a credential that a person holds. So what is wrong with one is a
+//! fault of the sign-in, not a verdict: nobody's credential is refused here.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+use subtle::ConstantTimeEq;
+
+use crate::{
+    clock::{Now, Past, Timestamp},
+    dependency::Dependency,
+    idp::Provider,
+    jws::{self, Claims, TokenKind},
+    principal::{Groups, Subject},
+    verdict::{Stop, Unavailable},
+};
+
+/// How far a provider's clock and ours may be apart.
+const LEEWAY: Duration = Duration::from_secs(30);
+/// The longest `sub` (OpenID Connect Core §2), in bytes.
+const LONGEST_SUBJECT: usize = 255;
+
+/// Who signed in, as the provider states it.
+pub(super) struct Identity {
+    pub(super) subject: Subject,
+    pub(super) tenant: Option<Arc<str>>,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) email: Option<Arc<str>>,
+    pub(super) roles: Arc<[String]>,
+    pub(super) groups: Groups,
+    pub(super) sid: Option<String>,
+    pub(super) claims: Value,
+}
+
+/// What this sign-in expects of its ID token.
+pub(super) struct Expected<'e> {
+    pub(super) issuer: &'e str,
+    pub(super) client_id: &'e str,
+    pub(super) nonce: &'e str,
+    pub(super) access_token: &'e str,
+}
+
+/// Why an ID token signs nobody in.
+#[derive(Debug)]
+pub(super) enum IdTokenFault {
+    /// It is provably not the one that this sign-in is owed.
+    Wrong(String),
+    /// We cannot tell.
+    Unavailable(Unavailable),
+}
+
+/// Verifies an ID token that came from the token endpoint.
+pub(super) async fn verify(
+    provider: &Provider,
+    token: &str,
+    expected: &Expected<'_>,
+    now: Now,
+) -> Result<Identity, IdTokenFault> {
+    let unverified = jws::read(token, TokenKind::IdToken)
+        .map_err(|malformed| Unavailable::because(Dependency::TokenEndpoint, malformed))?;
+    if unverified.issuer() != expected.issuer {
+        return wrong("it names another issuer");
+    }
+    let claims = provider.keys().verify(&unverified, now).await?;
+    judge(&claims, expected, now)?;
+    let config = provider.config();
+    Ok(Identity::stated_by(claims, &config.name_claim, &config.groups_claim))
+}
+
+/// The rules of OpenID Connect Core §3.1.3.7 beyond the signature.
+fn judge(claims: &Claims, expected: &Expected<'_>, now: Now) -> Result<(), IdTokenFault> {
+    if claims.iss != expected.issuer {
+        return wrong("another issuer");
+    }
+    if claims.aud.is_empty() || claims.aud.iter().any(|audience| audience != expected.client_id) {
+        return wrong("another audience, or one more than ours");
+    }
+    if claims.azp.as_ref().is_some_and(|party| party != expected.client_id) {
+        return wrong("issued to another client");
+    }
+    if !claims.nonce.as_ref().is_some_and(|nonce| same(nonce, expected.nonce)) {
+        return wrong("another nonce, or none");
+    }
+    if claims.sub.is_empty() || claims.sub.len() > LONGEST_SUBJECT {
+        return wrong("a subject that is empty or too long");
+    }
+    if !access_token_fits(claims, expected.access_token) {
+        return wrong("another access token than `at_hash` says");
+    }
+    judge_time(claims, now)
+}
+
+fn judge_time(claims: &Claims, now: Now) -> Result<(), IdTokenFault> {
+    match now.past(claims.exp + LEEWAY) {
+        Past::No => {}
+        Past::Yes => return wrong("expired"),
+        Past::InDoubt => return Err(Unavailable::because(Dependency::Clock, "whether it expired is in doubt").into()),
+    }
+    for begins in [Some(claims.iat), claims.nbf].into_iter().flatten() {
+        match now.past(begins - LEEWAY) {
+            Past::Yes => {}
+            Past::No | Past::InDoubt => return Err(not_yet(begins - LEEWAY, now).into()),
+        }
+    }
+    Ok(())
+}
+
+fn not_yet(begins: Timestamp, now: Now) -> Unavailable {
+    let gap = begins.since(now.wall()).max(Duration::from_secs(1));
+    Unavailable::because(Dependency::Clock, "an ID token that is not valid yet").retry_after(gap)
+}
+
+/// Whether `at_hash` fits the access token (OpenID Connect Core §3.1.3.6), if there is one. Its length says which
+/// hash it is half of; the provider signed it, so nobody else can choose.
+fn access_token_fits(claims: &Claims, access_token: &str) -> bool {
+    let Some(stated) = claims.all.get("at_hash") else { return true };
+    let Some(stated) = stated.as_str().and_then(|text| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()) else {
+        return false;
+    };
+    let algorithm = match stated.len() {
+        16 => &SHA256,
+        24 => &SHA384,
+        32 => &SHA512,
+        _ => return false,
+    };
+    let hash = digest::digest(algorithm, access_token.as_bytes());
+    bool::from(hash.as_ref()[..stated.len()].ct_eq(&stated))
+}
+
+/// Compares by hash, so that nothing about the place of a difference can be measured.
+fn same(a: &str, b: &str) -> bool {
+    let [a, b] = [a, b].map(|text| digest::digest(&SHA256, text.as_bytes()));
+    bool::from(a.as_ref().ct_eq(b.as_ref()))
+}
+
+impl Identity {
+    fn stated_by(claims: Claims, name_claim: &str, groups_claim: &str) -> Self {
+        let text = |name: &str| claims.text(name).filter(|text| !text.is_empty()).map(Arc::from);
+        Self {
+            subject: Subject::new(claims.iss.as_str(), claims.sub.as_str()),
+            tenant: text("tid"),
+            name: text(name_claim),
+            email: text("email"),
+            roles: claims.texts("roles").unwrap_or_default().into(),
+            groups: groups(&claims, groups_claim),
+            sid: claims.text("sid").map(str::to_owned),
+            claims: Value::Object(claims.all),
+        }
+    }
+}
+
+/// The groups, if the provider stated them all. An overage marker in their place (OpenID Connect Core §5.6.2,
+/// Entra's `hasgroups`) says that it did not.
+fn groups(claims: &Claims, claim: &str) -> Groups {
+    let elsewhere =
+        claims.all.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.contains_key(claim));
+    if elsewhere || is_true(&claims.all, "hasgroups") {
+        return Groups::NotAsked;
+    }
+    match claims.texts(claim) {
+        Some(groups) => Groups::Known(Arc::new(groups.into_iter().collect::<BTreeSet<_>>())),
+        None => Groups::NotAsked,
+    }
+}
+
+fn is_true(claims: &Map<String, Value>, name: &str) -> bool {
+    match claims.get(name) {
+        Some(Value::Bool(stated)) => *stated,
+        Some(Value::String(stated)) => stated == "true",
+        _ => false,
+    }
+}
+
+fn wrong<T>(what: &str) -> Result<T, IdTokenFault> {
+    Err(IdTokenFault::Wrong(what.to_owned()))
+}
+
+impl From<Unavailable> for IdTokenFault {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl From<Stop> for IdTokenFault {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Rejected(rejected) => Self::Wrong(format!("{}: {}", rejected.reason(), rejected.detail())),
+            Stop::Unavailable(unavailable) => Self::Unavailable(unavailable),
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Browser sign-in by OpenID Connect: begin, and finish at the callback.
+//!
+//! What makes it different: nothing that goes wrong here can sign anybody out, and nothing turns in circles. An
+//! outage keeps the try and the address that the person wanted; a callback that is nobody's begins again, by a link.
+//! Ending sessions is [`crate::session`]'s.
+
+mod callback;
+mod conclude;
+mod fault;
+mod id_token;
+mod tries;
+
+use std::{fmt, net::IpAddr, sync::Arc};
+
+use secrecy::SecretString;
+use url::Url;
+
+pub use self::{
+    callback::{CallbackParams, MalformedCallback},
+    fault::{BeginFault, SignInFault, Why},
+    tries::TryCookie,
+};
+use self::{
+    conclude::Conclusion,
+    tries::{Names, State, Try},
+};
+use crate::{
+    clock::Now,
+    idp::{Asking, Provider},
+    keeper::Keeper,
+    keyring::Keyring,
+    seal::Seals,
+    session::{Sessions, Ticket},
+};
+
+/// Signs people in. Cheap to clone; one a configuration.
+#[derive(Clone)]
+pub struct SignIn(Arc<Parts>);
+
+struct Parts {
+    providers: Vec<Provider>,
+    callbacks: Callbacks,
+    names: Names,
+    seals: Arc<Seals>,
+    sessions: Sessions,
+    keeper: Keeper,
+}
+
+/// Where providers send people back to: from the configuration alone, never from a request.
+#[derive(Clone, Debug)]
+pub struct Callbacks {
+    /// The gateway's origin as browsers see it; https decides the cookies' prefix and `Secure`.
+    pub public_url: Url,
+    /// The gateway's own prefix, such as `/.candor`.
+    pub own_prefix: String,
+}
+
+/// What a sign-in begins with.
+pub struct Begin<'a> {
+    /// Where the person wants to go: already found safe. Opaque here.
+    pub return_to: &'a str,
+    /// Whether this is the link of [`SignInFault::BeginAgain`] with `again`.
+    pub again: bool,
+    /// The browser's try cookies: name and value.
+    pub tries: &'a [(String, String)],
+}
+
+/// A sign-in that has begun.
+pub struct Begun {
+    /// Where to send the person.
+    pub location: Url,
+    /// The cookie to set.
+    pub cookie: TryCookie,
+    /// Older try cookies to forget.
+    pub forget: Vec<String>,
+}
+
+/// A callback.
+#[derive(Default)]
+pub struct Callback {
+    /// What the provider sent with the browser.
+    pub params: CallbackParams,
+    /// The browser's try cookies: name and value.
+    pub tries: Vec<(String, String)>,
+    /// The ticket that the browser has already: its session ends once the new one stands.
+    pub replaces: Option<SecretString>,
+    /// Whence the browser comes.
+    pub address: Option<IpAddr>,
+    /// Its `User-Agent`.
+    pub browser: Option<String>,
+}
+
+/// A sign-in that ended well.
+pub struct Finished {
+    /// The new session's ticket.
+    pub ticket: Ticket,
+    /// Where the person wanted to go.
+    pub return_to: String,
+    /// The try cookie to forget.
+    pub spent: String,
+}
+
+impl SignIn {
+    /// Sign-in at `providers`.
+    pub fn new(
+        providers: Vec<Provider>,
+        callbacks: Callbacks,
+        keyring: &Keyring,
+        sessions: Sessions,
+        keeper: Keeper,
+    ) -> Self {
+        let names = Names { secure: callbacks.public_url.scheme() == "https" };
+        let seals = Arc::clone(keyring.seals());
+        Self(Arc::new(Parts { providers, callbacks, names, seals, sessions, keeper }))
+    }
+
+    /// The providers, in the order of the configuration.
+    pub fn providers(&self) -> &[Provider] {
+        &self.0.providers
+    }
+
+    /// What the names of try cookies begin with.
+    pub fn try_prefix(&self) -> &'static str {
+        self.0.names.prefix()
+    }
+
+    /// Begins a sign-in at the provider `name`.
+    ///
+    /// # Errors
+    /// Unavailable, if the provider did not answer just now: a person sent to a dead one would be lost.
+    pub async fn begin(&self, name: &str, begin: Begin<'_>, now: Now) -> Result<Begun, BeginFault> {
+        let parts = &self.0;
+        let provider = parts.provider(name).ok_or(BeginFault::NoSuchProvider)?;
+        let document = provider.ask(now).await?;
+        let new = Try::begin(name, begin.return_to, now)?;
+        let asking = Asking {
+            state: &new.state(&parts.seals, begin.again, now),
+            nonce: &new.nonce,
+            verifier: &new.verifier(),
+            redirect_uri: &parts.callbacks.of(provider),
+        };
+        let location = provider.authorise_url(&document, &asking)?;
+        let cross_site = provider.config().response_mode.is_cross_site_post();
+        let cookie = new.cookie(&parts.seals, parts.names, cross_site, now);
+        let forget = parts.names.beyond_the_most(&parts.seals, begin.tries, &cookie, now);
+        Ok(Begun { location, cookie, forget })
+    }
+
+    /// Finishes a sign-in at the callback of the provider `name`. Runs on the keeper, whoever stops waiting: a code
+    /// once spent must not be lost halfway.
+    ///
+    /// # Errors
+    /// [`SignInFault`].
+    pub async fn finish(&self, name: &str, callback: Callback, now: Now) -> Result<Finished, SignInFault> {
+        let parts = &self.0;
+        let provider = parts.provider(name).ok_or(SignInFault::NoSuchProvider)?.clone();
+        let (found, cookie) = parts.recognise(name, &callback, now)?;
+        let return_to = found.return_to.clone();
+        let redirect_uri = parts.callbacks.of(&provider);
+        let conclusion = Conclusion { provider, found, cookie, redirect_uri, sessions: parts.sessions.clone(), now };
+        match parts.keeper.run(conclusion.reach(callback)).await {
+            Ok(concluded) => concluded,
+            Err(unavailable) => Err(SignInFault::Unavailable { unavailable, return_to, spent: None }),
+        }
+    }
+}
+
+impl Parts {
+    fn provider(&self, name: &str) -> Option<&Provider> {
+        self.providers.iter().find(|provider| **provider.name() == *name)
+    }
+
+    /// The try that this callback belongs to, and its cookie's name.
+    fn recognise(&self, name: &str, callback: &Callback, now: Now) -> Result<(Try, String), SignInFault> {
+        let again = |why, return_to, again| SignInFault::BeginAgain { why, return_to, again, spent: None };
+        let Some(state) = &callback.params.state else { return Err(again(Why::NoState, None, false)) };
+        let Some(state) = State::read(&self.seals, state, now) else {
+            return Err(again(Why::StateUnreadable, None, false));
+        };
+        if state.provider != name {
+            return Err(again(Why::OtherProvider, state.return_to, false));
+        }
+        if let Some(found) = state.find(&self.seals, self.names, &callback.tries, now) {
+            return Ok(found);
+        }
+        let has_cookies = callback.replaces.is_some() || !callback.tries.is_empty();
+        if state.again && !has_cookies {
+            return Err(SignInFault::CookiesBlocked);
+        }
+        Err(again(Why::NoTry, state.return_to, true))
+    }
+}
+
+impl Callbacks {
+    /// The redirect URI of a provider: one each, so that no provider's answer passes for another's (RFC 9700 §4.4).
+    fn of(&self, provider: &Provider) -> Url {
+        let mut url = self.public_url.clone();
+        url.set_path(&format!("{}/callback/{}", self.own_prefix, provider.name()));
+        url.set_query(None);
+        url.set_fragment(None);
+        url
+    }
+}
+
+impl fmt::Debug for SignIn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SignIn").field("providers", &self.0.providers).finish_non_exhaustive()
+    }
+}
