@@ -1,1 +1,47 @@
-fn main() {}
+//! The one test binary: every test that needs more than one module.
+//!
+//! It brings its own `main`, so that its figures are seen however many tests pass. A file of tests offers
+//! `tests() -> Vec<Trial>` and stands in the list below; it makes its trials by [`plain`] or [`in_a_runtime`], tells
+//! its figures to [`figures::say`], and what it had to leave out to [`figures::left_out`].
+
+mod figures;
+mod pretenders;
+mod refuse_to_compile;
+mod sources;
+mod tidy;
+
+use std::{future::Future, process::ExitCode};
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let tests = [pretenders::tests(), refuse_to_compile::tests(), tidy::tests()];
+    let conclusion = libtest_mimic::run(&arguments, tests.into_iter().flatten().collect());
+    if arguments.list {
+        return conclusion.exit_code();
+    }
+    let nothing_missing = figures::print();
+    if nothing_missing { conclusion.exit_code() } else { ExitCode::FAILURE }
+}
+
+/// A test that needs no runtime. It fails by panicking.
+pub(crate) fn plain(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    Trial::test(name, move || -> Result<(), Failed> {
+        test();
+        Ok(())
+    })
+}
+
+/// A test on a tokio runtime of its own, which ends with it. It fails by panicking.
+pub(crate) fn in_a_runtime<T: Future<Output = ()>>(name: &str, test: impl FnOnce() -> T + Send + 'static) -> Trial {
+    plain(name, || {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .expect("a runtime can be built");
+        runtime.block_on(test());
+        runtime.shutdown_background();
+    })
+}

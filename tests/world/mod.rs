@@ -1,1 +1,4 @@
-//! w
+//! One world for tests.
+
+pub mod authority;
+pub mod wire;

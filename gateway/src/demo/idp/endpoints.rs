@@ -217,15 +217,17 @@ fn login_page(state: &State, asked: &Fields) -> Answer {
     let hidden: String = asked
         .iter()
         .filter(|(name, _)| *name != "user")
-        .map(|(name, value)| format!("<input type=hidden name=\"{}\" value=\"{}\">", escaped(name), escaped(value)))
+        .map(|(name, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escaped(name), escaped(value)))
         .collect();
     let users: String = state
         .options
         .users
         .iter()
-        .map(|user| format!("<button name=user value=\"{}\">{}</button> ", escaped(&user.subject), escaped(&user.name)))
+        .map(|user| {
+            format!("<button name=\"user\" value=\"{}\">{}</button> ", escaped(&user.subject), escaped(&user.name))
+        })
         .collect();
-    let form = format!("<h1>A pretend provider</h1><form method=post action=\"/authorize\">{hidden}{users}</form>");
+    let form = format!("<h1>A pretend provider</h1><form method=\"post\" action=\"/authorize\">{hidden}{users}</form>");
     page(StatusCode::OK, &form)
 }
 
@@ -234,9 +236,9 @@ fn send_back(mut to: Url, form_post: bool, said: &[(&str, &str)]) -> Answer {
     let said = said.iter().filter(|(_, value)| !value.is_empty());
     if form_post {
         let inputs: String = said
-            .map(|(name, value)| format!("<input type=hidden name=\"{name}\" value=\"{}\">", escaped(value)))
+            .map(|(name, value)| format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escaped(value)))
             .collect();
-        let form = format!("<form method=post action=\"{}\">{inputs}</form>", escaped(to.as_str()));
+        let form = format!("<form method=\"post\" action=\"{}\">{inputs}</form>", escaped(to.as_str()));
         return page(StatusCode::OK, &format!("<body onload=\"document.forms[0].submit()\">{form}</body>"));
     }
     to.query_pairs_mut().extend_pairs(said);

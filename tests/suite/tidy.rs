@@ -1,0 +1,301 @@
+//! Reads the sources, and holds them to the rules that no compiler knows: who may import whom, who may write a
+//! refusal, who may read the clock, and that the documents say what the code does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use libtest_mimic::Trial;
+
+use crate::{
+    figures, plain,
+    sources::{self, Source},
+};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        plain("tidy::imports_go_down", imports_go_down),
+        plain("tidy::one_file_writes_refusals", one_file_writes_refusals),
+        plain("tidy::one_file_reads_the_clock", one_file_reads_the_clock),
+        plain("tidy::walls_stand", walls_stand),
+        plain("tidy::every_refusal_is_explained", every_refusal_is_explained),
+        plain("tidy::names_say_something", names_say_something),
+        plain("tidy::every_file_says_what_it_is_for", every_file_says_what_it_is_for),
+        plain("tidy::every_exception_has_a_reason", every_exception_has_a_reason),
+        plain("tidy::every_invariant_is_held", every_invariant_is_held),
+    ]
+}
+
+/// The floors. A module imports from lower rows only; modules in one row do not know each other.
+const FLOORS: &[(&str, &[&[&str]])] = &[
+    (
+        "auth-core",
+        &[
+            &["alarm", "lock", "planted"],
+            &["clock"],
+            &["dependency"],
+            &["principal"],
+            &["verdict"],
+            &["keeper"],
+            &["policy", "held", "seal", "jws", "database"],
+            &["keyring", "outbound"],
+            &["discovery", "revocations"],
+            &["keys"],
+            &["idp", "bearer"],
+            &["session"],
+            &["sign_in"],
+            &["authenticator"],
+        ],
+    ),
+    (
+        "gateway",
+        &[
+            &["fault", "telemetry", "body", "io", "page", "request_id", "cookies"],
+            &["ingress", "headers", "route", "site"],
+            &["intake", "config"],
+            &["upstream"],
+            &["reply", "limits"],
+            &["running"],
+            &["own"],
+            &["handle"],
+            &["server"],
+            &["demo", "check"],
+            &["cli"],
+        ],
+    ),
+];
+
+/// A word of code, the files where it may stand, and why nowhere else.
+const WALLS: &[(&str, &[&str], &str)] = &[
+    ("jsonwebtoken", &["auth-core/src/jws"], "strict JOSE is one module's business"),
+    ("openidconnect", &["auth-core/src/idp"], "its type parameters stay in one module"),
+    ("hyper::server", &["gateway/src"], "auth-core knows no HTTP server"),
+    ("axum", &[], "auth-core knows no HTTP server, and the gateway needs no framework"),
+    ("tokio::time::sleep", &["auth-core/src", "gateway/src"], "tests wait for events"),
+    ("thread::sleep", &[], "wait for an event"),
+];
+
+fn imports_go_down() {
+    let mut wrong = Vec::new();
+    for (member, floors) in FLOORS {
+        let floor_of = |module: &str| floors.iter().position(|row| row.contains(&module));
+        for source in sources::rust(&[&format!("{member}/src")]) {
+            let (_, module) = source.module();
+            let own = module.split("::").next().unwrap_or_default().to_owned();
+            if own == "lib" || own == "main" {
+                continue;
+            }
+            let Some(floor) = floor_of(&own) else {
+                wrong.push(format!("{}: `{own}` stands on no floor", source.path));
+                continue;
+            };
+            for imported in imports(&source, module.contains("::")) {
+                let lower = floor_of(&imported).is_some_and(|other| other < floor);
+                let is_module = floor_of(&imported).is_some() || imported.chars().all(|c| c.is_lowercase() || c == '_');
+                if is_module && imported != own && !lower {
+                    wrong.push(format!("{}: `{own}` must not know `{imported}`", source.path));
+                }
+            }
+        }
+    }
+    none(&wrong);
+}
+
+/// The first segments after `crate::` (and after `super::`, where that is the crate) in the code of `source`.
+fn imports(source: &Source, nested: bool) -> BTreeSet<String> {
+    let code: String = source.code().map(|(_, line)| line + "\n").collect();
+    let mut found = BTreeSet::new();
+    let starts: &[&str] = if nested { &["crate::"] } else { &["crate::", "super::"] };
+    for start in starts {
+        for (at, _) in code.match_indices(start) {
+            let preceded = code[..at].chars().next_back().is_some_and(|c| c.is_alphanumeric() || c == '_' || c == '$');
+            let rest = &code[at + start.len()..];
+            if preceded {
+                continue;
+            } else if let Some(group) = rest.strip_prefix('{') {
+                found.extend(first_names(group));
+            } else {
+                found.extend(name(rest));
+            }
+        }
+    }
+    found
+}
+
+/// The names at the top level of a `{…}` group of imports.
+fn first_names(group: &str) -> Vec<String> {
+    let (mut depth, mut fresh, mut names) = (0, true, Vec::new());
+    for (at, character) in group.char_indices() {
+        match character {
+            '{' => depth += 1,
+            '}' if depth == 0 => break,
+            '}' => depth -= 1,
+            ',' if depth == 0 => fresh = true,
+            c if fresh && depth == 0 && !c.is_whitespace() => {
+                names.extend(name(&group[at..]));
+                fresh = false;
+            }
+            _ => {}
+        }
+    }
+    names
+}
+
+fn name(text: &str) -> Option<String> {
+    let name: String = text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+    (!name.is_empty() && name != "self").then_some(name)
+}
+
+/// 401, 403 and a redirect to sign-in leave by one file in each crate. The pretend servers are exempt: lying is their
+/// trade. The judge reads such statuses, and the file that passes an upstream's answer on asks about them.
+fn one_file_writes_refusals() {
+    const MAY: [&str; 4] =
+        ["gateway/src/reply", "gateway/src/upstream/judge.rs", "auth-core/src/layer.rs", "gateway/src/demo/"];
+    const WORDS: [&str; 6] = ["UNAUTHORIZED", "FORBIDDEN", "PROXY_AUTHENTICATION_REQUIRED", "401", "403", "407"];
+    let mut wrong = Vec::new();
+    for source in sources::rust(&["auth-core/src", "gateway/src"]) {
+        if MAY.iter().any(|may| source.path.starts_with(may)) {
+            continue;
+        }
+        for (number, line) in source.code() {
+            if words(&line).any(|word| WORDS.contains(&word)) {
+                wrong.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+fn one_file_reads_the_clock() {
+    const READS: [&str; 5] = ["SystemTime::now", "Zoned::now", "Timestamp::now(", "Utc::now", "OffsetDateTime::now"];
+    let mut wrong = Vec::new();
+    for source in sources::rust(&["auth-core/src", "gateway/src", "tests/world", "tests/suite"]) {
+        if source.path == "auth-core/src/clock.rs" {
+            continue;
+        }
+        for (number, line) in source.code() {
+            if READS.iter().any(|read| line.contains(read)) {
+                wrong.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+fn walls_stand() {
+    let mut wrong = Vec::new();
+    for source in sources::rust(&["auth-core/src", "gateway/src", "tests/world", "tests/suite"]) {
+        for (number, line) in source.code() {
+            for (word, may, why) in WALLS {
+                if line.contains(word) && !may.iter().any(|may| source.path.starts_with(may)) {
+                    wrong.push(format!("{}:{number}: names {word}, but {why}", source.path));
+                }
+            }
+        }
+    }
+    none(&wrong);
+}
+
+/// `impl Proof for` is the complete list of ways to be refused, and `docs/refusals.md` explains each, and no other.
+fn every_refusal_is_explained() {
+    let mut proofs = BTreeMap::new();
+    for source in sources::rust(&["auth-core/src", "gateway/src"]) {
+        for (number, line) in source.code() {
+            if let Some(proof) = line.split("Proof for ").nth(1).and_then(name) {
+                let before = proofs.insert(proof.clone(), source.path.clone());
+                assert!(before.is_none(), "{}:{number}: a second proof called {proof}", source.path);
+            }
+        }
+    }
+    let explained: BTreeMap<String, String> = sources::text("docs/refusals.md").lines().filter_map(row).collect();
+    assert_eq!(explained, proofs, "docs/refusals.md (left) and the code (right): proof, and the file that makes it");
+
+    fn row(line: &str) -> Option<(String, String)> {
+        let mut cells = line.strip_prefix("| `")?.split('|').map(|cell| cell.trim().trim_matches('`').to_owned());
+        Some((cells.next()?, cells.next()?))
+    }
+}
+
+fn names_say_something() {
+    const EMPTY: [&str; 7] = ["utils", "util", "common", "helpers", "helper", "manager", "types"];
+    let mut wrong = Vec::new();
+    for source in sources::rust(&["auth-core/src", "gateway/src", "tests/world", "tests/suite"]) {
+        if source.path.split(['/', '.']).any(|part| EMPTY.contains(&part)) {
+            wrong.push(source.path.clone());
+        }
+        for (number, line) in source.code() {
+            let modules = line.trim_start().trim_start_matches("pub ").starts_with("mod ");
+            let empty = words(&line).any(|word| word.ends_with("Manager") || modules && EMPTY.contains(&word));
+            if empty {
+                wrong.push(format!("{}:{number}: {}", source.path, line.trim()));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+fn every_file_says_what_it_is_for() {
+    let files = sources::rust(&["auth-core/src", "gateway/src", "tests/world", "tests/suite"]);
+    none(&files.iter().filter(|file| !file.text.starts_with("//! ")).map(|file| file.path.clone()).collect::<Vec<_>>());
+}
+
+fn every_exception_has_a_reason() {
+    let mut wrong = Vec::new();
+    for source in sources::rust(&["auth-core/src", "gateway/src", "tests/world", "tests/suite"]) {
+        for (at, _) in source.text.match_indices("#[allow(").chain(source.text.match_indices("#[expect(")) {
+            let attribute = source.text[at..].split(")]").next().unwrap_or_default();
+            if !attribute.contains("reason =") && source.path != "tests/suite/tidy.rs" {
+                wrong.push(format!("{}: {}", source.path, attribute.trim()));
+            }
+        }
+    }
+    none(&wrong);
+}
+
+/// Each invariant names a file and a test that hold it, both there; or says that its part is not built yet.
+fn every_invariant_is_held() {
+    const INVARIANTS: usize = 12;
+    let architecture = sources::text("docs/architecture.md");
+    let everything: String = sources::rust(&["auth-core", "gateway/src", "tests/suite", "tests/refuse_to_compile"])
+        .iter()
+        .filter(|source| !source.path.contains("/target/"))
+        .map(|source| source.text.clone())
+        .collect();
+    let (mut held, mut wrong) = (0, Vec::new());
+    for number in 1..=INVARIANTS {
+        let row = architecture.lines().find(|line| line.starts_with(&format!("| {number} |")));
+        let Some(row) = row else {
+            wrong.push(format!("invariant {number} is not in docs/architecture.md"));
+            continue;
+        };
+        if row.contains("not built yet") {
+            continue;
+        }
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let quoted = |cell: Option<&&str>| -> Vec<String> {
+            let quoted = cell.copied().unwrap_or_default().split('`').skip(1).step_by(2);
+            quoted.map(ToOwned::to_owned).collect()
+        };
+        let (files, tests) = (quoted(cells.get(3)), quoted(cells.get(4)));
+        let absent = |test: &String| {
+            let function = test.rsplit("::").next().unwrap_or(test);
+            !everything.contains(&format!("fn {function}("))
+                && !everything.contains(&format!("\"{test}\""))
+                && !sources::top().join("tests/refuse_to_compile").join(format!("{function}.rs")).exists()
+        };
+        wrong.extend(files.iter().filter(|file| !sources::top().join(file).exists()).map(|file| format!("no {file}")));
+        wrong.extend(tests.iter().filter(|test| absent(test)).map(|test| format!("no test {test}")));
+        if files.is_empty() || tests.is_empty() {
+            wrong.push(format!("invariant {number} names no file or no test"));
+        }
+        held += 1;
+    }
+    figures::say(format!("invariants: {held} of {INVARIANTS} held"));
+    none(&wrong);
+}
+
+fn words(line: &str) -> impl Iterator<Item = &str> {
+    line.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+fn none(wrong: &[String]) {
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
