@@ -6,6 +6,7 @@ pub mod cookies;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod fault;
+pub mod identity;
 pub mod io;
 mod notices;
 pub mod page;
