@@ -88,6 +88,16 @@ impl Requirement {
         self.id
     }
 
+    /// The ways to be allowed; any one suffices.
+    pub fn allow(&self) -> &[Allow] {
+        &self.allow
+    }
+
+    /// How old a knowledge it takes.
+    pub fn max_stale(&self) -> MaxStale {
+        self.max_stale
+    }
+
     /// Whether anybody may pass: a bad, stale or undecidable credential is then forwarded without identity.
     pub fn is_open(&self) -> bool {
         self.allow.contains(&Allow::Anyone)

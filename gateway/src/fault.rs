@@ -84,7 +84,6 @@ pub enum BadRequest {
     /// A segment that some reader could take for `.` or `..`.
     DotSegment,
     /// A path that starts with two slashes, or more than we care to read in every way.
-    ExcessivePath,
     /// A header value with bytes that do not belong there.
     HeaderBytes,
     /// No `Host`, two of them, or one that is not `host[:port]`.
@@ -414,7 +413,6 @@ impl BadRequest {
             Self::ConnectionNamesReserved => "connection-names-reserved",
             Self::CrossSite => "cross-site",
             Self::DotSegment => "dot-segment",
-            Self::ExcessivePath => "excessive-path",
             Self::HeaderBytes => "header-bytes",
             Self::Host => "host",
             Self::Length => "length",
@@ -438,7 +436,6 @@ impl BadRequest {
             Self::ConnectionNamesReserved => "`Connection` names a field that it must not remove.",
             Self::CrossSite => "The request came from another site.",
             Self::DotSegment => "The path has a segment that could be read as `.` or `..`.",
-            Self::ExcessivePath => "The path can be read in too many ways.",
             Self::HeaderBytes => "A header field holds characters that do not belong there.",
             Self::Host => "The request needs exactly one `Host`, a name or address with at most a port.",
             Self::Length => "The length of the request's content is stated in two ways.",

@@ -1,5 +1,8 @@
 //! The Candor gateway: an authentication gateway whose 401 is always true.
 
+mod notices;
+mod problem;
+
 pub mod body;
 pub mod config;
 pub mod cookies;
@@ -8,11 +11,11 @@ pub mod demo;
 pub mod fault;
 pub mod identity;
 pub mod io;
-mod notices;
 pub mod page;
-mod problem;
+pub mod path;
 pub mod reply;
 pub mod request_id;
+pub mod route;
 pub mod server;
 pub mod site;
 pub mod telemetry;

@@ -1,0 +1,80 @@
+//! Routes: who may pass where, how a request finds its route, and which addresses are safe to come back to.
+//!
+//! A route is found by path, host and method and by nothing else: not by query, fragment or a header of the client's.
+
+mod own_path;
+mod return_to;
+mod table;
+
+use std::{sync::Arc, time::Duration};
+
+use auth_core::policy::Requirement;
+use http::{HeaderName, Method};
+
+pub use own_path::OwnPath;
+pub use return_to::ReturnTo;
+pub use table::{RouteTable, Target};
+
+/// One path prefix, and who may pass there.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The prefix, of plain characters; it matches whole segments, and `/x/` also `/x`.
+    pub path: String,
+    /// The host, lower case, if the route serves only one; with a port only if the route names one.
+    pub host: Option<String>,
+    /// The methods, if the route serves only some. `GET` brings `HEAD` with it.
+    pub methods: Option<Vec<Method>>,
+    /// The name of its upstream; it exists.
+    pub upstream: Arc<str>,
+    /// Who may pass, and on how old a knowledge. Its id is the route's index in the configuration.
+    pub requirement: Requirement,
+    /// What to do when the upstream denies somebody we vouch for. Default dispute.
+    pub on_denial: OnDenial,
+    /// What the upstream's answers are; `None`: anything.
+    pub expect: Option<Expect>,
+    /// How long the upstream may take to its response head. Default 30 s.
+    pub response_timeout: Duration,
+    /// How long a body may stand still, in either direction. Default 30 s.
+    pub idle_body_timeout: Duration,
+    /// The upstream's own sign-in pages: a redirect there is a denial.
+    pub login_paths: Vec<String>,
+    /// Challenge schemes that are the application's own business, lower case. Default `basic`.
+    pub own_challenges: Vec<String>,
+    /// The largest request body, in bytes; `None`: any.
+    pub max_body: Option<u64>,
+    /// Who is asking, if the route knows better than the request's headers.
+    pub asker: Option<RouteAsker>,
+    /// Whether `Authorization` goes upstream. Default no.
+    pub forward_authorization: bool,
+    /// Header names with `_` that go upstream, lower case.
+    pub underscore_headers: Vec<HeaderName>,
+}
+
+/// What to do with an upstream's denial of somebody we vouch for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnDenial {
+    /// Do not believe it: 503.
+    Dispute,
+    /// Pass it on, marked as the upstream's.
+    Pass,
+}
+
+/// What a route's answers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// JSON: HTML instead of it is a denial on routes that allow devices.
+    Json,
+    /// HTML.
+    Html,
+}
+
+/// An asker that a route names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RouteAsker {
+    /// A display or another device.
+    Device,
+    /// A person's browser.
+    Browser,
+    /// A script or a program.
+    Script,
+}

@@ -1,0 +1,380 @@
+//! From path, host and method to a route.
+
+use std::sync::Arc;
+
+use http::Method;
+
+use super::{OwnPath, Route};
+use crate::{
+    fault::{Allow, BadRequest, Fault},
+    path::{CanonicalPath, folded},
+};
+
+/// Where a request leads.
+#[derive(Clone, Debug)]
+pub enum Target<'a> {
+    /// One of our own paths.
+    Own(OwnPath),
+    /// A route to an upstream.
+    Upstream(&'a Arc<Route>),
+}
+
+/// The routes of one configuration.
+#[derive(Clone, Debug)]
+pub struct RouteTable {
+    own: Prefix,
+    /// The longest path first; of equal paths, one with a host first; then in the file's order.
+    places: Vec<Place>,
+}
+
+/// All routes with the same path and host: they differ by method.
+#[derive(Clone, Debug)]
+struct Place {
+    prefix: Prefix,
+    host: Option<String>,
+    /// Whether the upstreams of all its routes tell paths apart by case.
+    case_sensitive: bool,
+    routes: Vec<Arc<Route>>,
+}
+
+/// A path prefix without its closing slash, as it is and with its case folded.
+#[derive(Clone, Debug)]
+struct Prefix {
+    exact: Vec<u8>,
+    folded: Vec<u8>,
+}
+
+/// What one reading of a path leads to: the index of a place, our own paths, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Own,
+    Place(usize),
+    Nothing,
+}
+
+impl RouteTable {
+    /// A table of `routes`, with our own paths under `own_prefix`. `case_sensitive` says of an upstream's name whether
+    /// it tells paths apart by case.
+    pub fn new(
+        routes: impl IntoIterator<Item = Route>,
+        own_prefix: &str,
+        case_sensitive: impl Fn(&str) -> bool,
+    ) -> Self {
+        let mut places: Vec<Place> = Vec::new();
+        for route in routes {
+            let (prefix, host) = (Prefix::new(&route.path), route.host.clone());
+            let case_sensitive = case_sensitive(&route.upstream);
+            match places.iter_mut().find(|place| place.prefix.exact == prefix.exact && place.host == host) {
+                Some(place) => {
+                    place.case_sensitive &= case_sensitive;
+                    place.routes.push(Arc::new(route));
+                }
+                None => places.push(Place { prefix, host, case_sensitive, routes: vec![Arc::new(route)] }),
+            }
+        }
+        places.sort_by_key(|place| (std::cmp::Reverse(place.prefix.exact.len()), place.host.is_none()));
+        Self { own: Prefix::new(own_prefix), places }
+    }
+
+    /// Every route, in no order that means anything.
+    pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.places.iter().flat_map(|place| &place.routes)
+    }
+
+    /// Where `path` leads on `host` (lower case, with its port if it named one).
+    ///
+    /// The longest path wins, and of equal paths the one with a host. Every reading of the path must lead to the same
+    /// place, and must do so with its case folded too, unless the upstream there tells paths apart by case.
+    ///
+    /// # Errors
+    /// [`Fault::NoSuchRoute`]; [`Fault::WrongMethod`] if the place has only routes for other methods;
+    /// [`BadRequest::AmbiguousPath`] if two readings lead to two places.
+    pub fn find(&self, path: &CanonicalPath, host: &str, method: &Method) -> Result<Target<'_>, Fault> {
+        let ambiguous = Err(Fault::BadRequest(BadRequest::AmbiguousPath));
+        let mut readings = path.readings();
+        let received = readings.next().unwrap_or_default();
+        let found = self.exactly(received, host);
+        for reading in readings {
+            if self.exactly(reading, host) != found {
+                return ambiguous;
+            }
+        }
+        for reading in path.readings() {
+            let in_any_case = self.in_any_case(reading, host);
+            if in_any_case != found
+                && !self.is_case_sensitive(if found == Found::Nothing { in_any_case } else { found })
+            {
+                return ambiguous;
+            }
+        }
+        match found {
+            Found::Nothing => Err(Fault::NoSuchRoute),
+            Found::Own => self.own_path(path.as_str(), method).map(Target::Own),
+            Found::Place(index) => self.places[index].route(method).map(Target::Upstream),
+        }
+    }
+
+    fn exactly(&self, reading: &[u8], host: &str) -> Found {
+        self.first(host, |prefix| prefix.matches(reading))
+    }
+
+    fn in_any_case(&self, reading: &[u8], host: &str) -> Found {
+        if reading.is_ascii() {
+            return self.first(host, |prefix| prefix.matches_ascii_in_any_case(reading));
+        }
+        let reading = folded(reading);
+        self.first(host, |prefix| is_prefix(&prefix.folded, &reading, <[u8]>::eq))
+    }
+
+    fn first(&self, host: &str, matches: impl Fn(&Prefix) -> bool) -> Found {
+        if matches(&self.own) {
+            return Found::Own;
+        }
+        let place = self.places.iter().position(|place| place.serves(host) && matches(&place.prefix));
+        place.map_or(Found::Nothing, Found::Place)
+    }
+
+    fn is_case_sensitive(&self, found: Found) -> bool {
+        match found {
+            Found::Place(index) => self.places[index].case_sensitive,
+            Found::Own | Found::Nothing => false,
+        }
+    }
+
+    /// Our own paths have one spelling.
+    fn own_path(&self, path: &str, method: &Method) -> Result<OwnPath, Fault> {
+        let rest = path.get(self.own.exact.len()..).and_then(|rest| rest.strip_prefix('/'));
+        OwnPath::find(rest.ok_or(Fault::NoSuchRoute)?, method)
+    }
+}
+
+impl Place {
+    fn serves(&self, host: &str) -> bool {
+        let Some(own) = &self.host else { return true };
+        own == host || host.strip_prefix(own.as_str()).is_some_and(is_port)
+    }
+
+    fn route(&self, method: &Method) -> Result<&Arc<Route>, Fault> {
+        let takes = |route: &&Arc<Route>| match &route.methods {
+            None => true,
+            Some(methods) => methods.iter().any(|named| stands_for(named, method)),
+        };
+        // A route that names the method is meant more than one that takes all.
+        let (named, any): (Vec<_>, Vec<_>) = self.routes.iter().partition(|route| route.methods.is_some());
+        named.into_iter().find(takes).or_else(|| any.first().copied()).ok_or_else(|| Fault::WrongMethod(self.allow()))
+    }
+
+    fn allow(&self) -> Allow {
+        let mut methods = Vec::new();
+        for named in self.routes.iter().filter_map(|route| route.methods.as_ref()).flatten() {
+            let head = (*named == Method::GET).then_some(Method::HEAD);
+            for method in [Some(named.clone()), head].into_iter().flatten() {
+                if !methods.contains(&method) {
+                    methods.push(method);
+                }
+            }
+        }
+        Allow::new(methods)
+    }
+}
+
+impl Prefix {
+    fn new(path: &str) -> Self {
+        let exact = path.trim_end_matches('/').as_bytes().to_vec();
+        Self { folded: folded(&exact), exact }
+    }
+
+    fn matches(&self, reading: &[u8]) -> bool {
+        is_prefix(&self.exact, reading, <[u8]>::eq)
+    }
+
+    fn matches_ascii_in_any_case(&self, reading: &[u8]) -> bool {
+        is_prefix(&self.folded, reading, <[u8]>::eq_ignore_ascii_case)
+    }
+}
+
+/// Whether `prefix` is the whole of `path`, or ends where one of its segments does.
+fn is_prefix(prefix: &[u8], path: &[u8], same: impl Fn(&[u8], &[u8]) -> bool) -> bool {
+    path.split_at_checked(prefix.len())
+        .is_some_and(|(start, rest)| same(start, prefix) && matches!(rest.first(), None | Some(b'/')))
+}
+
+/// `GET` brings `HEAD` with it (RFC 9110 §9.3.2).
+fn stands_for(named: &Method, asked: &Method) -> bool {
+    named == asked || (*named == Method::GET && *asked == Method::HEAD)
+}
+
+fn is_port(rest: &str) -> bool {
+    rest.strip_prefix(':').is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use auth_core::policy::{Allow as Who, MaxStale, Requirement, RequirementId};
+    use http::uri::PathAndQuery;
+
+    use super::*;
+    use crate::route::OnDenial;
+
+    fn route(path: &str, host: Option<&str>, methods: &[Method], upstream: &str) -> Route {
+        Route {
+            path: path.to_owned(),
+            host: host.map(str::to_owned),
+            methods: (!methods.is_empty()).then(|| methods.to_vec()),
+            upstream: upstream.into(),
+            requirement: Requirement::new(RequirementId(0), vec![Who::Anyone], MaxStale::DEFAULT),
+            on_denial: OnDenial::Dispute,
+            expect: None,
+            response_timeout: Duration::from_secs(30),
+            idle_body_timeout: Duration::from_secs(30),
+            login_paths: Vec::new(),
+            own_challenges: vec!["basic".to_owned()],
+            max_body: None,
+            asker: None,
+            forward_authorization: false,
+            underscore_headers: Vec::new(),
+        }
+    }
+
+    fn table() -> RouteTable {
+        let routes = vec![
+            route("/", None, &[], "monolith"),
+            route("/admin/", None, &[], "monolith"),
+            route("/admin/public", None, &[], "monolith"),
+            route("/admin", Some("other.example"), &[], "monolith"),
+            route("/orders", None, &[Method::GET], "monolith"),
+            route("/orders", None, &[Method::POST, Method::PUT], "monolith"),
+            route("/unix/", None, &[], "unix"),
+            route("/unix/Secret/", None, &[], "unix"),
+        ];
+        RouteTable::new(routes, "/.candor", |upstream| upstream == "unix")
+    }
+
+    fn ask(table: &RouteTable, host: &str, method: &Method, target: &str) -> String {
+        let target = PathAndQuery::try_from(target.to_owned()).expect("the target parses");
+        let path = CanonicalPath::read(&target).expect("the path is not refused by itself");
+        match table.find(&path, host, method) {
+            Ok(Target::Own(own)) => format!("{own:?}"),
+            Ok(Target::Upstream(route)) => format!("{}{}", route.host.as_deref().unwrap_or(""), route.path),
+            Err(fault) => match fault.allow() {
+                Some(allow) => format!("allow {}", allow.to_str().expect("ASCII")),
+                None => fault.to_string(),
+            },
+        }
+    }
+
+    #[test]
+    fn the_longest_path_of_whole_segments_wins() {
+        let table = table();
+        let check = |target: &str, expected: &str| {
+            assert_eq!(ask(&table, "app.example", &Method::GET, target), expected, "{target}");
+        };
+        check("/", "/");
+        check("/a", "/");
+        check("/admin", "/admin/");
+        check("/admin/", "/admin/");
+        check("/admin/x?y=/admin/public", "/admin/");
+        check("/administrator", "/");
+        check("/admin/public", "/admin/public");
+        check("/admin/public/x", "/admin/public");
+        check("/admin/publican", "/admin/");
+    }
+
+    #[test]
+    fn of_equal_paths_the_one_with_the_host_wins() {
+        let table = table();
+        let check = |host: &str, target: &str, expected: &str| {
+            assert_eq!(ask(&table, host, &Method::GET, target), expected, "{host} {target}");
+        };
+        check("other.example", "/admin/x", "other.example/admin");
+        check("other.example:8443", "/admin/x", "other.example/admin");
+        check("other.example.evil", "/admin/x", "/admin/");
+        check("other.example:x", "/admin/x", "/admin/");
+        check("other.example", "/x", "/");
+        check("other.example", "/admin/public", "/admin/public");
+    }
+
+    #[test]
+    fn a_path_that_leads_to_two_places_leads_to_none() {
+        let table = table();
+        let check = |target: &str, expected: &str| {
+            assert_eq!(ask(&table, "app.example", &Method::GET, target), expected, "{target}");
+        };
+        for target in [
+            "/%61dmin",
+            "/%2561dmin/",
+            "//admin",
+            "/admin%2Fx",
+            "/admin;x/y",
+            "/admin\\x",
+            "/ADMIN",
+            "/Admin/x",
+            "/admin./x",
+            "/admin%20",
+            "/admin/%70ublic",
+            "/admin//public",
+            "/admin/PUBLIC",
+            "/;x/admin",
+            "//.candor/login",
+            "/%2ecandor/login",
+            "/.CANDOR/login",
+            "/.candor;x/login",
+            "/.candor%2flogin",
+        ] {
+            check(target, "bad request: ambiguous-path");
+        }
+        check("/admin/%7Euser;jsessionid=1//x%2Fy", "/admin/");
+        check("/a//b;c\\d%2Fe", "/");
+        check("/X/Y", "/");
+        check("/%E2%84%AA/x%2F", "/");
+    }
+
+    #[test]
+    fn an_upstream_that_tells_case_apart_is_believed() {
+        let table = table();
+        let check = |target: &str, expected: &str| {
+            assert_eq!(ask(&table, "app.example", &Method::GET, target), expected, "{target}");
+        };
+        check("/unix/secret/x", "/unix/");
+        check("/unix/Secret/x", "/unix/Secret/");
+        check("/unix/%53ecret/x", "bad request: ambiguous-path");
+        check("/UNIX/x", "bad request: ambiguous-path");
+    }
+
+    #[test]
+    fn a_place_without_a_route_for_the_method_says_which_it_has() {
+        let table = table();
+        let check = |method: Method, expected: &str| {
+            assert_eq!(ask(&table, "app.example", &method, "/orders/7"), expected, "{method}");
+        };
+        check(Method::GET, "/orders");
+        check(Method::HEAD, "/orders");
+        check(Method::PUT, "/orders");
+        check(Method::DELETE, "allow GET, HEAD, POST, PUT");
+    }
+
+    #[test]
+    fn our_own_paths_come_first_and_have_one_spelling() {
+        let table = table();
+        let check = |target: &str, expected: &str| {
+            assert_eq!(ask(&table, "app.example", &Method::GET, target), expected, "{target}");
+        };
+        check("/.candor/login?return_to=/x", "Login");
+        check("/.candor/callback/entra", "Callback(\"entra\")");
+        check("/.candor/l%6fgin", "no such route");
+        check("/.candor/login;x", "no such route");
+        check("/.candor", "no such route");
+        check("/.candor/", "no such route");
+        check("/.candors", "/");
+    }
+
+    #[test]
+    fn without_a_route_there_is_nothing() {
+        let table = RouteTable::new([route("/api/", None, &[], "monolith")], "/.candor", |_| false);
+        assert_eq!(ask(&table, "h", &Method::GET, "/"), "no such route");
+        assert_eq!(ask(&table, "h", &Method::GET, "/apis"), "no such route");
+        assert_eq!(ask(&table, "h", &Method::GET, "/API/x"), "bad request: ambiguous-path");
+    }
+}
