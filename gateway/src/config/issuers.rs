@@ -1,9 +1,12 @@
-//! `[[identity]]` and `[[bearer]]`: who may vouch for people and programs.
+//! `[[identity]]` and `[[bearer]]`: who may vouch for people and for programs.
 
 use std::{sync::Arc, time::Duration};
 
+use auth_core::jws::Algorithm;
 use secrecy::SecretString;
 use url::Url;
+
+use super::{file::Section, server::is_loopback, value::Value};
 
 /// `[[identity]]`: an OpenID provider that signs people in.
 #[derive(Clone, Debug)]
@@ -16,7 +19,7 @@ pub struct Identity {
     pub issuer: Arc<str>,
     /// Our name there.
     pub client_id: String,
-    /// Our secret there; `None` for a public client.
+    /// Our secret there; `None` for a public client, which PKCE alone protects.
     pub client_secret: Option<SecretString>,
     /// What we ask for, `openid` among it. Default `openid profile offline_access`.
     pub scopes: Vec<String>,
@@ -24,11 +27,11 @@ pub struct Identity {
     pub prompt: Option<String>,
     /// Where the discovery document is, if not below the issuer.
     pub discovery_url: Option<Url>,
-    /// The certificate authorities that its hosts are checked by, PEM, instead of the public ones.
+    /// Certificate authorities to trust for its hosts besides the public ones, PEM.
     pub ca: Option<Arc<[u8]>>,
     /// The algorithms that its ID tokens may be signed with. Default `RS256`.
-    pub algorithms: Vec<String>,
-    /// Hosts, besides the issuer's, that its endpoints may be on.
+    pub algorithms: Vec<Algorithm>,
+    /// Hosts that its endpoints may move to, besides those of the first good discovery document.
     pub endpoint_hosts: Vec<String>,
     /// The claim that holds the name to show. Default `name`.
     pub name_claim: String,
@@ -64,7 +67,7 @@ pub struct Bearer {
     /// The audiences that are ours; a token must name one of them. Never empty.
     pub audience: Vec<String>,
     /// The algorithms that its tokens may be signed with. Default `RS256`.
-    pub algorithms: Vec<String>,
+    pub algorithms: Vec<Algorithm>,
     /// How far clocks may differ. Default 30 s.
     pub leeway: Duration,
     /// Whom its tokens speak for. Default services.
@@ -80,4 +83,189 @@ pub enum BearerKind {
     Service,
     /// People.
     User,
+}
+
+const ISSUER: &str = "\"https://login.example.com\"";
+
+/// The words for algorithms (RFC 7518 §3.1, RFC 8037). Only asymmetric ones: with HMAC whoever verifies can forge.
+const ALGORITHMS: [(&str, Algorithm); 9] = [
+    ("RS256", Algorithm::Rs256),
+    ("RS384", Algorithm::Rs384),
+    ("RS512", Algorithm::Rs512),
+    ("PS256", Algorithm::Ps256),
+    ("PS384", Algorithm::Ps384),
+    ("PS512", Algorithm::Ps512),
+    ("ES256", Algorithm::Es256),
+    ("ES384", Algorithm::Es384),
+    ("EdDSA", Algorithm::EdDsa),
+];
+
+/// Entra's issuers that stand for many tenants.
+const MANY_TENANTS: [&str; 3] = ["common", "consumers", "organizations"];
+
+impl Identity {
+    /// Reads one `[[identity]]`; `None` if something that has no default is missing or wrong.
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        let name = section.required("name", "\"entra\"").and_then(|value| name(&value));
+        let kind = section
+            .value("kind")
+            .and_then(|value| value.choice(&[("oidc", ProviderKind::Oidc), ("entra", ProviderKind::Entra)]));
+        let issuer = section.required("issuer", ISSUER).and_then(|value| issuer(&value));
+        let client_id = section.required("client_id", "\"…\"").and_then(|value| value.text("\"candor\""));
+        let client_secret = section.value("client_secret").map(|value| value.secret());
+        let scopes = section.value("scopes").map(|value| scopes(&value).unwrap_or_default());
+        let prompt = section.value("prompt").and_then(|value| {
+            value.choice(&[("consent", "consent"), ("login", "login"), ("select_account", "select_account")])
+        });
+        let discovery_url = section.value("discovery_url").and_then(|value| provider_url(&value));
+        let ca = section.value("ca").and_then(|value| certificates(&value));
+        let algorithms = algorithms(section);
+        let endpoint_hosts =
+            section.value("endpoint_hosts").and_then(|value| value.each("[\"keys.example.com\"]", host));
+        let claim = |key, default: &str| {
+            section.value(key).and_then(|value| value.text("\"groups\"")).unwrap_or(default).to_owned()
+        };
+        let (name_claim, groups_claim) = (claim("name_claim", "name"), claim("groups_claim", "groups"));
+        let response_mode = section
+            .value("response_mode")
+            .and_then(|value| value.choice(&[("query", ResponseMode::Query), ("form_post", ResponseMode::FormPost)]));
+        section.not_built("userinfo", "leave it out: claims are read from the ID token");
+        section.finish();
+        Some(Self {
+            name: name?.into(),
+            kind: kind.unwrap_or(ProviderKind::Oidc),
+            issuer: issuer?.into(),
+            client_id: client_id?.to_owned(),
+            client_secret: client_secret.flatten(),
+            scopes: scopes.unwrap_or_else(|| ["openid", "profile", "offline_access"].map(str::to_owned).to_vec()),
+            prompt: prompt.map(str::to_owned),
+            discovery_url,
+            ca,
+            algorithms,
+            endpoint_hosts: endpoint_hosts.unwrap_or_default(),
+            name_claim,
+            groups_claim,
+            response_mode: response_mode.unwrap_or(ResponseMode::Query),
+        })
+    }
+}
+
+impl Bearer {
+    /// Reads one `[[bearer]]`; `None` if something that has no default is missing or wrong.
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        let issuer = section.required("issuer", ISSUER).and_then(|value| issuer(&value));
+        let example = "[\"api://monolith\"]";
+        let audience = section.required("audience", example).and_then(|value| {
+            let audience = value.each(example, |one| one.text("\"api://monolith\"").map(str::to_owned))?;
+            if value.list(example)?.is_empty() {
+                value.problem(
+                    "`audience` is empty: tokens for anybody would be taken",
+                    format!("for example {example}"),
+                );
+            }
+            Some(audience)
+        });
+        let algorithms = algorithms(section);
+        let leeway =
+            section.value("leeway").and_then(|value| value.duration(Duration::ZERO..=Duration::from_secs(300)));
+        let kind = section
+            .value("kind")
+            .and_then(|value| value.choice(&[("service", BearerKind::Service), ("user", BearerKind::User)]));
+        let jwks_uri = section.value("jwks_uri").and_then(|value| provider_url(&value));
+        section.finish();
+        Some(Self {
+            issuer: issuer?.into(),
+            audience: audience?,
+            algorithms,
+            leeway: leeway.unwrap_or(Duration::from_secs(30)),
+            kind: kind.unwrap_or(BearerKind::Service),
+            jwks_uri,
+        })
+    }
+}
+
+/// A provider's name: it stands in the callback's path.
+fn name(value: &Value<'_>) -> Option<String> {
+    value.parsed("1 to 32 of a-z, 0-9 and -", "\"entra\"", |text| {
+        let fits = text.len() <= 32 && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+        fits.then(|| text.to_owned())
+    })
+}
+
+/// An issuer, to the letter; its form is checked (OpenID Connect Discovery 1.0 §3).
+fn issuer<'a>(value: &Value<'a>) -> Option<&'a str> {
+    let text = value.text(ISSUER)?;
+    if text.contains(['<', '>']) {
+        value.problem("`issuer` still has a placeholder", "write your directory's id in its place");
+        return None;
+    }
+    let url = provider_url(value)?;
+    if url.query().is_some() || url.fragment().is_some() {
+        value.problem("an issuer has no query and no fragment", format!("for example {ISSUER}"));
+        return None;
+    }
+    let tenant = url.path_segments().and_then(|mut segments| segments.next()).unwrap_or_default();
+    if url.host_str().is_some_and(|host| host.starts_with("login.microsoftonline.")) && MANY_TENANTS.contains(&tenant) {
+        let instead = "name one tenant's own issuer: https://login.microsoftonline.com/DIRECTORY-ID/v2.0";
+        value.problem(format!("`{tenant}` stands for many tenants, which is not built yet"), instead);
+        return None;
+    }
+    Some(text)
+}
+
+/// An address of a provider: https, unless it cannot leave this machine.
+fn provider_url(value: &Value<'_>) -> Option<Url> {
+    let url = value.url(ISSUER)?;
+    if url.scheme() == "http" && !is_loopback(&url) {
+        value
+            .problem("http is only for providers on this machine: anybody on the way could forge keys", "use https://");
+        return None;
+    }
+    Some(url)
+}
+
+fn host(value: &Value<'_>) -> Option<String> {
+    value.parsed("a host name", "\"keys.example.com\"", |text| match url::Host::parse(text) {
+        Ok(host) if !text.contains(['/', '@']) => Some(host.to_string()),
+        Ok(_) | Err(_) => None,
+    })
+}
+
+fn scopes(value: &Value<'_>) -> Option<Vec<String>> {
+    let scopes = value.each("[\"openid\", \"profile\"]", |one| {
+        one.parsed("one scope, without spaces", "\"profile\"", |text| {
+            (!text.contains(char::is_whitespace)).then(|| text.to_owned())
+        })
+    })?;
+    if !scopes.iter().any(|scope| scope == "openid") {
+        value.problem("without the scope `openid` there is no ID token", "add \"openid\"");
+    }
+    Some(scopes)
+}
+
+fn certificates(value: &Value<'_>) -> Option<Arc<[u8]>> {
+    let pem = value.file_content("\"ca.pem\"")?;
+    if !String::from_utf8_lossy(&pem).contains("-----BEGIN CERTIFICATE-----") {
+        value.problem("the file of `ca` holds no PEM certificate", "it must have a line -----BEGIN CERTIFICATE-----");
+        return None;
+    }
+    Some(pem.into())
+}
+
+fn algorithms(section: &Section<'_>) -> Vec<Algorithm> {
+    let Some(value) = section.value("algorithms") else { return vec![Algorithm::Rs256] };
+    let example = "[\"RS256\"]";
+    if value.list(example).is_some_and(|list| list.is_empty()) {
+        value.problem("`algorithms` is empty: no token could ever be good", format!("for example {example}"));
+    }
+    let read = value.each(example, |one| {
+        let text = one.text("\"RS256\"")?;
+        if matches!(text, "HS256" | "HS384" | "HS512" | "none") {
+            let why = "whoever can verify such a token can forge it";
+            one.problem(format!("{text} is never taken: {why}"), "for example \"RS256\"");
+            return None;
+        }
+        one.choice(&ALGORITHMS)
+    });
+    read.unwrap_or_default()
 }

@@ -1,23 +1,35 @@
 //! The configuration: what the rest of the gateway reads, and [`parse`], which makes it from the file's text.
 //!
-//! Parsing is pure: it opens no socket and asks nobody, and it reports every problem at once. Whether a provider or the
-//! monolith answers is for `check.rs`. Reloading is not built yet.
+//! Parsing asks nobody on the network, and reports every problem at once. Whether a provider or the monolith answers is
+//! for `check.rs`. Deliberately absent: defaults that depend on the machine, and values from anywhere but the file.
 
+mod consistency;
+mod file;
 mod issuers;
 mod problem;
 mod routes;
+mod server;
+#[cfg(test)]
+mod tests;
+mod units;
 mod upstreams;
+mod value;
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use ipnet::IpNet;
-use url::Url;
+use toml::de::DeTable;
 
-use crate::telemetry::Format;
+use self::{
+    consistency::Parts,
+    file::{File, Section},
+    routes::Written,
+    value::Value,
+};
 
 pub use issuers::{Bearer, BearerKind, Identity, ProviderKind, ResponseMode};
 pub use problem::Problem;
 pub use routes::{Expect, OnDenial, Route, RouteAsker};
+pub use server::{Admin, Log, Server, Sessions, Store};
 pub use upstreams::{HostHeader, IdentityHeaders, NamedHeaders, Upstream};
 
 /// Everything that the file says, with the defaults of what it does not say.
@@ -47,80 +59,92 @@ pub struct Config {
     pub warnings: Vec<Problem>,
 }
 
-/// `[server]`: the public listener, and where our own files lie.
-#[derive(Clone, Debug)]
-pub struct Server {
-    /// Addresses to listen on; at least one. Default `127.0.0.1:8080`.
-    pub listen: Vec<SocketAddr>,
-    /// The address that people type: scheme, host and perhaps a port, no path.
-    pub public_url: Url,
-    /// The folder of keyring, SQLite, last-known-good and revocations. Default `data`, beside the file.
-    pub data: PathBuf,
-    /// Whose `X-Forwarded-*` we believe, and who may ask `verify`. Default: nobody.
-    pub trusted_proxies: Vec<IpNet>,
-    /// How long a request head may take. Default 10 s.
-    pub head_timeout: Duration,
-    /// How long a connection may be idle between requests. Default 75 s.
-    pub idle_timeout: Duration,
-    /// The longest request target, in bytes. Default 8 KiB.
-    pub max_target: usize,
-    /// The largest request head, in bytes. Default 16 KiB.
-    pub max_head: usize,
-}
-
-/// `[log]`.
-#[derive(Clone, Debug)]
-pub struct Log {
-    /// Lines for people or for programs. Default human.
-    pub format: Format,
-    /// The least severe level that is written. Default info.
-    pub level: tracing::Level,
-}
-
-/// `[admin]`: the listener for operators and load balancers.
-#[derive(Clone, Debug)]
-pub struct Admin {
-    /// Where it listens. Default `127.0.0.1:9090`.
-    pub listen: SocketAddr,
-}
-
-/// `[store]`: the database of sessions.
-#[derive(Clone, Debug)]
-pub struct Store {
-    /// The SQLite file: `candor.sqlite` under `server.data`.
-    pub sqlite: PathBuf,
-}
-
-/// `[sessions]`: how long sessions live.
-#[derive(Clone, Copy, Debug)]
-pub struct Sessions {
-    /// The life of a session that is not renewed. Default 12 h.
-    pub hard_without_refresh: Duration,
-}
-
-impl Server {
-    /// The host of `public_url`, with its port if that is not the scheme's own: what a `Host` header says.
-    pub fn public_authority(&self) -> String {
-        let host = self.public_url.host_str().unwrap_or_default();
-        match self.public_url.port() {
-            Some(port) => format!("{host}:{port}"),
-            None => host.to_owned(),
-        }
-    }
-
-    /// Whether people reach us by https: then cookies are `__Host-` and `Secure`.
-    pub fn is_secure(&self) -> bool {
-        self.public_url.scheme() == "https"
-    }
-}
-
 /// Reads a configuration.
 ///
-/// `base` is the folder of the file, where relative paths start; `env` looks up an environment variable.
+/// `base` is the folder of the file, where relative paths start; `env` looks up an environment variable. Nobody on the
+/// network is asked; the files that secrets and certificates are in are read.
 ///
 /// # Errors
 /// Every problem found, in the order of the file.
-pub fn parse(text: &str, base: &std::path::Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem>> {
-    let _ = (text, base, env);
-    todo!()
+pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem>> {
+    // A byte-order mark is not ours to complain about.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (tree, faults) = DeTable::parse_recoverable(text);
+    let mut file = File::new(text, base, env);
+    file.note_syntax(faults);
+    let config = read(&file, tree.get_ref());
+    let (problems, warnings) = file.findings();
+    match config {
+        Some(config) if problems.is_empty() => Ok(Config { warnings, ..config }),
+        Some(_) | None => Err(problems),
+    }
+}
+
+fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
+    let empty = DeTable::new();
+    let root = Section::new(file, "the file".to_owned(), 0..0, tree);
+    let table =
+        |key: &'static str| root.section(key).unwrap_or_else(|| Section::new(file, format!("[{key}]"), 0..0, &empty));
+    let own_prefix = root.value("own_prefix").and_then(|value| own_prefix(&value));
+    let own_prefix = own_prefix.unwrap_or_else(|| "/.candor".to_owned());
+    let (in_server, in_log, in_admin) = (table("server"), table("log"), table("admin"));
+    let (in_store, in_sessions, in_upstreams) = (table("store"), table("sessions"), table("upstreams"));
+    let server = Server::read(&in_server);
+    let (log, admin, sessions) = (Log::read(&in_log), Admin::read(&in_admin), Sessions::read(&in_sessions));
+    let store = Store::read(&in_store, server.as_ref().map_or(file.base, |server| &server.data));
+    for section in [&in_server, &in_log, &in_admin, &in_store, &in_sessions] {
+        section.finish();
+    }
+    let identity: Vec<_> = root.sections("identity").into_iter().map(|at| (Identity::read(&at), at)).collect();
+    let bearer: Vec<_> = root.sections("bearer").into_iter().map(|at| (Bearer::read(&at), at)).collect();
+    root.not_built("devices", "leave it out: a display that comes with a JWT is let in by [[bearer]]");
+    let upstreams: Vec<_> =
+        in_upstreams.named().into_iter().map(|(name, at)| (Upstream::read(&name, &at), at, name)).collect();
+    let in_routes = root.sections("routes");
+    if in_routes.is_empty() {
+        root.absent(
+            "there is no [[routes]]: nothing is forwarded".to_owned(),
+            Some("add one, for path = \"/\"".to_owned()),
+        );
+    }
+    let routes: Vec<_> = (0_u32..).zip(&in_routes).filter_map(|(index, at)| Written::read(index, at)).collect();
+    root.finish();
+    let parts = Parts {
+        own_prefix: &own_prefix,
+        server: server.as_ref(),
+        admin: (&admin, &in_admin),
+        identity: &identity,
+        bearer: &bearer,
+        upstreams: &upstreams,
+        routes: &routes,
+    };
+    if !file.broken {
+        parts.check();
+    }
+    let upstreams = upstreams.into_iter().filter_map(|(upstream, ..)| upstream);
+    Some(Config {
+        own_prefix,
+        server: server?,
+        log,
+        admin,
+        store,
+        sessions,
+        identity: identity.into_iter().filter_map(|(identity, _)| identity).collect(),
+        bearer: bearer.into_iter().filter_map(|(bearer, _)| bearer).collect(),
+        upstreams: upstreams.map(|upstream| (upstream.name.clone(), Arc::new(upstream))).collect(),
+        routes: routes.into_iter().map(|written| written.route).collect(),
+        warnings: Vec::new(),
+    })
+}
+
+/// A prefix for our own paths: canonical, not everything, and without a closing slash.
+fn own_prefix(value: &Value<'_>) -> Option<String> {
+    let path = routes::path(value)?;
+    if path.ends_with('/') {
+        let trimmed = path.trim_end_matches('/');
+        let instead = if trimmed.is_empty() { "/.candor" } else { trimmed };
+        value.problem("`own_prefix` must not end in a slash", format!("write {instead:?}"));
+        return None;
+    }
+    Some(path)
 }

@@ -1,3 +1,200 @@
 //! `[[routes]]`: who may pass where.
 
+use std::time::Duration;
+
+use auth_core::{
+    policy::{Allow, MaxStale, Requirement, RequirementId},
+    principal::Kind,
+};
+use http::{HeaderName, Method};
+
+use super::{file::Section, value::Value};
 pub use crate::route::{Expect, OnDenial, Route, RouteAsker};
+
+/// What one `[[routes]]` says, and where, for the checks that look at more than one section.
+pub(super) struct Written<'a> {
+    pub(super) route: Route,
+    pub(super) allowed: Vec<Allow>,
+    pub(super) path: Value<'a>,
+    pub(super) upstream: Value<'a>,
+    pub(super) allow: Value<'a>,
+    pub(super) host: Option<Value<'a>>,
+    pub(super) methods: Option<Value<'a>>,
+    pub(super) on_denial: Option<Value<'a>>,
+}
+
+const ALLOW: &str = "[\"user\"]";
+const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl<'a> Written<'a> {
+    /// Reads one `[[routes]]`, the `index`th; `None` if something that has no default is missing or wrong.
+    pub(super) fn read(index: u32, section: &Section<'a>) -> Option<Self> {
+        let path_value = section.required("path", "\"/\"");
+        let upstream_value = section.required("upstream", "\"monolith\"");
+        let allow_value = section.required("allow", ALLOW);
+        let (host_value, methods_value) = (section.value("host"), section.value("methods"));
+        let on_denial_value = section.value("on_denial");
+        let timeout = |key| {
+            let value = section.value(key).and_then(|value| value.duration(Duration::from_millis(10)..=HOUR));
+            value.unwrap_or(Duration::from_secs(30))
+        };
+        let (response_timeout, idle_body_timeout) = (timeout("response_timeout"), timeout("idle_body_timeout"));
+        let path = path_value.as_ref().and_then(path);
+        let upstream = upstream_value.as_ref().and_then(|value| value.text("\"monolith\""));
+        let allowed = allow_value.as_ref().and_then(allow);
+        let on_denial = on_denial_value
+            .as_ref()
+            .and_then(|value| value.choice(&[("dispute", OnDenial::Dispute), ("pass", OnDenial::Pass)]));
+        let flag = |key| section.value(key).and_then(|value| value.boolean()).unwrap_or(false);
+        let max_stale = section.value("max_stale").and_then(|value| value.duration(Duration::ZERO..=MONTH));
+        let max_stale = max_stale.map_or(MaxStale::DEFAULT, MaxStale::all);
+        let allowed = allowed.unwrap_or_default();
+        let route = Route {
+            path: path.unwrap_or_default(),
+            host: host_value.as_ref().and_then(host),
+            methods: methods_value.as_ref().and_then(methods),
+            upstream: upstream.unwrap_or_default().into(),
+            requirement: Requirement::new(RequirementId(index), allowed.clone(), max_stale),
+            on_denial: on_denial.unwrap_or(OnDenial::Dispute),
+            expect: section.value("expect").and_then(|value| value.choice(&[("json", Expect::Json)])),
+            response_timeout,
+            idle_body_timeout,
+            login_paths: section
+                .value("login_paths")
+                .and_then(|value| value.each("[\"/accounts/login\"]", login_path))
+                .unwrap_or_default(),
+            own_challenges: match section.value("own_challenges") {
+                Some(value) => value.each("[\"Basic\"]", challenge).unwrap_or_default(),
+                None => vec!["basic".to_owned()],
+            },
+            max_body: section.value("max_body").and_then(|value| value.size(0..=1 << 50)),
+            asker: section.value("asker").and_then(|value| value.choice(&[("device", RouteAsker::Device)])),
+            forward_authorization: flag("forward_authorization"),
+            underscore_headers: section
+                .value("underscore_headers")
+                .and_then(|value| value.each("[\"x_legacy\"]", underscore_header))
+                .unwrap_or_default(),
+        };
+        section
+            .not_built("retry", "leave it out: one replay on a connection that broke before an answer is always made");
+        section.not_built("cors", "leave it out, and let the upstream answer preflights on a route for anyone");
+        section.not_built("websocket_origins", "leave it out: an upgrade is forwarded as a plain request");
+        section.finish();
+        if route.path.is_empty() || route.upstream.is_empty() || allowed.is_empty() {
+            return None;
+        }
+        Some(Self {
+            route,
+            allowed,
+            path: path_value?,
+            upstream: upstream_value?,
+            allow: allow_value?,
+            host: host_value,
+            methods: methods_value,
+            on_denial: on_denial_value,
+        })
+    }
+}
+
+/// A prefix that has one reading: what a request must spell to reach it cannot be in doubt.
+pub(super) fn path(value: &Value<'_>) -> Option<String> {
+    let text = value.text("\"/app/\"")?;
+    let dots = text.split('/').any(|segment| matches!(segment, "." | ".."));
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"%;\\?#\"<>^`{|}".contains(&byte));
+    if text.starts_with('/') && !text.contains("//") && !dots && plain {
+        return Some(text.to_owned());
+    }
+    let instead = if text.contains('%') {
+        "write it as it reads when decoded, in plain characters".to_owned()
+    } else if text.contains(['*', '?']) {
+        "a path is a prefix already: leave out the pattern".to_owned()
+    } else {
+        let plain: Vec<&str> = text.split('/').filter(|segment| !matches!(*segment, "" | "." | "..")).collect();
+        format!("for example \"/{}\"", plain.join("/").escape_default())
+    };
+    value.problem(format!("{text:?} is not a canonical path"), instead);
+    None
+}
+
+fn allow(value: &Value<'_>) -> Option<Vec<Allow>> {
+    let read = value.each(ALLOW, one_allow)?;
+    if value.list(ALLOW)?.is_empty() {
+        value.problem("`allow` is empty: nobody could pass", "for example [\"user\"], or [\"anyone\"] for everybody");
+    }
+    Some(read)
+}
+
+fn one_allow(value: &Value<'_>) -> Option<Allow> {
+    let text = value.text("\"user\"")?;
+    if let Some((kind, name)) = text.split_once(':').filter(|(_, name)| !name.is_empty()) {
+        match kind {
+            "group" => return Some(Allow::Group(name.into())),
+            "role" => return Some(Allow::Role(name.into())),
+            "tenant" => return Some(Allow::Tenant(name.into())),
+            _ => {}
+        }
+    }
+    if text == "device" {
+        let instead =
+            "a display that comes with a JWT is a \"service\"; say asker = \"device\" for answers in its form";
+        value.problem("`device` is not built yet in `allow`", instead);
+        return None;
+    }
+    let words = ["anyone", "user", "service", "group:…", "role:…", "tenant:…"];
+    match text {
+        "anyone" => Some(Allow::Anyone),
+        "user" => Some(Allow::Kind(Kind::User)),
+        "service" => Some(Allow::Kind(Kind::Service)),
+        _ => {
+            let suggestion = match super::file::nearest(text, &words) {
+                Some(near) => format!("did you mean {near:?}?"),
+                None => format!("one of {}", words.join(", ")),
+            };
+            value.problem(format!("`allow` does not know {text:?}"), suggestion);
+            None
+        }
+    }
+}
+
+fn host(value: &Value<'_>) -> Option<String> {
+    value.parsed("a host name, without a port", "\"api.example.com\"", |text| {
+        let plain = !text.contains(['/', '@', '*', '%']) && (!text.contains(':') || text.starts_with('['));
+        url::Host::parse(text).ok().filter(|_| plain).map(|host| host.to_string())
+    })
+}
+
+fn methods(value: &Value<'_>) -> Option<Vec<Method>> {
+    let example = "[\"GET\", \"HEAD\"]";
+    let methods = value.each(example, |one| {
+        one.parsed("a method, in capitals", "\"GET\"", |text| {
+            let capitals = text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-');
+            Method::from_bytes(text.as_bytes()).ok().filter(|method| capitals && *method != Method::CONNECT)
+        })
+    })?;
+    if value.list(example)?.is_empty() {
+        value.problem("`methods` is empty: the route would serve nothing", "leave it out for every method");
+    }
+    Some(methods)
+}
+
+fn login_path(value: &Value<'_>) -> Option<String> {
+    value.parsed("a path", "\"/accounts/login\"", |text| text.starts_with('/').then(|| text.to_owned()))
+}
+
+fn challenge(value: &Value<'_>) -> Option<String> {
+    let scheme = value.parsed("an authentication scheme", "\"Basic\"", |text| {
+        text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-').then(|| text.to_ascii_lowercase())
+    })?;
+    if matches!(&*scheme, "ntlm" | "negotiate") {
+        let why = "it signs in a connection, and connections to upstreams are shared between people";
+        value.warning(format!("{scheme} does not work through the gateway: {why}"), "use another scheme there");
+    }
+    Some(scheme)
+}
+
+fn underscore_header(value: &Value<'_>) -> Option<HeaderName> {
+    value.parsed("a header name with `_`", "\"x_legacy\"", |text| {
+        HeaderName::from_bytes(text.as_bytes()).ok().filter(|name| name.as_str().contains('_'))
+    })
+}

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
+use super::{file::Section, value::Value};
+
 /// `[upstreams.NAME]`: a service behind us.
 #[derive(Clone, Debug)]
 pub struct Upstream {
@@ -59,4 +61,126 @@ pub struct NamedHeaders {
     pub name: Option<HeaderName>,
     /// The groups, separated by commas.
     pub groups: Option<HeaderName>,
+}
+
+const ENDPOINT: &str = "[\"http://127.0.0.1:9000\"]";
+
+/// Names that mean something to HTTP or to us: none of them can carry an identity.
+const RESERVED: [&str; 14] = [
+    "accept",
+    "authorization",
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "expect",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+impl Upstream {
+    /// Reads one `[upstreams.NAME]`; `None` if something that has no default is missing or wrong.
+    pub(super) fn read(name: &Value<'_>, section: &Section<'_>) -> Option<Self> {
+        let name = name.parsed("1 to 64 of a-z, A-Z, 0-9, - and _", "monolith", |text| {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+            (text.len() <= 64 && text.bytes().all(fits)).then(|| text.to_owned())
+        });
+        let endpoints = section.required("endpoints", ENDPOINT).and_then(|value| endpoints(&value));
+        let host = section.value("host").and_then(|value| host(&value));
+        let max_connections = section.value("max_connections").and_then(|value| value.count(1..=65_536));
+        let connect_timeout = section
+            .value("connect_timeout")
+            .and_then(|value| value.duration(Duration::from_millis(10)..=Duration::from_secs(60)));
+        let identity_headers = section.value("identity_headers").and_then(|value| identity_headers(&value));
+        let case_sensitive = section.value("case_sensitive").and_then(|value| value.boolean());
+        section.finish();
+        Some(Self {
+            name: name?.into(),
+            endpoints: endpoints?,
+            host: host.unwrap_or(HostHeader::Public),
+            max_connections: max_connections.unwrap_or(512),
+            connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(2)),
+            identity_headers: identity_headers.unwrap_or(IdentityHeaders::XAuthRequest),
+            case_sensitive: case_sensitive.unwrap_or(false),
+        })
+    }
+}
+
+fn endpoints(value: &Value<'_>) -> Option<Vec<Url>> {
+    let listed = value.list(ENDPOINT)?;
+    match listed.len() {
+        0 => value.problem("`endpoints` is empty", format!("for example {ENDPOINT}")),
+        1 => return Some(vec![endpoint(&listed[0])?]),
+        _ => listed[1].problem("more than one endpoint is not built yet", "name one, and balance the load behind it"),
+    }
+    None
+}
+
+fn endpoint(value: &Value<'_>) -> Option<Url> {
+    let url = value.url("\"http://127.0.0.1:9000\"")?;
+    if url.scheme() == "https" {
+        value.problem("https to an upstream is not built yet", "use http:// on a network that you trust");
+        return None;
+    }
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        let origin = url.origin().ascii_serialization();
+        value.problem(
+            "an endpoint is a scheme, a host and a port: paths go through as they are",
+            format!("write {origin:?}"),
+        );
+        return None;
+    }
+    Some(url)
+}
+
+fn host(value: &Value<'_>) -> Option<HostHeader> {
+    value.parsed("\"public\", \"endpoint\" or a host name", "\"public\"", |text| match text {
+        "public" => Some(HostHeader::Public),
+        "endpoint" => Some(HostHeader::Endpoint),
+        text => {
+            let authority: http::uri::Authority = text.parse().ok()?;
+            let plain = !text.contains('@') && !authority.host().is_empty();
+            plain.then(|| HeaderValue::from_str(text).ok().map(HostHeader::Literal)).flatten()
+        }
+    })
+}
+
+fn identity_headers(value: &Value<'_>) -> Option<IdentityHeaders> {
+    let Some(entries) = value.entries() else {
+        return value.choice(&[
+            ("x-auth-request", IdentityHeaders::XAuthRequest),
+            ("x-forwarded", IdentityHeaders::XForwarded),
+            ("remote-user", IdentityHeaders::RemoteUser),
+        ]);
+    };
+    let mut named = NamedHeaders::default();
+    for (fact, value) in entries {
+        let place = match fact.text("user") {
+            Some("user") => &mut named.user,
+            Some("email") => &mut named.email,
+            Some("name") => &mut named.name,
+            Some("groups") => &mut named.groups,
+            Some(_) | None => {
+                let forms = "for example { user = \"x-user\", email = \"x-email\" }";
+                fact.problem("`identity_headers` can name `user`, `email`, `name` and `groups`", forms);
+                continue;
+            }
+        };
+        *place = header(&value);
+    }
+    Some(IdentityHeaders::Named(named))
+}
+
+fn header(value: &Value<'_>) -> Option<HeaderName> {
+    let name = value.parsed("a header name", "\"x-user\"", |text| HeaderName::from_bytes(text.as_bytes()).ok())?;
+    if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("x-gateway-") || name.as_str().contains('_') {
+        value.problem(format!("`{name}` cannot carry an identity"), "choose a name of its own, such as \"x-user\"");
+        return None;
+    }
+    Some(name)
 }

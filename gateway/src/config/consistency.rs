@@ -1,0 +1,248 @@
+//! The checks that look at more than one section: each says something sensible, and together they do not.
+
+use std::net::{IpAddr, SocketAddr};
+
+use auth_core::{policy::Allow, principal::Kind};
+use http::Method;
+use url::{Host, Url};
+
+use super::{
+    file::{Section, nearest},
+    issuers::{Bearer, BearerKind, Identity},
+    routes::{OnDenial, Written},
+    server::{Admin, Server},
+    upstreams::Upstream,
+    value::Value,
+};
+
+/// What is compared: each part with where it stands. What could not be read is a problem already, and counts as there.
+pub(super) struct Parts<'p, 'a> {
+    pub(super) own_prefix: &'p str,
+    pub(super) server: Option<&'p Server>,
+    pub(super) admin: (&'p Admin, &'p Section<'a>),
+    pub(super) identity: &'p [(Option<Identity>, Section<'a>)],
+    pub(super) bearer: &'p [(Option<Bearer>, Section<'a>)],
+    pub(super) upstreams: &'p [(Option<Upstream>, Section<'a>, Value<'a>)],
+    pub(super) routes: &'p [Written<'a>],
+}
+
+impl Parts<'_, '_> {
+    /// Reports everything that does not fit together.
+    pub(super) fn check(&self) {
+        self.listeners();
+        self.issuers();
+        self.upstreams();
+        for (index, written) in self.routes.iter().enumerate() {
+            self.upstream_exists(written);
+            self.is_reached(index, written);
+            self.can_be_met(written);
+            self.is_on_the_public_host(written);
+            if written.route.on_denial == OnDenial::Pass
+                && !written.allowed.contains(&Allow::Anyone)
+                && let Some(value) = &written.on_denial
+            {
+                let instead = "leave it out, unless this upstream knows better than the gateway who may pass";
+                value.warning("a 401 from this upstream reaches people whose sign-in is good", instead);
+            }
+        }
+    }
+
+    fn people_can_sign_in(&self) -> bool {
+        !self.identity.is_empty()
+    }
+
+    /// Whether a person can be known at all, by a ticket or by a token.
+    fn people_are_known(&self) -> bool {
+        let by_token = |(bearer, _): &(Option<Bearer>, _)| bearer.as_ref().is_none_or(|it| it.kind == BearerKind::User);
+        self.people_can_sign_in() || self.bearer.iter().any(by_token)
+    }
+
+    fn programs_are_known(&self) -> bool {
+        self.bearer.iter().any(|(bearer, _)| bearer.as_ref().is_none_or(|it| it.kind == BearerKind::Service))
+    }
+
+    fn listeners(&self) {
+        let (admin, section) = self.admin;
+        let taken =
+            self.server.into_iter().flat_map(|server| &server.listen).find(|public| clash(**public, admin.listen));
+        if let Some(public) = taken {
+            let message = format!("the admin listener {} and the public one {public} are the same", admin.listen);
+            section.problem(message, Some("give it a port of its own, not reachable from outside".to_owned()));
+        }
+    }
+
+    fn issuers(&self) {
+        for (index, (identity, section)) in self.identity.iter().enumerate() {
+            let same = |other: &Option<Identity>| names(other) == names(identity) && identity.is_some();
+            if self.identity[..index].iter().any(|(other, _)| same(other)) {
+                section.problem("another [[identity]] has the same name".to_owned(), Some("rename one".to_owned()));
+            }
+        }
+        for (index, (bearer, section)) in self.bearer.iter().enumerate() {
+            let Some(bearer) = bearer else { continue };
+            let same = |other: &Option<Bearer>| other.as_ref().is_some_and(|other| other.issuer == bearer.issuer);
+            if self.bearer[..index].iter().any(|(other, _)| same(other)) {
+                let instead = "keep one, with the audiences of both".to_owned();
+                section.problem("another [[bearer]] has the same issuer".to_owned(), Some(instead));
+            }
+        }
+    }
+
+    fn upstreams(&self) {
+        for (upstream, section, name) in self.upstreams {
+            let name = name.key();
+            if !self.routes.iter().any(|written| *written.route.upstream == *name) {
+                section.warning(format!("no route leads to the upstream `{name}`"), "add one, or leave it out");
+            }
+            let listens = self.server.map(|server| &server.listen[..]).unwrap_or_default();
+            for endpoint in upstream.iter().flat_map(|upstream| &upstream.endpoints) {
+                if literal(endpoint).is_some_and(|at| listens.iter().any(|listen| clash(*listen, at))) {
+                    let instead = "name the service's own address".to_owned();
+                    section.problem(format!("the endpoint {endpoint} is the gateway itself"), Some(instead));
+                }
+            }
+        }
+    }
+
+    fn upstream_exists(&self, written: &Written<'_>) {
+        let route = &written.route;
+        let names: Vec<&str> = self.upstreams.iter().map(|(_, _, name)| name.key()).collect();
+        if names.contains(&&*route.upstream) {
+            return;
+        }
+        let suggestion = match (nearest(&route.upstream, &names), &names[..]) {
+            (Some(near), _) => format!("did you mean {near:?}?"),
+            (None, []) => format!("add [upstreams.{}]", route.upstream),
+            (None, names) => format!("the upstreams are {}", names.join(", ")),
+        };
+        written.upstream.problem(format!("there is no upstream {:?}", route.upstream), suggestion);
+    }
+
+    /// Whether some request can find this route: no earlier one is the same, and it is not the gateway's own.
+    fn is_reached(&self, index: usize, written: &Written<'_>) {
+        let route = &written.route;
+        if within(&route.path, self.own_prefix) {
+            let instead = format!("choose a path outside {}, or another `own_prefix`", self.own_prefix);
+            written.path.problem("the gateway's own paths shadow this route: it is never reached", instead);
+        }
+        for other in self.routes[..index].iter().map(|written| &written.route).filter(|other| other.host == route.host)
+        {
+            let (one, two) = (trimmed(&other.path), trimmed(&route.path));
+            if one != two
+                && one.eq_ignore_ascii_case(two)
+                && !(self.by_case(&other.upstream) && self.by_case(&route.upstream))
+            {
+                let instead = "write both alike, or set `case_sensitive = true` on the upstream if it tells them apart";
+                written
+                    .path
+                    .warning(format!("{:?} differs only by case: requests to either are refused", other.path), instead);
+            }
+            let shared = if one == two { overlap(other.methods.as_deref(), route.methods.as_deref()) } else { None };
+            if let Some(shared) = shared {
+                let at =
+                    if shared.is_empty() { &written.path } else { written.methods.as_ref().unwrap_or(&written.path) };
+                at.problem(
+                    format!("another route serves {:?} already{shared}", route.path),
+                    "remove one, or tell them apart by `host` or by `methods` that do not overlap",
+                );
+            }
+        }
+    }
+
+    fn by_case(&self, upstream: &str) -> bool {
+        let named = |it: &&Upstream| *it.name == *upstream;
+        self.upstreams.iter().filter_map(|(it, ..)| it.as_ref()).find(named).is_some_and(|it| it.case_sensitive)
+    }
+
+    /// Whether anybody can be known who meets the route's `allow`.
+    fn can_be_met(&self, written: &Written<'_>) {
+        let add = |section: &str| format!("add [[{section}]]");
+        for allow in &written.allowed {
+            match allow {
+                Allow::Group(group) if !self.people_are_known() => {
+                    let message = format!("`group:{group}` needs people, and nothing here signs them in");
+                    written.allow.problem(message, add("identity"));
+                }
+                Allow::Kind(Kind::User) if !self.people_are_known() => {
+                    written.allow.warning("nothing here signs people in: no `user` can ever pass", add("identity"));
+                }
+                Allow::Kind(Kind::Service) if !self.programs_are_known() => {
+                    written.allow.warning("no issuer of programs' tokens: no `service` can ever pass", add("bearer"));
+                }
+                Allow::Role(_) | Allow::Tenant(_) if !self.people_are_known() && !self.programs_are_known() => {
+                    written.allow.warning("no issuer at all: nobody can ever pass", add("bearer"));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// People come with a cookie that only the public host gets.
+    fn is_on_the_public_host(&self, written: &Written<'_>) {
+        let route = &written.route;
+        let public = self.server.and_then(|server| server.public_url.host_str());
+        let (Some(value), Some(host), Some(public)) = (&written.host, route.host.as_deref(), public) else { return };
+        if host == public || !self.people_can_sign_in() || !names_people(&written.allowed) {
+            return;
+        }
+        let message = format!("people cannot be known on {host}: their cookie is only for {public}");
+        let by_name = |allow: &Allow| matches!(allow, Allow::Kind(Kind::User) | Allow::Group(_));
+        if written.allowed.iter().any(by_name) {
+            value.problem(message, format!("write host = {public:?}, or leave it out"));
+        } else {
+            value.warning(message, "only programs can pass here");
+        }
+    }
+}
+
+/// Whether people could be among those allowed, other than as anyone.
+fn names_people(allowed: &[Allow]) -> bool {
+    allowed.iter().any(|allow| match allow {
+        Allow::Kind(kind) => *kind == Kind::User,
+        Allow::Group(_) | Allow::Role(_) | Allow::Tenant(_) => true,
+        Allow::Anyone => false,
+    })
+}
+
+fn names(identity: &Option<Identity>) -> Option<&str> {
+    identity.as_ref().map(|identity| &*identity.name)
+}
+
+/// The methods that two routes of one place both name, to be said after "already"; `None` if one can tell them apart.
+fn overlap(one: Option<&[Method]>, other: Option<&[Method]>) -> Option<String> {
+    match (one, other) {
+        (None, None) => Some(String::new()),
+        // A route that names the method goes before one that takes all.
+        (None, Some(_)) | (Some(_), None) => None,
+        (Some(one), Some(other)) => {
+            let shared: Vec<&str> = other.iter().filter(|method| one.contains(method)).map(Method::as_str).collect();
+            (!shared.is_empty()).then(|| format!(" for {}", shared.join(", ")))
+        }
+    }
+}
+
+/// Whether two listeners cannot both have their address. Port 0 is always another port.
+fn clash(one: SocketAddr, other: SocketAddr) -> bool {
+    let everywhere = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && one.port() != 0 && (one.ip() == other.ip() || everywhere)
+}
+
+/// The socket address that an address names without asking a resolver.
+fn literal(url: &Url) -> Option<SocketAddr> {
+    let ip = match url.host()? {
+        Host::Ipv4(ip) => IpAddr::V4(ip),
+        Host::Ipv6(ip) => IpAddr::V6(ip),
+        Host::Domain(_) => return None,
+    };
+    Some(SocketAddr::new(ip, url.port_or_known_default()?))
+}
+
+/// Whether every path under `path` is one of the gateway's own.
+fn within(path: &str, own_prefix: &str) -> bool {
+    path.strip_prefix(own_prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// `/x/` also matches `/x`: they are one place.
+fn trimmed(path: &str) -> &str {
+    path.trim_end_matches('/')
+}

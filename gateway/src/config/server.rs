@@ -1,0 +1,233 @@
+//! `[server]`, `[log]`, `[admin]`, `[store]` and `[sessions]`: the gateway itself.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use ipnet::IpNet;
+use tracing::Level;
+use url::{Host, Url};
+
+use super::{file::Section, value::Value};
+use crate::telemetry::Format;
+
+/// `[server]`: the public listener, and where our own files lie.
+#[derive(Clone, Debug)]
+pub struct Server {
+    /// Addresses to listen on; at least one. Default `127.0.0.1:8080`.
+    pub listen: Vec<SocketAddr>,
+    /// The address that people type: scheme, host and perhaps a port, no path.
+    pub public_url: Url,
+    /// The folder of keyring, SQLite, last-known-good and revocations. Default `data`, beside the file.
+    pub data: PathBuf,
+    /// Whose `X-Forwarded-*` we believe, and who may ask `verify`. Default: nobody.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How long a request head may take. Default 10 s.
+    pub head_timeout: Duration,
+    /// How long a connection may be idle between requests. Default 75 s.
+    pub idle_timeout: Duration,
+    /// The longest request target, in bytes. Default 8 KiB.
+    pub max_target: usize,
+    /// The largest request head, in bytes. Default 16 KiB.
+    pub max_head: usize,
+}
+
+/// `[log]`.
+#[derive(Clone, Debug)]
+pub struct Log {
+    /// Lines for people or for programs. Default human.
+    pub format: Format,
+    /// The least severe level that is written. Default info.
+    pub level: Level,
+}
+
+/// `[admin]`: the listener for operators and load balancers.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    /// Where it listens. Default `127.0.0.1:9090`.
+    pub listen: SocketAddr,
+}
+
+/// `[store]`: the database of sessions.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// The SQLite file: `candor.sqlite` under `server.data`.
+    pub sqlite: PathBuf,
+}
+
+/// `[sessions]`: how long sessions live.
+#[derive(Clone, Copy, Debug)]
+pub struct Sessions {
+    /// The life of a session that is not renewed. Default 12 h.
+    pub hard_without_refresh: Duration,
+}
+
+impl Server {
+    /// The host of `public_url`, with its port if that is not the scheme's own: what a `Host` header says.
+    pub fn public_authority(&self) -> String {
+        let host = self.public_url.host_str().unwrap_or_default();
+        match self.public_url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        }
+    }
+
+    /// Whether people reach us by https: then cookies are `__Host-` and `Secure`.
+    pub fn is_secure(&self) -> bool {
+        self.public_url.scheme() == "https"
+    }
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Server {
+    /// Reads `[server]`; `None` if something that has no default is missing or wrong.
+    pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        section.not_built("tls", "leave it out, and let something before the gateway speak TLS");
+        let timeout = |key, default| {
+            section.value(key).and_then(|value| value.duration(Duration::from_millis(10)..=HOUR)).unwrap_or(default)
+        };
+        let (head_timeout, idle_timeout) = (timeout("head_timeout", 10 * SECOND), timeout("idle_timeout", 75 * SECOND));
+        let max_target = section.value("max_target").and_then(|value| value.size(256..=64 << 10));
+        let max_head_value = section.value("max_head");
+        // hyper reads a head into a buffer of at least 8 KiB.
+        let max_head = max_head_value.as_ref().and_then(|value| value.size(8 << 10..=1 << 20)).unwrap_or(16 << 10);
+        let max_target = max_target.unwrap_or(8 << 10);
+        if max_target > max_head {
+            section.problem("`max_target` is larger than `max_head`, which holds it".to_owned(), None);
+        }
+        let listen = match section.value("listen") {
+            Some(value) => listeners(&value),
+            None => vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
+        };
+        let trusted = section.value("trusted_proxies").and_then(|value| value.each("[\"10.0.0.0/8\"]", network));
+        let data = section.value("data").and_then(|value| value.path("\"data\""));
+        let public_url = section.required("public_url", "\"https://app.example.com\"").and_then(|value| public(&value));
+        Some(Self {
+            listen,
+            public_url: public_url?,
+            data: data.unwrap_or_else(|| section.file.base.join("data")),
+            trusted_proxies: trusted.unwrap_or_default(),
+            head_timeout,
+            idle_timeout,
+            max_target: usize::try_from(max_target).ok()?,
+            max_head: usize::try_from(max_head).ok()?,
+        })
+    }
+}
+
+impl Log {
+    /// Reads `[log]`.
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        let format =
+            section.value("format").and_then(|value| value.choice(&[("human", Format::Human), ("json", Format::Json)]));
+        let level = section.value("level").and_then(|value| {
+            value.choice(&[
+                ("error", Level::ERROR),
+                ("warn", Level::WARN),
+                ("info", Level::INFO),
+                ("debug", Level::DEBUG),
+                ("trace", Level::TRACE),
+            ])
+        });
+        Self { format: format.unwrap_or(Format::Human), level: level.unwrap_or(Level::INFO) }
+    }
+}
+
+impl Admin {
+    /// Reads `[admin]`.
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        section.not_built("public_url", "leave it out: the admin listener has no pages to sign in to");
+        section.not_built("allow", "leave it out: whoever reaches the admin listener may read figures and health");
+        let value = section.value("listen");
+        let listen = value.as_ref().and_then(address).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
+        if let Some(value) = value.filter(|_| !listen.ip().is_loopback()) {
+            value.warning("the admin listener asks nobody who they are", "keep it on a loopback or private address");
+        }
+        Self { listen }
+    }
+}
+
+impl Store {
+    /// Reads `[store]`.
+    pub(super) fn read(section: &Section<'_>, data: &std::path::Path) -> Self {
+        section.not_built("database", "leave it out: sessions lie in SQLite under `server.data`");
+        Self { sqlite: data.join("candor.sqlite") }
+    }
+}
+
+impl Sessions {
+    /// Reads `[sessions]`.
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        for key in ["renew", "renew_grace", "renew_wait", "hard"] {
+            section.not_built(key, "leave it out: a session is not renewed, and lives for `hard_without_refresh`");
+        }
+        let life = section
+            .value("hard_without_refresh")
+            .and_then(|value| value.duration(Duration::from_secs(60)..=30 * 24 * HOUR));
+        Self { hard_without_refresh: life.unwrap_or(12 * HOUR) }
+    }
+}
+
+fn listeners(value: &Value<'_>) -> Vec<SocketAddr> {
+    let Some(addresses) = value.each("[\"127.0.0.1:8080\"]", address) else { return Vec::new() };
+    if value.list("[]").is_some_and(|list| list.is_empty()) {
+        value.problem("`listen` names no address", "for example [\"127.0.0.1:8080\"]");
+    }
+    for (at, address) in addresses.iter().enumerate() {
+        if address.port() != 0 && addresses[..at].contains(address) {
+            value.problem(format!("`listen` names {address} twice"), "");
+        }
+    }
+    addresses
+}
+
+/// An address and port to listen on.
+fn address(value: &Value<'_>) -> Option<SocketAddr> {
+    let text = value.text("\"127.0.0.1:8080\"")?;
+    let parsed = text.parse().ok();
+    if parsed.is_none() {
+        let instead = match (text.rsplit_once(':'), text.parse::<u16>()) {
+            (_, Ok(port)) => format!("\"127.0.0.1:{port}\""),
+            (Some(("", port)), _) => format!("\"0.0.0.0:{port}\""),
+            (Some(("localhost", port)), _) => format!("\"127.0.0.1:{port}\""),
+            _ => "\"127.0.0.1:8080\" or \"[::1]:8080\"".to_owned(),
+        };
+        value.problem(format!("{text:?} is not an IP address with a port"), format!("write {instead}"));
+    }
+    parsed
+}
+
+/// A network, or one address.
+fn network(value: &Value<'_>) -> Option<IpNet> {
+    let network = value.parsed("a network", "\"10.0.0.0/8\"", |text| {
+        text.parse::<IpNet>().ok().or_else(|| text.parse().ok().map(|ip: std::net::IpAddr| IpNet::from(ip)))
+    })?;
+    if network.prefix_len() == 0 {
+        value.warning("everybody is a trusted proxy, and may say who asks", "name the proxies' own networks");
+    }
+    Some(network)
+}
+
+/// The address that people type.
+fn public(value: &Value<'_>) -> Option<Url> {
+    let url = value.url("\"https://app.example.com\"")?;
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        let origin = url.origin().ascii_serialization();
+        value.problem("`public_url` is a scheme and a host, nothing more", format!("write {origin:?}"));
+        return None;
+    }
+    if url.scheme() == "http" && !is_loopback(&url) {
+        value.warning("cookies travel in the clear over http", "use https, with TLS spoken before the gateway");
+    }
+    Some(url)
+}
+
+/// Whether an address can only lead to this machine.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
