@@ -1,0 +1,101 @@
+use super::*;
+use crate::scratch::Folder;
+
+const DEADLINE: Duration = Duration::from_millis(200);
+
+fn ids() -> Ids {
+    Ids { store: "store-1".to_owned(), keyring: "keyring-1".to_owned() }
+}
+
+async fn made(folder: &Folder) -> Database {
+    let store = Database::sqlite(folder.path().join("store.sqlite"), Keeper::current(), DEADLINE);
+    store.make(ids()).await.expect("the folder can be written");
+    store.belongs_to("keyring-1");
+    store
+}
+
+async fn write(store: &Database, name: &'static str) -> Result<(), Unavailable> {
+    const STATEMENT: &str = "INSERT INTO revocation (name, until, written, who, why) VALUES ($1, 1, 2, 'w', 'y')";
+    store.call(move |mut c| async move { sqlx::query(STATEMENT).bind(name).execute(&mut *c).await.map(drop) }).await
+}
+
+async fn count(store: &Database) -> Result<i64, Unavailable> {
+    const STATEMENT: &str = "SELECT count(*) FROM revocation";
+    store.call(|mut c| async move { sqlx::query_scalar(STATEMENT).fetch_one(&mut *c).await }).await
+}
+
+#[tokio::test]
+async fn it_comes_back_by_itself_after_every_disturbance() {
+    for how in Disturbance::ALL {
+        let folder = Folder::new();
+        let store = made(&folder).await;
+        write(&store, "before").await.expect("healthy");
+        store.disturb(how).await.expect("healthy until now");
+        for _ in 0..2 {
+            let down = write(&store, "a row as long as those that are really written").await.expect_err("broken");
+            assert_eq!(down.dependency, Dependency::Store, "{how:?}");
+        }
+        store.heal().await.expect("nothing else is wrong");
+        write(&store, "after").await.expect("healed");
+        assert_eq!(count(&store).await.expect("healed"), 2, "{how:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_damaged_under_our_feet_and_restored_is_used_again() {
+    let folder = Folder::new();
+    let store = made(&folder).await;
+    write(&store, "before").await.expect("healthy");
+    store.park().await;
+    store.put_aside().expect("the folder can be written");
+    *lock(&store.0.live) = None;
+    write(&store, "meanwhile").await.expect_err("garbage");
+    // Nobody tells the store that it is healed.
+    store.put_back().expect("the folder can be written");
+    write(&store, "after").await.expect("healed");
+}
+
+#[tokio::test]
+async fn an_empty_file_or_another_database_is_never_made_a_store() {
+    let folder = Folder::new();
+    let store = made(&folder).await;
+    store.park().await;
+    *lock(&store.0.live) = None;
+    std::fs::write(store.path(), b"").expect("the folder can be written");
+    write(&store, "meanwhile").await.expect_err("empty");
+    assert_eq!(store.ids().await.expect("it can be read"), None);
+    std::fs::remove_file(store.path()).expect("it is there");
+    write(&store, "meanwhile").await.expect_err("absent");
+    assert!(store.is_absent().expect("the folder can be read"), "it was not made by the way");
+}
+
+#[tokio::test]
+async fn another_keyrings_store_is_not_used() {
+    let folder = Folder::new();
+    let store = made(&folder).await;
+    assert_eq!(store.ids().await.expect("healthy"), Some(ids()));
+    let other = Database::sqlite(store.path(), Keeper::current(), DEADLINE);
+    other.belongs_to("keyring-2");
+    let refused = count(&other).await.expect_err("it is another's");
+    assert!(refused.to_string().contains("another keyring"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_store_of_a_newer_release_is_used() {
+    const NEWER: &str = "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+        VALUES (9999, 'from tomorrow', 1, x'00', 0)";
+    let folder = Folder::new();
+    let store = made(&folder).await;
+    store.call(|mut c| async move { sqlx::query(NEWER).execute(&mut *c).await.map(drop) }).await.expect("healthy");
+    let again = Database::sqlite(store.path(), Keeper::current(), DEADLINE);
+    write(&again, "row").await.expect("healthy");
+}
+
+#[tokio::test]
+async fn work_that_panics_is_unavailable() {
+    let folder = Folder::new();
+    let store = made(&folder).await;
+    let panics = store.call(|_| async { if true { panic!("planned") } else { Ok(()) } });
+    assert!(panics.await.is_err(), "it panicked");
+    write(&store, "after").await.expect("healthy");
+}
