@@ -1,0 +1,135 @@
+//! How often one address may do what costs us something: a bucket each, by address, IPv6 by its /64.
+//!
+//! Only beginning a sign-in is limited yet: it makes us ask a provider. Being limited is 429 and no verdict.
+
+use std::{collections::HashMap, net::IpAddr, sync::Mutex, time::Duration};
+
+use auth_core::{
+    clock::{Now, Timestamp},
+    lock::lock,
+};
+
+use crate::fault::Fault;
+
+/// The limits of one process.
+#[derive(Debug, Default)]
+pub struct Limits {
+    begins: Mutex<Buckets>,
+}
+
+/// One bucket an address. A full bucket says nothing and is not kept.
+#[derive(Debug, Default)]
+struct Buckets(HashMap<Prefix, Bucket>);
+
+/// A bucket is a moment: when it will be full again.
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    full_at: Timestamp,
+}
+
+/// What counts as one address: whoever has an IPv6 address usually has 2^64 of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Prefix(u128);
+
+/// How many sign-ins an address may begin at once: an office behind one address, all signing in after lunch.
+const BURST: u32 = 60;
+/// How long one more takes to become available.
+const REFILL: Duration = Duration::from_millis(500);
+/// How many addresses are remembered at most.
+const MOST: usize = 100_000;
+
+impl Limits {
+    /// Counts a sign-in that `address` wants to begin.
+    ///
+    /// # Errors
+    /// [`Fault::RateLimited`], if it has begun too many just now.
+    pub fn begin_sign_in(&self, address: IpAddr, now: Now) -> Result<(), Fault> {
+        lock(&self.begins)
+            .take(Prefix::of(address), now.wall())
+            .map_err(|retry_after| Fault::RateLimited { retry_after })
+    }
+}
+
+impl Buckets {
+    fn take(&mut self, prefix: Prefix, now: Timestamp) -> Result<(), Duration> {
+        let full_at = self.0.get(&prefix).map_or(now, |bucket| bucket.full_at.max(now));
+        let missing = full_at.since(now) + REFILL;
+        if missing > REFILL * BURST {
+            return Err(missing - REFILL * BURST);
+        }
+        if self.0.len() >= MOST {
+            self.forget_the_full(now);
+        }
+        self.0.insert(prefix, Bucket { full_at: now + missing });
+        Ok(())
+    }
+
+    /// A full bucket is as good as none. If an attack leaves no full one, all are forgotten: strangers lose their limit
+    /// rather than we our memory.
+    fn forget_the_full(&mut self, now: Timestamp) {
+        self.0.retain(|_, bucket| bucket.full_at > now);
+        if self.0.len() >= MOST {
+            self.0.clear();
+        }
+    }
+}
+
+impl Prefix {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self(u128::from(v4.to_bits())),
+            IpAddr::V6(v6) => Self(v6.to_bits() >> 64 << 64),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begins(limits: &Limits, address: &str, at: i64) -> bool {
+        let address = address.parse().expect("an address");
+        limits.begin_sign_in(address, Now::at(Timestamp::from_millis(at))).is_ok()
+    }
+
+    #[test]
+    fn an_office_may_sign_in_after_lunch_and_a_loop_may_not() {
+        let limits = Limits::default();
+        let good = (0..200).filter(|_| begins(&limits, "192.0.2.1", 0)).count();
+        assert_eq!(good, 60);
+        assert!(begins(&limits, "192.0.2.2", 0), "another address has its own");
+        assert!(!begins(&limits, "192.0.2.1", 499));
+        assert!(begins(&limits, "192.0.2.1", 500));
+        assert!(!begins(&limits, "192.0.2.1", 500));
+        assert_eq!((0..200).filter(|_| begins(&limits, "192.0.2.1", 1_000_000)).count(), 60);
+    }
+
+    #[test]
+    fn a_limited_address_is_told_when_to_come_back() {
+        let limits = Limits::default();
+        let now = Now::at(Timestamp::from_secs(0));
+        let address = "192.0.2.1".parse().expect("an address");
+        let refused = (0..61).find_map(|_| limits.begin_sign_in(address, now).err());
+        assert!(matches!(refused, Some(Fault::RateLimited { retry_after }) if retry_after == REFILL), "{refused:?}");
+    }
+
+    #[test]
+    fn one_network_is_one_address() {
+        let limits = Limits::default();
+        for host in 0..60 {
+            assert!(begins(&limits, &format!("2001:db8::{host:x}"), 0));
+        }
+        assert!(!begins(&limits, "2001:db8::ffff", 0));
+        assert!(begins(&limits, "2001:db8:0:1::1", 0));
+        assert_eq!(Prefix::of("::ffff:192.0.2.1".parse().expect("it")), Prefix::of("192.0.2.1".parse().expect("it")));
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let mut buckets = Buckets::default();
+        for address in 0..MOST as u128 + 10 {
+            assert!(buckets.take(Prefix(address), Timestamp::from_secs(1)).is_ok());
+        }
+        assert!(buckets.0.len() <= MOST);
+    }
+}

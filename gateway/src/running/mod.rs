@@ -1,0 +1,258 @@
+//! One configuration's live parts ([`Running`]), and what outlives it ([`Gateway`]).
+//!
+//! Everything here starts with every dependency down: stores connect when they are first used, keys and documents are
+//! read from disk and fetched in the background. What stops a start is our own misconfiguration alone, [`StartFault`].
+
+mod issuers;
+mod routes;
+
+use std::{
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::{ArcSwap, Guard};
+use auth_core::{
+    authenticator::{Admission, Authenticator, Credential},
+    clock::{Clock, Now},
+    database::Database,
+    held::Held,
+    keeper::Keeper,
+    keyring::{Keyring, KeyringFault},
+    keys::KeyPolicy,
+    outbound::OutboundPolicy,
+    policy::Requirement,
+    revocations::{RevocationPolicy, Revocations},
+    session::{SessionPolicy, Sessions},
+    sign_in::{Callbacks, SignIn},
+};
+
+use self::issuers::{Foundry, Issuers};
+use crate::{
+    config::Config,
+    identity::Voucher,
+    limits::Limits,
+    route::RouteTable,
+    site::Site,
+    telemetry::Telemetry,
+    upstream::{Pools, Upstreams},
+};
+
+/// The process: what every configuration of it shares.
+pub struct Gateway {
+    running: ArcSwap<Running>,
+    /// The mass-refusal guard.
+    pub held: Arc<Held>,
+    /// Our own keys.
+    pub keyring: Keyring,
+    /// Who is revoked.
+    pub revocations: Revocations,
+    /// How often one address may do what costs us something.
+    pub limits: Limits,
+    /// Logs and figures.
+    pub telemetry: Telemetry,
+    clock: Clock,
+    draining: AtomicBool,
+}
+
+/// One configuration's live parts. A request uses one of them from beginning to end.
+pub struct Running {
+    /// What our addresses and cookies are called.
+    pub site: Site,
+    /// Who may pass where.
+    pub routes: RouteTable,
+    /// The services behind us.
+    pub upstreams: Upstreams,
+    /// Signs people in.
+    pub sign_in: SignIn,
+    /// Opens and ends their sessions.
+    pub sessions: Sessions,
+    /// Tells the services who is asking.
+    pub voucher: Voucher,
+    /// What it was made from.
+    pub config: Config,
+    authenticator: Authenticator,
+}
+
+/// What one worker serves with.
+#[derive(Clone)]
+pub struct Serving {
+    /// The process.
+    pub gateway: Arc<Gateway>,
+    /// The worker's own connections to upstreams.
+    pub pools: Rc<Pools>,
+}
+
+/// What a gateway is started with, besides its configuration.
+pub struct Means {
+    /// The time.
+    pub clock: Clock,
+    /// Where calls to stores and providers run.
+    pub keeper: Keeper,
+    /// Logs and figures; installed, since counters are taken at the start.
+    pub telemetry: Telemetry,
+    /// The numbers that no configuration names.
+    pub tuning: Tuning,
+}
+
+/// The numbers that no configuration names. Tests make them small.
+#[derive(Clone, Debug)]
+pub struct Tuning {
+    /// Towards a provider: until a connection stands. Default 2 s.
+    pub connect: Duration,
+    /// Towards a provider: a whole call. Default 5 s.
+    pub call: Duration,
+    /// Towards the store: a whole call. Default 1 s.
+    pub store: Duration,
+    /// Refreshing keys, and refusing by them.
+    pub keys: KeyPolicy,
+    /// Asking who is revoked.
+    pub revocations: RevocationPolicy,
+}
+
+/// Why a gateway does not start: always something that its operator must put right (exit code 20).
+#[derive(Debug, thiserror::Error)]
+pub enum StartFault {
+    /// The keyring and the store do not belong together, or the keyring cannot be read.
+    #[error(transparent)]
+    Keyring(#[from] KeyringFault),
+    /// The data folder cannot be made.
+    #[error("the data folder {0} cannot be made: {1}")]
+    Data(String, #[source] std::io::Error),
+    /// An issuer is no address.
+    #[error("the issuer {0:?} is not an address")]
+    Issuer(String),
+    /// An issuer's own certificates cannot be used.
+    #[error("the issuer {0}: its certificate authorities cannot be used: {1}")]
+    Ca(String, String),
+}
+
+impl Gateway {
+    /// Starts a gateway. It needs none of its dependencies for that.
+    ///
+    /// # Errors
+    /// [`StartFault`]; a dependency that is down is none.
+    pub async fn start(config: Config, means: Means) -> Result<Arc<Self>, StartFault> {
+        let Means { clock, keeper, telemetry, tuning } = means;
+        let data = &config.server.data;
+        std::fs::create_dir_all(data).map_err(|fault| StartFault::Data(data.display().to_string(), fault))?;
+        let store = Database::sqlite(&config.store.sqlite, keeper.clone(), tuning.store);
+        let keyring = Keyring::open(data, &store, clock.now()).await?;
+        let revocations =
+            Revocations::open(data, store.clone(), keeper.clone(), clock.clone(), tuning.revocations.clone()).await;
+        revocations.start();
+        let held = Arc::new(Held::new());
+        let lasting = Lasting { clock: &clock, keeper, tuning, store, keyring: &keyring, revocations: &revocations };
+        let running = lasting.running(config, &held)?;
+        Ok(Arc::new(Self {
+            running: ArcSwap::from_pointee(running),
+            held,
+            keyring,
+            revocations,
+            limits: Limits::default(),
+            telemetry,
+            clock,
+            draining: AtomicBool::new(false),
+        }))
+    }
+
+    /// The configuration that is in force: take it once a request.
+    pub fn running(&self) -> Guard<Arc<Running>> {
+        self.running.load()
+    }
+
+    /// The time.
+    pub fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// Says that no new connections should come: `/readyz` turns to 503.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether load balancers should send requests here: configured and not draining. Not whether any dependency is up,
+    /// since what we know is served without them.
+    pub fn is_ready(&self) -> bool {
+        !self.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl Running {
+    /// Whether whoever shows `credential` may pass.
+    pub async fn admit(&self, credential: Credential, requirement: &Requirement, now: Now) -> Admission {
+        self.authenticator.admit(credential, requirement, now).await
+    }
+
+    /// Whether a bearer token is ours to judge: its issuer, unverified, is configured.
+    pub fn recognises_bearer(&self, token: &str) -> bool {
+        self.authenticator.recognises_bearer(token)
+    }
+}
+
+impl Serving {
+    /// The time.
+    pub fn now(&self) -> Now {
+        self.gateway.now()
+    }
+}
+
+/// What a configuration is brought to life with.
+struct Lasting<'a> {
+    clock: &'a Clock,
+    keeper: Keeper,
+    tuning: Tuning,
+    store: Database,
+    keyring: &'a Keyring,
+    revocations: &'a Revocations,
+}
+
+impl Lasting<'_> {
+    fn running(self, config: Config, held: &Arc<Held>) -> Result<Running, StartFault> {
+        let Self { clock, keeper, tuning, store, keyring, revocations } = self;
+        let foundry = Foundry { config: &config, tuning: &tuning, keeper: &keeper, clock };
+        let Issuers { providers, bearers } = foundry.issuers()?;
+        let policy = SessionPolicy {
+            hard_without_refresh: config.sessions.hard_without_refresh,
+            groups_asked: routes::groups_asked(&config),
+        };
+        let sessions = Sessions::new(keyring, store, revocations.clone(), policy);
+        let callbacks =
+            Callbacks { public_url: config.server.public_url.clone(), own_prefix: config.own_prefix.clone() };
+        let sign_in = SignIn::new(providers, callbacks, keyring, sessions.clone(), keeper);
+        let site = Site::new(&config);
+        Ok(Running {
+            routes: routes::table(&config),
+            upstreams: Upstreams::new(&config),
+            sign_in,
+            authenticator: Authenticator::new(sessions.clone(), bearers, revocations.clone(), held.clone()),
+            sessions,
+            voucher: Voucher::new(keyring.clone(), site.origin()),
+            site,
+            config,
+        })
+    }
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        let outbound = OutboundPolicy::default();
+        Self {
+            connect: outbound.connect,
+            call: outbound.total,
+            store: Database::DEADLINE,
+            keys: KeyPolicy::default(),
+            revocations: RevocationPolicy::default(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gateway").field("draining", &self.draining).finish_non_exhaustive()
+    }
+}

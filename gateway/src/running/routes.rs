@@ -1,0 +1,25 @@
+//! The routes of one configuration, as requests find them.
+
+use std::collections::BTreeSet;
+
+use auth_core::policy::Allow;
+
+use crate::{config::Config, route::RouteTable};
+
+/// The route table of `config`.
+pub(super) fn table(config: &Config) -> RouteTable {
+    RouteTable::new(config.routes.iter().cloned(), &config.own_prefix, |upstream| {
+        config.upstreams.get(upstream).is_some_and(|upstream| upstream.case_sensitive)
+    })
+}
+
+/// The groups that some route asks about: only these are worth a place in a ticket.
+pub(super) fn groups_asked(config: &Config) -> BTreeSet<String> {
+    let allowed = config.routes.iter().flat_map(|route| route.requirement.allow());
+    allowed
+        .filter_map(|allow| match allow {
+            Allow::Group(group) => Some(group.to_string()),
+            Allow::Anyone | Allow::Kind(_) | Allow::Role(_) | Allow::Tenant(_) => None,
+        })
+        .collect()
+}
