@@ -166,6 +166,11 @@ impl Upload {
         self.moved.get()
     }
 
+    /// Starts the clock anew: the request is about to be handed over.
+    pub fn restart(&self) {
+        self.moved.set(Instant::now());
+    }
+
     fn is(&self, state: UploadState) {
         self.state.set(state);
         self.moved.set(Instant::now());

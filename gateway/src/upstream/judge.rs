@@ -7,7 +7,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use auth_core::{
-    policy::{Holder, Permit, Requirement},
+    policy::{Holder, Permit},
     principal::Kind,
 };
 use http::{StatusCode, Uri, header, response};
@@ -15,8 +15,8 @@ use url::{Position, Url};
 
 use crate::{
     body::Body,
-    config::{Expect, OnDenial, Route, RouteAsker},
     fault::{At, Dispute, Fault},
+    route::{Expect, OnDenial, Route, RouteAsker},
 };
 
 /// An upstream's answer that was judged, and may leave.
@@ -27,20 +27,13 @@ pub struct Passed {
     body: Body,
 }
 
-/// How far one route believes its upstream.
-#[derive(Clone, Debug)]
-pub(super) struct Rules {
-    on_denial: OnDenial,
-    expect: Option<Expect>,
-    login_paths: Vec<String>,
-    own_challenges: Vec<String>,
-    /// Whether the route allows devices: they take any denial at its word, so fewer are believed.
-    for_devices: bool,
-}
+/// A head that may pass, still as the upstream sent it.
+#[must_use]
+pub(super) struct Judged(response::Parts);
 
 /// One answer before its judge.
 pub(super) struct Case<'a> {
-    pub(super) rules: &'a Rules,
+    pub(super) route: &'a Route,
     pub(super) permit: &'a Permit,
     /// The request's target, which a relative `Location` starts from.
     pub(super) target: &'a Uri,
@@ -68,34 +61,24 @@ impl Passed {
     }
 }
 
-impl Rules {
-    /// The rules of `route`, whose requirement is `requirement`.
-    pub(super) fn of(route: &Route, requirement: &Requirement) -> Self {
-        let may_be_device = requirement.may_allow(Kind::Device) && !requirement.is_open();
-        Self {
-            on_denial: route.on_denial,
-            expect: route.expect,
-            login_paths: route.login_paths.clone(),
-            own_challenges: route.own_challenges.clone(),
-            for_devices: may_be_device || route.asker == Some(RouteAsker::Device),
-        }
+impl Judged {
+    /// The answer that leaves: this head, after `clean` took out what must not, and `body`.
+    pub(super) fn pass(self, body: Body, clean: impl FnOnce(&mut response::Parts)) -> Passed {
+        let mut head = self.0;
+        clean(&mut head);
+        Passed { head, body }
     }
 }
 
 impl Case<'_> {
-    /// Judges `head` as the upstream sent it; if it may pass, `clean` makes of it what leaves.
+    /// Judges `head` as the upstream sent it.
     ///
     /// # Errors
     /// [`Fault::DisputedIdentity`] for a denial of somebody we vouch for; [`Fault::UpstreamGarbage`] for what is no
     /// final answer.
-    pub(super) fn judge(
-        &self,
-        head: response::Parts,
-        clean: impl FnOnce(response::Parts) -> (response::Parts, Body),
-    ) -> Result<Passed, Fault> {
+    pub(super) fn judge(&self, head: response::Parts) -> Result<Judged, Fault> {
         self.hear(&head)?;
-        let (head, body) = clean(head);
-        Ok(Passed { head, body })
+        Ok(Judged(head))
     }
 
     fn hear(&self, head: &response::Parts) -> Result<(), Fault> {
@@ -108,10 +91,10 @@ impl Case<'_> {
             return Ok(());
         }
         let Holder::Known(principal) = self.permit.holder() else { return Ok(()) };
-        if self.rules.on_denial == OnDenial::Pass {
+        if self.route.on_denial == OnDenial::Pass {
             return Ok(());
         }
-        let for_devices = self.rules.for_devices || principal.kind == Kind::Device;
+        let for_devices = self.is_for_devices() || principal.kind == Kind::Device;
         match self.denial(head, for_devices) {
             None => Ok(()),
             Some(setting) => Err(Fault::DisputedIdentity(Dispute {
@@ -120,6 +103,12 @@ impl Case<'_> {
                 setting,
             })),
         }
+    }
+
+    /// Whether the route allows devices: they take any denial at its word, so fewer are believed.
+    fn is_for_devices(&self) -> bool {
+        let requirement = &self.route.requirement;
+        self.route.asker == Some(RouteAsker::Device) || (requirement.may_allow(Kind::Device) && !requirement.is_open())
     }
 
     fn denial(&self, head: &response::Parts, for_devices: bool) -> Option<Denial> {
@@ -146,7 +135,7 @@ impl Case<'_> {
             let Ok(value) = value.to_str() else { return false };
             schemes(value).all(|scheme| {
                 any = true;
-                self.rules.own_challenges.iter().any(|own| own.eq_ignore_ascii_case(scheme))
+                self.route.own_challenges.iter().any(|own| own.eq_ignore_ascii_case(scheme))
             })
         });
         any && all
@@ -154,14 +143,14 @@ impl Case<'_> {
 
     /// Whether a redirect leads to a sign-in page of the upstream's own, on whatever host it believes itself to be.
     fn leads_to_login(&self, head: &response::Parts) -> bool {
-        if self.rules.login_paths.is_empty() {
+        if self.route.login_paths.is_empty() {
             return false;
         }
         head.headers.get_all(header::LOCATION).iter().any(|location| {
             // Monoliths put raw UTF-8 here; a path that cannot be read is compared as far as it can.
             let location = String::from_utf8_lossy(location.as_bytes());
             let Some(path) = self.path_of(&location) else { return false };
-            self.rules.login_paths.iter().any(|login| is_under(&path, login))
+            self.route.login_paths.iter().any(|login| is_under(&path, login))
         })
     }
 
@@ -173,7 +162,7 @@ impl Case<'_> {
     }
 
     fn is_unexpected_html(&self, head: &response::Parts) -> bool {
-        self.rules.expect == Some(Expect::Json)
+        self.route.expect == Some(Expect::Json)
             && head.headers.get_all(header::CONTENT_TYPE).iter().any(|kind| {
                 let kind = kind.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
                 kind.eq_ignore_ascii_case(b"text/html") || kind.eq_ignore_ascii_case(b"application/xhtml+xml")
@@ -236,3 +225,6 @@ fn percent_decoded(path: &str) -> Cow<'_, str> {
     }
     Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
 }
+
+#[cfg(test)]
+mod tests;

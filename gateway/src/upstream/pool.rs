@@ -1,4 +1,223 @@
-//! A worker's own connections to endpoints: idle ones, the last used first.
+//! A worker's own connections to endpoints: the idle ones, the last used first.
+//!
+//! A pool belongs to one worker, so taking and keeping a connection takes no lock. How many requests may be at an
+//! endpoint at once is for [`Endpoint`], since workers share that.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{HashMap, VecDeque},
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http::{Request, Response};
+use hyper::{
+    body::Incoming,
+    client::conn::http1::{Builder, SendRequest},
+};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    sync::OwnedSemaphorePermit,
+    time::Instant,
+};
+use tower::retry::budget::{Budget, TpsBudget};
+
+use super::endpoint::{Endpoint, EndpointId};
+use crate::{
+    body::{Body, Slot},
+    fault::Fault,
+};
+
+/// How long a connection is kept idle: shorter than the shortest keep-alive in common use (Node's 5 s), so that the
+/// endpoint seldom closes one just as we use it.
+const KEEP: Duration = Duration::from_secs(4);
+
+/// How many idle connections to one endpoint a worker keeps.
+const KEEP_AT_MOST: usize = 64;
+
+/// The largest head of an answer, in bytes, and the most it may hold back before its reader takes it.
+const MAX_HEAD: usize = 64 * 1024;
 
 /// The upstream connections of one worker.
-pub struct Pools {}
+#[derive(Default)]
+pub struct Pools(RefCell<HashMap<EndpointId, Pool>>);
+
+struct Pool {
+    idle: VecDeque<Idle>,
+    budget: TpsBudget,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+/// A connection to an endpoint, taken by one request.
+pub(super) struct Connection {
+    sender: SendRequest<Body>,
+    heard: Rc<Cell<bool>>,
+    reused: bool,
+}
+
+/// Why a request got no answer.
+pub(super) struct Lost {
+    /// What the connection said.
+    pub(super) error: hyper::Error,
+    /// The request, if nothing of it was ever written.
+    pub(super) unsent: Option<Box<Request<Body>>>,
+    /// Whether it is certain that no byte of an answer came, on a connection that had served before: then the endpoint
+    /// closed it as idle.
+    pub(super) stale: bool,
+}
+
+/// A place on an endpoint and the connection that fills it, while the answer's body flows.
+pub(super) struct Lease {
+    pub(super) pools: Rc<Pools>,
+    pub(super) endpoint: EndpointId,
+    pub(super) connection: Connection,
+    pub(super) slot: OwnedSemaphorePermit,
+}
+
+/// A socket that knows whether anything came since it was last asked to listen.
+struct Socket {
+    stream: TcpStream,
+    heard: Rc<Cell<bool>>,
+}
+
+impl Pools {
+    /// Pools without a connection. To be used on the thread that makes them.
+    pub fn new() -> Rc<Self> {
+        Rc::new(Self::default())
+    }
+
+    /// The connection to `endpoint` that was used last, if one is still good. Counts a request for the retry budget.
+    pub(super) fn reuse(&self, endpoint: &Endpoint) -> Option<Connection> {
+        let mut pools = self.0.borrow_mut();
+        let pool = pools.entry(endpoint.id()).or_default();
+        pool.budget.deposit();
+        let now = Instant::now();
+        while let Some(Idle { connection, since }) = pool.idle.pop_back() {
+            if connection.sender.is_ready() && now < since + KEEP {
+                return Some(Connection { reused: true, ..connection });
+            }
+        }
+        None
+    }
+
+    /// Whether the budget allows one more replay at `endpoint`.
+    pub(super) fn may_replay(&self, endpoint: &Endpoint) -> bool {
+        self.0.borrow_mut().entry(endpoint.id()).or_default().budget.withdraw()
+    }
+
+    /// Closes what has been idle for too long. To be called now and then.
+    pub fn sweep(&self) {
+        let now = Instant::now();
+        for pool in self.0.borrow_mut().values_mut() {
+            pool.idle.retain(|idle| now < idle.since + KEEP && !idle.connection.sender.is_closed());
+        }
+    }
+
+    fn keep(&self, endpoint: EndpointId, connection: Connection) {
+        if connection.sender.is_closed() {
+            return;
+        }
+        let mut pools = self.0.borrow_mut();
+        let pool = pools.entry(endpoint).or_default();
+        if pool.idle.len() == KEEP_AT_MOST {
+            pool.idle.pop_front();
+        }
+        pool.idle.push_back(Idle { connection, since: Instant::now() });
+    }
+}
+
+impl Connection {
+    /// Opens a connection to `endpoint`.
+    ///
+    /// # Errors
+    /// A fault of connecting, at `deadline` at the latest.
+    pub(super) async fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Self, Fault> {
+        let heard = Rc::new(Cell::new(false));
+        let socket = Socket { stream: endpoint.connect(deadline).await?, heard: heard.clone() };
+        let (sender, connection) = Builder::new()
+            .max_header_size(MAX_HEAD)
+            .max_buf_size(MAX_HEAD + 8 * 1024)
+            .handshake(TokioIo::new(socket))
+            .await
+            .map_err(|error| Fault::UpstreamReset(endpoint.at(&error.to_string())))?;
+        tokio::task::spawn_local(async move {
+            // Whoever waits for an answer is told; an idle connection that ends needs no word.
+            let _ = connection.await;
+        });
+        Ok(Self { sender, heard, reused: false })
+    }
+
+    /// Sends `request`; the answer's head. Dropping the future closes the connection.
+    ///
+    /// # Errors
+    /// [`Lost`] if no answer comes.
+    pub(super) async fn send(&mut self, request: Request<Body>) -> Result<Response<Incoming>, Lost> {
+        self.heard.set(false);
+        self.sender.try_send_request(request).await.map_err(|mut lost| {
+            let unsent = lost.take_message().map(Box::new);
+            Lost { unsent, error: lost.into_error(), stale: self.reused && !self.heard.get() }
+        })
+    }
+}
+
+impl Slot for Lease {
+    fn finished(self: Box<Self>) {
+        let Self { pools, endpoint, connection, slot } = *self;
+        pools.keep(endpoint, connection);
+        drop(slot);
+    }
+}
+
+impl Default for Pool {
+    fn default() -> Self {
+        // One replay for five requests, and ten a second in any case: a restart of the endpoint breaks every idle
+        // connection at once, and that must not double its load.
+        Self { idle: VecDeque::new(), budget: TpsBudget::new(Duration::from_secs(10), 10, 0.2) }
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.heard.set(true);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

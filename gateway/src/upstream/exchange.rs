@@ -1,0 +1,143 @@
+//! One request on the wire and the head that answers it: deadlines, whose fault a failure is, and the one retry rule.
+
+use std::{pin::pin, rc::Rc, time::Duration};
+
+use http::{Method, Request, Response};
+use hyper::body::Incoming;
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    endpoint::Endpoint,
+    pool::{Connection, Lost, Pools},
+};
+use crate::{
+    body::{Body, Upload, UploadFault, UploadState},
+    fault::{BadRequest, Deadline, Fault},
+};
+
+/// How long each part of an exchange may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadlines {
+    pub(super) connect: Duration,
+    pub(super) response: Duration,
+    pub(super) idle_body: Duration,
+}
+
+/// One request to one endpoint.
+pub(super) struct Exchange<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) pools: &'a Rc<Pools>,
+    pub(super) deadlines: Deadlines,
+    pub(super) upload: &'a Upload,
+    /// Whether the request may be sent again: idempotent, and without a body.
+    pub(super) repeatable: bool,
+}
+
+/// Why an attempt on a pooled connection came to nothing.
+enum Attempt {
+    /// The endpoint had closed the connection, and the request may go once more: as it is, or made anew.
+    Again(Option<Box<Request<Body>>>),
+    /// It is over.
+    Failed(Fault),
+}
+
+/// Whether a request with this method may be repeated without harm (RFC 9110 §9.2.2).
+pub(super) fn is_idempotent(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
+}
+
+impl Exchange<'_> {
+    /// Sends the request and waits for the answer's head. `request` makes the request around a body; a replay, which
+    /// has none, makes it anew.
+    ///
+    /// # Errors
+    /// A fault: the client's if its body failed, else the endpoint's.
+    pub(super) async fn run(
+        &self,
+        body: Body,
+        request: impl Fn(Body) -> Request<Body>,
+    ) -> Result<(Response<Incoming>, Connection), Fault> {
+        let mut next = request(body);
+        if let Some(mut pooled) = self.pools.reuse(self.endpoint) {
+            match self.attempt(&mut pooled, next).await {
+                Ok(answer) => return Ok((answer, pooled)),
+                Err(Attempt::Failed(fault)) => return Err(fault),
+                Err(Attempt::Again(Some(unsent))) => next = *unsent,
+                Err(Attempt::Again(None)) => next = request(Body::empty()),
+            }
+        }
+        let mut fresh = Connection::open(self.endpoint, Instant::now() + self.deadlines.connect).await?;
+        match self.answer(&mut fresh, next).await? {
+            Ok(answer) => Ok((answer, fresh)),
+            Err(lost) => Err(self.blame(&lost.error)),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        connection: &mut Connection,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, Attempt> {
+        match self.answer(connection, request).await.map_err(Attempt::Failed)? {
+            Ok(answer) => Ok(answer),
+            // Nothing of it was written, so that this is no replay.
+            Err(Lost { unsent: Some(unsent), .. }) => Err(Attempt::Again(Some(unsent))),
+            Err(Lost { stale: true, .. }) if self.repeatable && self.pools.may_replay(self.endpoint) => {
+                Err(Attempt::Again(None))
+            }
+            Err(lost) => Err(Attempt::Failed(self.blame(&lost.error))),
+        }
+    }
+
+    /// Waits for the head. While the request's body flows, each piece starts the waiting anew; while the client owes the
+    /// next piece, its own deadline is the only one.
+    async fn answer(
+        &self,
+        connection: &mut Connection,
+        request: Request<Body>,
+    ) -> Result<Result<Response<Incoming>, Lost>, Fault> {
+        self.upload.restart();
+        let mut answer = pin!(connection.send(request));
+        let mut deadline = Instant::now() + self.limit();
+        loop {
+            if let Ok(answer) = timeout_at(deadline, answer.as_mut()).await {
+                return Ok(answer);
+            }
+            let now = Instant::now();
+            deadline = match self.upload.state() {
+                UploadState::ClientOwes => now + self.limit(),
+                _ => self.upload.moved() + self.limit(),
+            };
+            if deadline <= now {
+                return Err(Fault::TimedOut(self.late(), self.endpoint.at("")));
+            }
+        }
+    }
+
+    fn limit(&self) -> Duration {
+        match self.upload.state() {
+            UploadState::Done | UploadState::Failed(_) => self.deadlines.response,
+            UploadState::ClientOwes | UploadState::UpstreamOwes => self.deadlines.idle_body,
+        }
+    }
+
+    fn late(&self) -> Deadline {
+        match self.upload.state() {
+            UploadState::Done | UploadState::Failed(_) => Deadline::ResponseHead,
+            UploadState::ClientOwes | UploadState::UpstreamOwes => Deadline::RequestBody,
+        }
+    }
+
+    /// Whose fault it is that a connection failed.
+    fn blame(&self, error: &hyper::Error) -> Fault {
+        match self.upload.state() {
+            UploadState::Failed(UploadFault::Broken) => Fault::BadRequest(BadRequest::BodyBroken),
+            UploadState::Failed(UploadFault::Stalled) => Fault::BadRequest(BadRequest::BodyStalled),
+            UploadState::Failed(UploadFault::TooLarge) => Fault::BodyTooLarge,
+            UploadState::Done | UploadState::ClientOwes | UploadState::UpstreamOwes => {
+                let at = self.endpoint.at(&error.to_string());
+                if error.is_parse() { Fault::UpstreamGarbage(at) } else { Fault::UpstreamReset(at) }
+            }
+        }
+    }
+}

@@ -1,0 +1,183 @@
+use std::time::Duration;
+
+use auth_core::{
+    Now, Timestamp, Verdict,
+    clock::Clock,
+    policy::{Allow, MaxStale, Requirement, RequirementId, permit},
+    principal::{Freshness, Groups, Principal, Subject},
+};
+use http::Response;
+
+use super::*;
+
+const NOON: Timestamp = Timestamp::from_secs(43_200);
+
+fn principal(kind: Kind) -> Principal {
+    Principal {
+        kind,
+        subject: Subject::new("https://idp.example", "ada"),
+        tenant: Some("acme".into()),
+        name: None,
+        email: None,
+        roles: [].into(),
+        groups: Groups::NotAsked,
+        session: None,
+        begun: Timestamp::default(),
+        until: NOON + Duration::from_secs(60),
+        freshness: Freshness::Live,
+    }
+}
+
+fn route(allow: Allow) -> Route {
+    Route {
+        path: "/".to_owned(),
+        host: None,
+        methods: None,
+        upstream: "monolith".into(),
+        requirement: Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT),
+        on_denial: OnDenial::Dispute,
+        expect: None,
+        response_timeout: Duration::from_secs(1),
+        idle_body_timeout: Duration::from_secs(1),
+        login_paths: vec!["/accounts/login".to_owned()],
+        own_challenges: vec!["basic".to_owned()],
+        max_body: None,
+        asker: None,
+        forward_authorization: false,
+        underscore_headers: Vec::new(),
+    }
+}
+
+fn people() -> Route {
+    route(Allow::Kind(Kind::User))
+}
+
+fn devices() -> Route {
+    Route { expect: Some(Expect::Json), ..route(Allow::Kind(Kind::Device)) }
+}
+
+/// An answer written as its status and header lines.
+fn answer(lines: &str) -> response::Parts {
+    let mut lines = lines.split('\n');
+    let mut response = Response::builder().status(lines.next().expect("a status"));
+    for line in lines {
+        let (name, value) = line.split_once(": ").expect("a header line");
+        response = response.header(name, value);
+    }
+    response.body(()).expect("an answer").into_parts().0
+}
+
+/// `pass`, `dispute` or `garbage`.
+fn judged(route: &Route, who: Option<Kind>, lines: &str) -> &'static str {
+    let verdict = match who {
+        Some(kind) => Verdict::Authenticated(principal(kind)),
+        None => Verdict::Unavailable(auth_core::Unavailable::because(auth_core::Dependency::Keys, "planned")),
+    };
+    let now = Now::at(Clock::standing_at(NOON).now().wall());
+    let permit = permit(verdict, &route.requirement, now).expect("a permit");
+    let target = Uri::from_static("/app/page?x=1");
+    let case = Case { route, permit: &permit, target: &target, endpoint: &"http://127.0.0.1:9000".into() };
+    match case.judge(answer(lines)) {
+        Ok(_) => "pass",
+        Err(Fault::DisputedIdentity(_)) => "dispute",
+        Err(Fault::UpstreamGarbage(_)) => "garbage",
+        Err(other) => panic!("{other}"),
+    }
+}
+
+#[test]
+fn people_are_not_signed_out_by_the_monolith() {
+    let check = |lines, expected| assert_eq!(judged(&people(), Some(Kind::User), lines), expected, "{lines}");
+    for lines in ["200", "204", "304", "404", "500\ncontent-type: text/html", "503", "403"] {
+        check(lines, "pass");
+    }
+    check("401", "dispute");
+    check("401\nwww-authenticate: Bearer", "dispute");
+    check("407\nproxy-authenticate: Basic", "dispute");
+    // A sub-area's own password is the application's business.
+    check("401\nwww-authenticate: Basic realm=\"a, b\"", "pass");
+    check("401\nwww-authenticate: bAsIc", "pass");
+    check("401\nwww-authenticate: Basic realm=\"x\", charset=\"UTF-8\"", "pass");
+    check("401\nwww-authenticate: Basic realm=x\nwww-authenticate: Basic realm=y", "pass");
+    check("401\nwww-authenticate: Basic realm=x, Bearer realm=y", "dispute");
+    check("401\nwww-authenticate: Basic\nwww-authenticate: Negotiate", "dispute");
+    check("401\nwww-authenticate: Bearer error=\"x\\\", Basic\"", "dispute");
+    check("401\nwww-authenticate: ", "dispute");
+    check("401\nwww-authenticate: realm=\"Basic\"", "dispute");
+}
+
+#[test]
+fn a_redirect_to_the_monoliths_sign_in_is_a_denial() {
+    let check = |location: &str, expected| {
+        let lines = format!("302\nlocation: {location}");
+        assert_eq!(judged(&people(), Some(Kind::User), &lines), expected, "{location}");
+    };
+    for location in [
+        "/accounts/login",
+        "/accounts/login/",
+        "/accounts/login?next=%2Fapp",
+        "/accounts/login/step2",
+        "/accounts/login;jsessionid=1",
+        "/Accounts/Login",
+        "/accounts/%6cogin",
+        "/x/../accounts/login",
+        "../accounts/login",
+        "http://127.0.0.1:9000/accounts/login",
+        "https://app.example.com/accounts/login#top",
+        "//app.example.com/accounts/login",
+        "\\accounts\\login",
+    ] {
+        check(location, "dispute");
+    }
+    for location in ["/accounts/logins", "/accounts", "/", "login", "https://app.example.com/", "http://[", ""] {
+        check(location, "pass");
+    }
+    assert_eq!(judged(&people(), Some(Kind::User), "200\nlocation: /accounts/login"), "pass");
+    assert_eq!(judged(&people(), Some(Kind::User), "303\nlocation: /accounts/login"), "dispute");
+}
+
+#[test]
+fn displays_take_a_denial_at_its_word_so_fewer_are_believed() {
+    let check = |lines, expected| assert_eq!(judged(&devices(), Some(Kind::Device), lines), expected, "{lines}");
+    check("401\nwww-authenticate: Basic", "dispute");
+    check("403", "dispute");
+    check("407", "dispute");
+    check("200\ncontent-type: application/json", "pass");
+    check("200\ncontent-type: text/html; charset=utf-8", "dispute");
+    check("404\ncontent-type: Text/HTML", "dispute");
+    check("200\ncontent-type: application/xhtml+xml", "dispute");
+    check("200\ncontent-type: text/html-fragment", "pass");
+    check("204", "pass");
+    check("500\ncontent-type: text/html", "pass");
+}
+
+#[test]
+fn devices_are_protected_on_routes_of_any_kind() {
+    let either = |allow| Route { expect: Some(Expect::Json), ..route(allow) };
+    let check = |route: &Route, who, lines, expected| {
+        assert_eq!(judged(route, Some(who), lines), expected, "{who} {lines}");
+    };
+    check(&either(Allow::Anyone), Kind::Device, "403", "dispute");
+    check(&either(Allow::Anyone), Kind::User, "403", "pass");
+    check(&either(Allow::Tenant("acme".into())), Kind::User, "401", "dispute");
+    let legacy = Route { asker: Some(RouteAsker::Device), ..route(Allow::Kind(Kind::Service)) };
+    check(&legacy, Kind::Service, "403", "dispute");
+}
+
+#[test]
+fn whom_we_do_not_vouch_for_is_the_monoliths_business() {
+    let open = route(Allow::Anyone);
+    for lines in ["401", "403", "407", "302\nlocation: /accounts/login"] {
+        assert_eq!(judged(&open, None, lines), "pass", "{lines}");
+        assert_eq!(judged(&Route { on_denial: OnDenial::Pass, ..people() }, Some(Kind::User), lines), "pass");
+    }
+    assert_eq!(judged(&open, Some(Kind::User), "401"), "dispute");
+}
+
+#[test]
+fn what_is_no_final_answer_is_nonsense() {
+    for lines in ["101", "100", "199", "600", "999"] {
+        assert_eq!(judged(&people(), Some(Kind::User), lines), "garbage", "{lines}");
+        assert_eq!(judged(&route(Allow::Anyone), None, lines), "garbage", "{lines}");
+    }
+}
