@@ -36,12 +36,14 @@ pub mod database;
 pub mod dependency;
 pub mod discovery;
 pub mod disk;
+mod flight;
 pub mod held;
 pub mod idp;
 pub mod jws;
 pub mod keeper;
 pub mod keyring;
 pub mod keys;
+mod last_good;
 pub mod lock;
 pub mod outbound;
 #[cfg(candor_planted)]
@@ -49,6 +51,7 @@ pub mod planted;
 pub mod policy;
 pub mod principal;
 pub mod revocations;
+mod schedule;
 #[cfg(test)]
 mod scratch;
 mod seal;

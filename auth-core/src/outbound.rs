@@ -3,11 +3,22 @@
 //! One client a provider, since what is private to one issuer is not to another. A redirect is an answer (its status
 //! says so) and is never followed. Deliberately absent: cookies, proxies, retries, decompression.
 
-use std::{sync::Arc, time::Duration};
+mod reach;
+mod tls;
+
+use std::{error::Error, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
+use http::{HeaderMap, Request, StatusCode, header};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
 use url::Url;
+
+use reach::{Connector, Reach};
+pub use tls::CaFault;
 
 /// How a provider is called.
 #[derive(Clone, Debug)]
@@ -21,9 +32,11 @@ pub struct OutboundPolicy {
 }
 
 /// A client for one provider. Cheap to clone; clones share connections.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Outbound {
-    inner: Arc<()>,
+    client: Client<Connector, Full<Bytes>>,
+    reach: Arc<Reach>,
+    total: Duration,
 }
 
 /// What a provider answered, whole.
@@ -40,18 +53,15 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum OutboundError {
-    /// Not https, and not loopback.
-    #[error("{0}: only https, or http to loopback")]
-    Scheme(String),
     /// The address is one that this provider must not lead to.
-    #[error("{0} leads to an address that is not this issuer's to name")]
-    Address(String),
+    #[error(transparent)]
+    Forbidden(#[from] Forbidden),
     /// No connection, in time or at all; or TLS failed.
     #[error("cannot connect")]
-    Connect(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Connect(#[source] Box<dyn Error + Send + Sync>),
     /// The connection broke.
     #[error("the connection broke")]
-    Broke(#[source] Box<dyn std::error::Error + Send + Sync>),
+    Broke(#[source] Box<dyn Error + Send + Sync>),
     /// The deadline passed.
     #[error("no whole answer within {0:?}")]
     TimedOut(Duration),
@@ -63,10 +73,16 @@ pub enum OutboundError {
     Request(#[from] http::Error),
 }
 
-/// The extra certificates cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("the extra certificates cannot be used: {0}")]
-pub struct CaFault(pub String);
+/// A provider must not lead us there.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Forbidden {
+    /// Only https; http to loopback hosts alone.
+    #[error("{0}: only https, or http to loopback")]
+    Scheme(String),
+    /// A link-local, or otherwise special, address; or a private one, and the issuer itself is not there.
+    #[error("{0} is not in this issuer's reach")]
+    Address(String),
+}
 
 impl Default for OutboundPolicy {
     fn default() -> Self {
@@ -80,8 +96,15 @@ impl Outbound {
     /// # Errors
     /// If `policy.ca` holds no certificate.
     pub fn new(issuer: &Url, policy: OutboundPolicy) -> Result<Self, CaFault> {
-        let _ = (issuer, policy);
-        todo!()
+        let OutboundPolicy { connect, total, ca } = policy;
+        let reach = Arc::new(Reach::of(issuer));
+        let connector = Connector::new(Arc::clone(&reach), tls::config(ca.as_deref())?, connect);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(15))
+            .pool_max_idle_per_host(4)
+            .build(connector);
+        Ok(Self { client, reach, total })
     }
 
     /// Sends `request`, and reads at most `cap` bytes of the answer's body.
@@ -89,8 +112,15 @@ impl Outbound {
     /// # Errors
     /// [`OutboundError`], if there is no whole answer in time.
     pub async fn send(&self, request: Request<Vec<u8>>, cap: usize) -> Result<Answer, OutboundError> {
-        let _ = (request, cap, &self.inner);
-        todo!()
+        self.reach.allows_uri(request.uri())?;
+        let request = request.map(|body| Full::new(Bytes::from(body)));
+        let whole = async {
+            let answer = self.client.request(request).await.map_err(fault)?;
+            let (head, body) = answer.into_parts();
+            let body = Limited::new(body, cap).collect().await.map_err(|broken| body_fault(broken, cap))?;
+            Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
+        };
+        tokio::time::timeout(self.total, whole).await.unwrap_or(Err(OutboundError::TimedOut(self.total)))
     }
 
     /// GETs `url` as JSON, at most `cap` bytes.
@@ -98,7 +128,28 @@ impl Outbound {
     /// # Errors
     /// As [`Outbound::send`].
     pub async fn get(&self, url: &Url, cap: usize) -> Result<Answer, OutboundError> {
-        let _ = (url, cap);
-        todo!()
+        let request = Request::get(url.as_str())
+            .header(header::ACCEPT, "application/json, application/jwk-set+json")
+            .header(header::USER_AGENT, concat!("candor/", env!("CARGO_PKG_VERSION")))
+            .body(Vec::new())?;
+        self.send(request, cap).await
     }
 }
+
+fn fault(error: hyper_util::client::legacy::Error) -> OutboundError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
+    while let Some(inner) = cause {
+        if let Some(forbidden) = inner.downcast_ref::<Forbidden>() {
+            return forbidden.clone().into();
+        }
+        cause = inner.source();
+    }
+    if error.is_connect() { OutboundError::Connect(error.into()) } else { OutboundError::Broke(error.into()) }
+}
+
+fn body_fault(error: Box<dyn Error + Send + Sync>, cap: usize) -> OutboundError {
+    if error.is::<LengthLimitError>() { OutboundError::TooLong(cap) } else { OutboundError::Broke(error) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,17 @@
-//! The claims of a token: typed, and the required ones there.
+//! The claims of a token (RFC 7519 §4.1): typed, and the required ones there.
 
 use serde_json::{Map, Value};
 
 use crate::clock::Timestamp;
 
-/// The claims of a token whose signature held. Only what is typed here was checked; the rest is in `all`.
+/// The claims of a token whose signature held. What has a field here was checked for its type; the rest is in `all`.
 #[derive(Clone, Debug)]
 pub struct Claims {
     /// Who issued it.
     pub iss: String,
     /// Whom it is about.
     pub sub: String,
-    /// Whom it is for.
+    /// Whom it is for: one or more.
     pub aud: Vec<String>,
     /// When it expires.
     pub exp: Timestamp,
@@ -19,13 +19,18 @@ pub struct Claims {
     pub iat: Timestamp,
     /// When it begins.
     pub nbf: Option<Timestamp>,
-    /// OpenID Connect Core §3.1.2.1.
+    /// What ties an ID token to its sign-in (OpenID Connect Core §3.1.2.1).
     pub nonce: Option<String>,
     /// To whom it was issued (OpenID Connect Core §2).
     pub azp: Option<String>,
     /// Every claim, the typed ones too.
     pub all: Map<String, Value>,
 }
+
+/// A claim is missing, or is not what the RFC says. Holds the name of the claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the claim `{0}` is missing or of the wrong type")]
+pub(crate) struct IncompleteClaims(pub(crate) &'static str);
 
 impl Claims {
     /// A claim that is a string.
@@ -35,10 +40,50 @@ impl Claims {
 
     /// A claim that is an array of strings, or one string.
     pub fn texts(&self, name: &str) -> Option<Vec<String>> {
-        match self.all.get(name)? {
-            Value::String(one) => Some(vec![one.clone()]),
-            Value::Array(many) => many.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
-            _ => None,
-        }
+        texts(self.all.get(name)?)
     }
+
+    pub(super) fn from_object(all: &Map<String, Value>) -> Result<Self, IncompleteClaims> {
+        let aud = all.get("aud").and_then(texts).filter(|aud| !aud.is_empty()).ok_or(IncompleteClaims("aud"))?;
+        Ok(Self {
+            iss: text(all, "iss")?.ok_or(IncompleteClaims("iss"))?,
+            sub: text(all, "sub")?.filter(|sub| !sub.is_empty()).ok_or(IncompleteClaims("sub"))?,
+            aud,
+            exp: date(all, "exp")?.ok_or(IncompleteClaims("exp"))?,
+            iat: date(all, "iat")?.ok_or(IncompleteClaims("iat"))?,
+            nbf: date(all, "nbf")?,
+            nonce: text(all, "nonce")?,
+            azp: text(all, "azp")?,
+            all: all.clone(),
+        })
+    }
+}
+
+/// `NumericDate` (RFC 7519 §2): seconds since the epoch, a fraction allowed. Nothing before it, nothing beyond the year
+/// 9999.
+pub(super) fn numeric_date(value: &Value) -> Option<Timestamp> {
+    const LAST: f64 = 253_402_300_799.0;
+    let secs = value.as_f64().filter(|secs| (0.0..=LAST).contains(secs))?;
+    #[expect(clippy::cast_possible_truncation, reason = "the range was checked above")]
+    Some(Timestamp::from_secs(secs as i64))
+}
+
+fn texts(value: &Value) -> Option<Vec<String>> {
+    match value {
+        Value::String(one) => Some(vec![one.clone()]),
+        Value::Array(many) => many.iter().map(|text| text.as_str().map(str::to_owned)).collect(),
+        _ => None,
+    }
+}
+
+fn text(all: &Map<String, Value>, name: &'static str) -> Result<Option<String>, IncompleteClaims> {
+    match all.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(IncompleteClaims(name)),
+    }
+}
+
+fn date(all: &Map<String, Value>, name: &'static str) -> Result<Option<Timestamp>, IncompleteClaims> {
+    all.get(name).map(|value| numeric_date(value).ok_or(IncompleteClaims(name))).transpose()
 }

@@ -1,19 +1,47 @@
-//! Issuers' keys (RFC 7517): last known good in memory and on disk, and the proof that they are fresh enough to
-//! refuse a token.
+//! Issuers' keys (RFC 7517): last known good in memory and on disk, and the proof that they are fresh enough to refuse a
+//! token.
+//!
+//! A key that is known verifies without asking anybody. What does not verify is refused only by a set that is young
+//! enough to prove it false ([`known`]); for a younger token one fetch is tried, within a budget that strangers cannot
+//! exceed. Nonsense never replaces good keys, and keys do not age out: their age is staleness, which the route judges.
 
-use std::{path::Path, sync::Arc, time::Duration};
+mod known;
+mod policy;
+mod proof;
+mod set;
 
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, Weak},
+    time::Duration,
+};
+
+use http::StatusCode;
 use url::Url;
 
 use crate::{
-    clock::{Clock, Now},
+    clock::{Clock, Now, Timestamp},
+    dependency::Dependency,
     discovery::Discovery,
-    jws::{Algorithm, Claims, Unverified},
+    flight::Flight,
+    jws::{Algorithm, Claims, Unverified, VerifyingKey},
     keeper::Keeper,
+    last_good::LastGood,
+    lock::lock,
     outbound::Outbound,
     principal::Freshness,
-    verdict::Stop,
+    schedule::back_off,
+    verdict::{Rejected, Stop, Unavailable},
 };
+
+use known::{Doubtful, Fetched, Held, Known};
+pub use policy::KeyPolicy;
+pub(crate) use proof::Forged;
+use proof::{Incomplete, WrongIssuer};
+use set::Said;
+
+/// The longest key set that is read, in bytes.
+const LONGEST: usize = 512 * 1024;
 
 /// Where an issuer's key set is.
 #[derive(Clone)]
@@ -24,26 +52,30 @@ pub enum KeysFrom {
     Uri(Url),
 }
 
-/// The numbers of refreshing and of refusing.
-#[derive(Clone, Copy, Debug)]
-pub struct KeyPolicy {
-    /// How often the set is fetched, give or take a tenth.
-    pub refresh: Duration,
-    /// How much younger than a token a set must be to prove the token false.
-    pub settle: Duration,
-    /// How far apart two good sets without a key that we have held must be, until the key is unknown.
-    pub withdrawn: Duration,
-    /// Fetches that tokens may cause at once, for unknown keys and again for bad signatures.
-    pub burst: u32,
-    /// How often one more becomes available.
-    pub refill: Duration,
-    /// How long after a failed attempt a request may cause the next, while there are no keys at all.
-    pub retry: Duration,
-}
-
 /// One issuer's keys. Cheap to clone; clones share them.
 #[derive(Clone)]
-pub struct IssuerKeys(Arc<()>);
+pub struct IssuerKeys(Arc<Inner>);
+
+struct Inner {
+    issuer: Arc<str>,
+    from: KeysFrom,
+    algorithms: Vec<Algorithm>,
+    policy: KeyPolicy,
+    outbound: Outbound,
+    keeper: Keeper,
+    clock: Clock,
+    copy: LastGood,
+    flight: Flight<Result<(), Unavailable>>,
+    known: Mutex<Known>,
+}
+
+/// Why a token was not verified.
+pub(crate) enum Unproven {
+    /// It is proven false. Worth remembering for the generation of keys that proved it.
+    Forged(Forged, u64),
+    /// The signature holds, and what it signs is no good; or we cannot tell.
+    Stop(Stop),
+}
 
 impl IssuerKeys {
     /// Reads what was last known good under `data`. Never fails and fetches nothing.
@@ -58,41 +90,199 @@ impl IssuerKeys {
         clock: Clock,
         data: &Path,
     ) -> Self {
-        let _ = (issuer, from, algorithms, policy, outbound, keeper, clock, data);
-        todo!()
+        let copy = LastGood::new(data, "keys", &issuer);
+        let known = Mutex::new(Known::load(copy.read(), algorithms));
+        let flight = Flight::new(keeper.clone());
+        let algorithms = algorithms.to_vec();
+        Self(Arc::new(Inner { issuer, from, algorithms, policy, outbound, keeper, clock, copy, flight, known }))
     }
 
     /// Begins to keep them fresh on the keeper. Ends when the last clone is dropped.
     pub fn start(&self) {
-        let _ = &self.0;
-        todo!()
+        self.0.keeper.spawn(keep_fresh(Arc::downgrade(&self.0), self.0.clock.clone()));
     }
 
-    /// Whether the signature holds, and under whose key. Expiry, audience and the rest are the caller's to judge.
+    /// The issuer whose keys these are.
+    pub fn issuer(&self) -> &Arc<str> {
+        &self.0.issuer
+    }
+
+    /// Whether the token's signature holds, under a key that signs for its issuer. Expiry, audience and the rest are the
+    /// caller's to judge.
     ///
     /// # Errors
-    /// [`Stop::Rejected`], if the keys prove the token false. [`Stop::Unavailable`], if they cannot tell.
+    /// [`Stop::Rejected`], if the keys prove the token false, or it lacks a claim that every token must carry.
+    /// [`Stop::Unavailable`], if they cannot tell.
     pub async fn verify(&self, token: &Unverified<'_>, now: Now) -> Result<Claims, Stop> {
-        let _ = (token, now);
-        todo!()
+        match self.check(token, now).await {
+            Ok((claims, _)) => Ok(claims),
+            Err(Unproven::Forged(forged, _)) => Err(Rejected::proven_by(forged).into()),
+            Err(Unproven::Stop(stop)) => Err(stop),
+        }
     }
 
     /// Whether the keys were confirmed when that was due.
     pub fn freshness(&self, now: Now) -> Freshness {
-        let _ = now;
-        todo!()
+        lock(&self.0.known).schedule.freshness(Dependency::Keys, now)
     }
-}
 
-impl Default for KeyPolicy {
-    fn default() -> Self {
-        Self {
-            refresh: Duration::from_secs(3600),
-            settle: Duration::from_secs(900),
-            withdrawn: Duration::from_secs(600),
-            burst: 5,
-            refill: Duration::from_secs(60),
-            retry: Duration::from_secs(1),
+    /// Which set of keys is in use: another number, another set.
+    pub(crate) fn generation(&self) -> Option<u64> {
+        lock(&self.0.known).set.as_ref().map(|held| held.generation)
+    }
+
+    /// As [`IssuerKeys::verify`], for callers who remember what was proven for one generation of keys.
+    pub(crate) async fn check(&self, token: &Unverified<'_>, now: Now) -> Result<(Claims, u64), Unproven> {
+        #[cfg(candor_planted)]
+        if crate::planted::is("signature-skipped") && self.0.is_down(now) {
+            return token.claims().map(|claims| (claims, 0)).map_err(|lack| incomplete(lack.0));
+        }
+        let held = match self.0.held() {
+            Some(held) => held,
+            None => self.0.first(now).await.map_err(|down| Unproven::Stop(down.into()))?,
+        };
+        let said = held.set.says(token);
+        if let Said::Holds(key) = said {
+            return signed(token, key, held.generation);
+        }
+        let doubtful = lock(&self.0.known).doubtful(&held, &said, token, &self.0.policy, now);
+        match doubtful {
+            Doubtful::Proven(forged) => Err(Unproven::Forged(forged, held.generation)),
+            Doubtful::Wait(wait) => Err(Unproven::Stop(unsettled(wait))),
+            Doubtful::AskAgain => self.check_again(token, now).await,
+        }
+    }
+
+    /// The same by a set that was fetched for this token; whatever that does not settle stays open.
+    async fn check_again(&self, token: &Unverified<'_>, now: Now) -> Result<(Claims, u64), Unproven> {
+        let fetched = self.0.fetched().await;
+        #[cfg(candor_planted)]
+        if crate::planted::is("unknown-kid-is-refused") && fetched.is_err() {
+            return Err(Unproven::Forged(Forged::unknown_key(token.kid(), now.wall()), 0));
+        }
+        if let Err(down) = fetched {
+            // A stranger can cause this at will, by a made-up key name: it does not ring as an outage does.
+            return Err(Unproven::Stop(down.unsettled().into()));
+        }
+        let held = self.0.held().ok_or_else(|| Unproven::Stop(unsettled(self.0.policy.retry)))?;
+        let said = held.set.says(token);
+        if let Said::Holds(key) = said {
+            return signed(token, key, held.generation);
+        }
+        let proven = lock(&self.0.known).proven(&held, &said, token, &self.0.policy, now);
+        match proven {
+            Some(forged) => Err(Unproven::Forged(forged, held.generation)),
+            None => Err(Unproven::Stop(unsettled(self.0.policy.refill))),
         }
     }
 }
+
+/// The claims of a token whose signature holds under `key`, if the key may sign for the issuer that they name.
+fn signed(token: &Unverified<'_>, key: &VerifyingKey, generation: u64) -> Result<(Claims, u64), Unproven> {
+    let claims = token.claims().map_err(|lack| incomplete(lack.0))?;
+    let Some(signs_for) = key.issuer() else { return Ok((claims, generation)) };
+    // Entra's shared keys name a template; a key with a tenant of its own is good for that tenant alone.
+    let signs_for = signs_for.replace("{tenantid}", claims.text("tid").unwrap_or_default());
+    if signs_for == claims.iss {
+        return Ok((claims, generation));
+    }
+    let proof = WrongIssuer { issuer: claims.iss, key_signs_for: signs_for };
+    Err(Unproven::Stop(Rejected::proven_by(proof).into()))
+}
+
+fn incomplete(claim: &'static str) -> Unproven {
+    Unproven::Stop(Rejected::proven_by(Incomplete { claim }).into())
+}
+
+fn unsettled(wait: Duration) -> Stop {
+    let cause = "the token does not verify, and our keys are too old to prove it false";
+    Unavailable::because(Dependency::Keys, cause).retry_after(wait).unsettled().into()
+}
+
+impl Inner {
+    fn held(&self) -> Option<Arc<Held>> {
+        lock(&self.known).set.clone()
+    }
+
+    /// The first set, where there is none: fetched at once, unless the last attempt failed just now.
+    async fn first(self: &Arc<Self>, now: Now) -> Result<Arc<Held>, Unavailable> {
+        let failed = lock(&self.known).schedule.last_failure();
+        let down = || Unavailable::because(Dependency::Keys, "we have never had this issuer's keys");
+        if failed.is_some_and(|failed| now.wall().since(failed) < self.policy.retry) {
+            return Err(down().retry_after(self.policy.retry));
+        }
+        self.fetched().await?;
+        self.held().ok_or_else(down)
+    }
+
+    /// One fetch, shared with whoever else wants it.
+    async fn fetched(self: &Arc<Self>) -> Result<(), Unavailable> {
+        let inner = Arc::clone(self);
+        self.flight.join(|| async move { inner.fetch().await }).await?
+    }
+
+    async fn fetch(self: Arc<Self>) -> Result<(), Unavailable> {
+        let begun = self.clock.now().wall();
+        let adopted = match self.get(begun).await {
+            Ok(fetched) => {
+                let adopted = lock(&self.known).adopt(fetched, &self.algorithms, &self.policy);
+                adopted.map_err(|nonsense| Unavailable::because(Dependency::Keys, nonsense))
+            }
+            Err(down) => Err(down),
+        };
+        match adopted {
+            Ok(stored) => {
+                self.copy.write(stored).await;
+                Ok(())
+            }
+            Err(down) => {
+                tracing::warn!(issuer = %self.issuer, "no keys: {down}");
+                let mut known = lock(&self.known);
+                known.schedule = known.schedule.failed(begun);
+                Err(down)
+            }
+        }
+    }
+
+    async fn get(&self, begun: Timestamp) -> Result<Fetched, Unavailable> {
+        let url = match &self.from {
+            KeysFrom::Uri(url) => url.clone(),
+            KeysFrom::Discovery(discovery) => discovery.document().await?.jwks_uri.clone(),
+        };
+        let answer =
+            self.outbound.get(&url, LONGEST).await.map_err(|fault| Unavailable::because(Dependency::Keys, fault))?;
+        if answer.status != StatusCode::OK {
+            let cause = format!("{url} answered {}", answer.status);
+            return Err(Unavailable::because(Dependency::Keys, cause));
+        }
+        Ok(Fetched { born: set::born(begun, &answer.headers), body: answer.body.to_vec(), begun })
+    }
+
+    #[cfg(candor_planted)]
+    fn is_down(&self, now: Now) -> bool {
+        let known = lock(&self.known);
+        known.schedule.last_failure().is_some() || known.schedule.freshness(Dependency::Keys, now) != Freshness::Live
+    }
+}
+
+async fn keep_fresh(inner: Weak<Inner>, clock: Clock) {
+    let mut failures = 0;
+    loop {
+        let wait = {
+            let Some(inner) = inner.upgrade() else { return };
+            let due_in = lock(&inner.known).schedule.wait(clock.now());
+            if due_in.is_zero() {
+                let fetched = inner.fetched().await;
+                failures = if fetched.is_ok() { 0 } else { failures + 1 };
+                if failures > 0 { back_off(failures - 1) } else { Duration::ZERO }
+            } else {
+                // The wall clock may be set meanwhile, so do not trust one long sleep.
+                due_in.min(Duration::from_secs(60))
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

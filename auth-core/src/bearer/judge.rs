@@ -1,0 +1,167 @@
+//! The rules for a token whose signature held: for us, for now, and an access token at all.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use serde_json::Value;
+
+use super::BearerIssuer;
+use crate::{
+    clock::{Now, Past, Timestamp},
+    dependency::Dependency,
+    jws::Claims,
+    principal::{Freshness, Groups, Principal, Subject},
+    verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
+};
+
+/// Its form is one that no issuer can make valid.
+pub(super) struct NotAToken(pub(super) &'static str);
+
+/// It is over, by both clocks.
+struct Expired {
+    who: Subject,
+    at: Timestamp,
+}
+
+/// None of its audiences is us.
+struct WrongAudience {
+    who: Subject,
+    aud: Vec<String>,
+}
+
+/// It says itself that it is an ID token.
+struct NotAnAccessToken {
+    who: Subject,
+}
+
+/// Claims that only an ID token has (OpenID Connect Core §2, §3.3.2.11).
+const OF_ID_TOKENS: [&str; 3] = ["at_hash", "c_hash", "nonce"];
+
+/// Claims that only an access token has (RFC 9068 §2.2.3; Entra's `scp`).
+const OF_ACCESS_TOKENS: [&str; 3] = ["roles", "scope", "scp"];
+
+/// Judges claims, and gives the principal that they state.
+pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Result<Principal, Stop> {
+    let subject = Subject::new(Arc::clone(&from.issuer), claims.sub.as_str());
+    for_us(claims, from, &subject)?;
+    is_access_token(claims, &subject)?;
+    let keys = from.keys.freshness(now);
+    let time = for_now(claims, from.leeway, &subject, keys, now)?;
+    let text = |name| claims.text(name).map(Arc::from);
+    Ok(Principal {
+        kind: from.kind,
+        tenant: text("tid"),
+        name: text("name"),
+        email: text("email"),
+        roles: claims.texts("roles").unwrap_or_default().into(),
+        groups: groups(claims),
+        session: None,
+        begun: claims.iat,
+        until: claims.exp,
+        freshness: keys.and(time),
+        subject,
+    })
+}
+
+fn for_us(claims: &Claims, from: &BearerIssuer, who: &Subject) -> Result<(), Rejected> {
+    #[cfg(candor_planted)]
+    if crate::planted::is("audience-not-required") {
+        return Ok(());
+    }
+    if claims.aud.iter().any(|aud| from.audience.contains(aud)) {
+        return Ok(());
+    }
+    Err(Rejected::proven_by(WrongAudience { who: who.clone(), aud: claims.aud.clone() }))
+}
+
+/// Entra gives both kinds of token the same `typ` and, to an application that is its own API, the same audience. So an
+/// ID token is known by what only it carries.
+fn is_access_token(claims: &Claims, who: &Subject) -> Result<(), Rejected> {
+    let has = |names: [&str; 3]| names.iter().any(|name| claims.all.contains_key(*name));
+    if has(OF_ID_TOKENS) && !has(OF_ACCESS_TOKENS) {
+        return Err(Rejected::proven_by(NotAnAccessToken { who: who.clone() }));
+    }
+    Ok(())
+}
+
+/// Whether it has begun and is not over. With the clock in doubt, only what both clocks say is a proof.
+fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, now: Now) -> Result<Freshness, Stop> {
+    let begins = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat)) - leeway;
+    match now.past(begins) {
+        Past::Yes => {}
+        Past::No | Past::InDoubt => return Err(not_yet(begins, now).into()),
+    }
+    let at = claims.exp + leeway;
+    #[cfg(candor_planted)]
+    if crate::planted::is("expired-admitted") && _keys != Freshness::Live {
+        return Ok(Freshness::Live);
+    }
+    match now.past(at) {
+        Past::No => Ok(Freshness::Live),
+        Past::Yes => Err(Rejected::proven_by(Expired { who: who.clone(), at }).into()),
+        Past::InDoubt if now.wall() >= at => Ok(Freshness::LastKnownGood { missing: Dependency::Clock, since: at }),
+        Past::InDoubt => Err(Unavailable::because(Dependency::Clock, "whether the token is over is in doubt").into()),
+    }
+}
+
+fn not_yet(begins: Timestamp, now: Now) -> Unavailable {
+    let gap = begins.since(now.wall()).max(Duration::from_secs(1));
+    Unavailable::because(Dependency::Clock, "the token is not valid yet").retry_after(gap)
+}
+
+/// The groups, if the token states them. Above 200, Entra states only where else to ask (`_claim_names`), which we
+/// never follow: the address comes from a token.
+fn groups(claims: &Claims) -> Groups {
+    let elsewhere = claims.all.get("_claim_names").is_some_and(|names| names.get("groups").is_some());
+    match claims.all.get("groups") {
+        Some(Value::Array(_)) if !elsewhere => match claims.texts("groups") {
+            Some(groups) => Groups::Known(Arc::new(groups.into_iter().collect::<BTreeSet<_>>())),
+            None => Groups::NotAsked,
+        },
+        _ => Groups::NotAsked,
+    }
+}
+
+impl Proof for NotAToken {
+    fn reason(&self) -> Reason {
+        Reason::Malformed
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(self.0)
+    }
+}
+
+impl Proof for Expired {
+    fn reason(&self) -> Reason {
+        Reason::Expired
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(format!("over since {}", self.at.as_secs()))
+    }
+    fn about(&self) -> Option<Subject> {
+        Some(self.who.clone())
+    }
+}
+
+impl Proof for WrongAudience {
+    fn reason(&self) -> Reason {
+        Reason::WrongAudience
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(format!("for {:?}, and `audience` names none of these", self.aud))
+    }
+    fn about(&self) -> Option<Subject> {
+        Some(self.who.clone())
+    }
+}
+
+impl Proof for NotAnAccessToken {
+    fn reason(&self) -> Reason {
+        Reason::Malformed
+    }
+    fn detail(&self) -> Detail {
+        Detail::new("an ID token is no access token")
+    }
+    fn about(&self) -> Option<Subject> {
+        Some(self.who.clone())
+    }
+}

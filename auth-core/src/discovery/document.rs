@@ -1,0 +1,91 @@
+//! What a provider's document must say to be believed.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use crate::jws::strict_object;
+
+/// A provider's document that was found good.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// As configured, to the letter.
+    pub issuer: Arc<str>,
+    /// RFC 6749 §3.1. Absent for an issuer that only signs access tokens.
+    pub authorization_endpoint: Option<Url>,
+    /// RFC 6749 §3.2.
+    pub token_endpoint: Option<Url>,
+    /// Where the key set is (RFC 7517).
+    pub jwks_uri: Url,
+    /// OpenID Connect RP-Initiated Logout 1.0 §2.1.
+    pub end_session_endpoint: Option<Url>,
+    /// OpenID Connect Core §5.3.
+    pub userinfo_endpoint: Option<Url>,
+    /// The whole document.
+    pub raw: Value,
+}
+
+/// Why an answer is no document of this provider.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Nonsense {
+    /// Not a JSON object with unique members.
+    #[error("the discovery document is no strict JSON object")]
+    NoObject,
+    /// It is another issuer's (OpenID Connect Discovery 1.0 §4.3).
+    #[error("the discovery document is of another issuer")]
+    OtherIssuer,
+    /// A member is missing, no URL, or not https (http only from loopback to loopback).
+    #[error("`{0}` in the discovery document is missing or no https address")]
+    Endpoint(&'static str),
+}
+
+impl Document {
+    /// Reads an answer.
+    ///
+    /// # Errors
+    /// Why it is not this issuer's document.
+    pub fn read(body: &[u8], issuer: &Arc<str>) -> Result<Self, Nonsense> {
+        Self::from_object(strict_object(body).map_err(|_| Nonsense::NoObject)?, issuer)
+    }
+
+    pub(super) fn from_json(document: Value, issuer: &Arc<str>) -> Result<Self, Nonsense> {
+        match document {
+            Value::Object(members) => Self::from_object(members, issuer),
+            _ => Err(Nonsense::NoObject),
+        }
+    }
+
+    fn from_object(members: Map<String, Value>, issuer: &Arc<str>) -> Result<Self, Nonsense> {
+        if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
+            return Err(Nonsense::OtherIssuer);
+        }
+        let endpoint = |name: &'static str| match members.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(value) => endpoint(value, issuer).map(Some).ok_or(Nonsense::Endpoint(name)),
+        };
+        Ok(Self {
+            issuer: Arc::clone(issuer),
+            authorization_endpoint: endpoint("authorization_endpoint")?,
+            token_endpoint: endpoint("token_endpoint")?,
+            jwks_uri: endpoint("jwks_uri")?.ok_or(Nonsense::Endpoint("jwks_uri"))?,
+            end_session_endpoint: endpoint("end_session_endpoint")?,
+            userinfo_endpoint: endpoint("userinfo_endpoint")?,
+            raw: Value::Object(members),
+        })
+    }
+
+    /// The hosts of its endpoints.
+    pub(super) fn hosts(&self) -> BTreeSet<String> {
+        let optional =
+            [&self.authorization_endpoint, &self.token_endpoint, &self.end_session_endpoint, &self.userinfo_endpoint];
+        let urls = optional.into_iter().flatten().chain([&self.jwks_uri]);
+        urls.filter_map(|url| url.host_str().map(str::to_owned)).collect()
+    }
+}
+
+fn endpoint(value: &Value, issuer: &str) -> Option<Url> {
+    let url = Url::parse(value.as_str()?).ok()?;
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && issuer.starts_with("http://"));
+    (safe && url.host_str().is_some() && url.username().is_empty() && url.password().is_none()).then_some(url)
+}

@@ -1,0 +1,163 @@
+//! What we know of an issuer's keys, and what that proves. No I/O, and time is a parameter.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    policy::{Bucket, KeyPolicy},
+    proof::Forged,
+    set::{KeySet, Nonsense, Said},
+};
+use crate::{
+    alarm,
+    clock::{Now, Timestamp},
+    jws::{Algorithm, Unverified},
+    schedule::Schedule,
+};
+
+/// The most changed names that are kept in doubt. An issuer that changes more at once is only believed sooner.
+const MOST_DOUBTS: usize = 1000;
+
+/// What is known.
+pub(super) struct Known {
+    pub(super) set: Option<Arc<Held>>,
+    pub(super) schedule: Schedule,
+    generation: u64,
+    /// Names whose key we held, which the set in use lacks or holds another key of; since when.
+    doubts: BTreeMap<String, Timestamp>,
+    for_unknown: Bucket,
+    for_bad: Bucket,
+}
+
+/// A good set, and how young it is.
+pub(super) struct Held {
+    pub(super) set: KeySet,
+    pub(super) born: Option<Timestamp>,
+    pub(super) generation: u64,
+}
+
+/// What lies on disk.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Stored {
+    body: String,
+    born: Option<Timestamp>,
+    schedule: Schedule,
+    doubts: BTreeMap<String, Timestamp>,
+}
+
+/// An answer that looked like a set.
+pub(super) struct Fetched {
+    pub(super) body: Vec<u8>,
+    pub(super) begun: Timestamp,
+    pub(super) born: Option<Timestamp>,
+}
+
+/// Whether a token that does not verify is proven false.
+pub(super) enum Doubtful {
+    /// It is.
+    Proven(Forged),
+    /// Only a younger set could prove it; a fetch is in the budget.
+    AskAgain,
+    /// Only a younger set could prove it; ask again after this.
+    Wait(Duration),
+}
+
+impl Known {
+    pub(super) fn load(stored: Option<Stored>, configured: &[Algorithm]) -> Self {
+        let mut known = Self {
+            set: None,
+            schedule: Schedule::NEVER,
+            generation: 0,
+            doubts: BTreeMap::new(),
+            for_unknown: Bucket::FULL,
+            for_bad: Bucket::FULL,
+        };
+        let Some(Stored { body, born, schedule, doubts }) = stored else { return known };
+        if let Ok(set) = KeySet::read(body.as_bytes(), configured) {
+            known.set = Some(Arc::new(Held { set, born, generation: 0 }));
+            known.schedule = schedule;
+            known.doubts = doubts;
+        }
+        known
+    }
+
+    /// Takes a fetched set if it makes sense; nonsense changes nothing. Gives what to write to disk.
+    pub(super) fn adopt(
+        &mut self,
+        fetched: Fetched,
+        configured: &[Algorithm],
+        policy: &KeyPolicy,
+    ) -> Result<Stored, Nonsense> {
+        let Fetched { body, begun, born } = fetched;
+        let set = KeySet::read(&body, configured)?;
+        if set.private() > 0 {
+            alarm::ring("private-key-published", "an issuer's key set holds a private or shared key; it is ignored");
+        }
+        if let Some(old) = &self.set {
+            self.generation += u64::from(old.set.fingerprints() != set.fingerprints());
+            doubt(&mut self.doubts, &old.set, &set, begun, policy.withdrawn);
+        }
+        self.schedule = Schedule::confirmed(begun, policy.refresh);
+        self.set = Some(Arc::new(Held { set, born, generation: self.generation }));
+        let body = String::from_utf8_lossy(&body).into_owned();
+        Ok(Stored { body, born, schedule: self.schedule, doubts: self.doubts.clone() })
+    }
+
+    /// Judges a token that `held` does not verify.
+    pub(super) fn doubtful(
+        &mut self,
+        held: &Held,
+        said: &Said<'_>,
+        token: &Unverified<'_>,
+        policy: &KeyPolicy,
+        now: Now,
+    ) -> Doubtful {
+        if let Some(forged) = self.proven(held, said, token, policy, now) {
+            return Doubtful::Proven(forged);
+        }
+        let bucket = if matches!(said, Said::Bad) { &mut self.for_bad } else { &mut self.for_unknown };
+        if bucket.take(policy, now.wall()) { Doubtful::AskAgain } else { Doubtful::Wait(policy.refill) }
+    }
+
+    /// The `FreshKeys` rule: a key is published before it signs, so a set that was born well after the token and still
+    /// does not verify it proves it false. A token that states no time counts as issued now.
+    pub(super) fn proven(
+        &self,
+        held: &Held,
+        said: &Said<'_>,
+        token: &Unverified<'_>,
+        policy: &KeyPolicy,
+        now: Now,
+    ) -> Option<Forged> {
+        #[cfg(candor_planted)]
+        if crate::planted::is("empty-set-replaces") && held.set.fingerprints().is_empty() {
+            return Some(Forged::unknown_key(token.kid(), now.wall()));
+        }
+        let issued = token.claimed_start().unwrap_or(now.wall());
+        let born = held.born.filter(|born| *born >= issued + policy.settle)?;
+        let in_doubt = match token.kid() {
+            Some(kid) => self.doubts.contains_key(kid),
+            None => !self.doubts.is_empty(),
+        };
+        match said {
+            Said::Bad if !in_doubt => Some(Forged::signature(token.kid(), born)),
+            Said::Unknown if !in_doubt => Some(Forged::unknown_key(token.kid(), born)),
+            Said::Bad | Said::Unknown | Said::Undecided | Said::Holds(_) => None,
+        }
+    }
+}
+
+/// What a new set says differently about a name whose key we held is believed once another good set says so again, long
+/// enough after: one bad node of a provider must not make good tokens false.
+fn doubt(doubts: &mut BTreeMap<String, Timestamp>, old: &KeySet, new: &KeySet, begun: Timestamp, withdrawn: Duration) {
+    doubts.retain(|kid, since| {
+        let same = old.fingerprints().get(kid) == new.fingerprints().get(kid);
+        !same || begun.since(*since) < withdrawn
+    });
+    for (kid, fingerprint) in old.fingerprints() {
+        if new.fingerprints().get(kid) != Some(fingerprint) && doubts.len() < MOST_DOUBTS {
+            doubts.insert(kid.clone(), begun);
+        }
+    }
+}

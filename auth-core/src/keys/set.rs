@@ -1,0 +1,155 @@
+//! One key set (RFC 7517 §5) as an answer held it: which keys may verify, and how young it provably is.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use http::{HeaderMap, header};
+use serde_json::Value;
+
+use crate::{
+    clock::Timestamp,
+    jws::{Algorithm, UnusableJwk, Unverified, VerifyingKey, strict_object},
+};
+
+/// The most keys that a set may have.
+const MOST: usize = 100;
+
+/// The most keys that a token which names none is tried with.
+const MOST_TRIED: usize = 8;
+
+/// The keys of one good answer.
+pub(super) struct KeySet {
+    keys: Vec<VerifyingKey>,
+    unusable: BTreeSet<String>,
+    nameless_unusable: bool,
+    fingerprints: BTreeMap<String, Fingerprint>,
+    private: usize,
+}
+
+/// A hash of what a set says about one name.
+pub(super) type Fingerprint = [u8; 32];
+
+/// Why an answer is no key set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Nonsense {
+    #[error("the key set is no strict JSON object with `keys`")]
+    NoSet,
+    #[error("the key set is empty")]
+    Empty,
+    #[error("the key set has more than 100 keys")]
+    TooMany,
+    #[error("no key in the set can be used")]
+    NoneUsable,
+}
+
+/// What a set says about a token's signature.
+pub(super) enum Said<'s> {
+    /// It holds, under this key.
+    Holds(&'s VerifyingKey),
+    /// It holds under none of the keys that it could be of.
+    Bad,
+    /// The set has no key of that name.
+    Unknown,
+    /// The set has such a key, but not one that we can use.
+    Undecided,
+}
+
+impl KeySet {
+    /// Reads a set, each key by itself: one bad key does not cost the others.
+    pub(super) fn read(body: &[u8], configured: &[Algorithm]) -> Result<Self, Nonsense> {
+        let mut set = strict_object(body).map_err(|_| Nonsense::NoSet)?;
+        let Some(Value::Array(jwks)) = set.remove("keys") else { return Err(Nonsense::NoSet) };
+        #[cfg(candor_planted)]
+        if crate::planted::is("empty-set-replaces") && jwks.is_empty() {
+            return Ok(Self::none());
+        }
+        if jwks.is_empty() {
+            return Err(Nonsense::Empty);
+        }
+        if jwks.len() > MOST {
+            return Err(Nonsense::TooMany);
+        }
+        let mut read = Self::none();
+        for jwk in &jwks {
+            read.add(jwk, configured);
+        }
+        if read.keys.is_empty() { Err(Nonsense::NoneUsable) } else { Ok(read) }
+    }
+
+    fn none() -> Self {
+        Self {
+            keys: Vec::new(),
+            unusable: BTreeSet::new(),
+            nameless_unusable: false,
+            fingerprints: BTreeMap::new(),
+            private: 0,
+        }
+    }
+
+    fn add(&mut self, jwk: &Value, configured: &[Algorithm]) {
+        let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
+        let key = match jwk {
+            Value::Object(members) => VerifyingKey::from_jwk(members, configured),
+            _ => Err(UnusableJwk::Unfit("not an object")),
+        };
+        if let Some(kid) = &kid {
+            // Two keys of one name are one statement about that name.
+            let before = self.fingerprints.get(kid).map(|hash| hash.to_vec()).unwrap_or_default();
+            let hash = digest(&SHA256, &[before, jwk.to_string().into_bytes()].concat());
+            self.fingerprints.insert(kid.clone(), hash.as_ref().try_into().expect("SHA-256 has 32 bytes"));
+        }
+        match (key, kid) {
+            (Ok(key), _) => self.keys.push(key),
+            (Err(unusable), kid) => {
+                self.private += usize::from(unusable == UnusableJwk::Private);
+                match kid {
+                    Some(kid) => drop(self.unusable.insert(kid)),
+                    None => self.nameless_unusable = true,
+                }
+            }
+        }
+    }
+
+    /// How many private or shared keys were published in it.
+    pub(super) fn private(&self) -> usize {
+        self.private
+    }
+
+    /// What it says about each name.
+    pub(super) fn fingerprints(&self) -> &BTreeMap<String, Fingerprint> {
+        &self.fingerprints
+    }
+
+    /// What it says about a token.
+    pub(super) fn says(&self, token: &Unverified<'_>) -> Said<'_> {
+        let may_be = |key: &&VerifyingKey| token.kid().is_none_or(|kid| key.kid().is_none_or(|named| named == kid));
+        let candidates: Vec<_> = self.keys.iter().filter(may_be).take(MOST_TRIED + 1).collect();
+        if let Some(key) = candidates.iter().take(MOST_TRIED).find(|key| key.holds(token)) {
+            return Said::Holds(key);
+        }
+        let named_unusable = token.kid().map_or(!self.unusable.is_empty(), |kid| self.unusable.contains(kid));
+        if named_unusable || self.nameless_unusable || candidates.len() > MOST_TRIED {
+            Said::Undecided
+        } else if candidates.is_empty() {
+            Said::Unknown
+        } else {
+            Said::Bad
+        }
+    }
+}
+
+/// When a set was provably no older: the start of its fetch, or the answer's `Date` less its `Age` (RFC 9111 §4.2.3)
+/// if that is earlier. Without a `Date` it proves nothing.
+pub(super) fn born(begun: Timestamp, headers: &HeaderMap) -> Option<Timestamp> {
+    let one = |name| {
+        let mut values = headers.get_all(name).iter();
+        values.next().filter(|_| values.next().is_none())?.to_str().ok()
+    };
+    let date = httpdate::parse_http_date(one(header::DATE)?).ok()?;
+    let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let age = match headers.contains_key(header::AGE) {
+        true => std::time::Duration::from_secs(one(header::AGE)?.trim().parse::<u32>().ok()?.into()),
+        false => std::time::Duration::ZERO,
+    };
+    Some(begun.min(Timestamp::default() + date - age))
+}

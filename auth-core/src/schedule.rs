@@ -1,0 +1,123 @@
+//! When a confirmation is due, and since when one is missing.
+//!
+//! A confirmation is missing once an attempt at it failed or its deadline passed, not while the first attempt is under
+//! way. Kept apart from any I/O, and judged by the wall clock, so that staleness goes on across a restart.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    clock::{Now, Timestamp},
+    dependency::Dependency,
+    principal::Freshness,
+};
+
+/// One thing that is confirmed again and again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Schedule {
+    due: Timestamp,
+    #[serde(skip)]
+    failed: Option<Timestamp>,
+}
+
+/// How long an attempt may be under way before what it should confirm counts as missing.
+const GRACE: Duration = Duration::from_secs(15);
+
+impl Schedule {
+    /// Due at once: nothing was ever confirmed.
+    pub(crate) const NEVER: Self = Self { due: Timestamp::from_millis(0), failed: None };
+
+    /// Confirmed by an attempt that began at `begun`; due again after `every`, give or take a tenth.
+    pub(crate) fn confirmed(begun: Timestamp, every: Duration) -> Self {
+        Self { due: begun + every.mul_f64(0.9 + 0.2 * fraction()), failed: None }
+    }
+
+    /// The same, after an attempt that began at `begun` and failed.
+    #[must_use]
+    pub(crate) fn failed(self, begun: Timestamp) -> Self {
+        Self { failed: Some(begun), ..self }
+    }
+
+    /// How long until it is due; zero if it is.
+    pub(crate) fn wait(self, now: Now) -> Duration {
+        self.due.since(now.wall())
+    }
+
+    /// When the last attempt since the last confirmation failed.
+    pub(crate) fn last_failure(self) -> Option<Timestamp> {
+        self.failed
+    }
+
+    /// Whether the confirmation is missing, and since when.
+    pub(crate) fn freshness(self, of: Dependency, now: Now) -> Freshness {
+        let failed = self.failed.is_some_and(|failed| failed >= self.due);
+        if failed || now.wall() >= self.due + GRACE {
+            Freshness::LastKnownGood { missing: of, since: self.due }
+        } else {
+            Freshness::Live
+        }
+    }
+}
+
+/// How long to wait after this many failures in a row: doubling from a second to a minute, spread by a quarter.
+pub(crate) fn back_off(failures: u32) -> Duration {
+    Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(60)).mul_f64(0.75 + 0.5 * fraction())
+}
+
+/// A number from 0 to 1. It spreads load and protects nothing.
+fn fraction() -> f64 {
+    let mut byte = [128];
+    // Without randomness every instance asks at the same moment; that is the worst of it.
+    let _ = aws_lc_rs::rand::fill(&mut byte);
+    f64::from(byte[0]) / 255.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    #[test]
+    fn staleness_begins_where_the_confirmation_was_due() {
+        let begun = Timestamp::from_secs(100_000);
+        let schedule = Schedule { due: begun + HOUR, failed: None };
+        let check = |schedule: Schedule, after: u64, stale: bool| {
+            let now = Now::at(begun + Duration::from_secs(after));
+            let expected = if stale {
+                Freshness::LastKnownGood { missing: Dependency::Keys, since: begun + HOUR }
+            } else {
+                Freshness::Live
+            };
+            assert_eq!(schedule.freshness(Dependency::Keys, now), expected, "{after}");
+        };
+        check(schedule, 0, false);
+        check(schedule, 3600, false);
+        check(schedule, 3614, false);
+        check(schedule, 3615, true);
+        let early = schedule.failed(begun + Duration::from_secs(60));
+        check(early, 61, false);
+        check(early, 3600, false);
+        let late = schedule.failed(begun + HOUR);
+        check(late, 3600, true);
+    }
+
+    #[test]
+    fn the_next_is_due_within_a_tenth() {
+        let begun = Timestamp::from_secs(100_000);
+        for _ in 0..100 {
+            let wait = Schedule::confirmed(begun, HOUR).wait(Now::at(begun));
+            assert!((HOUR.mul_f64(0.9)..=HOUR.mul_f64(1.1)).contains(&wait), "{wait:?}");
+        }
+    }
+
+    #[test]
+    fn a_restart_goes_on_counting() {
+        let schedule = Schedule { due: Timestamp::from_secs(50), failed: Some(Timestamp::from_secs(60)) };
+        let text = serde_json::to_string(&schedule).expect("plain");
+        let back: Schedule = serde_json::from_str(&text).expect("as written");
+        assert_eq!(back.due, schedule.due);
+        assert_ne!(back.freshness(Dependency::Keys, Now::at(Timestamp::from_secs(99))), Freshness::Live);
+    }
+}
