@@ -27,6 +27,7 @@
 //! - 6 [`session`]: the sessions of people: a ticket with them, a row in the store.
 //! - 7 [`sign_in`]: browser sign-in: begin, and finish at the callback.
 //! - 8 [`authenticator`]: a credential in, a verdict out.
+//! - 9 `layer` (feature `tower`): the three verdicts for services of your own.
 
 pub mod alarm;
 pub mod authenticator;
@@ -44,6 +45,8 @@ pub mod keeper;
 pub mod keyring;
 pub mod keys;
 mod last_good;
+#[cfg(feature = "tower")]
+pub mod layer;
 pub mod lock;
 pub mod outbound;
 #[cfg(candor_planted)]

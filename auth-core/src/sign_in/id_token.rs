@@ -193,3 +193,6 @@ impl From<Stop> for IdTokenFault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

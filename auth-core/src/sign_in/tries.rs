@@ -187,3 +187,6 @@ pub(super) fn random<const N: usize>() -> Result<String, Unavailable> {
     rand::fill(&mut bytes).or_unavailable(Dependency::Keyring)?;
     Ok(URL_SAFE_NO_PAD.encode(bytes))
 }
+
+#[cfg(test)]
+mod tests;

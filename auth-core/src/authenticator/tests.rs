@@ -1,0 +1,200 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    pin::pin,
+    sync::{Mutex, atomic::AtomicU64, atomic::Ordering},
+    task::{Context, Waker},
+    time::Duration,
+};
+
+use metrics::{Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
+use serde_json::json;
+
+use super::*;
+use crate::{
+    bearer::BearerIssuer,
+    clock::Clock,
+    database::Database,
+    jws::Algorithm,
+    keeper::Keeper,
+    keyring::Keyring,
+    keys::{IssuerKeys, KeyPolicy, KeysFrom},
+    lock::lock,
+    outbound::{Outbound, OutboundPolicy},
+    policy::{Allow, MaxStale, RequirementId},
+    pretend::Pretend,
+    principal::{Groups, Kind, Subject},
+    revocations::RevocationPolicy,
+    scratch::Folder,
+    session::{NewSession, SessionPolicy},
+};
+
+/// The counters that an authenticator counts on.
+#[derive(Clone, Default)]
+struct Counted(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
+
+struct Gateway {
+    authenticator: Authenticator,
+    provider: Pretend,
+    sessions: Sessions,
+    clock: Clock,
+    counted: Counted,
+    _data: Folder,
+}
+
+impl Gateway {
+    async fn start() -> Self {
+        let (data, clock, keeper) = (Folder::new(), Clock::system(), Keeper::current());
+        let provider = Pretend::start().await;
+        let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_millis(400));
+        let keyring = Keyring::open(data.path(), &store, clock.now()).await.expect("keyring and store are both absent");
+        let policy = RevocationPolicy::default();
+        let revocations = Revocations::open(data.path(), store.clone(), keeper.clone(), clock.clone(), policy).await;
+        let policy =
+            SessionPolicy { hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH, groups_asked: BTreeSet::new() };
+        let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
+        let bearers = Bearers::new(vec![BearerIssuer {
+            issuer: provider.issuer.as_str().into(),
+            audience: vec!["api".to_owned()],
+            leeway: Duration::from_secs(30),
+            kind: Kind::Service,
+            keys: keys(&provider.issuer, &keeper, &clock, &data),
+        }]);
+        let counted = Counted::default();
+        let authenticator = metrics::with_local_recorder(&counted, || {
+            Authenticator::new(sessions.clone(), bearers, revocations, Arc::new(Held::new()))
+        });
+        Self { authenticator, provider, sessions, clock, counted, _data: data }
+    }
+
+    async fn ticket(&self) -> String {
+        let new = NewSession {
+            subject: Subject::new("https://idp.example", "ada"),
+            tenant: None,
+            name: None,
+            email: None,
+            roles: Arc::from([]),
+            groups: Groups::NotAsked,
+            refresh_token: None,
+            claims: json!({}),
+            provider: "entra".to_owned(),
+            provider_sid: None,
+            address: None,
+            browser: None,
+        };
+        let begun = self.sessions.begin(new, None, self.clock.now()).await;
+        begun.expect("the store is up").text().expose_secret().to_owned()
+    }
+
+    fn bearer(&self, audience: &str) -> Credential {
+        let now = self.clock.now().wall().as_secs();
+        let claims =
+            json!({ "iss": self.provider.issuer, "sub": "robot", "aud": audience, "iat": now, "exp": now + 300 });
+        Credential::Bearer(self.provider.sign(&claims).into())
+    }
+
+    async fn admitted(&self, credential: Credential, allow: Allow) -> &'static str {
+        let requirement = Requirement::new(RequirementId(1), vec![allow], MaxStale::DEFAULT);
+        match self.authenticator.admit(credential, &requirement, self.clock.now()).await.permit {
+            Ok(permit) => match permit.holder() {
+                crate::policy::Holder::Anyone => "anyone",
+                crate::policy::Holder::Known(_) => "known",
+            },
+            Err(Stop::Rejected(rejected)) => rejected.reason().as_str(),
+            Err(Stop::Unavailable(unavailable)) => unavailable.dependency.as_str(),
+        }
+    }
+}
+
+fn keys(issuer: &str, keeper: &Keeper, clock: &Clock, data: &Folder) -> IssuerKeys {
+    let url = issuer.parse().expect("a URL");
+    let policy = OutboundPolicy { total: Duration::from_millis(400), ..OutboundPolicy::default() };
+    IssuerKeys::new(
+        issuer.into(),
+        KeysFrom::Uri(format!("{issuer}/keys").parse().expect("a URL")),
+        &[Algorithm::EdDsa],
+        KeyPolicy::default(),
+        Outbound::new(&url, &policy).expect("no extra certificates"),
+        keeper.clone(),
+        clock.clone(),
+        data.path(),
+    )
+}
+
+#[tokio::test]
+async fn each_credential_gets_its_verdict_and_is_counted_once() {
+    let gateway = Gateway::start().await;
+    let check = async |credential, allow, expected, counter: &str| {
+        let before = gateway.counted.sum();
+        assert_eq!(gateway.admitted(credential, allow).await, expected);
+        let after = gateway.counted.sum();
+        let moved: Vec<_> =
+            after.iter().filter(|(name, n)| before.get(*name) != Some(n)).map(|(name, _)| name).collect();
+        assert_eq!(moved.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" "), counter, "{expected}");
+    };
+    let (user, service) = (Allow::Kind(Kind::User), Allow::Kind(Kind::Service));
+    let ticket = |text: &str| Credential::Ticket(text.to_owned().into());
+    check(Credential::None, user.clone(), "missing", "rejected.missing").await;
+    check(Credential::None, Allow::Anyone, "anyone", "").await;
+    check(ticket(&gateway.ticket().await), user.clone(), "known", "authenticated").await;
+    check(ticket("abc"), user.clone(), "bad-seal", "rejected.bad-seal").await;
+    check(ticket("abc"), Allow::Anyone, "anyone", "rejected.bad-seal").await;
+    check(gateway.bearer("api"), service.clone(), "known", "authenticated").await;
+    check(gateway.bearer("api"), Allow::Anyone, "known", "authenticated").await;
+    check(gateway.bearer("other"), service.clone(), "wrong-audience", "rejected.wrong-audience").await;
+    check(gateway.bearer("api"), user, "not-permitted", "authenticated rejected.not-permitted").await;
+    check(ticket("abc"), service, "bad-seal", "rejected.bad-seal").await;
+}
+
+#[tokio::test]
+async fn an_open_route_waits_for_nobodys_keys() {
+    let mut gateway = Gateway::start().await;
+    let bearer = gateway.bearer("api");
+    gateway.provider.kill().await;
+    let open = Requirement::new(RequirementId(1), vec![Allow::Anyone], MaxStale::DEFAULT);
+    let mut asked = pin!(gateway.authenticator.ask(bearer.clone(), &open, gateway.clock.now()));
+    let first = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(first, Poll::Ready(Outcome { verdict: Verdict::Unavailable(_), .. })));
+    assert_eq!(gateway.admitted(bearer, Allow::Kind(Kind::Service)).await, "keys");
+}
+
+#[tokio::test]
+async fn asking_can_be_done_from_any_thread() {
+    fn sendable(_: &impl Send) {}
+    let gateway = Gateway::start().await;
+    let requirement = Requirement::new(RequirementId(1), vec![Allow::Kind(Kind::User)], MaxStale::DEFAULT);
+    let asked = gateway.authenticator.ask(gateway.bearer("api"), &requirement, gateway.clock.now());
+    sendable(&asked);
+    drop(asked);
+    sendable(&gateway.authenticator.admit(Credential::None, &requirement, gateway.clock.now()));
+}
+
+#[test]
+fn a_credential_is_never_shown() {
+    let shown = format!(
+        "{:?}",
+        [Credential::Ticket("canary".to_owned().into()), Credential::Bearer("canary".to_owned().into())]
+    );
+    assert!(!shown.contains("canary"), "{shown}");
+}
+
+impl Counted {
+    /// What has moved.
+    fn sum(&self) -> BTreeMap<String, u64> {
+        lock(&self.0).iter().map(|(name, count)| (name.clone(), count.load(Ordering::SeqCst))).collect()
+    }
+}
+
+impl metrics::Recorder for Counted {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        Counter::from_arc(Arc::clone(lock(&self.0).entry(key.name().to_owned()).or_default()))
+    }
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+    fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
+        Histogram::noop()
+    }
+}

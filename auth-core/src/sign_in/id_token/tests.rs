@@ -1,0 +1,149 @@
+use serde_json::json;
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
+const ISSUER: &str = "https://idp.example/tenant";
+const ACCESS: &str = "the access token";
+
+fn good() -> Map<String, Value> {
+    let claims = json!({
+        "iss": ISSUER, "sub": "ada", "aud": "gateway", "nonce": "n-1",
+        "iat": NOW.as_secs(), "exp": NOW.as_secs() + 3600,
+    });
+    claims.as_object().expect("an object").clone()
+}
+
+/// The typed claims of an object, as [`crate::jws`] reads them after the signature.
+fn typed(all: Map<String, Value>) -> Claims {
+    let text = |name: &str| all.get(name).and_then(Value::as_str).map(str::to_owned);
+    let date = |name: &str| all.get(name).and_then(Value::as_i64).map(Timestamp::from_secs);
+    let aud = match &all["aud"] {
+        Value::Array(many) => many.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        one => vec![one.as_str().unwrap_or_default().to_owned()],
+    };
+    Claims {
+        iss: text("iss").expect("iss"),
+        sub: text("sub").expect("sub"),
+        aud,
+        exp: date("exp").expect("exp"),
+        iat: date("iat").expect("iat"),
+        nbf: date("nbf"),
+        nonce: text("nonce"),
+        azp: text("azp"),
+        all,
+    }
+}
+
+fn judged(changes: &Value) -> &'static str {
+    let mut all = good();
+    for (name, value) in changes.as_object().expect("an object") {
+        if value.is_null() {
+            all.remove(name);
+        } else {
+            all.insert(name.clone(), value.clone());
+        }
+    }
+    let expected = Expected { issuer: ISSUER, client_id: "gateway", nonce: "n-1", access_token: ACCESS };
+    match judge(&typed(all), &expected, Now::at(NOW)) {
+        Ok(()) => "good",
+        Err(IdTokenFault::Wrong(_)) => "wrong",
+        Err(IdTokenFault::Unavailable(unavailable)) => unavailable.dependency.as_str(),
+    }
+}
+
+fn half_hash(algorithm: &'static digest::Algorithm, of: &str) -> String {
+    let hash = digest::digest(algorithm, of.as_bytes());
+    URL_SAFE_NO_PAD.encode(&hash.as_ref()[..hash.as_ref().len() / 2])
+}
+
+#[test]
+fn an_id_token_signs_in_only_the_one_it_was_made_for() {
+    let check = |changes: Value, expected| assert_eq!(judged(&changes), expected, "{changes}");
+    check(json!({}), "good");
+    check(json!({ "iss": "https://idp.example/tenant1" }), "wrong");
+    check(json!({ "iss": "https://idp.example/tenant/" }), "wrong");
+    check(json!({ "aud": "another" }), "wrong");
+    check(json!({ "aud": [] }), "wrong");
+    check(json!({ "aud": ["gateway"] }), "good");
+    check(json!({ "aud": ["gateway", "another"] }), "wrong");
+    check(json!({ "azp": "gateway" }), "good");
+    check(json!({ "azp": "another" }), "wrong");
+    check(json!({ "nonce": null }), "wrong");
+    check(json!({ "nonce": "" }), "wrong");
+    check(json!({ "nonce": "n-2" }), "wrong");
+    check(json!({ "nonce": "n-1 " }), "wrong");
+    check(json!({ "sub": "" }), "wrong");
+    check(json!({ "sub": "x".repeat(256) }), "wrong");
+    check(json!({ "sub": "x".repeat(255) }), "good");
+}
+
+#[test]
+fn time_has_thirty_seconds_of_leeway_and_the_future_is_the_clocks_fault() {
+    let at = |offset: i64| NOW.as_secs() + offset;
+    let check = |changes: Value, expected| assert_eq!(judged(&changes), expected, "{changes}");
+    check(json!({ "exp": at(-29) }), "good");
+    check(json!({ "exp": at(-30) }), "wrong");
+    check(json!({ "exp": at(-3600) }), "wrong");
+    check(json!({ "iat": at(30) }), "good");
+    check(json!({ "iat": at(31) }), "clock");
+    check(json!({ "nbf": at(30) }), "good");
+    check(json!({ "nbf": at(31) }), "clock");
+}
+
+#[test]
+fn a_hash_of_the_access_token_is_checked_where_there_is_one() {
+    let check = |hash: Value, expected| assert_eq!(judged(&json!({ "at_hash": hash })), expected, "{hash}");
+    check(json!(half_hash(&SHA256, ACCESS)), "good");
+    check(json!(half_hash(&SHA384, ACCESS)), "good");
+    check(json!(half_hash(&SHA512, ACCESS)), "good");
+    check(json!(half_hash(&SHA256, "another")), "wrong");
+    check(json!(half_hash(&SHA512, "another")), "wrong");
+    check(json!(""), "wrong");
+    check(json!("not base64!"), "wrong");
+    check(json!(7), "wrong");
+}
+
+#[test]
+fn groups_that_were_not_stated_whole_are_not_asked() {
+    let check = |changes: Value, expected: Option<&[&str]>| {
+        let mut all = good();
+        all.extend(changes.as_object().expect("an object").clone());
+        let expected = match expected {
+            None => Groups::NotAsked,
+            Some(some) => Groups::Known(Arc::new(some.iter().map(|&group| group.to_owned()).collect())),
+        };
+        assert_eq!(groups(&typed(all), "groups"), expected, "{changes}");
+    };
+    check(json!({}), None);
+    check(json!({ "groups": [] }), Some(&[]));
+    check(json!({ "groups": ["a", "b"] }), Some(&["a", "b"]));
+    check(json!({ "groups": "a" }), Some(&["a"]));
+    check(json!({ "groups": ["a", 7] }), None);
+    check(json!({ "groups": { "a": 1 } }), None);
+    check(json!({ "_claim_names": { "groups": "src1" } }), None);
+    check(json!({ "_claim_names": { "groups": "src1" }, "groups": ["a"] }), None);
+    check(json!({ "_claim_names": { "photo": "src1" }, "groups": ["a"] }), Some(&["a"]));
+    check(json!({ "hasgroups": true }), None);
+    check(json!({ "hasgroups": "true", "groups": ["a"] }), None);
+    check(json!({ "hasgroups": false, "groups": ["a"] }), Some(&["a"]));
+}
+
+#[test]
+fn identity_is_issuer_and_subject_and_the_rest_is_for_show() {
+    let mut all = good();
+    let shown = json!({
+        "name": "Ada", "preferred_username": "ada@acme", "email": "", "tid": "acme", "sid": "s-1",
+        "roles": ["editor"], "teams": ["x"],
+    });
+    all.extend(shown.as_object().expect("an object").clone());
+    let identity = Identity::stated_by(typed(all), "preferred_username", "teams");
+    assert_eq!(identity.subject, Subject::new(ISSUER, "ada"));
+    assert_eq!(identity.name.as_deref(), Some("ada@acme"));
+    assert_eq!(identity.email, None);
+    assert_eq!(identity.tenant.as_deref(), Some("acme"));
+    assert_eq!(identity.sid.as_deref(), Some("s-1"));
+    assert_eq!(*identity.roles, ["editor".to_owned()]);
+    assert_eq!(identity.groups, Groups::Known(Arc::new(BTreeSet::from(["x".to_owned()]))));
+    assert_eq!(identity.claims["sub"], "ada");
+}
