@@ -4,6 +4,8 @@ mod notices;
 mod problem;
 
 pub mod body;
+pub mod check;
+pub mod cli;
 pub mod config;
 pub mod cookies;
 #[cfg(feature = "demo")]

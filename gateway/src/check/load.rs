@@ -1,0 +1,66 @@
+//! From a path to a configuration, or to words.
+
+use std::{
+    env, fmt, fs,
+    io::{self, Read as _},
+    path::Path,
+};
+
+use crate::config::{Config, Problem, parse};
+
+/// No configuration is this long; something else is.
+const LARGEST: u64 = 1 << 20;
+
+/// Why there is no configuration.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// The file cannot be read, or is no text of a sensible size.
+    File(String),
+    /// It can, and this is wrong with it, in the order of the file.
+    Problems(Vec<Problem>),
+}
+
+/// Reads the configuration file at `path`. Relative paths in it start at its folder.
+///
+/// # Errors
+/// [`Unreadable`], which says what to change. It has a line for each problem.
+pub fn load(path: &Path) -> Result<Config, Unreadable> {
+    let unreadable = |cause: io::Error| {
+        let what = if path.is_dir() { "is a folder".to_owned() } else { format!("cannot be read: {cause}") };
+        Unreadable::File(format!("{} {what}", path.display()))
+    };
+    let mut bytes = Vec::new();
+    fs::File::open(path).and_then(|file| file.take(LARGEST + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(Unreadable::File(format!("{} is larger than 1 MiB: is it the right file?", path.display())));
+    }
+    let text = String::from_utf8(bytes).map_err(|fault| Unreadable::Problems(vec![not_text(&fault)]))?;
+    let base = path.parent().unwrap_or(Path::new(""));
+    parse(&text, base, &|name| env::var(name).ok()).map_err(Unreadable::Problems)
+}
+
+/// The place of the first byte that is not UTF-8.
+fn not_text(fault: &std::string::FromUtf8Error) -> Problem {
+    let good = String::from_utf8_lossy(&fault.as_bytes()[..fault.utf8_error().valid_up_to()]);
+    Problem {
+        line: good.matches('\n').count() + 1,
+        column: good.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
+        message: "this is not UTF-8".to_owned(),
+        suggestion: Some("save the file as UTF-8".to_owned()),
+    }
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(what) => f.write_str(what),
+            Self::Problems(problems) => {
+                for (index, problem) in problems.iter().enumerate() {
+                    let newline = if index == 0 { "" } else { "\n" };
+                    write!(f, "{newline}{problem}")?;
+                }
+                Ok(())
+            }
+        }
+    }
+}

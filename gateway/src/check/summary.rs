@@ -1,0 +1,74 @@
+//! What a good configuration means, on one screen.
+
+use std::fmt::Write as _;
+
+use auth_core::policy::{Allow, Requirement};
+
+use crate::config::{BearerKind, Config, OnDenial, Route};
+
+/// Listeners, issuers, routes, and what our own paths shadow.
+pub(super) fn of(config: &Config) -> String {
+    let mut text = String::from("the configuration is good\n");
+    write(&mut text, config).unwrap_or_default();
+    text
+}
+
+/// Writing to a String cannot fail.
+fn write(text: &mut String, config: &Config) -> std::fmt::Result {
+    let public = config.server.public_url.origin().ascii_serialization();
+    for listen in &config.server.listen {
+        writeln!(text, "listens  {listen}, known as {public}")?;
+    }
+    writeln!(text, "admin    {}", config.admin.listen)?;
+    writeln!(text, "data     {}", config.server.data.display())?;
+    for identity in &config.identity {
+        writeln!(text, "people   {}: {}", identity.name, identity.issuer)?;
+        writeln!(text, "         register the callback {public}{}/callback/{}", config.own_prefix, identity.name)?;
+    }
+    for bearer in &config.bearer {
+        let whose = match bearer.kind {
+            BearerKind::Service => "programs",
+            BearerKind::User => "people",
+        };
+        writeln!(text, "tokens   {whose}: {}, for {}", bearer.issuer, bearer.audience.join(" or "))?;
+    }
+    for route in &config.routes {
+        writeln!(text, "route    {}", line(route))?;
+    }
+    for route in config.routes.iter().filter(|route| shadowed(&route.path, &config.own_prefix)) {
+        writeln!(text, "shadows  {}/… of route {} is the gateway's own", config.own_prefix, route.path)?;
+    }
+    Ok(())
+}
+
+fn line(route: &Route) -> String {
+    let methods = route.methods.iter().flatten().map(|method| format!("{method} ")).collect::<String>();
+    let denial = match route.on_denial {
+        OnDenial::Dispute => "",
+        OnDenial::Pass => ", its denials pass",
+    };
+    format!(
+        "{methods}{}{} -> {}, for {}{denial}",
+        route.host.as_deref().unwrap_or_default(),
+        route.path,
+        route.upstream,
+        who(&route.requirement)
+    )
+}
+
+fn who(requirement: &Requirement) -> String {
+    let word = |allow: &Allow| match allow {
+        Allow::Anyone => "anyone".to_owned(),
+        Allow::Kind(kind) => kind.to_string(),
+        Allow::Group(group) => format!("group:{group}"),
+        Allow::Role(role) => format!("role:{role}"),
+        Allow::Tenant(tenant) => format!("tenant:{tenant}"),
+    };
+    requirement.allow().iter().map(word).collect::<Vec<_>>().join(" or ")
+}
+
+/// Whether the route would serve our own paths, if they were not ours.
+fn shadowed(path: &str, own_prefix: &str) -> bool {
+    let path = path.trim_end_matches('/');
+    own_prefix.strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+}
