@@ -120,6 +120,12 @@ pub enum StartFault {
     /// The keyring and the store do not belong together, or the keyring cannot be read.
     #[error(transparent)]
     Keyring(#[from] KeyringFault),
+    /// An address cannot be listened on.
+    #[error("{0} cannot be listened on: {1}")]
+    Listen(std::net::SocketAddr, #[source] std::io::Error),
+    /// The machine has no thread, poller or socket left.
+    #[error("the machine gives us no thread or socket: {0}")]
+    Machine(#[source] std::io::Error),
     /// The data folder cannot be made.
     #[error("the data folder {0} cannot be made: {1}")]
     Data(String, #[source] std::io::Error),

@@ -12,6 +12,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -35,21 +36,27 @@ use tower::{BoxError, Service, ServiceExt};
 
 use crate::{
     body::{Body, BodyError},
-    fault::Fault,
+    fault::{Asker, Fault},
     io::{Io, Limits, Phase, State},
     reply::Reply,
+    request_id::RequestId,
+    running::Gateway,
 };
 
 /// How much of what a client still sends is read after the last answer, and for how long: closing a socket with unread
 /// bytes in it resets the connection, and the answer with it.
 const LINGER: (usize, Duration) = (64 * 1024, Duration::from_secs(1));
 
+/// How much is read ahead of a body's reader, in bytes.
+const BUFFER: usize = 64 * 1024;
+
 /// What all connections of one listener on one worker share.
 pub(super) struct Front<S> {
-    pub(super) service: S,
-    pub(super) http: Builder,
-    pub(super) limits: Limits,
-    pub(super) draining: CancellationToken,
+    service: S,
+    http: Builder,
+    limits: Limits,
+    gateway: Arc<Gateway>,
+    draining: CancellationToken,
 }
 
 /// What the requests of one connection share.
@@ -78,12 +85,18 @@ pin_project_lite::pin_project! {
     }
 }
 
-/// hyper's side of a listener: the limits that it keeps for us.
-pub(super) fn http(max_head: usize) -> Builder {
-    let mut http = Builder::new();
-    // Its one timer stays off: `Io` has two.
-    http.header_read_timeout(None).max_header_size(max_head).max_buf_size(max_head.max(8 * 1024) + 64 * 1024);
-    http
+impl<S> Front<S> {
+    /// A front for `service`. Once `draining` is cancelled, connections end as soon as their requests do.
+    pub(super) fn new(service: S, gateway: Arc<Gateway>, draining: CancellationToken) -> Self {
+        let running = gateway.running();
+        let server = &running.config.server;
+        let mut http = Builder::new();
+        // Its one timer stays off: `Io` has two.
+        http.header_read_timeout(None).max_header_size(server.max_head).max_buf_size(server.max_head + BUFFER);
+        let limits = Limits { head: server.head_timeout, idle: server.idle_timeout };
+        drop(running);
+        Self { service, http, limits, gateway, draining }
+    }
 }
 
 /// Serves one connection to its end; once draining, to the end of the request that it is at.
@@ -132,10 +145,28 @@ where
 {
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<Leaving<S>> {
         self.phase.busy();
-        if !request.body().is_end_stream() {
-            self.sent_body.set(true);
+        self.sent_body.set(!request.body().is_end_stream());
+        let ends_by_close = request.version() < Version::HTTP_11;
+        let (asker, id) = (Asker::Script, RequestId::new());
+        let gateway = &self.front.gateway;
+        let respond = async {
+            let reply = match self.front.service.clone().oneshot(request).await {
+                Ok(reply) => reply,
+                Err(_shed) => Reply::to(asker, id, Fault::Overloaded),
+            };
+            reply.into_http(&gateway.running().site)
+        };
+        let response = match (Caught { inner: respond }).await {
+            Ok(response) => response,
+            Err(panic) => {
+                tracing::error!(panic = said(&*panic), %id, "a request panicked");
+                Reply::to(asker, id, Fault::Panicked).into_http(&gateway.running().site)
+            }
+        };
+        if let Some(limit) = response.body().idle_limit() {
+            self.phase.set_write_limit(limit);
         }
-        todo!()
+        response.map(|body| Leaving { body, client: self.clone(), ends_by_close })
     }
 }
 
@@ -176,6 +207,11 @@ impl<S> Drop for Leaving<S> {
     fn drop(&mut self) {
         self.client.phase.idle();
     }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("")
 }
 
 /// Closes our side, and reads a little of what the client still sends.

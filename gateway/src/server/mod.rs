@@ -1,25 +1,210 @@
 //! The running program: sockets, threads and connections.
+//!
+//! One acceptor hands each connection to the worker with the fewest; a request changes no thread. The keeper is the
+//! thread that does everything else that does I/O: stores, providers, the admin listener, and the accepting itself.
 
-use std::{net::SocketAddr, time::Duration};
+mod acceptor;
+mod connection;
+mod stand_in;
+mod worker;
 
-use auth_core::Clock;
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as Socket},
+    num::NonZero,
+    rc::Rc,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
-/// What a start can be told besides the configuration.
-#[derive(Clone, Debug)]
+use auth_core::{Clock, Keeper};
+use http::Request;
+use hyper::body::Incoming;
+use tokio::{net::TcpListener, runtime, sync::oneshot, task::spawn_local};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tower::{BoxError, service_fn};
+
+use self::{
+    connection::Front,
+    worker::{Duties, Worker},
+};
+use crate::{
+    config::Config,
+    running::{Gateway, Means, StartFault, Tuning},
+    telemetry::Telemetry,
+};
+
+/// How long the keeper's blocking calls may take to end when everything else has.
+const LAST_CALLS: Duration = Duration::from_millis(200);
+
+/// What a start is told besides the configuration.
 pub struct Options {
-    /// The clock. Default: the machine's.
+    /// The clock.
     pub clock: Clock,
-    /// How many workers; default: one a core.
-    pub workers: usize,
-    /// How long requests may take to finish when the gateway is shut down. Default 10 s.
+    /// Logs and figures, installed.
+    pub telemetry: Telemetry,
+    /// The numbers that no configuration names.
+    pub tuning: Tuning,
+    /// How many workers; by default one a core.
+    pub workers: NonZero<usize>,
+    /// How long requests may take to finish once the gateway is shut down. Default 10 s.
     pub drain: Duration,
 }
 
-/// A gateway that serves. Dropping it stops it without waiting.
-#[derive(Debug)]
+/// A gateway that serves. Dropping it stops it too, without waiting.
 pub struct Started {
+    gateway: Arc<Gateway>,
     addresses: Vec<SocketAddr>,
     admin: SocketAddr,
+    stop: DropGuard,
+    keeper: Thread,
+}
+
+/// A thread, and word of its end.
+struct Thread {
+    handle: thread::JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// The listening sockets.
+struct Sockets {
+    public: Vec<Socket>,
+    admin: Socket,
+}
+
+impl Options {
+    /// The machine's clock, and the defaults.
+    pub fn new(telemetry: Telemetry) -> Self {
+        Self {
+            clock: Clock::system(),
+            telemetry,
+            tuning: Tuning::default(),
+            workers: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Starts a gateway. It needs none of its dependencies for that.
+///
+/// # Errors
+/// [`StartFault`]: something that its operator must put right.
+pub async fn start(config: Config, options: Options) -> Result<Started, StartFault> {
+    let sockets = Sockets::bind(&config)?;
+    let (addresses, admin) = sockets.addresses().map_err(StartFault::Machine)?;
+    let stop = CancellationToken::new();
+    let (report, started) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let stopped = stop.clone();
+    let handle = thread::Builder::new()
+        .name("keeper".to_owned())
+        .spawn(move || {
+            match runtime::Builder::new_current_thread().enable_all().build_local(runtime::LocalOptions::default()) {
+                Ok(runtime) => {
+                    runtime.block_on(keep(config, options, sockets, stopped, report));
+                    runtime.shutdown_timeout(LAST_CALLS);
+                }
+                Err(error) => {
+                    let _ = report.send(Err(StartFault::Machine(error)));
+                }
+            }
+            let _ = end.send(());
+        })
+        .map_err(StartFault::Machine)?;
+    let gateway = started.await.map_err(|gone| StartFault::Machine(io::Error::other(gone)))??;
+    Ok(Started { gateway, addresses, admin, stop: stop.drop_guard(), keeper: Thread { handle, ended } })
+}
+
+/// The keeper's whole life.
+async fn keep(
+    config: Config,
+    options: Options,
+    sockets: Sockets,
+    stop: CancellationToken,
+    report: oneshot::Sender<Result<Arc<Gateway>, StartFault>>,
+) {
+    let Options { clock, telemetry, tuning, workers, drain } = options;
+    let means = Means { clock, keeper: Keeper::current(), telemetry, tuning };
+    let up = async {
+        let gateway = Gateway::start(config, means).await?;
+        let duties = Duties { gateway: gateway.clone(), draining: stop.clone(), drain };
+        let mut crew = Vec::with_capacity(workers.get());
+        for number in 0..workers.get() {
+            crew.push(Worker::start(number, duties.clone()).await.map_err(StartFault::Machine)?);
+        }
+        let (public, admin) = sockets.listen().map_err(StartFault::Machine)?;
+        Ok((gateway, crew, public, admin))
+    };
+    let (gateway, crew, public, admin) = match up.await {
+        Ok(up) => up,
+        Err(fault) => {
+            stop.cancel();
+            let _ = report.send(Err(fault));
+            return;
+        }
+    };
+    let crew = Arc::new(crew);
+    let accepting = public.into_iter().map(|listener| spawn_local(hand_out(listener, crew.clone())));
+    let accepting = accepting.collect::<Vec<_>>();
+    // Operators, and load balancers that ask whether we are ready, are served to the very end.
+    let operators = spawn_local(operate(admin, gateway.clone()));
+    let _ = report.send(Ok(gateway.clone()));
+
+    stop.cancelled().await;
+    gateway.drain();
+    for task in accepting {
+        task.abort();
+        let _ = task.await;
+    }
+    for worker in Arc::into_inner(crew).unwrap_or_default() {
+        worker.ended().await;
+    }
+    operators.abort();
+}
+
+/// Hands each connection to the worker with the fewest.
+async fn hand_out(listener: TcpListener, crew: Arc<Vec<Worker>>) {
+    acceptor::accept(&listener, |stream, peer| {
+        let Some(worker) = crew.iter().min_by_key(|worker| worker.load()) else { return };
+        // It leaves this thread's poller for the worker's.
+        if let Ok(stream) = stream.into_std() {
+            worker.hand(stream, peer);
+        }
+    })
+    .await;
+}
+
+/// Serves the admin listener.
+async fn operate(listener: TcpListener, gateway: Arc<Gateway>) {
+    let of = gateway.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        let gateway = of.clone();
+        async move { Ok::<_, BoxError>(stand_in::answer(&gateway, request).await) }
+    });
+    let front = Rc::new(Front::new(service, gateway, CancellationToken::new()));
+    acceptor::accept(&listener, |stream, peer| {
+        spawn_local(connection::serve(front.clone(), stream, peer));
+    })
+    .await;
+}
+
+impl Sockets {
+    fn bind(config: &Config) -> Result<Self, StartFault> {
+        let bind = |address: SocketAddr| acceptor::bind(address).map_err(|fault| StartFault::Listen(address, fault));
+        let public = config.server.listen.iter().map(|address| bind(*address)).collect::<Result<_, _>>()?;
+        Ok(Self { public, admin: bind(config.admin.listen)? })
+    }
+
+    fn addresses(&self) -> io::Result<(Vec<SocketAddr>, SocketAddr)> {
+        let public = self.public.iter().map(Socket::local_addr).collect::<io::Result<_>>()?;
+        Ok((public, self.admin.local_addr()?))
+    }
+
+    fn listen(self) -> io::Result<(Vec<TcpListener>, TcpListener)> {
+        let public = self.public.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
+        Ok((public, TcpListener::from_std(self.admin)?))
+    }
 }
 
 impl Started {
@@ -31,5 +216,19 @@ impl Started {
     /// The address of the admin listener.
     pub fn admin(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// What is running.
+    pub fn gateway(&self) -> &Arc<Gateway> {
+        &self.gateway
+    }
+
+    /// Stops: no new connections, idle ones closed at once, busy ones when their requests are done or the time for it
+    /// has passed. Returns when every thread has ended.
+    pub async fn shutdown(self) {
+        let Self { stop, keeper: Thread { handle, ended }, .. } = self;
+        drop(stop);
+        let _ = ended.await;
+        let _ = handle.join();
     }
 }

@@ -8,15 +8,155 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread::{self, JoinHandle},
+    thread,
     time::Duration,
 };
 
-use tokio::{net::TcpStream, runtime, sync::mpsc, task::spawn_local};
+use http::Request;
+use hyper::body::Incoming;
+use tokio::{
+    net::TcpStream,
+    runtime,
+    sync::{mpsc, oneshot},
+    task::spawn_local,
+    time::{interval, timeout},
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::{BoxError, limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
 
-/// A client that was accepted and not yet handed over.
-pub(super) struct Accepted {
-    pub(super) stream: std::net::TcpStream,
-    pub(super) peer: SocketAddr,
+use super::connection::{self, Front};
+use crate::{
+    running::{Gateway, Serving},
+    server::stand_in::handle,
+    upstream::Pools,
+};
+
+/// The most requests that one worker has between their head and their answer's. More are turned away at once: queueing
+/// them would make every one of them late.
+const AT_ONCE: usize = 4096;
+
+/// How often idle upstream connections are looked through.
+const SWEEP: Duration = Duration::from_secs(2);
+
+/// A worker, as the acceptor knows it.
+pub(super) struct Worker {
+    inbox: mpsc::UnboundedSender<Accepted>,
+    load: Arc<AtomicUsize>,
+    thread: thread::JoinHandle<()>,
+    ended: oneshot::Receiver<()>,
+}
+
+/// What workers are made with.
+#[derive(Clone)]
+pub(super) struct Duties {
+    pub(super) gateway: Arc<Gateway>,
+    /// Once this is cancelled, connections end as soon as their requests do.
+    pub(super) draining: CancellationToken,
+    /// How long they may take for that.
+    pub(super) drain: Duration,
+}
+
+/// A client that was accepted, on its way to its worker.
+struct Accepted {
+    stream: std::net::TcpStream,
+    peer: SocketAddr,
+    counted: Counted,
+}
+
+/// One of a worker's connections, from the moment it is handed over until it has ended.
+struct Counted(Arc<AtomicUsize>);
+
+impl Worker {
+    /// Starts a worker.
+    ///
+    /// # Errors
+    /// The machine has no thread or no poller left.
+    pub(super) async fn start(number: usize, duties: Duties) -> io::Result<Self> {
+        let (inbox, connections) = mpsc::unbounded_channel();
+        let (up, started) = oneshot::channel();
+        let (end, ended) = oneshot::channel();
+        let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
+            match runtime::Builder::new_current_thread().enable_all().build_local(runtime::LocalOptions::default()) {
+                Ok(runtime) => {
+                    // Whoever asked is waiting: the send cannot fail, and if it did, the inbox is closed too.
+                    let _ = up.send(Ok(()));
+                    runtime.block_on(work(connections, duties));
+                }
+                Err(error) => {
+                    let _ = up.send(Err(error));
+                }
+            }
+            let _ = end.send(());
+        })?;
+        started.await.map_err(io::Error::other)??;
+        Ok(Self { inbox, load: Arc::default(), thread, ended })
+    }
+
+    /// How many connections it has.
+    pub(super) fn load(&self) -> usize {
+        self.load.load(Ordering::Relaxed)
+    }
+
+    /// Hands it a connection.
+    pub(super) fn hand(&self, stream: std::net::TcpStream, peer: SocketAddr) {
+        self.load.fetch_add(1, Ordering::Relaxed);
+        let counted = Counted(self.load.clone());
+        // A worker that has ended takes none: the client sees a closed connection, as it must.
+        let _ = self.inbox.send(Accepted { stream, peer, counted });
+    }
+
+    /// Waits until it has ended.
+    pub(super) async fn ended(self) {
+        let _ = self.ended.await;
+        let _ = self.thread.join();
+    }
+}
+
+/// A worker's whole life.
+async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, duties: Duties) {
+    let pools = Pools::new();
+    spawn_local(sweep(pools.clone()));
+    let Duties { gateway, draining, drain } = duties;
+    let serving = Serving { gateway: gateway.clone(), pools };
+    let handle = service_fn(move |request: Request<Incoming>| {
+        let serving = serving.clone();
+        async move { Ok::<_, BoxError>(handle(&serving, request).await) }
+    });
+    let service = LoadShed::new(ConcurrencyLimit::new(handle, AT_ONCE));
+    let front = Rc::new(Front::new(service, gateway, draining.clone()));
+    let connections = TaskTracker::new();
+    loop {
+        let Accepted { stream, peer, counted } = tokio::select! {
+            accepted = inbox.recv() => match accepted {
+                Some(accepted) => accepted,
+                None => break,
+            },
+            () = draining.cancelled() => break,
+        };
+        // A socket that cannot be used is one that its client has left.
+        let Ok(stream) = TcpStream::from_std(stream) else { continue };
+        let front = front.clone();
+        connections.spawn_local(async move {
+            connection::serve(front, stream, peer).await;
+            drop(counted);
+        });
+    }
+    connections.close();
+    if timeout(drain, connections.wait()).await.is_err() {
+        tracing::warn!(connections = connections.len(), "shutting down cuts connections that are still busy");
+    }
+}
+
+async fn sweep(pools: Rc<Pools>) {
+    let mut beat = interval(SWEEP);
+    loop {
+        beat.tick().await;
+        pools.sweep();
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }

@@ -24,7 +24,7 @@ use crate::{
 
 /// One address of an upstream. All workers share it; each keeps connections of its own to it.
 #[derive(Debug)]
-pub struct Endpoint {
+pub(super) struct Endpoint {
     id: EndpointId,
     name: Arc<str>,
     upstream: Arc<str>,

@@ -1,0 +1,55 @@
+//! The listening sockets: one for each address, whose connections all workers share.
+
+use std::{
+    io,
+    net::{SocketAddr, TcpListener as Socket},
+    time::Duration,
+};
+
+use socket2::{Domain, Protocol, Socket as Raw, Type};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    time::sleep,
+};
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// How long to wait when the machine has no sockets left: accepting again at once would fail at once.
+const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
+
+/// Opens a listening socket at `address`; port 0 becomes any free one.
+///
+/// # Errors
+/// The address is taken, or not ours.
+pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Raw::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A restart must not wait for the connections of the process before it.
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Accepts connections for ever, and gives each to `hand`.
+pub(super) async fn accept(listener: &TcpListener, mut hand: impl FnMut(TcpStream, SocketAddr)) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                // Heads and small bodies must not wait for an acknowledgement.
+                if stream.set_nodelay(true).is_ok() {
+                    hand(stream, peer);
+                }
+            }
+            Err(gone) if gone.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                tracing::error!(%error, "no connection can be accepted");
+                sleep(OUT_OF_SOCKETS).await;
+            }
+        }
+    }
+}
