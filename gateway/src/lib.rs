@@ -11,13 +11,16 @@ pub mod cookies;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod fault;
+pub mod headers;
 pub mod identity;
+pub mod ingress;
 pub mod io;
 pub mod limits;
 pub mod page;
 pub mod path;
 pub mod reply;
 pub mod request_id;
+pub mod reserved;
 pub mod route;
 pub mod running;
 pub mod server;

@@ -1,0 +1,225 @@
+//! Which way a request came: `X-Forwarded-*` and `Forwarded` (RFC 7239), believed from trusted proxies only.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use ipnet::IpNet;
+
+/// Whose word about the way a request came we take.
+#[derive(Clone, Debug, Default)]
+pub struct Believed {
+    /// The networks of `trusted_proxies`.
+    pub proxies: Vec<IpNet>,
+    /// Whether `public_url` is https: how people reach us unless a trusted proxy says otherwise.
+    pub secure: bool,
+}
+
+/// Which way a request came, as far as we believe it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arrival {
+    /// The client's address: the first from the right that is not a trusted proxy's.
+    pub client: IpAddr,
+    /// From the client to our peer.
+    pub hops: Vec<IpAddr>,
+    /// The host that the client named.
+    pub host: HeaderValue,
+    /// Whether the client used https.
+    pub secure: bool,
+    /// Whether our peer is a trusted proxy.
+    pub by_proxy: bool,
+}
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// More proxies than this in a row are nobody's set-up.
+const MOST_HOPS: usize = 32;
+
+impl Believed {
+    /// Whether `address` is a trusted proxy's.
+    pub fn trusts(&self, address: IpAddr) -> bool {
+        self.proxies.iter().any(|net| net.contains(&address))
+    }
+}
+
+impl Arrival {
+    /// Reads which way a request from `peer` to `host` came.
+    pub fn of(headers: &HeaderMap, peer: IpAddr, host: &HeaderValue, believed: &Believed) -> Self {
+        let peer = peer.to_canonical();
+        let by_proxy = believed.trusts(peer);
+        let mut arrival =
+            Self { client: peer, hops: vec![peer], host: host.clone(), secure: believed.secure, by_proxy };
+        if by_proxy {
+            arrival.believe(headers, believed);
+        }
+        arrival
+    }
+
+    fn believe(&mut self, headers: &HeaderMap, believed: &Believed) {
+        let stated = if headers.contains_key(X_FORWARDED_FOR) {
+            elements(headers, &X_FORWARDED_FOR).map(address).collect()
+        } else {
+            elements(headers, &header::FORWARDED).map(|element| parameter(element, "for").and_then(address)).collect()
+        };
+        self.walk(stated, believed);
+        let proto = last(headers, &X_FORWARDED_PROTO, "proto");
+        if let Some(proto) = proto.as_deref() {
+            self.secure = match proto.to_ascii_lowercase().as_str() {
+                "https" | "wss" => true,
+                "http" | "ws" => false,
+                _ => self.secure,
+            };
+        }
+        let host = last(headers, &X_FORWARDED_HOST, "host").filter(|host| is_host(host));
+        if let Some(host) = host.and_then(|host| HeaderValue::try_from(host).ok()) {
+            self.host = host;
+        }
+    }
+
+    /// Goes from our peer towards the client for as long as a trusted proxy vouches for the next step.
+    fn walk(&mut self, stated: Vec<Option<IpAddr>>, believed: &Believed) {
+        for hop in stated.into_iter().rev().take(MOST_HOPS) {
+            let Some(hop) = hop else { break };
+            self.client = hop;
+            self.hops.insert(0, hop);
+            if !believed.trusts(hop) {
+                break;
+            }
+        }
+    }
+
+    /// Says which way the request came, in every customary form. What stood there before is gone.
+    pub(super) fn say(&self, headers: &mut HeaderMap) {
+        let proto = if self.secure { "https" } else { "http" };
+        let hops = self.hops.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
+        put(headers, X_FORWARDED_FOR, &hops);
+        put(headers, X_REAL_IP, &self.client.to_string());
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
+        headers.insert(X_FORWARDED_HOST, self.host.clone());
+        let host = self.host.to_str().unwrap_or_default();
+        put(headers, X_FORWARDED_PORT, port_of(host).unwrap_or(if self.secure { "443" } else { "80" }));
+        let first = format!("for={};host=\"{host}\";proto={proto}", node(self.client));
+        let others = self.hops.iter().skip(1).map(|hop| format!(", for={}", node(*hop)));
+        put(headers, header::FORWARDED, &std::iter::once(first).chain(others).collect::<String>());
+    }
+}
+
+fn put(headers: &mut HeaderMap, name: HeaderName, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        headers.insert(name, value);
+    }
+}
+
+/// An address as `Forwarded` writes it (RFC 7239 §6).
+fn node(address: IpAddr) -> String {
+    match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("\"[{address}]\""),
+    }
+}
+
+fn port_of(host: &str) -> Option<&str> {
+    host.rsplit_once(':').map(|(_, port)| port).filter(|port| !port.is_empty() && !port.contains(']'))
+}
+
+/// The elements of a list field, all its lines in order; an element that is not ASCII is empty.
+fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap_or_default().split(',')).map(str::trim)
+}
+
+/// The rightmost element: what the proxy next to us says. `Forwarded` is read where the older field is missing.
+fn last(headers: &HeaderMap, name: &HeaderName, parameter_name: &str) -> Option<String> {
+    match elements(headers, name).last() {
+        Some(element) => Some(element.to_owned()),
+        None => elements(headers, &header::FORWARDED)
+            .last()
+            .and_then(|element| parameter(element, parameter_name))
+            .map(str::to_owned),
+    }
+}
+
+/// One parameter of a `Forwarded` element, without its quotes.
+fn parameter<'a>(element: &'a str, name: &str) -> Option<&'a str> {
+    element.split(';').find_map(|pair| {
+        let (key, value) = pair.split_once('=')?;
+        key.trim().eq_ignore_ascii_case(name).then(|| value.trim().trim_matches('"'))
+    })
+}
+
+/// An address, with or without a port; "unknown" and invented names are none.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let address = bare.parse().or_else(|_| text.parse::<SocketAddr>().map(|socket| socket.ip()));
+    address.ok().map(|address: IpAddr| address.to_canonical())
+}
+
+fn is_host(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']');
+    !text.is_empty() && text.len() <= 255 && text.bytes().all(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn arrival(peer: &str, fields: &[(&'static str, &'static str)]) -> Arrival {
+        let headers: HeaderMap = fields
+            .iter()
+            .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+            .collect();
+        let nets = ["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().expect("a network"));
+        let believed = Believed { proxies: nets.to_vec(), secure: false };
+        Arrival::of(&headers, peer.parse().expect("an address"), &HeaderValue::from_static("app.example"), &believed)
+    }
+
+    #[test]
+    fn the_client_is_the_first_from_the_right_that_is_no_proxy_of_ours() {
+        let check = |peer: &str, field: &'static str, value: &'static str, expected: &str| {
+            assert_eq!(arrival(peer, &[(field, value)]).client.to_string(), expected, "{peer} {field}: {value}");
+        };
+        let xff = "x-forwarded-for";
+        check("192.0.2.1", xff, "203.0.113.9", "192.0.2.1");
+        check("10.0.0.1", xff, "203.0.113.9", "203.0.113.9");
+        check("10.0.0.1", xff, "6.6.6.6, 203.0.113.9", "203.0.113.9");
+        check("10.0.0.1", xff, "6.6.6.6, 203.0.113.9, 10.0.0.2", "203.0.113.9");
+        check("10.0.0.1", xff, "10.0.0.3,10.0.0.2", "10.0.0.3");
+        check("10.0.0.1", xff, "203.0.113.9, unknown, 10.0.0.2", "10.0.0.2");
+        check("10.0.0.1", xff, "", "10.0.0.1");
+        check("10.0.0.1", xff, "203.0.113.9:4711", "203.0.113.9");
+        check("10.0.0.1", xff, "[2001:db8::1]:4711", "2001:db8::1");
+        check("::ffff:10.0.0.1", xff, "::ffff:203.0.113.9", "203.0.113.9");
+        check("fd00::1", xff, "2001:db8::1", "2001:db8::1");
+        check("10.0.0.1", "forwarded", "for=6.6.6.6, for=\"[2001:db8::1]:80\";proto=https", "2001:db8::1");
+        check("10.0.0.1", "forwarded", "for=_hidden", "10.0.0.1");
+        check("10.0.0.1", "x-real-ip", "6.6.6.6", "10.0.0.1");
+    }
+
+    #[test]
+    fn a_proxy_says_how_people_reach_us_and_nobody_else_does() {
+        let fields = [("x-forwarded-proto", "https"), ("x-forwarded-host", "public.example")];
+        let told = arrival("10.0.0.1", &fields);
+        assert_eq!((told.secure, told.host.as_bytes(), told.by_proxy), (true, b"public.example".as_slice(), true));
+        let stranger = arrival("192.0.2.1", &fields);
+        assert_eq!((stranger.secure, stranger.host.as_bytes()), (false, b"app.example".as_slice()));
+        let odd = arrival("10.0.0.1", &[("x-forwarded-proto", "gopher"), ("x-forwarded-host", "a/b")]);
+        assert_eq!((odd.secure, odd.host.as_bytes()), (false, b"app.example".as_slice()));
+    }
+
+    #[test]
+    fn upstreams_are_told_what_we_believe() {
+        let mut headers = HeaderMap::new();
+        arrival("10.0.0.1", &[("x-forwarded-for", "6.6.6.6, 2001:db8::1, 10.0.0.2"), ("x-forwarded-proto", "https")])
+            .say(&mut headers);
+        let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
+        assert_eq!(said("x-forwarded-for"), "2001:db8::1, 10.0.0.2, 10.0.0.1");
+        assert_eq!(said("x-real-ip"), "2001:db8::1");
+        assert_eq!(said("x-forwarded-proto"), "https");
+        assert_eq!(said("x-forwarded-host"), "app.example");
+        assert_eq!(said("x-forwarded-port"), "443");
+        let forwarded = "for=\"[2001:db8::1]\";host=\"app.example\";proto=https, for=10.0.0.2, for=10.0.0.1";
+        assert_eq!(said("forwarded"), forwarded);
+    }
+}

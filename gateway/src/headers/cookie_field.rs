@@ -1,0 +1,142 @@
+//! The `Cookie` field, byte for byte: split at `;`, blanks are space and tab, nothing is unquoted or decoded
+//! (RFC 6265 §5.4 as browsers send it). Other people's cookies stay exactly as they are.
+
+use http::{HeaderMap, HeaderValue, header};
+
+/// The names of our own cookies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CookieNames {
+    /// The ticket's.
+    pub ticket: &'static str,
+    /// What the name of every sign-in try's begins with.
+    pub tries: &'static str,
+}
+
+impl CookieNames {
+    /// Whether `name` is one of ours, for any reader: some compare without case.
+    pub fn cover(self, name: &[u8]) -> bool {
+        let begins = |prefix: &str| {
+            name.split_at_checked(prefix.len()).is_some_and(|(start, _)| start.eq_ignore_ascii_case(prefix.as_bytes()))
+        };
+        name.eq_ignore_ascii_case(self.ticket.as_bytes()) || begins(self.tries)
+    }
+}
+
+/// Every cookie of a request, in order, as name and value. One without a name is none.
+pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let fields = headers.get_all(header::COOKIE).iter();
+    fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';')).filter_map(pair)
+}
+
+/// Takes our own cookies out, and leaves every other byte where it is.
+pub(super) fn remove_ours(headers: &mut HeaderMap, names: CookieNames) {
+    let is_ours = |part: &[u8]| names.cover(name_of(part));
+    let fields = headers.get_all(header::COOKIE);
+    if !fields.iter().any(|field| field.as_bytes().split(|byte| *byte == b';').any(is_ours)) {
+        return;
+    }
+    let left: Vec<_> = fields.iter().filter_map(|field| without(field, is_ours)).collect();
+    headers.remove(header::COOKIE);
+    for mut field in left {
+        field.set_sensitive(true);
+        headers.append(header::COOKIE, field);
+    }
+}
+
+/// Whether a `Set-Cookie` sets a cookie of ours, for any browser: a nameless `=name=value` has been taken for
+/// `name=value` before.
+pub(super) fn sets_ours(field: &HeaderValue, names: CookieNames) -> bool {
+    let start = field.as_bytes().iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b'=');
+    names.cover(name_of(&field.as_bytes()[start.unwrap_or(field.len())..]))
+}
+
+fn without(field: &HeaderValue, is_ours: impl Fn(&[u8]) -> bool) -> Option<HeaderValue> {
+    let parts: Vec<_> = field.as_bytes().split(|byte| *byte == b';').filter(|part| !is_ours(part)).collect();
+    let left = parts.join(&b';');
+    let left = left.trim_ascii();
+    if left.is_empty() { None } else { HeaderValue::from_bytes(left).ok() }
+}
+
+fn pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = part.iter().position(|byte| *byte == b'=')?;
+    let (name, value) = (trimmed(&part[..at]), trimmed(&part[at + 1..]));
+    (!name.is_empty()).then_some((name, value))
+}
+
+/// The name before the first `=`, or the whole part: a cookie without `=` is a value to some and a name to others.
+fn name_of(part: &[u8]) -> &[u8] {
+    let end = part.iter().position(|byte| matches!(byte, b'=' | b';')).unwrap_or(part.len());
+    trimmed(&part[..end])
+}
+
+fn trimmed(text: &[u8]) -> &[u8] {
+    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
+    let Some(start) = text.iter().position(is_text) else { return &[] };
+    let end = text.iter().rposition(is_text).unwrap_or(start);
+    &text[start..=end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: CookieNames = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
+
+    fn headers(fields: &[&str]) -> HeaderMap {
+        let value = |text: &&str| HeaderValue::from_bytes(text.as_bytes()).expect("a header value");
+        fields.iter().map(|text| (header::COOKIE, value(text))).collect()
+    }
+
+    #[test]
+    fn cookies_are_split_and_nothing_else() {
+        let check = |fields: &[&str], expected: &[(&str, &str)]| {
+            let headers = headers(fields);
+            let found: Vec<_> = cookies(&headers).collect();
+            let expected: Vec<_> = expected.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+            assert_eq!(found, expected, "{fields:?}");
+        };
+        check(&["a=1; b=2"], &[("a", "1"), ("b", "2")]);
+        check(&["a=1", "a=2"], &[("a", "1"), ("a", "2")]);
+        check(&[" a = 1\t;;b=\"x; y\""], &[("a", "1"), ("b", "\"x")]);
+        check(&["=x; y; a=b=c"], &[("a", "b=c")]);
+        check(&["$Version=1; a=%41"], &[("$Version", "1"), ("a", "%41")]);
+        check(&["\u{2000}__Host-candor=x"], &[("\u{2000}__Host-candor", "x")]);
+    }
+
+    #[test]
+    fn our_cookies_go_and_the_others_stay_as_they_are() {
+        let check = |fields: &[&str], expected: &[&str]| {
+            let mut headers = headers(fields);
+            remove_ours(&mut headers, OURS);
+            let left: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+            let expected: Vec<_> = expected.iter().map(|text| text.as_bytes()).collect();
+            assert_eq!(left, expected, "{fields:?}");
+        };
+        check(&["a=1;b=\"2\" ;  c"], &["a=1;b=\"2\" ;  c"]);
+        check(&["__Host-candor=x"], &[]);
+        check(&["a=1; __Host-candor=x; b=2"], &["a=1; b=2"]);
+        check(&["__Host-candor=x; a=\u{fc};b"], &["a=\u{fc};b"]);
+        check(&["a=1; __Host-candor-try-7=x", "__Host-candor=y", "b"], &["a=1", "b"]);
+        check(&["__host-CANDOR=x; a=1; __Host-candor"], &["a=1"]);
+        check(
+            &["__Host-candora=1; x__Host-candor=2; y=__Host-candor=3"],
+            &["__Host-candora=1; x__Host-candor=2; y=__Host-candor=3"],
+        );
+    }
+
+    #[test]
+    fn a_cookie_of_ours_is_set_by_us_alone() {
+        let check = |text: &str, expected: bool| {
+            assert_eq!(sets_ours(&HeaderValue::from_str(text).expect("a value"), OURS), expected, "{text}");
+        };
+        check("__Host-candor=x; Path=/", true);
+        check("__host-candor=x", true);
+        check(" __Host-candor =x", true);
+        check("=__Host-candor=x; Secure", true);
+        check("== __Host-candor-try-1=x", true);
+        check("__Host-candor; Path=/", true);
+        check("session=__Host-candor=x", false);
+        check("a=b; x=__Host-candor", false);
+        check("", false);
+    }
+}

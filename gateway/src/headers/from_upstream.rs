@@ -1,0 +1,169 @@
+//! What comes back: an upstream's fields without what is not the upstream's to say.
+
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use url::{Position, Url};
+
+use super::{CookieNames, connection, cookie_field};
+use crate::reserved;
+
+/// Everything that decides what an answer's fields become.
+#[derive(Debug)]
+pub struct Returning<'a> {
+    /// The upstream's endpoints: addresses that nobody outside can use.
+    pub endpoints: &'a [Url],
+    /// The address that people use.
+    pub public_url: &'a Url,
+    /// The names of our own cookies.
+    pub cookies: CookieNames,
+}
+
+const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
+
+/// What a trailer must not change (RFC 9110 §6.5.1): framing, routing, authentication, caching and how content is read.
+const NOT_IN_TRAILERS: [HeaderName; 18] = [
+    header::AGE,
+    header::AUTHORIZATION,
+    header::CACHE_CONTROL,
+    header::CONTENT_ENCODING,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::DATE,
+    header::EXPIRES,
+    header::LOCATION,
+    header::RANGE,
+    header::RETRY_AFTER,
+    header::SERVER,
+    header::SET_COOKIE,
+    header::VARY,
+    header::WARNING,
+    header::WWW_AUTHENTICATE,
+    CLEAR_SITE_DATA,
+];
+
+/// Turns an upstream's fields into those that leave.
+///
+/// `Content-Length` stays: it is the answer to HEAD, and hyper holds a body to it.
+pub fn from_upstream(headers: &mut HeaderMap, with: &Returning<'_>) {
+    connection::remove(headers);
+    remove_all(headers, reserved::is_gateways);
+    headers.remove(CLEAR_SITE_DATA);
+    keep_our_cookies(headers, with.cookies);
+    for name in [header::LOCATION, header::CONTENT_LOCATION] {
+        if let Some(public) = headers.get(&name).and_then(|location| public_location(location, with)) {
+            headers.insert(name, public);
+        }
+    }
+}
+
+/// Takes out of an answer's trailers what a trailer must not say.
+pub fn trailers_from_upstream(trailers: &mut HeaderMap) {
+    connection::remove(trailers);
+    remove_all(trailers, |name| reserved::is_gateways(name) || reserved::is_framing(name));
+    for name in NOT_IN_TRAILERS {
+        trailers.remove(name);
+    }
+}
+
+fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| goes(name.as_str())).cloned().collect();
+    for name in gone {
+        headers.remove(name);
+    }
+}
+
+/// An upstream must not set, and so replace or forget, a cookie of ours.
+fn keep_our_cookies(headers: &mut HeaderMap, names: CookieNames) {
+    let sets_ours = |field: &HeaderValue| cookie_field::sets_ours(field, names);
+    if !headers.get_all(header::SET_COOKIE).iter().any(sets_ours) {
+        return;
+    }
+    let theirs: Vec<_> =
+        headers.get_all(header::SET_COOKIE).iter().filter(|field| !sets_ours(field)).cloned().collect();
+    headers.remove(header::SET_COOKIE);
+    for field in theirs {
+        headers.append(header::SET_COOKIE, field);
+    }
+    metrics::counter!("headers.set_cookie_dropped").increment(1);
+}
+
+/// The public form of an address that names an endpoint; `None` for every other.
+fn public_location(location: &HeaderValue, with: &Returning<'_>) -> Option<HeaderValue> {
+    let text = location.to_str().ok()?;
+    let named = with.endpoints.iter().find_map(|endpoint| {
+        let url = if text.starts_with("//") { endpoint.join(text).ok()? } else { Url::parse(text).ok()? };
+        (url.origin() == endpoint.origin()).then_some(url)
+    })?;
+    let public = with.public_url.origin().ascii_serialization();
+    HeaderValue::try_from(format!("{public}{}", &named[Position::BeforePath..])).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        fields.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    fn check(fields: &[(&'static str, &'static str)], expected: &[(&'static str, &'static str)]) {
+        let mut found = headers(fields);
+        let endpoints = [Url::parse("http://10.0.0.7:9000").expect("an address")];
+        let public_url = Url::parse("https://app.example.com").expect("an address");
+        let cookies = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
+        from_upstream(&mut found, &Returning { endpoints: &endpoints, public_url: &public_url, cookies });
+        assert_eq!(found, headers(expected), "{fields:?}");
+    }
+
+    #[test]
+    fn an_upstream_does_not_speak_for_us() {
+        check(
+            &[("x-gateway-answer", "credential-invalid"), ("x_gateway_answer", "own"), ("server", "IIS")],
+            &[("server", "IIS")],
+        );
+        check(&[("clear-site-data", "\"*\""), ("content-length", "5")], &[("content-length", "5")]);
+        check(&[("connection", "close, x-hop"), ("x-hop", "1"), ("transfer-encoding", "chunked")], &[]);
+    }
+
+    #[test]
+    fn our_cookies_are_not_the_upstreams_to_set() {
+        let set = "set-cookie";
+        check(&[(set, "a=1"), (set, "__Host-candor=; Max-Age=0"), (set, "b=2")], &[(set, "a=1"), (set, "b=2")]);
+        check(&[(set, "=__Host-candor=x"), (set, "__host-candor-TRY-1=x")], &[]);
+        check(&[(set, "a=1"), (set, "a=2")], &[(set, "a=1"), (set, "a=2")]);
+    }
+
+    #[test]
+    fn an_address_that_only_we_can_reach_is_made_public() {
+        let check = |location: &'static str, expected: &'static str| {
+            check(&[("location", location)], &[("location", expected)]);
+        };
+        check("http://10.0.0.7:9000/a?b#c", "https://app.example.com/a?b#c");
+        check("HTTP://10.0.0.7:9000", "https://app.example.com/");
+        check("//10.0.0.7:9000/a", "https://app.example.com/a");
+        check("http://me@10.0.0.7:9000/a", "https://app.example.com/a");
+        check("/a", "/a");
+        check("a", "a");
+        check("http://10.0.0.7/a", "http://10.0.0.7/a");
+        check(
+            "https://login.example.net/x?y=http://10.0.0.7:9000/",
+            "https://login.example.net/x?y=http://10.0.0.7:9000/",
+        );
+    }
+
+    #[test]
+    fn a_trailer_changes_nothing_that_was_decided_by_the_head() {
+        let mut trailers = headers(&[
+            ("x-checksum", "1"),
+            ("set-cookie", "a=1"),
+            ("content-length", "5"),
+            ("x-gateway-answer", "own"),
+            ("location", "/"),
+            ("www-authenticate", "Basic"),
+            ("connection", "x"),
+            ("server-timing", "db"),
+        ]);
+        trailers_from_upstream(&mut trailers);
+        assert_eq!(trailers, headers(&[("x-checksum", "1"), ("server-timing", "db")]));
+    }
+}

@@ -1,0 +1,136 @@
+//! Under what names an upstream is told who is asking, and which host it sees.
+
+use auth_core::principal::{Groups, Principal};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The `Host` that an upstream sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostHeader {
+    /// That of the request, which is the public one.
+    Public,
+    /// That of the endpoint.
+    Endpoint,
+    /// This one.
+    Literal(HeaderValue),
+}
+
+/// The names of the plain identity headers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdentityHeaders {
+    /// `X-Auth-Request-User`, `-Email`, `-Groups`, `-Preferred-Username`.
+    XAuthRequest,
+    /// `X-Forwarded-User`, `-Email`, `-Groups`, `-Preferred-Username`.
+    XForwarded,
+    /// `Remote-User`, `-Email`, `-Groups`, `-Name`.
+    RemoteUser,
+    /// Names of your own.
+    Named(NamedHeaders),
+}
+
+/// Names of your own for the plain identity headers; what has no name is not sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NamedHeaders {
+    /// The subject.
+    pub user: Option<HeaderName>,
+    /// The e-mail address.
+    pub email: Option<HeaderName>,
+    /// The name to show.
+    pub name: Option<HeaderName>,
+    /// The groups, separated by commas.
+    pub groups: Option<HeaderName>,
+}
+
+const X_AUTH_REQUEST: [HeaderName; 4] = [
+    HeaderName::from_static("x-auth-request-user"),
+    HeaderName::from_static("x-auth-request-email"),
+    HeaderName::from_static("x-auth-request-preferred-username"),
+    HeaderName::from_static("x-auth-request-groups"),
+];
+
+const X_FORWARDED: [HeaderName; 4] = [
+    HeaderName::from_static("x-forwarded-user"),
+    HeaderName::from_static("x-forwarded-email"),
+    HeaderName::from_static("x-forwarded-preferred-username"),
+    HeaderName::from_static("x-forwarded-groups"),
+];
+
+const REMOTE_USER: [HeaderName; 4] = [
+    HeaderName::from_static("remote-user"),
+    HeaderName::from_static("remote-email"),
+    HeaderName::from_static("remote-name"),
+    HeaderName::from_static("remote-groups"),
+];
+
+impl IdentityHeaders {
+    /// The names in use: of the user, the e-mail address, the name to show, and the groups.
+    pub fn names(&self) -> [Option<HeaderName>; 4] {
+        match self {
+            Self::XAuthRequest => X_AUTH_REQUEST.map(Some),
+            Self::XForwarded => X_FORWARDED.map(Some),
+            Self::RemoteUser => REMOTE_USER.map(Some),
+            Self::Named(named) => [named.user.clone(), named.email.clone(), named.name.clone(), named.groups.clone()],
+        }
+    }
+
+    /// Says who `principal` is. What we were not told is not said; in particular no groups header is not "no groups".
+    pub(super) fn say(&self, principal: &Principal, headers: &mut HeaderMap) {
+        let [user, email, name, groups] = self.names();
+        let mut put = |header: Option<HeaderName>, value: Option<HeaderValue>| {
+            if let (Some(header), Some(value)) = (header, value) {
+                headers.insert(header, value);
+            }
+        };
+        put(user, Some(plain(&principal.subject.id, "")));
+        put(email, principal.email.as_deref().map(|email| plain(email, "")));
+        put(name, principal.name.as_deref().map(|name| plain(name, "")));
+        put(groups, listed(&principal.groups));
+    }
+}
+
+/// Groups in their order, separated by commas; a comma in a group's name is escaped.
+fn listed(groups: &Groups) -> Option<HeaderValue> {
+    let Groups::Known(groups) = groups else { return None };
+    let list = groups.iter().map(|group| escaped(group, ",")).collect::<Vec<_>>().join(",");
+    HeaderValue::try_from(list).ok()
+}
+
+fn plain(text: &str, also: &str) -> HeaderValue {
+    HeaderValue::try_from(escaped(text, also)).expect("only printable ASCII is left")
+}
+
+/// Percent-encodes what is not printable ASCII, `%` itself, and `also`: a value must not be two values, and must read
+/// back (RFC 3986 §2.1 on its UTF-8).
+fn escaped(text: &str, also: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if matches!(byte, b' '..=b'~') && byte != b'%' && !also.as_bytes().contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_one_value_and_reads_back() {
+        let check = |text: &str, expected: &str| assert_eq!(escaped(text, ","), expected);
+        check("ada", "ada");
+        check("Ada Lovelace", "Ada Lovelace");
+        check("J\u{fc}rgen", "J%C3%BCrgen");
+        check("a\r\nX-Evil: 1", "a%0D%0AX-Evil: 1");
+        check("50%", "50%25");
+        check("sales, north", "sales%2C north");
+    }
+
+    #[test]
+    fn an_application_that_has_names_of_its_own_gets_those_alone() {
+        let named = NamedHeaders { user: Some(HeaderName::from_static("x-me")), ..NamedHeaders::default() };
+        assert_eq!(IdentityHeaders::Named(named).names().into_iter().flatten().count(), 1);
+        assert_eq!(IdentityHeaders::RemoteUser.names().into_iter().flatten().count(), 4);
+    }
+}

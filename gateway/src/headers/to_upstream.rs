@@ -1,0 +1,286 @@
+//! What an upstream is sent: the client's fields without what is not theirs to say, and then ours.
+
+use auth_core::principal::Principal;
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+
+use super::{Arrival, CookieNames, IdentityHeaders, connection, cookie_field};
+use crate::reserved::{self, Reserved};
+
+/// Everything that decides what one request's fields become.
+#[derive(Debug)]
+pub struct Departure<'a> {
+    /// Which way it came.
+    pub arrival: &'a Arrival,
+    /// Our name for it.
+    pub request_id: HeaderValue,
+    /// The `Host` that the upstream sees.
+    pub host: HeaderValue,
+    /// Who is asking, if we know.
+    pub vouched: Option<Vouched<'a>>,
+    /// Under what names the upstream is told.
+    pub naming: &'a IdentityHeaders,
+    /// The names that no client sends for us.
+    pub reserved: &'a Reserved,
+    /// The names of our own cookies.
+    pub cookies: CookieNames,
+    /// Names with `_` that may pass, lower case.
+    pub underscore_headers: &'a [HeaderName],
+    /// Whether `Authorization` passes.
+    pub authorization: bool,
+    /// Whether a field may change the method. Not where a route was found by its method.
+    pub method_override: bool,
+}
+
+/// Somebody whom we vouch for.
+#[derive(Debug)]
+pub struct Vouched<'a> {
+    /// Who it is, for the plain headers.
+    pub principal: &'a Principal,
+    /// The same, signed: for `X-Gateway-Identity`.
+    pub signed: HeaderValue,
+}
+
+/// Who is asking, as a signed JWT.
+const X_GATEWAY_IDENTITY: HeaderName = HeaderName::from_static("x-gateway-identity");
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Turns a client's fields into those that the upstream is sent.
+///
+/// The framing is not among them, save for a length that was stated once and plainly: the body says how it is framed.
+/// Trailers of a request are not forwarded.
+pub fn to_upstream(headers: &mut HeaderMap, with: &Departure<'_>) {
+    let length = plain_length(headers);
+    connection::remove(headers);
+    remove_what_is_not_theirs(headers, with);
+    cookie_field::remove_ours(headers, with.cookies);
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
+    headers.insert(header::HOST, with.host.clone());
+    headers.insert(X_REQUEST_ID, with.request_id.clone());
+    headers.append(header::VIA, HeaderValue::from_static("1.1 candor"));
+    with.arrival.say(headers);
+    if let Some(vouched) = &with.vouched {
+        with.naming.say(vouched.principal, headers);
+        let mut signed = vouched.signed.clone();
+        signed.set_sensitive(true);
+        headers.insert(X_GATEWAY_IDENTITY, signed);
+    }
+}
+
+/// The stated length as a plain number; `None` beside `Transfer-Encoding`, which wins (RFC 9112 §6.3).
+fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return None;
+    }
+    let length: u64 = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    Some(HeaderValue::from(length))
+}
+
+fn remove_what_is_not_theirs(headers: &mut HeaderMap, with: &Departure<'_>) {
+    let mut underscores = 0;
+    let gone: Vec<HeaderName> = headers
+        .keys()
+        .filter(|name| {
+            let unlisted = name.as_str().contains('_') && !with.underscore_headers.contains(name);
+            underscores += u64::from(unlisted);
+            unlisted
+                || with.reserved.covers(name.as_str())
+                || reserved::is_framing(name.as_str())
+                || (!with.method_override && reserved::overrides_method(name.as_str()))
+        })
+        .cloned()
+        .collect();
+    for name in gone {
+        headers.remove(name);
+    }
+    if underscores > 0 {
+        metrics::counter!("headers.underscore_dropped").increment(underscores);
+    }
+    headers.remove(header::EXPECT);
+    if !with.authorization {
+        headers.remove(header::AUTHORIZATION);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+    use auth_core::{
+        clock::Timestamp,
+        principal::{Freshness, Groups, Kind, Subject},
+    };
+
+    use super::*;
+    use crate::headers::Believed;
+
+    const OURS: CookieNames = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
+
+    fn ada() -> Principal {
+        Principal {
+            kind: Kind::User,
+            subject: Subject::new("https://idp.example", "ada"),
+            tenant: None,
+            name: Some("Ada L\u{f6}velace".into()),
+            email: Some("ada@example.com".into()),
+            roles: Arc::from([]),
+            groups: Groups::Known(Arc::new(BTreeSet::from(["a,b".to_owned(), "staff".to_owned()]))),
+            session: None,
+            begun: Timestamp::default(),
+            until: Timestamp::default() + Duration::from_secs(60),
+            freshness: Freshness::Live,
+        }
+    }
+
+    fn sent(fields: &[(&str, &str)], change: impl FnOnce(&mut Departure<'_>)) -> Vec<String> {
+        let mut headers: HeaderMap = fields
+            .iter()
+            .map(|(name, value)| {
+                let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+                (name, HeaderValue::from_bytes(value.as_bytes()).expect("a value"))
+            })
+            .collect();
+        let host = HeaderValue::from_static("app.example");
+        let arrival = Arrival::of(&headers, [192, 0, 2, 1].into(), &host, &Believed::default());
+        let mut with = Departure {
+            arrival: &arrival,
+            request_id: HeaderValue::from_static("id"),
+            host,
+            vouched: None,
+            naming: &IdentityHeaders::XAuthRequest,
+            reserved: &Reserved::default(),
+            cookies: OURS,
+            underscore_headers: &[],
+            authorization: false,
+            method_override: true,
+        };
+        change(&mut with);
+        to_upstream(&mut headers, &with);
+        let text = |(name, value): (&HeaderName, &HeaderValue)| {
+            format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
+        };
+        let mut lines: Vec<_> = headers.iter().map(text).collect();
+        lines.sort();
+        lines
+    }
+
+    const ALWAYS: [&str; 9] = [
+        "forwarded: for=192.0.2.1;host=\"app.example\";proto=http",
+        "host: app.example",
+        "via: 1.1 candor",
+        "x-forwarded-for: 192.0.2.1",
+        "x-forwarded-host: app.example",
+        "x-forwarded-port: 80",
+        "x-forwarded-proto: http",
+        "x-real-ip: 192.0.2.1",
+        "x-request-id: id",
+    ];
+
+    fn check(fields: &[(&str, &str)], change: impl FnOnce(&mut Departure<'_>), expected: &[&str]) {
+        let mut all: Vec<_> = ALWAYS.into_iter().chain(expected.iter().copied()).collect();
+        all.sort_unstable();
+        assert_eq!(sent(fields, change), all, "{fields:?}");
+    }
+
+    #[test]
+    fn no_client_says_who_it_is_or_which_way_it_came() {
+        let spoofed = [
+            "X-Auth-Request-User",
+            "x.auth.request.user",
+            "x_auth_request_user",
+            "X-Gateway-Identity",
+            "Remote-User",
+            "X-Forwarded-For",
+            "X-Forwarded-User",
+            "X-Forwarded-Prefix",
+            "X-Real-IP",
+            "Forwarded",
+            "X-Request-Id",
+            "X-Original-URL",
+            "X-Rewrite-URL",
+            "True-Client-IP",
+            "Client-Cert",
+            "Proxy",
+        ];
+        let fields: Vec<_> = spoofed.iter().map(|name| (*name, "evil")).collect();
+        check(&fields, |_| {}, &[]);
+        check(&[("host", "evil.example"), ("accept", "a")], |_| {}, &["accept: a"]);
+    }
+
+    #[test]
+    fn who_is_asking_is_said_by_us() {
+        let said = [
+            "x-auth-request-email: ada@example.com",
+            "x-auth-request-groups: a%2Cb,staff",
+            "x-auth-request-preferred-username: Ada L%C3%B6velace",
+            "x-auth-request-user: ada",
+            "x-gateway-identity: signed",
+        ];
+        let principal: &Principal = Box::leak(Box::new(ada()));
+        let fields = [("x-auth-request-user", "eve"), ("x-gateway-identity", "forged"), ("connection", "x-private")];
+        check(
+            &fields,
+            |with| {
+                with.vouched = Some(Vouched { principal, signed: HeaderValue::from_static("signed") });
+            },
+            &said,
+        );
+    }
+
+    #[test]
+    fn groups_that_were_not_stated_are_not_said_to_be_none() {
+        let unstated = Principal { groups: Groups::NotAsked, name: None, email: None, ..ada() };
+        let principal: &Principal = Box::leak(Box::new(unstated));
+        let said = ["remote-user: ada", "x-gateway-identity: signed"];
+        check(
+            &[("remote-groups", "admin")],
+            |with| {
+                with.naming = &IdentityHeaders::RemoteUser;
+                with.vouched = Some(Vouched { principal, signed: HeaderValue::from_static("signed") });
+            },
+            &said,
+        );
+    }
+
+    #[test]
+    fn what_is_for_this_hop_ends_here() {
+        let fields = [
+            ("connection", "close, x-hop"),
+            ("x-hop", "1"),
+            ("keep-alive", "5"),
+            ("te", "trailers"),
+            ("trailer", "x"),
+            ("upgrade", "websocket"),
+            ("transfer-encoding", "chunked"),
+            ("content-length", "7"),
+            ("expect", "100-continue"),
+            ("proxy-authorization", "x"),
+            ("x-end", "1"),
+        ];
+        check(&fields, |_| {}, &["x-end: 1"]);
+        check(&[("content-length", "007")], |_| {}, &["content-length: 7"]);
+    }
+
+    #[test]
+    fn credentials_of_ours_stay_here() {
+        let fields = [("cookie", "a=1; __Host-candor=secret;b=2"), ("authorization", "Bearer secret")];
+        check(&fields, |_| {}, &["cookie: a=1;b=2"]);
+        check(&fields, |with| with.authorization = true, &["authorization: Bearer secret", "cookie: a=1;b=2"]);
+    }
+
+    #[test]
+    fn an_underscore_passes_only_where_the_route_lists_it() {
+        let fields = [("x_legacy", "1"), ("x_other", "1")];
+        check(&fields, |_| {}, &[]);
+        let listed = [HeaderName::from_static("x_legacy")];
+        check(&fields, |with| with.underscore_headers = Box::leak(Box::new(listed)), &["x_legacy: 1"]);
+    }
+
+    #[test]
+    fn a_route_that_names_methods_is_found_by_the_real_one() {
+        let fields = [("x-http-method-override", "DELETE"), ("x.http.method", "PUT")];
+        check(&fields, |with| with.method_override = false, &[]);
+        check(&fields[..1], |_| {}, &["x-http-method-override: DELETE"]);
+    }
+}

@@ -1,0 +1,295 @@
+//! What we accept from the wire: strict heads, on top of what hyper has parsed.
+//!
+//! hyper parses, and we do not write a second parser. What it normalises away is harmless, since the upstream request is
+//! rebuilt from parsed parts; what it lets through and we can see is refused here. The rule is: one request in, at most
+//! one out, and the bytes that were judged are the bytes that are sent.
+
+mod host;
+
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header, request::Parts};
+
+use crate::{
+    fault::{Allow, BadRequest, Fault},
+    path::CanonicalPath,
+    reserved::{self, Reserved},
+};
+
+pub use host::Host;
+
+/// What is taken from a client.
+#[derive(Clone, Debug)]
+pub struct IngressRules {
+    /// The longest request target, in bytes.
+    pub max_target: usize,
+    /// The largest head, in bytes as they were parsed.
+    pub max_head: usize,
+    /// Header names that are ours.
+    pub reserved: Reserved,
+}
+
+/// A head that broke no rule.
+#[derive(Clone, Debug)]
+pub struct Head {
+    /// The path, in every reading.
+    pub path: CanonicalPath,
+    /// Whom the request was sent to.
+    pub host: Host,
+}
+
+/// The most header fields. hyper holds the same limit before we see anything.
+pub const MAX_FIELDS: usize = 100;
+
+/// The methods that HTTP itself defines (RFC 9110 §9.3, RFC 5789) and that we take.
+const METHODS: [Method; 7] =
+    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+
+/// Fields that we read ourselves: nothing but visible ASCII has a meaning in them.
+const READ_BY_US: [header::HeaderName; 8] = [
+    header::AUTHORIZATION,
+    header::CONNECTION,
+    header::CONTENT_LENGTH,
+    header::CONTENT_TYPE,
+    header::EXPECT,
+    header::HOST,
+    header::ORIGIN,
+    header::TRANSFER_ENCODING,
+];
+
+/// Reads a request's head strictly.
+///
+/// # Errors
+/// What is wrong with it: [`Fault::BadRequest`], [`Fault::TargetTooLong`], [`Fault::HeadTooLarge`],
+/// [`Fault::ExpectationUnknown`], or [`Fault::WrongMethod`] for CONNECT, TRACE and a known method in the wrong case.
+pub fn strict(parts: &Parts, rules: &IngressRules) -> Result<Head, Fault> {
+    check_size(parts, rules)?;
+    check_method(&parts.method)?;
+    if !matches!(parts.version, Version::HTTP_10 | Version::HTTP_11) {
+        return Err(Fault::BadRequest(BadRequest::Version));
+    }
+    let host = Host::of(&parts.headers).ok_or(Fault::BadRequest(BadRequest::Host))?;
+    let path = path(&parts.uri, &host)?;
+    check_framing(parts)?;
+    check_names(&parts.headers, &rules.reserved)?;
+    check_connection(&parts.headers, &rules.reserved)?;
+    check_values(&parts.headers)?;
+    check_expectation(&parts.headers)?;
+    Ok(Head { path, host })
+}
+
+fn check_size(parts: &Parts, rules: &IngressRules) -> Result<(), Fault> {
+    let target = parts.uri.path_and_query().map_or(0, |target| target.as_str().len());
+    if target > rules.max_target {
+        return Err(Fault::TargetTooLong);
+    }
+    // A field is `name: value` and a line end.
+    let fields: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    if parts.headers.len() > MAX_FIELDS || fields + target > rules.max_head {
+        return Err(Fault::HeadTooLarge);
+    }
+    Ok(())
+}
+
+fn check_method(method: &Method) -> Result<(), Fault> {
+    let known = METHODS.contains(method);
+    let misspelt = METHODS.iter().any(|known| known.as_str().eq_ignore_ascii_case(method.as_str()));
+    let never = ["CONNECT", "TRACE", "TRACK"].iter().any(|never| never.eq_ignore_ascii_case(method.as_str()));
+    if never || (misspelt && !known) { Err(Fault::WrongMethod(Allow::new(METHODS))) } else { Ok(()) }
+}
+
+/// Origin form, or an absolute form that agrees with `Host` (RFC 9112 §3.2).
+fn path(uri: &Uri, host: &Host) -> Result<CanonicalPath, Fault> {
+    let bad_target = Fault::BadRequest(BadRequest::Target);
+    match (uri.scheme_str(), uri.authority()) {
+        (None, None) => {}
+        (Some("http" | "https"), Some(authority)) if host.is(authority.as_str()) => {}
+        _ => return Err(bad_target),
+    }
+    let target = uri.path_and_query().ok_or(bad_target)?;
+    CanonicalPath::read(target).map_err(Fault::BadRequest)
+}
+
+/// `chunked`, once, and never in HTTP/1.0; at most one length (RFC 9112 §6).
+fn check_framing(parts: &Parts) -> Result<(), Fault> {
+    let mut codings = parts.headers.get_all(header::TRANSFER_ENCODING).iter();
+    let framed = match (codings.next(), codings.next()) {
+        (None, _) => true,
+        (Some(coding), None) => coding.as_bytes().eq_ignore_ascii_case(b"chunked") && parts.version == Version::HTTP_11,
+        (Some(_), Some(_)) => false,
+    };
+    if !framed {
+        return Err(Fault::BadRequest(BadRequest::TransferEncoding));
+    }
+    let mut lengths = parts.headers.get_all(header::CONTENT_LENGTH).iter();
+    let length = lengths.next();
+    let agree = lengths.all(|other| Some(other) == length);
+    let digits = length.is_none_or(|length| !length.is_empty() && length.as_bytes().iter().all(u8::is_ascii_digit));
+    if agree && digits { Ok(()) } else { Err(Fault::BadRequest(BadRequest::Length)) }
+}
+
+/// A name with `_` that a reader could take for one of ours, or for a framing field.
+fn check_names(headers: &HeaderMap, reserved: &Reserved) -> Result<(), Fault> {
+    let spoofs = |name: &str| {
+        (name.contains('_') && reserved.covers(name))
+            || (name.contains(['_', '.'])
+                && (reserved::is_framing(name) || name.eq_ignore_ascii_case("proxy_connection")))
+    };
+    if headers.keys().any(|name| spoofs(name.as_str())) {
+        return Err(Fault::BadRequest(BadRequest::ReservedName));
+    }
+    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
+    if authorizations.next().is_some() && authorizations.next().is_some() {
+        return Err(Fault::BadRequest(BadRequest::TwoAuthorizations));
+    }
+    Ok(())
+}
+
+/// `Connection` names fields for the next hop to remove (RFC 9110 §7.6.1): never ours, a credential or the framing.
+fn check_connection(headers: &HeaderMap, reserved: &Reserved) -> Result<(), Fault> {
+    let forbidden = |name: &str| {
+        reserved.covers(name)
+            || reserved::is_framing(name)
+            || ["authorization", "cookie", "expect", "origin", "via"].iter().any(|own| name.eq_ignore_ascii_case(own))
+    };
+    let named =
+        headers.get_all(header::CONNECTION).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    for name in named {
+        match std::str::from_utf8(name.trim_ascii()) {
+            Ok(name) if !forbidden(name) => {}
+            _ => return Err(Fault::BadRequest(BadRequest::ConnectionNamesReserved)),
+        }
+    }
+    Ok(())
+}
+
+/// Bytes above ASCII (obs-text, RFC 9110 §5.5) pass in fields that we only carry; a tab passes where it is a blank.
+fn check_values(headers: &HeaderMap) -> Result<(), Fault> {
+    let is_text = |value: &HeaderValue| value.as_bytes().iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
+    let bad = READ_BY_US.iter().any(|name| !headers.get_all(name).iter().all(is_text));
+    if bad { Err(Fault::BadRequest(BadRequest::HeaderBytes)) } else { Ok(()) }
+}
+
+/// `100-continue`, which reading the body answers, and nothing else (RFC 9110 §10.1.1).
+fn check_expectation(headers: &HeaderMap) -> Result<(), Fault> {
+    let known = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"100-continue");
+    if headers.get_all(header::EXPECT).iter().all(known) { Ok(()) } else { Err(Fault::ExpectationUnknown) }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+
+    use super::*;
+
+    fn ask(method: &str, target: &str, fields: &[(&str, &[u8])]) -> String {
+        let mut request = Request::builder().method(method).uri(target);
+        for (name, value) in fields {
+            request = request.header(*name, HeaderValue::from_bytes(value).expect("a value that hyper lets through"));
+        }
+        let (parts, ()) = request.body(()).expect("a request that hyper lets through").into_parts();
+        let rules = IngressRules { max_target: 8 << 10, max_head: 16 << 10, reserved: Reserved::default() };
+        match strict(&parts, &rules) {
+            Ok(head) => format!("{} {}", head.host.as_str(), head.path.as_str()),
+            Err(fault) => fault.to_string(),
+        }
+    }
+
+    fn check(method: &str, target: &str, fields: &[(&str, &str)], expected: &str) {
+        let host = ("host", b"app.example".as_slice());
+        let fields: Vec<_> = std::iter::once(host).chain(fields.iter().map(|(n, v)| (*n, v.as_bytes()))).collect();
+        assert_eq!(ask(method, target, &fields), expected, "{method} {target} {fields:?}");
+    }
+
+    #[test]
+    fn origin_form_and_an_absolute_form_that_agrees_pass() {
+        check("GET", "/a?b", &[], "app.example /a");
+        check("GET", "http://app.example/a?b", &[], "app.example /a");
+        check("GET", "https://APP.example/a", &[], "app.example /a");
+        check("GET", "http://other.example/a", &[], "bad request: target");
+        check("GET", "http://app.example:8080/a", &[], "bad request: target");
+        check("GET", "http://me@app.example/a", &[], "bad request: target");
+        check("GET", "ftp://app.example/a", &[], "bad request: target");
+        check("OPTIONS", "*", &[], "bad request: target");
+        check("GET", "app.example", &[], "bad request: target");
+        check("GET", "app.example:80", &[], "bad request: target");
+    }
+
+    #[test]
+    fn methods_that_no_application_needs_are_refused() {
+        for method in ["CONNECT", "TRACE", "TRACK", "trace", "get", "Post"] {
+            check(method, "/", &[], "wrong method");
+        }
+        check("PROPFIND", "/", &[], "app.example /");
+    }
+
+    #[test]
+    fn framing_has_one_spelling() {
+        let bad = "bad request: transfer-encoding";
+        check("POST", "/", &[("transfer-encoding", "chunked")], "app.example /");
+        check("POST", "/", &[("transfer-encoding", "Chunked")], "app.example /");
+        for coding in ["gzip, chunked", ",chunked", "chunked,", "chunked, chunked", "identity", "xchunked", ""] {
+            check("POST", "/", &[("transfer-encoding", coding)], bad);
+        }
+        check("POST", "/", &[("transfer-encoding", "chunked"), ("transfer-encoding", "chunked")], bad);
+        check("POST", "/", &[("content-length", "5"), ("content-length", "5")], "app.example /");
+        for lengths in [["5", "6"], ["5", "05"], ["+5", "+5"], ["5,5", "5,5"], ["", ""]] {
+            let fields = lengths.map(|length| ("content-length", length));
+            check("POST", "/", &fields, "bad request: length");
+        }
+    }
+
+    #[test]
+    fn a_name_that_spells_one_of_ours_with_an_underscore_is_refused() {
+        for name in ["x_gateway_identity", "x-auth-request_user", "remote_user", "x_forwarded_for", "transfer_encoding"]
+        {
+            check("GET", "/", &[(name, "x")], "bad request: reserved-name");
+        }
+        check("GET", "/", &[("x_legacy", "x"), ("x.auth.request.user", "x")], "app.example /");
+        check("GET", "/", &[("authorization", "a"), ("authorization", "a")], "bad request: two-authorizations");
+    }
+
+    #[test]
+    fn connection_removes_nothing_of_ours() {
+        for named in [
+            "x-forwarded-for",
+            "close, X-Gateway-Identity",
+            "x_auth_request_user",
+            "authorization",
+            "Cookie",
+            "host",
+            "content-length",
+            "close,transfer-encoding",
+            "x-real-ip",
+        ] {
+            check("GET", "/", &[("connection", named)], "bad request: connection-names-reserved");
+        }
+        for named in ["close", "keep-alive, Upgrade", "TE, x-private", "", ", ,"] {
+            check("GET", "/", &[("connection", named)], "app.example /");
+        }
+    }
+
+    #[test]
+    fn bytes_above_ascii_pass_where_we_only_carry_them() {
+        check("GET", "/", &[("x-name", "J\u{fc}rgen"), ("cookie", "a=\u{fc}")], "app.example /");
+        check("GET", "/", &[("authorization", "Basic \u{fc}")], "bad request: header-bytes");
+        check("GET", "/", &[("origin", "https://\u{fc}")], "bad request: header-bytes");
+    }
+
+    #[test]
+    fn only_one_expectation_is_known() {
+        check("POST", "/", &[("expect", "100-Continue")], "app.example /");
+        for expectation in ["200-ok", "100-continue, x", "", "100-continuee"] {
+            check("POST", "/", &[("expect", expectation)], "unknown expectation");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_is_refused_for_what_it_is() {
+        let long = format!("/{}", "a".repeat(8 << 10));
+        check("GET", &long, &[], "target too long");
+        check("GET", "/", &[("x-large", &"a".repeat(16 << 10))], "head too large");
+        let names: Vec<String> = (0..MAX_FIELDS).map(|index| format!("x-{index}")).collect();
+        let fields: Vec<_> = names.iter().map(|name| (name.as_str(), "1")).collect();
+        check("GET", "/", &fields, "head too large");
+        check("GET", "/", &fields[1..], "app.example /");
+    }
+}
