@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use http::{HeaderName, HeaderValue};
 use url::Url;
 
+pub use crate::headers::{HostHeader, IdentityHeaders, NamedHeaders};
+
 use super::{file::Section, value::Value};
 
 /// `[upstreams.NAME]`: a service behind us.
@@ -24,43 +26,6 @@ pub struct Upstream {
     pub identity_headers: IdentityHeaders,
     /// Whether its paths differ by case: then case is not folded when a path's readings are compared. Default no.
     pub case_sensitive: bool,
-}
-
-/// The `Host` that an upstream sees.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HostHeader {
-    /// That of the request, which is the public one.
-    Public,
-    /// That of the endpoint.
-    Endpoint,
-    /// This one.
-    Literal(HeaderValue),
-}
-
-/// The names of the plain identity headers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum IdentityHeaders {
-    /// `X-Auth-Request-User`, `-Email`, `-Groups`, `-Preferred-Username`.
-    XAuthRequest,
-    /// `X-Forwarded-User`, `-Email`, `-Groups`, `-Preferred-Username`.
-    XForwarded,
-    /// `Remote-User`, `-Email`, `-Groups`, `-Name`.
-    RemoteUser,
-    /// Names of your own.
-    Named(NamedHeaders),
-}
-
-/// Names of your own for the plain identity headers; what has no name is not sent.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NamedHeaders {
-    /// The subject.
-    pub user: Option<HeaderName>,
-    /// The e-mail address.
-    pub email: Option<HeaderName>,
-    /// The name to show.
-    pub name: Option<HeaderName>,
-    /// The groups, separated by commas.
-    pub groups: Option<HeaderName>,
 }
 
 const ENDPOINT: &str = "[\"http://127.0.0.1:9000\"]";
