@@ -5,6 +5,7 @@
 //! its figures to [`figures::say`], and what it had to leave out to [`figures::left_out`].
 
 mod figures;
+mod outages;
 mod pretenders;
 mod refuse_to_compile;
 mod sources;
@@ -15,12 +16,19 @@ use std::{future::Future, process::ExitCode};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
-    let tests = [pretenders::tests(), refuse_to_compile::tests(), tidy::tests()];
+    let mut arguments = Arguments::from_args();
+    // Most tests wait for deadlines, not for a core.
+    arguments.test_threads.get_or_insert(6);
+    if std::env::var_os("CANDOR_LOG").is_none() {
+        // What gateways say while they are broken on purpose is no news. The first subscriber of a process stays.
+        let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
+    }
+    let tests = [outages::tests(), pretenders::tests(), refuse_to_compile::tests(), tidy::tests()];
     let conclusion = libtest_mimic::run(&arguments, tests.into_iter().flatten().collect());
     if arguments.list {
         return conclusion.exit_code();
     }
+    outages::sum_up();
     let nothing_missing = figures::print();
     if nothing_missing { conclusion.exit_code() } else { ExitCode::FAILURE }
 }

@@ -1,4 +1,253 @@
-//! One world for tests.
+//! The world of a test: gateway, identity provider, monolith and store in one process, each behind something that can
+//! break while it runs.
+//!
+//! [`World::new`] describes one and [`Builder::start`] starts it. It runs in real time, with deadlines of about 400
+//! ms; tests wait for events and assert outcomes, never durations. Dropping a world ends everything in it.
 
 pub mod authority;
+pub mod caller;
+pub mod folder;
+pub mod settings;
+pub mod store;
 pub mod wire;
+
+use std::{net::SocketAddr, time::Duration};
+
+use auth_core::Clock;
+use gateway::{
+    demo::{Bearer, Idp, Login, Monolith, Part, browser::Seen, idp},
+    server::{self, Options, Started},
+};
+use url::Url;
+
+use self::{
+    authority::Authority,
+    caller::{Caller, Heard},
+    folder::Folder,
+    settings::Settings,
+    store::Store,
+    wire::Wire,
+};
+
+/// The deadline of everything that has one.
+pub const DEADLINE: Duration = Duration::from_millis(400);
+
+const ANYWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+/// Everything started for a test.
+pub struct World {
+    /// The identity provider.
+    pub idp: Idp,
+    /// The legacy service.
+    pub monolith: Monolith,
+    /// The wires to them.
+    pub wires: Wires,
+    /// The gateway's database.
+    pub store: Store,
+    /// What the gateway is configured with.
+    pub settings: Settings,
+    gateway: Option<Started>,
+    clock: Clock,
+    folder: Folder,
+}
+
+/// A wire to each thing that the gateway depends on over the network.
+pub struct Wires {
+    /// To the provider's discovery document.
+    pub discovery: Wire,
+    /// To its key set.
+    pub keys: Wire,
+    /// To its token endpoint.
+    pub token: Wire,
+    /// To the monolith.
+    pub monolith: Wire,
+}
+
+/// A world that is not started yet.
+#[derive(Default)]
+#[must_use]
+pub struct Builder {
+    secure: bool,
+    clock: Option<Clock>,
+    further: String,
+}
+
+impl Builder {
+    /// The provider is reached by TLS, with a certificate of the test authority.
+    pub fn secure(mut self) -> Self {
+        self.secure = true;
+        self
+    }
+
+    /// Everything goes by `clock` instead of the machine's.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
+    /// Everything goes by a clock that stands still until the test moves it.
+    pub fn standing_clock(self) -> Self {
+        self.clock(Clock::standing_at(Clock::system().now().wall()))
+    }
+
+    /// Adds `text` (TOML) to the gateway's configuration, after everything else.
+    pub fn configured(mut self, text: &str) -> Self {
+        self.further.push_str(text);
+        self
+    }
+
+    /// Starts everything.
+    pub async fn start(self) -> World {
+        let mut world = self.prepare().await;
+        world.start_gateway().await;
+        world
+    }
+
+    /// Starts everything but the gateway, so that a test can break something before it comes up.
+    pub async fn prepare(self) -> World {
+        let clock = self.clock.unwrap_or_else(Clock::system);
+        let options = idp::Options { clock: clock.clone(), ..idp::Options::default() };
+        let idp = Idp::start(options).await.expect("the provider starts");
+        let monolith = Monolith::start(ANYWHERE).await.expect("the monolith starts");
+        let wires = Wires::lay(&idp, &monolith, self.secure).await;
+        let folder = Folder::new();
+        if self.secure {
+            std::fs::write(folder.path().join("ca.pem"), Authority::shared().pem()).expect("a file can be written");
+        }
+        let settings = Settings::new(&wires, &idp, self.secure, self.further);
+        let store = Store::at(folder.path().join("data/candor.sqlite"));
+        World { idp, monolith, wires, store, settings, gateway: None, clock, folder }
+    }
+}
+
+impl Wires {
+    async fn lay(idp: &Idp, monolith: &Monolith, secure: bool) -> Self {
+        let towards_idp = async || {
+            let laid = if secure {
+                Wire::secure(idp.address(), Authority::shared()).await
+            } else {
+                Wire::to(idp.address()).await
+            };
+            laid.expect("a wire can be laid")
+        };
+        let wires = Self {
+            discovery: towards_idp().await,
+            keys: towards_idp().await,
+            token: towards_idp().await,
+            monolith: Wire::to(monolith.address()).await.expect("a wire can be laid"),
+        };
+        idp.stands_at(Part::Discovery, &wires.discovery.base());
+        idp.stands_at(Part::Keys, &wires.keys.base());
+        idp.stands_at(Part::Token, &wires.token.base());
+        wires
+    }
+}
+
+impl World {
+    /// A world to be described further, or started as it is.
+    #[expect(clippy::new_ret_no_self, reason = "a world is made by starting it")]
+    pub fn new() -> Builder {
+        Builder::default()
+    }
+
+    /// Starts the gateway, in this process.
+    pub async fn start_gateway(&mut self) {
+        assert!(self.gateway.is_none(), "the gateway runs already");
+        self.gateway = Some(self.try_start().await.expect("the gateway starts"));
+    }
+
+    /// Starts the gateway, or says why it would not.
+    async fn try_start(&self) -> Result<Started, String> {
+        let text = self.settings.text();
+        let config = gateway::config::parse(&text, self.folder.path(), &|_| None)
+            .map_err(|problems| format!("{problems:#?}\n{text}"))?;
+        let options = Options { clock: self.clock.clone(), ..settings::options() };
+        server::start(config, options).await.map_err(|fault| fault.to_string())
+    }
+
+    /// Stops the gateway: what it held in memory is gone, what it wrote to disk is not.
+    pub async fn stop_gateway(&mut self) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.shutdown().await;
+        }
+    }
+
+    /// Stops the gateway and starts it again.
+    pub async fn restart_gateway(&mut self) {
+        self.stop_gateway().await;
+        self.start_gateway().await;
+    }
+
+    /// The clock that everything goes by.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// Takes from the stopped gateway what it last knew of the provider. Its own keys, its database and the revocations
+    /// stay.
+    ///
+    /// # Panics
+    /// The gateway runs, or a file cannot be removed.
+    pub fn forget_providers(&self) {
+        assert!(self.gateway.is_none(), "stop the gateway first");
+        let known = self.folder.path().join("data/issuers");
+        if known.exists() {
+            std::fs::remove_dir_all(known).expect("what was known can be removed");
+        }
+    }
+
+    /// The address of `path` on the gateway.
+    pub fn url(&self, path: &str) -> Url {
+        self.settings.public_url().join(path).expect("a path")
+    }
+
+    /// A good bearer token for `subject`.
+    pub fn token(&self, subject: &str) -> String {
+        self.idp.mint(&Bearer::of(subject))
+    }
+
+    /// Asks for `path` on the gateway.
+    pub async fn ask(&self, caller: &mut Caller, path: &str) -> Heard {
+        caller.get(&self.url(path), &self.monolith).await
+    }
+
+    /// Signs `caller` in through the provider, as `subject`, beginning at `path`.
+    ///
+    /// # Panics
+    /// It did not end in a page of the monolith's for that person.
+    pub async fn sign_in(&self, caller: &mut Caller, subject: &str, path: &str) -> Seen {
+        let callback = self.until_callback(caller, subject, path).await;
+        let browser = caller.browser();
+        let seen = browser.get(&callback).await.expect("the callback is answered");
+        let seen = browser.follow(seen).await.expect("and leads somewhere");
+        assert_eq!(seen.status, 200, "signed in, and back at {path}: {}", seen.text());
+        seen
+    }
+
+    /// Takes `caller` through the provider's login as `subject`, and returns the callback's address, not yet visited.
+    ///
+    /// # Panics
+    /// The way did not lead there.
+    pub async fn until_callback(&self, caller: &mut Caller, subject: &str, path: &str) -> Url {
+        self.idp.set_login(Login::Immediately(subject.to_owned()));
+        let browser = caller.browser();
+        let mut seen = browser.get(&self.url(path)).await.expect("the gateway answers");
+        for _ in 0..6 {
+            let next =
+                seen.location().unwrap_or_else(|| panic!("a redirect on the way: {} {}", seen.status, seen.text()));
+            if next.path().starts_with("/.candor/callback/") {
+                return next;
+            }
+            seen = browser.get(&next).await.expect("an answer on the way");
+        }
+        panic!("the way to the callback never ended: {}", seen.url)
+    }
+
+    /// The gateway's figures, as `/metrics` shows them.
+    pub async fn metrics(&self) -> String {
+        let admin = self.gateway.as_ref().expect("the gateway runs").admin();
+        let url = Url::parse(&format!("http://{admin}/metrics")).expect("an address");
+        let mut caller = Caller::new(caller::Form::Script);
+        caller.browser().get(&url).await.expect("figures").text()
+    }
+}

@@ -1,0 +1,127 @@
+//! THE matrix: flows by dependencies by faults by askers, warm and cold. Every cell runs in a world of its own, with a
+//! good credential and, where the flow has one, a bad twin; and at its end everything is healed and must work again.
+//!
+//! What must come of each cell stands in [`table`]; what must never be, in [`oracle`]; how it is done, in [`flows`].
+
+mod flows;
+mod oracle;
+mod table;
+
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use world::{World, caller::Heard, wire::Wire};
+
+use self::{
+    flows::Going,
+    oracle::Complaints,
+    table::{Cell, Dependency, Fault, Outcome, Temper},
+};
+use crate::{in_a_runtime, plain};
+pub(crate) use oracle::sum_up;
+
+/// How often what was healed is asked again before it counts as not healed.
+const TRIES: u32 = 60;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    let cells = table::cells().into_iter().enumerate();
+    let ran = cells.map(|(index, cell)| in_a_runtime(&format!("outages::{}", cell.name()), move || run(cell, index)));
+    ran.chain([plain("outages::the_matrix_is_large_enough", the_matrix_is_large_enough)]).collect()
+}
+
+/// The goal is counted where cells ran; here, that the table has not quietly shrunk.
+fn the_matrix_is_large_enough() {
+    let cells = table::cells();
+    let expected_to_touch = cells.iter().filter(|cell| cell.touches()).count();
+    assert!(expected_to_touch >= 120, "{expected_to_touch} of {} cells touch what they break", cells.len());
+}
+
+async fn run(cell: Cell, index: usize) {
+    let mut complaints = Complaints::default();
+    let mut world = World::new();
+    if cell.is_reached_by_tls() {
+        world = world.secure();
+    }
+    let mut world = world.standing_clock().start().await;
+    let mut going = Going::prepare(&mut world, &cell, index).await;
+    if cell.temper == Temper::Cold {
+        world.stop_gateway().await;
+        world.forget_providers();
+    }
+    break_it(&mut world, &cell).await;
+    if cell.temper == Temper::Cold {
+        world.start_gateway().await;
+    }
+
+    let heard = going.good(&world).await;
+    oracle::judge_good("broken", &heard, going.subject(), passes_on(cell.expected), &mut complaints);
+    if !oracle::meets(cell.expected, cell.form, &heard) {
+        complaints.add(format!("heard {}", heard.line()));
+    }
+    if let Some((name, heard)) = going.twin(&world).await {
+        oracle::judge_twin("broken", &heard, name, &mut complaints);
+    }
+    let touched = wire(&world, cell.dependency).is_some_and(|wire| wire.touched() > 0);
+    oracle::count(touched || cell.shows_its_break());
+    if cell.touches() && !touched && !cell.shows_its_break() {
+        complaints.add("what was broken was never touched");
+    }
+
+    heal(&mut world, &cell).await;
+    let heard = until_healed(&mut world, &cell, &mut going, &mut complaints).await;
+    if !oracle::meets(going.healed(), cell.form, &heard) {
+        complaints.add(format!("healed, heard {}", heard.line()));
+    }
+    if let Some((name, heard)) = going.twin(&world).await {
+        oracle::judge_twin("healed", &heard, name, &mut complaints);
+    }
+    going.afterwards(&world, &mut complaints).await;
+    complaints.settle(&cell);
+}
+
+/// Asks again until it works. Time goes on between the tries, so that no back-off is waited for.
+async fn until_healed(world: &mut World, cell: &Cell, going: &mut Going, complaints: &mut Complaints) -> Heard {
+    let mut beat = tokio::time::interval(Duration::from_millis(20));
+    let mut heard = going.good_again(world).await;
+    for _ in 0..TRIES {
+        oracle::judge_good("healed", &heard, going.subject(), false, complaints);
+        if oracle::meets(going.healed(), cell.form, &heard) {
+            break;
+        }
+        world.clock().advance(Duration::from_secs(3));
+        beat.tick().await;
+        heard = going.good_again(world).await;
+    }
+    heard
+}
+
+async fn break_it(world: &mut World, cell: &Cell) {
+    match cell.fault {
+        Fault::Wire(how) => {
+            let wire = wire(world, cell.dependency).expect("what breaks like a wire has one");
+            wire.break_with(how).await;
+        }
+        Fault::Store(how) => world.store.break_with(how).await.expect("the store can be broken"),
+    }
+}
+
+async fn heal(world: &mut World, cell: &Cell) {
+    match wire(world, cell.dependency) {
+        Some(wire) => wire.heal().await,
+        None => world.store.heal().await.expect("the store can be healed"),
+    }
+}
+
+fn wire(world: &World, dependency: Dependency) -> Option<&Wire> {
+    match dependency {
+        Dependency::Discovery => Some(&world.wires.discovery),
+        Dependency::Keys => Some(&world.wires.keys),
+        Dependency::Token => Some(&world.wires.token),
+        Dependency::Monolith => Some(&world.wires.monolith),
+        Dependency::Store => None,
+    }
+}
+
+fn passes_on(expected: Outcome) -> bool {
+    matches!(expected, Outcome::PassedOn(_))
+}

@@ -1,0 +1,288 @@
+//! The table: which flow, with which dependency broken in which way, seen by whom, ends how.
+//!
+//! It is written as matches without a default arm, over every flow, dependency and temper, and over every way to
+//! break: a combination that nobody thought about does not compile.
+
+use world::{
+    caller::Form,
+    store::StoreBreak,
+    wire::Break::{self, Drip, Garble, Half, Hang, LoginRedirect, Nonsense, Refused, Reset, Status, WrongCertificate},
+};
+
+/// What somebody does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// Begins to sign in.
+    SignInBegin,
+    /// Comes back from the provider with a code.
+    Callback,
+    /// Asks with the ticket of a session.
+    Ticket,
+    /// Signs out.
+    Logout,
+    /// Asks with a bearer token whose key the gateway knows, if it knows any.
+    BearerKnownKid,
+    /// Asks with a bearer token signed by a key that the gateway has not seen yet.
+    BearerUnknownKid,
+    /// Asks on a route open to anyone.
+    PublicRoute,
+    /// Asks with a credential that needs nobody's help, so that all hangs on the monolith.
+    ForwardedRequest,
+}
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dependency {
+    /// The provider's discovery document.
+    Discovery,
+    /// The provider's key set.
+    Keys,
+    /// The provider's token endpoint.
+    Token,
+    /// The gateway's database.
+    Store,
+    /// The legacy service.
+    Monolith,
+}
+
+/// What the gateway knew before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Temper {
+    /// It has run, and has met the dependency whole.
+    Warm,
+    /// It starts with the dependency broken, and without a last-known-good of the provider.
+    Cold,
+}
+
+/// In which way it is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// As wires break, and what answers behind them.
+    Wire(Break),
+    /// As SQLite breaks.
+    Store(StoreBreak),
+}
+
+/// What must come of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The monolith's answer, to a request in the caller's name.
+    Served,
+    /// The monolith's answer, to a request in nobody's name.
+    ServedWithoutName,
+    /// A redirect to the provider.
+    ToProvider,
+    /// 503 `verdict-unavailable`: we cannot tell.
+    Unavailable,
+    /// 502 `upstream-failed`, 503 for devices.
+    UpstreamFailed,
+    /// 504 `upstream-timeout`, 503 for devices.
+    UpstreamTimeout,
+    /// 503 `upstream-disputed`.
+    Disputed,
+    /// The upstream's own answer with this status, marked `upstream`.
+    PassedOn(u16),
+    /// An answer that began, and was cut.
+    Cut,
+    /// A page that says: signed out.
+    SignedOut,
+    /// 503, and what was asked for is kept.
+    TryAgain,
+}
+
+/// One entry of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// This must come of it.
+    Expect(Outcome),
+    /// The combination means nothing, for this reason.
+    Nothing(&'static str),
+}
+
+/// One cell of the matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub flow: Flow,
+    pub dependency: Dependency,
+    pub fault: Fault,
+    pub temper: Temper,
+    pub form: Form,
+    pub expected: Outcome,
+}
+
+impl Flow {
+    pub(crate) const ALL: [Self; 8] = [
+        Self::SignInBegin,
+        Self::Callback,
+        Self::Ticket,
+        Self::Logout,
+        Self::BearerKnownKid,
+        Self::BearerUnknownKid,
+        Self::PublicRoute,
+        Self::ForwardedRequest,
+    ];
+
+    /// Who goes this way.
+    const fn forms(self) -> &'static [Form] {
+        match self {
+            Self::SignInBegin | Self::Callback | Self::Logout => &[Form::Browser],
+            Self::Ticket => &[Form::Browser, Form::Script],
+            Self::BearerKnownKid | Self::BearerUnknownKid => &[Form::Script, Form::Device],
+            Self::PublicRoute => &[Form::Browser, Form::Script],
+            Self::ForwardedRequest => &[Form::Browser, Form::Script, Form::Device],
+        }
+    }
+}
+
+impl Dependency {
+    pub(crate) const ALL: [Self; 5] = [Self::Discovery, Self::Keys, Self::Token, Self::Store, Self::Monolith];
+
+    /// The ways in which it can break. A wrong certificate is for those that are reached by TLS.
+    fn faults(self) -> Vec<Fault> {
+        let wire = [
+            Refused,
+            Reset,
+            Hang,
+            Drip,
+            Half,
+            Garble,
+            Status(401),
+            Status(403),
+            Status(429),
+            Status(500),
+            Nonsense,
+            LoginRedirect,
+        ];
+        match self {
+            Self::Discovery | Self::Keys | Self::Token => {
+                wire.into_iter().chain([WrongCertificate]).map(Fault::Wire).collect()
+            }
+            Self::Monolith => wire.into_iter().map(Fault::Wire).collect(),
+            Self::Store => StoreBreak::ALL.map(Fault::Store).into(),
+        }
+    }
+}
+
+impl Fault {
+    fn name(self) -> String {
+        match self {
+            Self::Wire(how) => how.name(),
+            Self::Store(how) => how.name(),
+        }
+    }
+}
+
+impl Cell {
+    /// Whether the provider is reached by TLS in it: where the certificate is what breaks.
+    pub(crate) fn is_reached_by_tls(&self) -> bool {
+        self.fault == Fault::Wire(WrongCertificate)
+    }
+
+    /// Whether its outcome alone proves that the break was met: it is not what comes of it when nothing is broken. A
+    /// refused connection and a broken store cannot count who met them.
+    pub(crate) fn shows_its_break(&self) -> bool {
+        let whole = match self.flow {
+            Flow::SignInBegin => Outcome::ToProvider,
+            Flow::Logout => Outcome::SignedOut,
+            _ => Outcome::Served,
+        };
+        self.expected != whole
+    }
+
+    /// Whether it must touch what it breaks. Where everything goes on as if nothing were broken, it need not.
+    pub(crate) fn touches(&self) -> bool {
+        self.shows_its_break()
+    }
+
+    /// Its name, as failures and the list of tests give it.
+    pub(crate) fn name(&self) -> String {
+        let Self { flow, dependency, fault, temper, form, .. } = self;
+        format!("{flow:?}/{dependency:?}/{}/{temper:?}/{}", fault.name(), form.name())
+    }
+}
+
+/// Every cell that means something.
+pub(crate) fn cells() -> Vec<Cell> {
+    let mut cells = Vec::new();
+    for flow in Flow::ALL {
+        for dependency in Dependency::ALL {
+            for temper in [Temper::Warm, Temper::Cold] {
+                for fault in dependency.faults() {
+                    for form in flow.forms() {
+                        if let Entry::Expect(expected) = entry(flow, dependency, temper, fault, *form) {
+                            cells.push(Cell { flow, dependency, fault, temper, form: *form, expected });
+                        }
+                    }
+                }
+            }
+        }
+    }
+    cells
+}
+
+/// The table itself.
+fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form: Form) -> Entry {
+    use {Dependency as D, Entry::*, Flow as F, Outcome::*, Temper::*};
+    match (flow, dependency, temper) {
+        // To begin, the provider must be there: it is asked, unless it was a moment ago.
+        (F::SignInBegin, D::Discovery, Warm | Cold) => Expect(TryAgain),
+        (F::SignInBegin, D::Keys | D::Token, Warm | Cold) => Expect(ToProvider),
+        (F::SignInBegin, D::Store, Warm | Cold) => Expect(ToProvider),
+        (F::SignInBegin, D::Monolith, Warm | Cold) => Nothing("the monolith has no part in it"),
+
+        (F::Callback, D::Token, Warm) => Expect(TryAgain),
+        (F::Callback, D::Keys | D::Discovery, Warm) => Expect(Served),
+        (F::Callback, D::Keys | D::Discovery | D::Token, Cold) => Expect(TryAgain),
+        (F::Callback, D::Store, Warm | Cold) => Expect(TryAgain),
+        (F::Callback, D::Monolith, Warm | Cold) => Nothing("a forwarded request is what comes after"),
+
+        (F::Ticket, D::Discovery | D::Keys | D::Token, Warm | Cold) => Expect(Served),
+        (F::Ticket, D::Store, Warm | Cold) => Expect(Served),
+        (F::Ticket, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
+
+        (F::Logout, D::Discovery | D::Keys | D::Token, Warm | Cold) => Expect(SignedOut),
+        (F::Logout, D::Store, Warm | Cold) => Expect(SignedOut),
+        (F::Logout, D::Monolith, Warm | Cold) => Nothing("the monolith has no part in it"),
+
+        (F::BearerKnownKid, D::Discovery | D::Keys, Warm) => Expect(Served),
+        (F::BearerKnownKid, D::Discovery | D::Keys, Cold) => Expect(Unavailable),
+        (F::BearerKnownKid, D::Store, Warm | Cold) => Expect(Served),
+        (F::BearerKnownKid, D::Token, Warm | Cold) => Nothing("a program has no part in the code flow"),
+        (F::BearerKnownKid, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
+
+        (F::BearerUnknownKid, D::Keys, Warm | Cold) => Expect(Unavailable),
+        // The document is known, and says where the keys are: it is not asked again for a key.
+        (F::BearerUnknownKid, D::Discovery, Warm) => Expect(Served),
+        (F::BearerUnknownKid, D::Discovery, Cold) => Expect(Unavailable),
+        (F::BearerUnknownKid, D::Store, Warm | Cold) => Expect(Served),
+        (F::BearerUnknownKid, D::Token, Warm | Cold) => Nothing("a program has no part in the code flow"),
+        (F::BearerUnknownKid, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
+
+        // Nothing is waited for: whom we cannot tell goes on without a name.
+        (F::PublicRoute, D::Discovery | D::Keys, Warm) => Expect(Served),
+        (F::PublicRoute, D::Discovery | D::Keys, Cold) => Expect(ServedWithoutName),
+        (F::PublicRoute, D::Store, Warm | Cold) => Expect(Served),
+        (F::PublicRoute, D::Token, Warm | Cold) => Nothing("a program has no part in the code flow"),
+        (F::PublicRoute, D::Monolith, Warm | Cold) => Expect(of_monolith(fault, form)),
+
+        (F::ForwardedRequest, D::Monolith, Warm | Cold) => Expect(of_monolith(fault, form)),
+        (F::ForwardedRequest, D::Discovery | D::Keys | D::Token | D::Store, Warm | Cold) => {
+            Nothing("the flows by ticket and by bearer are this")
+        }
+    }
+}
+
+/// What comes of a broken monolith, for somebody we vouch for. 403 passes on these routes: they allow no devices.
+fn of_monolith(fault: Fault, _form: Form) -> Outcome {
+    match fault {
+        Fault::Store(_) => unreachable!("the monolith is no store"),
+        Fault::Wire(how) => match how {
+            Refused | Reset | Garble | WrongCertificate => Outcome::UpstreamFailed,
+            Hang | Drip => Outcome::UpstreamTimeout,
+            Half => Outcome::Cut,
+            Status(401) | LoginRedirect => Outcome::Disputed,
+            Status(status) => Outcome::PassedOn(status),
+            Nonsense => Outcome::PassedOn(200),
+        },
+    }
+}

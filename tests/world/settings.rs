@@ -1,0 +1,120 @@
+//! What the gateway of a test world is configured with: real TOML text, read by the real parser.
+
+use std::{
+    net::TcpListener,
+    num::NonZero,
+    sync::atomic::{AtomicU16, Ordering},
+};
+
+use auth_core::revocations::RevocationPolicy;
+use gateway::{
+    demo::Idp,
+    running::Tuning,
+    server::Options,
+    telemetry::{AccessLog, Format, Telemetry},
+};
+use url::Url;
+
+use crate::{DEADLINE, Wires};
+
+/// The configuration of one world.
+pub struct Settings {
+    port: u16,
+    text: String,
+}
+
+impl Settings {
+    pub(crate) fn new(wires: &Wires, idp: &Idp, secure: bool, further: String) -> Self {
+        let port = free_port();
+        let ca = if secure { "ca = \"ca.pem\"" } else { "" };
+        let (issuer, monolith) = (idp.issuer(), wires.monolith.base());
+        let deadline = format!("{}ms", DEADLINE.as_millis());
+        let routes = [
+            ("/", r#"["user"]"#, ""),
+            ("/engineers/", r#"["group:engineers"]"#, ""),
+            ("/api/", r#"["user", "service"]"#, "expect = \"json\""),
+            ("/display/", r#"["service"]"#, "asker = \"device\"\nexpect = \"json\""),
+            ("/public/", r#"["anyone"]"#, ""),
+            ("/passed/", r#"["user", "service"]"#, "on_denial = \"pass\""),
+            ("/admin/", r#"["user", "service"]"#, "max_stale = \"0s\""),
+        ];
+        let routes: String = routes
+            .map(|(path, allow, more)| {
+                format!(
+                    "[[routes]]\npath = \"{path}\"\nupstream = \"monolith\"\nallow = {allow}\n\
+                     response_timeout = \"{deadline}\"\nlogin_paths = [\"/accounts/login\"]\nidle_body_timeout = \"{deadline}\"\n{more}\n\n"
+                )
+            })
+            .concat();
+        let text = format!(
+            r#"[server]
+listen = ["127.0.0.1:{port}"]
+public_url = "http://127.0.0.1:{port}"
+data = "data"
+
+[admin]
+listen = "127.0.0.1:0"
+
+[[identity]]
+name = "pretend"
+kind = "oidc"
+issuer = "{issuer}"
+client_id = "candor"
+client_secret = {{ file = "client_secret" }}
+scopes = ["openid", "profile"]
+{ca}
+
+[[bearer]]
+issuer = "{issuer}"
+audience = ["api://monolith"]
+
+[upstreams.monolith]
+endpoints = ["{monolith}"]
+connect_timeout = "{deadline}"
+
+{routes}{further}"#
+        );
+        Self { port, text }
+    }
+
+    /// The whole configuration, TOML.
+    pub fn text(&self) -> String {
+        self.text.clone()
+    }
+
+    /// Where people reach the gateway.
+    pub fn public_url(&self) -> Url {
+        Url::parse(&format!("http://127.0.0.1:{}", self.port)).expect("an address")
+    }
+
+    /// Replaces `old` by `new` in the text, for the next start of the gateway.
+    ///
+    /// # Panics
+    /// The text does not contain `old`: the test would change nothing.
+    pub fn replace(&mut self, old: &str, new: &str) {
+        assert!(self.text.contains(old), "the configuration does not say {old}");
+        self.text = self.text.replace(old, new);
+    }
+}
+
+/// What a gateway is started with beside its configuration: deadlines of tests, one worker, no access log.
+pub(crate) fn options() -> Options {
+    let mut telemetry = Telemetry::start(Format::Json, tracing::Level::ERROR);
+    telemetry.access = AccessLog::to(Box::new(std::io::sink()), Format::Json);
+    let revocations = RevocationPolicy { poll: DEADLINE / 4, patience: DEADLINE };
+    let tuning = Tuning { connect: DEADLINE, call: DEADLINE, store: DEADLINE, revocations, ..Tuning::default() };
+    Options { tuning, workers: NonZero::<usize>::MIN, drain: DEADLINE, ..Options::new(telemetry) }
+}
+
+/// A port that nobody listens on, and that the system does not give away by itself: so it is still free when the
+/// gateway takes it, and when a stopped gateway comes back.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 200).unwrap_or(0) * 100;
+    loop {
+        let port = 10_000 + (start + NEXT.fetch_add(1, Ordering::SeqCst)) % 20_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}

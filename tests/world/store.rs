@@ -1,0 +1,187 @@
+//! SQLite breaks in its own ways, which no wire has. Each can be healed.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use sqlx::{
+    ConnectOptions, Connection, Executor, SqliteConnection,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode},
+};
+
+/// The store of one world, as somebody with a shell on the machine could get at it.
+pub struct Store {
+    path: PathBuf,
+    /// The connection that holds a foreign lock, while it does.
+    lock: Option<SqliteConnection>,
+    broken: Option<StoreBreak>,
+}
+
+/// A way in which SQLite breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StoreBreak {
+    /// Another process holds the write lock and does not let go.
+    Locked,
+    /// Every write is refused, as by a full disk. Reading works.
+    Full,
+    /// The tables are gone, as after a restored empty file.
+    Emptied,
+    /// The file is not a database. For a cold start: who has it open reads on from its pages.
+    Garbage,
+}
+
+impl StoreBreak {
+    /// Every way.
+    pub const ALL: [Self; 4] = [Self::Locked, Self::Full, Self::Emptied, Self::Garbage];
+
+    /// Its name in the matrix.
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
+}
+
+impl Store {
+    /// The store in the file at `path`.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), lock: None, broken: None }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Breaks it.
+    ///
+    /// # Errors
+    /// It could not be broken: the test is at fault.
+    pub async fn break_with(&mut self, how: StoreBreak) -> Result<(), sqlx::Error> {
+        match how {
+            StoreBreak::Locked => {
+                let mut connection = self.connect().await?;
+                connection.execute("BEGIN IMMEDIATE").await?;
+                self.lock = Some(connection);
+            }
+            StoreBreak::Full => {
+                for (table, event) in self.each_table_and_event().await? {
+                    let name = format!("full_{table}_{event}");
+                    self.run(format!(
+                        "CREATE TRIGGER {name} BEFORE {event} ON {table} \
+                         BEGIN SELECT RAISE(FAIL, 'database or disk is full'); END"
+                    ))
+                    .await?;
+                }
+            }
+            StoreBreak::Emptied => {
+                for table in self.tables("").await? {
+                    self.run(format!("ALTER TABLE {table} RENAME TO hidden_{table}")).await?;
+                }
+            }
+            StoreBreak::Garbage => self.set_aside()?,
+        }
+        self.broken = Some(how);
+        Ok(())
+    }
+
+    /// Heals it, whatever it was.
+    ///
+    /// # Errors
+    /// It could not be healed: the test is at fault.
+    pub async fn heal(&mut self) -> Result<(), sqlx::Error> {
+        match self.broken.take() {
+            None => {}
+            Some(StoreBreak::Locked) => {
+                if let Some(mut connection) = self.lock.take() {
+                    connection.execute("ROLLBACK").await?;
+                    connection.close().await?;
+                }
+            }
+            Some(StoreBreak::Full) => {
+                for (table, event) in self.each_table_and_event().await? {
+                    self.run(format!("DROP TRIGGER IF EXISTS full_{table}_{event}")).await?;
+                }
+            }
+            Some(StoreBreak::Emptied) => {
+                for table in self.tables("hidden_").await? {
+                    let original = table.trim_start_matches("hidden_").to_owned();
+                    self.run(format!("DROP TABLE IF EXISTS {original}")).await?;
+                    self.run(format!("ALTER TABLE {table} RENAME TO {original}")).await?;
+                }
+            }
+            Some(StoreBreak::Garbage) => self.put_back()?,
+        }
+        Ok(())
+    }
+
+    async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
+        SqliteConnectOptions::new()
+            .filename(&self.path)
+            .journal_mode(SqliteJournalMode::Wal)
+            .busy_timeout(std::time::Duration::from_secs(5))
+            .connect()
+            .await
+    }
+
+    async fn run(&self, statement: String) -> Result<(), sqlx::Error> {
+        let mut connection = self.connect().await?;
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
+        connection.close().await
+    }
+
+    async fn each_table_and_event(&self) -> Result<Vec<(String, &'static str)>, sqlx::Error> {
+        let tables = self.tables("").await?;
+        Ok(tables
+            .into_iter()
+            .flat_map(|table| ["INSERT", "UPDATE", "DELETE"].map(|event| (table.clone(), event)))
+            .collect())
+    }
+
+    async fn tables(&self, prefix: &str) -> Result<Vec<String>, sqlx::Error> {
+        let mut connection = self.connect().await?;
+        let all: Vec<(String,)> = sqlx::query_as(
+            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' AND name NOT LIKE '_sqlx%'",
+        )
+        .fetch_all(&mut connection)
+        .await?;
+        connection.close().await?;
+        Ok(all.into_iter().map(|(name,)| name).filter(|name| name.starts_with(prefix)).collect())
+    }
+
+    /// Puts garbage where the database was, keeping the database beside it.
+    fn set_aside(&self) -> io::Result<()> {
+        for file in self.files() {
+            if file.exists() {
+                fs::rename(&file, aside(&file))?;
+            }
+        }
+        fs::write(&self.path, "This is no database.\n".repeat(500))
+    }
+
+    fn put_back(&self) -> io::Result<()> {
+        for file in self.files() {
+            if file.exists() {
+                fs::remove_file(&file)?;
+            }
+            if aside(&file).exists() {
+                fs::rename(aside(&file), &file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The database, its write-ahead log and that log's index.
+    fn files(&self) -> [PathBuf; 3] {
+        ["", "-wal", "-shm"].map(|end| {
+            let mut path = self.path.clone().into_os_string();
+            path.push(end);
+            path.into()
+        })
+    }
+}
+
+fn aside(file: &Path) -> PathBuf {
+    let mut path = file.to_path_buf().into_os_string();
+    path.push(".aside");
+    path.into()
+}
