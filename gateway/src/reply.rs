@@ -5,16 +5,17 @@
 //! judged. That is checked once more on the finished response: a debug build panics, a release build answers 500 and
 //! rings an alarm. What the pages say is in `notices`, what programs are told in `problem`.
 
-use std::time::Duration;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use auth_core::{
     alarm,
+    clock::Timestamp,
     principal::Principal,
     session::Elsewhere,
     verdict::{Reason, Rejected, Unavailable},
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
     header::{
         ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY, RETRY_AFTER,
         SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -30,6 +31,7 @@ use crate::{
     problem::Problem,
     request_id::RequestId,
     site::Site,
+    telemetry::{AccessLine, AccessLog, Who},
     upstream::Passed,
 };
 
@@ -51,6 +53,8 @@ pub struct Reply {
     pub id: RequestId,
     /// Where it was asked, as far as the form depends on it.
     pub place: Place,
+    /// What the access log says of the request.
+    pub seen: Seen,
 }
 
 /// What happened.
@@ -77,6 +81,25 @@ pub struct Place {
     pub here: Option<String>,
     /// Whether signing in could help here: the route is for people, and there is a provider.
     pub sign_in: bool,
+}
+
+/// What the access log says of a request, besides its answer.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// When its head was read.
+    pub time: Option<Timestamp>,
+    /// Whence it came.
+    pub client: Option<IpAddr>,
+    /// Its method.
+    pub method: Method,
+    /// Its path as it was sent, without its query: queries hold codes.
+    pub path: String,
+    /// Who sent it, if we know.
+    pub principal: Option<Who>,
+    /// The route's path.
+    pub route: Option<Arc<str>>,
+    /// The upstream's name, if it was sent there.
+    pub upstream: Option<Arc<str>>,
 }
 
 /// A refusal on its way out, and the right to forget the ticket if the refusal ended it.
@@ -140,6 +163,12 @@ pub enum OwnAnswer {
         /// How far it has reached.
         elsewhere: Elsewhere,
     },
+    /// The figures of the admin listener, in the text form that Prometheus reads.
+    Figures(String),
+    /// Alive, and ready for requests.
+    Well,
+    /// Alive, and on its way out: no new requests, please.
+    Draining,
     /// A logout by somebody who was not signed in.
     WasNotSignedIn {
         /// The right to forget a ticket that had ended before.
@@ -175,12 +204,39 @@ struct Head {
 impl Reply {
     /// An answer to a request of which nothing but its head's outline is known.
     pub fn to(asker: Asker, id: RequestId, fault: Fault) -> Self {
-        Self { answer: Answer::Fault(fault), asker, id, place: Place::default() }
+        Self { answer: Answer::Fault(fault), asker, id, place: Place::default(), seen: Seen::default() }
+    }
+
+    /// The response, and its line in the access log. This is what the server calls last.
+    pub fn leave(mut self, site: &Site, log: &AccessLog, now: Timestamp) -> Response<Body> {
+        let why = self.answer.why();
+        let (asker, id) = (self.asker, self.id);
+        let seen = std::mem::take(&mut self.seen);
+        let response = self.into_http(site);
+        let word = response.headers().get(ANSWER).and_then(|word| AnswerWord::parse(word.to_str().ok()?));
+        log.write(AccessLine {
+            time: seen.time.unwrap_or(now),
+            id: id.to_string(),
+            client: seen.client,
+            method: seen.method,
+            path: seen.path,
+            status: response.status().as_u16(),
+            answer: word.unwrap_or(AnswerWord::InternalError).as_str(),
+            asker: asker.as_str(),
+            principal: seen.principal,
+            route: seen.route,
+            upstream: seen.upstream,
+            duration: now.since(seen.time.unwrap_or(now)),
+            reason: why.reason,
+            detail: why.detail,
+            fault: why.fault,
+        });
+        response
     }
 
     /// The response, in the form of its asker.
     pub fn into_http(self, site: &Site) -> Response<Body> {
-        let Self { answer, asker, id, place } = self;
+        let Self { answer, asker, id, place, seen: _ } = self;
         let form = Form { asker, id, place, site };
         #[cfg(candor_planted)]
         if let Answer::Fault(Fault::ConnectFailed(..) | Fault::UpstreamReset(_) | Fault::NoEndpoint { .. }) = &answer
@@ -195,6 +251,9 @@ impl Reply {
             Answer::Own(own) => (form.own(own), false),
             Answer::Upstream(passed) => (form.upstream(passed), true),
         };
+        #[cfg(candor_planted)]
+        let proven =
+            proven || ["token-500-is-not-signed-in", "store-error-loops"].into_iter().any(auth_core::planted::is);
         if proven || !blames_the_caller(&response, site) {
             return response;
         }
@@ -204,6 +263,41 @@ impl Reply {
             "an answer that blames the caller came without a proof; 500 was sent instead",
         );
         form.fault(&Fault::Internal("an answer that blames the caller came without a proof".into()))
+    }
+}
+
+/// What the log says about an answer.
+#[derive(Default)]
+struct Why {
+    reason: Option<&'static str>,
+    detail: Option<String>,
+    fault: Option<&'static str>,
+}
+
+impl Answer {
+    fn why(&self) -> Why {
+        let missing = |unavailable: &Unavailable| Why {
+            reason: Some(unavailable.dependency.as_str()),
+            detail: Some(unavailable.to_string()),
+            fault: None,
+        };
+        match self {
+            Self::Fault(fault) => {
+                Why { reason: None, detail: Some(fault.to_string()), fault: Some(fault.proxy_error()) }
+            }
+            Self::Unavailable(unavailable) | Self::Own(OwnAnswer::SignInUnavailable { unavailable, .. }) => {
+                missing(unavailable)
+            }
+            Self::Refused(refusal) => Why {
+                reason: Some(refusal.rejected.reason().as_str()),
+                detail: Some(refusal.rejected.detail().to_string()),
+                fault: None,
+            },
+            Self::Own(OwnAnswer::SignInFailed { how: SignInFailure::Refused { word, correlation, .. }, .. }) => {
+                Why { detail: Some(format!("the provider said {word:?}; correlation {correlation}")), ..Why::default() }
+            }
+            Self::Own(_) | Self::Upstream(_) => Why::default(),
+        }
     }
 }
 
@@ -328,7 +422,7 @@ impl Form<'_> {
     fn own(&self, own: OwnAnswer) -> Response<Body> {
         let ok = Head::new(StatusCode::OK, AnswerWord::Own);
         match own {
-            OwnAnswer::Json(value) => self.json(&ok, value.to_string(), "application/json"),
+            OwnAnswer::Json(value) => self.content(&ok, value.to_string(), "application/json"),
             OwnAnswer::Me(principal) => self.page(&ok, &notices::signed_in(&principal, self.site)),
             OwnAnswer::Explain(word) => self.page(&ok, &notices::explain(word)),
             OwnAnswer::Vouched(headers) => {
@@ -346,7 +440,18 @@ impl Form<'_> {
             }
             OwnAnswer::ConfirmLogout => self.page(&ok, &notices::confirm_logout(self.site)),
             OwnAnswer::SignedOut { forget, elsewhere } => {
-                self.forgetting(self.page(&ok, &notices::signed_out(elsewhere)), forget)
+                let done = serde_json::json!({ "signed_out": true, "elsewhere": elsewhere == Elsewhere::Done });
+                let response = match self.asker {
+                    Asker::Browser => self.page(&ok, &notices::signed_out(elsewhere)),
+                    _ => self.content(&ok, done.to_string(), "application/json"),
+                };
+                self.forgetting(response, forget)
+            }
+            OwnAnswer::Figures(figures) => self.content(&ok, figures, "text/plain; version=0.0.4; charset=utf-8"),
+            OwnAnswer::Well => self.content(&ok, "ok\n", "text/plain; charset=utf-8"),
+            OwnAnswer::Draining => {
+                let head = Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::Own);
+                self.content(&head, "draining\n", "text/plain; charset=utf-8")
             }
             OwnAnswer::WasNotSignedIn { forget } => {
                 self.forgetting(self.page(&ok, &notices::was_not_signed_in()), forget)
@@ -392,11 +497,11 @@ impl Form<'_> {
             Problem::new(head.word, head.status.as_u16(), detail.unwrap_or_default().into(), self.id, self.site)
                 .retry_after(head.retry)
                 .sign_in(self.sign_in().filter(|_| head.status == StatusCode::UNAUTHORIZED));
-        self.json(head, problem.json(), Problem::MEDIA_TYPE)
+        self.content(head, problem.json(), Problem::MEDIA_TYPE)
     }
 
-    fn json(&self, head: &Head, json: impl Into<bytes::Bytes>, media_type: &'static str) -> Response<Body> {
-        let mut response = self.respond(head, Body::full(json));
+    fn content(&self, head: &Head, content: impl Into<bytes::Bytes>, media_type: &'static str) -> Response<Body> {
+        let mut response = self.respond(head, Body::full(content));
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
         response
     }

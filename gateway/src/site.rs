@@ -62,7 +62,16 @@ impl Site {
 
     /// Where signing in begins, with the address to come back to.
     pub fn login(&self, return_to: Option<&str>) -> String {
-        self.own_with("login", return_to)
+        self.login_at(None, return_to, false)
+    }
+
+    /// The same at one provider. `again`: it has come to nothing before, for lack of a cookie.
+    pub fn login_at(&self, provider: Option<&str>, return_to: Option<&str>, again: bool) -> String {
+        let parameters = [("provider", provider), ("return_to", return_to), ("again", again.then_some("1"))];
+        let given = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
+        let question_mark = if query.is_empty() { "" } else { "?" };
+        format!("{}{question_mark}{query}", self.own("login"))
     }
 
     /// The address of the plain explanation of `word`.
@@ -77,17 +86,6 @@ impl Site {
         path.strip_prefix(&self.own_prefix)
             .and_then(|rest| rest.strip_prefix("/login"))
             .is_some_and(|rest| rest.is_empty() || rest.starts_with(['?', '#', '/']))
-    }
-
-    fn own_with(&self, rest: &str, return_to: Option<&str>) -> String {
-        match return_to {
-            None => self.own(rest),
-            Some(return_to) => {
-                let query =
-                    form_urlencoded::Serializer::new(String::new()).append_pair("return_to", return_to).finish();
-                format!("{}?{query}", self.own(rest))
-            }
-        }
     }
 }
 
