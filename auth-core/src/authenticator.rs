@@ -249,3 +249,6 @@ impl fmt::Debug for Authenticator {
         f.write_str("Authenticator(..)")
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,6 +52,8 @@ pub mod outbound;
 #[cfg(candor_planted)]
 pub mod planted;
 pub mod policy;
+#[cfg(test)]
+mod pretend;
 pub mod principal;
 pub mod revocations;
 mod schedule;

@@ -31,6 +31,8 @@ pub(crate) struct Pretend {
 pub(crate) struct Told {
     /// Answer the token endpoint with this status, these fields and this body.
     pub(crate) token: Option<(u16, Vec<(&'static str, &'static str)>, String)>,
+    /// Answer for the key set with 500.
+    pub(crate) keys_are_down: bool,
     /// Put these claims into ID tokens; null takes one out.
     pub(crate) claims: Value,
     /// Put these members into the document.
@@ -108,6 +110,7 @@ impl Serving {
         let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
         match head.uri.path() {
             "/.well-known/openid-configuration" => json_answer(200, &self.document()),
+            "/keys" if lock(&self.told).keys_are_down => json_answer(500, &json!({})),
             "/keys" => json_answer(200, &json!({ "keys": [self.key.public_jwk()] })),
             "/token" => {
                 let authorization = head.headers.get("authorization").and_then(|value| value.to_str().ok());

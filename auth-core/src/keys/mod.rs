@@ -121,6 +121,14 @@ impl IssuerKeys {
         }
     }
 
+    /// Makes sure that there are keys at all, fetching them if need be: before something is spent that they must judge.
+    pub(crate) async fn ready(&self, now: Now) -> Result<(), Unavailable> {
+        if self.0.held().is_none() {
+            self.0.first(now).await?;
+        }
+        Ok(())
+    }
+
     /// Whether the keys were confirmed when that was due.
     pub fn freshness(&self, now: Now) -> Freshness {
         lock(&self.0.known).schedule.freshness(Dependency::Keys, now)

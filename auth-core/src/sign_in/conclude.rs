@@ -6,6 +6,7 @@ use url::Url;
 use super::{
     Callback, Finished, SignInFault, Why,
     callback::{Answered, CallbackParams},
+    fault,
     id_token::{self, Expected, IdTokenFault, Identity},
     tries::{self, Try},
 };
@@ -39,6 +40,8 @@ impl Conclusion {
             Answered::Code(code) => code,
             Answered::Error(word) => return Err(self.error(word, params)),
         };
+        // A code can be spent once, so it is not spent while nobody could read what it buys.
+        self.provider.keys().ready(self.now).await.map_err(|down| self.keeping_the_try(down))?;
         let exchanged = self.provider.exchange(&document, code, &self.found.verifier(), &self.redirect_uri).await;
         let tokens = exchanged.map_err(|fault| self.not_exchanged(fault))?;
         let identity = self.identity(&tokens).await?;
@@ -70,12 +73,12 @@ impl Conclusion {
 
     fn not_exchanged(&self, fault: ExchangeFault) -> SignInFault {
         match fault {
-            ExchangeFault::StaleCode => SignInFault::BeginAgain {
-                why: Why::StaleCode,
-                return_to: Some(self.found.return_to.clone()),
-                again: false,
-                spent: Some(self.cookie.clone()),
-            },
+            ExchangeFault::StaleCode => {
+                let why = Why::StaleCode;
+                tracing::info!(provider = %self.provider.name(), why = why.as_str(), "a sign-in begins again");
+                let (return_to, spent) = (Some(self.found.return_to.clone()), Some(self.cookie.clone()));
+                SignInFault::BeginAgain { why, return_to, again: false, spent }
+            }
             ExchangeFault::Denied { word, description } => self.refused(&word, description.as_deref()),
             ExchangeFault::Unavailable(unavailable) => self.keeping_the_try(unavailable),
         }
@@ -96,6 +99,7 @@ impl Conclusion {
     }
 
     async fn session(&self, who: Identity, tokens: Tokens, callback: Callback) -> Result<Finished, SignInFault> {
+        let subject = who.subject.to_string();
         let new = NewSession {
             subject: who.subject,
             tenant: who.tenant,
@@ -113,6 +117,7 @@ impl Conclusion {
         let replaces = callback.replaces.as_ref().map(ExposeSecret::expose_secret);
         let begun = self.sessions.begin(new, replaces, self.now).await;
         let ticket = begun.map_err(|unavailable| self.spending_the_try(unavailable))?;
+        tracing::info!(provider = %self.provider.name(), subject, "signed in");
         Ok(Finished { ticket, return_to: self.found.return_to.clone(), spent: self.cookie.clone() })
     }
 
@@ -132,12 +137,14 @@ impl Conclusion {
     }
 
     /// The code may still be good: the same callback can be tried again.
-    fn keeping_the_try(&self, unavailable: Unavailable) -> SignInFault {
+    fn keeping_the_try(&self, down: Unavailable) -> SignInFault {
+        let unavailable = fault::noted(self.provider.name(), down);
         SignInFault::Unavailable { unavailable, return_to: self.found.return_to.clone(), spent: None }
     }
 
     /// The provider has answered the code: only a new sign-in helps.
-    fn spending_the_try(&self, unavailable: Unavailable) -> SignInFault {
+    fn spending_the_try(&self, down: Unavailable) -> SignInFault {
+        let unavailable = fault::noted(self.provider.name(), down);
         let (return_to, spent) = (self.found.return_to.clone(), Some(self.cookie.clone()));
         SignInFault::Unavailable { unavailable, return_to, spent }
     }

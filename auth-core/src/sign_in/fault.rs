@@ -87,8 +87,10 @@ impl Why {
     }
 }
 
-impl From<Unavailable> for BeginFault {
-    fn from(unavailable: Unavailable) -> Self {
-        Self::Unavailable(unavailable)
-    }
+/// Counts and logs what kept somebody from signing in. Sign-ins are few, so the name may be made on the way.
+pub(super) fn noted(provider: &str, unavailable: Unavailable) -> Unavailable {
+    let dependency = unavailable.dependency.as_str();
+    metrics::counter!(format!("unavailable.{dependency}")).increment(1);
+    tracing::warn!(provider, dependency, cause = %unavailable, "a sign-in cannot be had");
+    unavailable
 }

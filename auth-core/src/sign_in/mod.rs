@@ -131,15 +131,16 @@ impl SignIn {
     pub async fn begin(&self, name: &str, begin: Begin<'_>, now: Now) -> Result<Begun, BeginFault> {
         let parts = &self.0;
         let provider = parts.provider(name).ok_or(BeginFault::NoSuchProvider)?;
-        let document = provider.ask(now).await?;
-        let new = Try::begin(name, begin.return_to, now)?;
+        let unavailable = |down| BeginFault::Unavailable(fault::noted(name, down));
+        let document = provider.ask(now).await.map_err(unavailable)?;
+        let new = Try::begin(name, begin.return_to, now).map_err(unavailable)?;
         let asking = Asking {
             state: &new.state(&parts.seals, begin.again, now),
             nonce: &new.nonce,
             verifier: &new.verifier(),
             redirect_uri: &parts.callbacks.of(provider),
         };
-        let location = provider.authorise_url(&document, &asking)?;
+        let location = provider.authorise_url(&document, &asking).map_err(unavailable)?;
         let cross_site = provider.config().response_mode.is_cross_site_post();
         let cookie = new.cookie(&parts.seals, parts.names, cross_site, now);
         let forget = parts.names.beyond_the_most(&parts.seals, begin.tries, &cookie, now);
@@ -160,7 +161,9 @@ impl SignIn {
         let conclusion = Conclusion { provider, found, cookie, redirect_uri, sessions: parts.sessions.clone(), now };
         match parts.keeper.run(conclusion.reach(callback)).await {
             Ok(concluded) => concluded,
-            Err(unavailable) => Err(SignInFault::Unavailable { unavailable, return_to, spent: None }),
+            Err(down) => {
+                Err(SignInFault::Unavailable { unavailable: fault::noted(name, down), return_to, spent: None })
+            }
         }
     }
 }
@@ -172,7 +175,10 @@ impl Parts {
 
     /// The try that this callback belongs to, and its cookie's name.
     fn recognise(&self, name: &str, callback: &Callback, now: Now) -> Result<(Try, String), SignInFault> {
-        let again = |why, return_to, again| SignInFault::BeginAgain { why, return_to, again, spent: None };
+        let again = |why: Why, return_to, again| {
+            tracing::info!(provider = name, why = why.as_str(), "a sign-in begins again");
+            SignInFault::BeginAgain { why, return_to, again, spent: None }
+        };
         let Some(state) = &callback.params.state else { return Err(again(Why::NoState, None, false)) };
         let Some(state) = State::read(&self.seals, state, now) else {
             return Err(again(Why::StateUnreadable, None, false));
@@ -207,3 +213,6 @@ impl fmt::Debug for SignIn {
         f.debug_struct("SignIn").field("providers", &self.0.providers).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

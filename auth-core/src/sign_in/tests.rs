@@ -1,4 +1,4 @@
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use url::Url;
 use super::*;
 use crate::{
     clock::Clock,
-    database::Database,
+    database::{Database, Disturbance},
     discovery::{self, Discovery},
     idp::{ProviderConfig, ResponseMode},
     jws::Algorithm,
@@ -17,6 +17,7 @@ use crate::{
     revocations::{RevocationPolicy, Revocations},
     scratch::Folder,
     session::SessionPolicy,
+    verdict::{Reason, Stop},
 };
 
 /// A gateway's worth of sign-in, before a pretend provider. The provider is configured twice: `first` and `second`.
@@ -82,14 +83,15 @@ impl Gateway {
 fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Keeper, clock: &Clock, data: &Folder) -> Provider {
     let url = issuer.parse().expect("a URL");
     let policy = OutboundPolicy { total: Duration::from_millis(400), ..OutboundPolicy::default() };
-    let outbound = Outbound::new(&url, &policy).expect("no extra certificates");
+    let outbound = Outbound::new(&url, policy).expect("no extra certificates");
     let known = discovery::Provider { issuer: issuer.into(), discovery_url: None, endpoint_hosts: Vec::new() };
+    let asks_at_once = KeyPolicy { retry: Duration::ZERO, ..KeyPolicy::default() };
     let discovery = Discovery::new(known, outbound.clone(), keeper.clone(), clock.clone(), data.path());
     let keys = IssuerKeys::new(
         issuer.into(),
         KeysFrom::Discovery(discovery.clone()),
         &[Algorithm::EdDsa],
-        KeyPolicy::default(),
+        asks_at_once,
         outbound.clone(),
         keeper.clone(),
         clock.clone(),
@@ -298,9 +300,41 @@ async fn an_id_token_that_is_not_ours_signs_nobody_in() {
 #[tokio::test]
 async fn a_dead_store_leaves_no_half_session() {
     let gateway = Gateway::start("https://app.example").await;
+    for how in Disturbance::ALL {
+        let away = gateway.begin(false).await;
+        gateway.store.disturb(how).await.expect("it was whole");
+        assert_eq!(word(&gateway.back(&away, "code=good").await), "store, spent", "{how:?}");
+        gateway.store.heal().await.expect("it can be healed");
+        let away = gateway.begin(false).await;
+        assert_eq!(word(&gateway.back(&away, "code=good").await), "signed in", "after {how:?}");
+    }
+}
+
+#[tokio::test]
+async fn keys_that_cannot_be_had_spend_no_code() {
+    let gateway = Gateway::start("https://app.example").await;
     let away = gateway.begin(false).await;
-    gateway.store.close().await;
-    assert_eq!(word(&gateway.back(&away, "code=good").await), "store, spent");
+    gateway.provider.tell(|told| told.keys_are_down = true);
+    assert_eq!(word(&gateway.back(&away, "code=good").await), "keys, kept");
+    gateway.provider.tell(|told| told.keys_are_down = false);
+    assert_eq!(word(&gateway.back(&away, "code=good").await), "signed in");
+}
+
+#[tokio::test]
+async fn a_new_sign_in_ends_the_session_before_it() {
+    let gateway = Gateway::start("https://app.example").await;
+    let first = gateway.begin(false).await;
+    let first = gateway.back(&first, "code=good").await.unwrap_or_else(|fault| panic!("{fault:?}"));
+    let old = first.ticket.text().clone();
+    let away = gateway.begin(false).await;
+    let params = CallbackParams::parse(format!("state={}&code=good", away.state).as_bytes()).expect("well formed");
+    let callback = Callback { params, tries: away.cookies, replaces: Some(old.clone()), ..Callback::default() };
+    let second = gateway.sign_in.finish("first", callback, gateway.clock.now()).await;
+    let second = second.unwrap_or_else(|fault| panic!("{fault:?}"));
+    let opened = |ticket: &SecretString| gateway.sessions.open(ticket.expose_secret(), gateway.clock.now());
+    let (new, old) = (opened(second.ticket.text()), opened(&old));
+    assert!(matches!(old, Err(Stop::Rejected(ended)) if ended.reason() == Reason::Ended));
+    assert!(new.is_ok());
 }
 
 #[tokio::test]
