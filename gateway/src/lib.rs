@@ -16,6 +16,7 @@ pub mod identity;
 pub mod ingress;
 pub mod io;
 pub mod limits;
+pub mod own;
 pub mod page;
 pub mod path;
 pub mod reply;
