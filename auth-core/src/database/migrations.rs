@@ -50,6 +50,7 @@ const STATEMENTS: [(&str, &str); 6] = [
             not_before INTEGER,
             until INTEGER NOT NULL,
             written INTEGER NOT NULL,
+            at INTEGER NOT NULL,
             who TEXT NOT NULL,
             why TEXT NOT NULL
         ) STRICT",

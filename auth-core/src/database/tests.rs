@@ -15,7 +15,8 @@ async fn made(folder: &Folder) -> Database {
 }
 
 async fn write(store: &Database, name: &'static str) -> Result<(), Unavailable> {
-    const STATEMENT: &str = "INSERT INTO revocation (name, until, written, who, why) VALUES ($1, 1, 2, 'w', 'y')";
+    const STATEMENT: &str =
+        "INSERT INTO revocation (name, until, written, at, who, why) VALUES ($1, 1, 2, 3, 'w', 'y')";
     store.call(move |mut c| async move { sqlx::query(STATEMENT).bind(name).execute(&mut *c).await.map(drop) }).await
 }
 

@@ -1,27 +1,82 @@
-//! Who is revoked.
+//! Who is revoked: a set with an age, in memory and whole on disk, fed by the store.
+//!
+//! A session that ended and a user who was signed out everywhere each have an entry: what ended has a positive row
+//! that says so, and absence proves nothing. An entry is kept until the hard expiry of what it ends. The set is asked
+//! on every request, in memory; the store is asked every three seconds, for what was written since the last answer
+//! less two minutes (clocks differ, and a write takes a while to be seen). How long an answer has been overdue is
+//! staleness like any other, and goes on across a restart. With neither file nor store there is no set, and nobody
+//! is admitted.
+//!
+//! Deliberately absent so far: the full compare every ten minutes, and giving back to a store what it lost. An entry
+//! of our own that the store could not take yet is kept on disk and given to it later.
 
-use std::{path::Path, sync::Arc, time::Duration};
+mod entry;
+mod file;
+mod judge;
+mod sql;
+#[cfg(test)]
+mod tests;
 
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+
+use self::entry::{Ends, Entry, Set};
 use crate::{
-    clock::{Clock, Now},
+    alarm,
+    clock::{Clock, Now, Timestamp},
     database::Database,
     keeper::Keeper,
-    principal::{Freshness, Principal, Subject},
-    verdict::{Stop, Unavailable},
+    principal::{SessionId, Subject},
+    verdict::Unavailable,
 };
 
 /// The revocation set, with its age. Cheap to clone.
 #[derive(Clone)]
 pub struct Revocations(Arc<Inner>);
 
-struct Inner {}
+struct Inner {
+    path: PathBuf,
+    store: Database,
+    keeper: Keeper,
+    clock: Clock,
+    policy: RevocationPolicy,
+    set: ArcSwap<Set>,
+    standing: Standing,
+    /// Held while the set and its file are changed; what the file says of the last confirmation.
+    writing: tokio::sync::Mutex<Option<Timestamp>>,
+    polling: tokio::sync::Mutex<Polled>,
+}
+
+/// When the store last confirmed the set, in milliseconds ([`Standing::NEVER`]: not once), and whether an attempt has
+/// failed since.
+struct Standing {
+    confirmed: AtomicI64,
+    failed: AtomicBool,
+}
+
+/// What earlier polls of this process did.
+#[derive(Default)]
+struct Polled {
+    /// When the last good one began.
+    confirmed: Option<Timestamp>,
+    purged: Option<Timestamp>,
+}
 
 /// How the set is kept.
 #[derive(Clone, Debug)]
 pub struct RevocationPolicy {
     /// How often the store is asked: every 3 s.
     pub poll: Duration,
-    /// How long one asking may take before its confirmation counts as missing: 5 s.
+    /// How long an answer may take before it counts as missing: 5 s.
     pub patience: Duration,
 }
 
@@ -29,10 +84,24 @@ pub struct RevocationPolicy {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Elsewhere {
-    /// The store knows.
+    /// The store knows, and so will every gateway within seconds.
     Done,
     /// This gateway knows, and has it on disk; the store will be told as soon as it is back.
     WhenTheStoreIsBack,
+}
+
+/// Answers are asked for again from this long before the last one.
+const OVERLAP: Duration = Duration::from_secs(120);
+
+/// The file says at least this often when the set was confirmed.
+const NOTE_EVERY: Duration = Duration::from_secs(60);
+
+/// What is over goes this long after its hard expiry, this often.
+const KEPT_AFTER: Duration = Duration::from_secs(24 * 3600);
+const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
+
+impl Standing {
+    const NEVER: i64 = i64::MIN;
 }
 
 impl Default for RevocationPolicy {
@@ -42,20 +111,52 @@ impl Default for RevocationPolicy {
 }
 
 impl Revocations {
-    /// Reads the set from the folder `data`, and asks the store once.
-    pub async fn open(
-        _data: &Path,
-        _store: Database,
-        _keeper: Keeper,
-        _clock: Clock,
-        _policy: RevocationPolicy,
-    ) -> Self {
-        todo!()
+    /// Reads the set from the folder `data`, and asks the store once, so that a first start serves at once. Never
+    /// fails: what neither could say is Unavailable when it is asked for.
+    pub async fn open(data: &Path, store: Database, keeper: Keeper, clock: Clock, policy: RevocationPolicy) -> Self {
+        let path = data.join("revocations");
+        let (set, confirmed) = match file::read(&path) {
+            Ok(Some((set, confirmed))) => (set, confirmed),
+            Ok(None) => (Set::default(), None),
+            Err(error) => {
+                alarm::ring("revocations-unreadable", &format!("{} is left aside: {error}", path.display()));
+                (Set::default(), None)
+            }
+        };
+        let now = clock.now().wall();
+        // A confirmation from the future says that a clock was wrong, and nothing about age.
+        let believed = confirmed.filter(|at| *at <= now + policy.patience).or(confirmed.map(|_| now - policy.poll));
+        let standing = Standing {
+            confirmed: AtomicI64::new(believed.map_or(Standing::NEVER, Timestamp::as_millis)),
+            failed: AtomicBool::new(believed != confirmed),
+        };
+        let this = Self(Arc::new(Inner {
+            path,
+            store,
+            keeper,
+            clock,
+            policy,
+            set: ArcSwap::from_pointee(set),
+            standing,
+            writing: tokio::sync::Mutex::new(confirmed),
+            polling: tokio::sync::Mutex::default(),
+        }));
+        // A failure is logged, and counts from now on.
+        let _ = this.poll().await;
+        this
     }
 
-    /// Starts asking the store again and again, on the keeper, until the last clone of this is dropped.
+    /// Asks the store again and again, on the keeper, until the last clone of this is dropped.
     pub fn start(&self) {
-        todo!()
+        let (this, every) = (Arc::downgrade(&self.0), self.0.policy.poll);
+        self.0.keeper.spawn(async move {
+            loop {
+                tokio::time::sleep(every).await;
+                let Some(this) = this.upgrade().map(Self) else { return };
+                // Its outcome counts and is logged where it is known; a panic ends this poll, not the loop.
+                let _ = this.poll().await;
+            }
+        });
     }
 
     /// Asks the store once: tells it what it does not know yet, and reads what is new.
@@ -63,23 +164,175 @@ impl Revocations {
     /// # Errors
     /// Unavailable, if the store is.
     pub async fn poll(&self) -> Result<(), Unavailable> {
-        todo!()
+        let this = self.clone();
+        self.0.keeper.run(async move { this.poll_here().await }).await?
     }
 
-    /// Whether a principal still stands: how fresh the set is that does not name them.
+    /// Signs a user out everywhere: whatever of theirs began up to now is revoked, tickets and bearers alike. `who`
+    /// ordered it and `why`, for the record. Kept for ever, since only an issuer knows how long its bearers live.
     ///
     /// # Errors
-    /// [`Stop::Rejected`] if an entry names them; [`Stop::Unavailable`] if there has never been a set.
-    pub fn judge(&self, _principal: &Principal, _now: Now) -> Result<Freshness, Stop> {
-        todo!()
+    /// Unavailable, if the store could not be told. Then nothing has been promised, though it may have been done.
+    pub async fn revoke_user(&self, subject: Subject, who: &str, why: &str, now: Now) -> Result<(), Unavailable> {
+        let ends = Ends::User { subject, not_before: now.wall() };
+        let entry = Arc::new(Entry::new(ends, Timestamp::from_millis(i64::MAX), who, why, now));
+        let this = self.clone();
+        let work = async move {
+            sql::write(&this.0.store, &entry, this.0.clock.now()).await?;
+            if let Err(error) = this.change(true, |set| set.add(&entry)).await {
+                tracing::warn!("a revocation is in the store and in memory, not in {}: {error}", this.0.path.display());
+            }
+            Ok(())
+        };
+        self.0.keeper.run(work).await?
     }
 
-    /// Signs a user out everywhere: whatever of theirs began up to now is revoked, bearers too. `who` ordered it,
-    /// and `why`, for the record.
+    /// Ends one session: in the set on disk first, then in memory, then in the store.
     ///
     /// # Errors
-    /// Unavailable, if the store could not be told; then nothing has been promised.
-    pub async fn revoke_user(&self, _subject: Subject, _who: &str, _why: &str, _now: Now) -> Result<(), Unavailable> {
-        todo!()
+    /// Unavailable, if neither the disk nor the store took it. Nothing has ended then.
+    pub(crate) async fn end_session(
+        &self,
+        session: SessionId,
+        until: Timestamp,
+        who: &str,
+        why: &str,
+        now: Now,
+    ) -> Result<Elsewhere, Unavailable> {
+        let entry = Arc::new(Entry::new(Ends::Session(session), until, who, why, now));
+        let this = self.clone();
+        self.0.keeper.run(async move { this.end_here(entry).await }).await?
+    }
+
+    async fn end_here(&self, entry: Arc<Entry>) -> Result<Elsewhere, Unavailable> {
+        #[cfg(candor_planted)]
+        if crate::planted::is("logout-keeps-ticket") {
+            let _ = sql::write(&self.0.store, &entry, self.0.clock.now()).await;
+            return Ok(Elsewhere::Done);
+        }
+        let kept = self.change(false, |set| set.add_pending(&entry)).await;
+        match sql::write(&self.0.store, &entry, self.0.clock.now()).await {
+            Ok(()) => {
+                // The file may go on calling it pending: to tell the store twice is harmless.
+                let settled = |set: &mut Set| {
+                    set.add(&entry);
+                    set.settle(&entry);
+                };
+                self.change_in_memory(settled).await;
+                Ok(Elsewhere::Done)
+            }
+            Err(store) => {
+                kept.map_err(|disk| {
+                    tracing::warn!("neither the disk nor the store took the end of a session: {disk}; {store}");
+                    store
+                })?;
+                Ok(Elsewhere::WhenTheStoreIsBack)
+            }
+        }
+    }
+
+    async fn poll_here(&self) -> Result<(), Unavailable> {
+        let mut polled = self.0.polling.lock().await;
+        let began = self.0.clock.now();
+        match self.exchange(&mut polled, began).await {
+            Ok(()) => {
+                self.0.standing.confirmed.store(began.wall().as_millis(), Ordering::SeqCst);
+                if self.0.standing.failed.swap(false, Ordering::SeqCst) {
+                    tracing::info!("the store confirms the revocation set again");
+                }
+                self.note_confirmed(began.wall()).await;
+                Ok(())
+            }
+            Err(unavailable) => {
+                #[cfg(candor_planted)]
+                if crate::planted::is("failed-poll-is-fresh") {
+                    self.0.standing.confirmed.store(began.wall().as_millis(), Ordering::SeqCst);
+                    return Ok(());
+                }
+                if !self.0.standing.failed.swap(true, Ordering::SeqCst) {
+                    tracing::warn!("the store does not confirm the revocation set: {unavailable}");
+                }
+                Err(unavailable)
+            }
+        }
+    }
+
+    /// Tells the store what it does not know, and reads what we do not know.
+    async fn exchange(&self, polled: &mut Polled, began: Now) -> Result<(), Unavailable> {
+        let pending: Vec<Arc<Entry>> = self.0.set.load().pending().cloned().collect();
+        for entry in &pending {
+            sql::write(&self.0.store, entry, began).await?;
+        }
+        // The first answer of a process is whole.
+        let since = polled.confirmed.map(|at| at - OVERLAP);
+        let mut news = sql::read(&self.0.store, since).await?;
+        let known = self.0.set.load();
+        news.retain(|entry| !known.holds(entry));
+        if !news.is_empty() || !pending.is_empty() {
+            let learned = |set: &mut Set| {
+                news.iter().for_each(|entry| set.add(entry));
+                pending.iter().for_each(|entry| set.settle(entry));
+            };
+            if let Err(error) = self.change(true, learned).await {
+                tracing::warn!("the revocation set is not in {}: {error}", self.0.path.display());
+            }
+        }
+        polled.confirmed = Some(began.wall());
+        if polled.purged.is_none_or(|at| began.wall().since(at) >= PURGE_EVERY) {
+            polled.purged = Some(began.wall());
+            self.purge(began).await;
+        }
+        Ok(())
+    }
+
+    /// Forgets what has been over for a day: its credential is refused for its own expiry. A failure is made good by
+    /// the next time.
+    async fn purge(&self, now: Now) {
+        let over = now.wall() - KEPT_AFTER;
+        if let Err(unavailable) = sql::purge(&self.0.store, over).await {
+            tracing::debug!("what is over stays in the store for now: {unavailable}");
+        }
+        self.change_in_memory(|set| set.purge(over)).await;
+    }
+
+    /// Changes the set: on disk first, then in memory. If the disk does not take it, memory changes only if `anyway`.
+    async fn change(&self, anyway: bool, change: impl FnOnce(&mut Set)) -> io::Result<()> {
+        let mut noted = self.0.writing.lock().await;
+        let mut set = Set::clone(&self.0.set.load());
+        change(&mut set);
+        let set = Arc::new(set);
+        let confirmed = self.confirmed();
+        let (path, content) = (self.0.path.clone(), file::write(&set, confirmed)?);
+        let written = tokio::task::spawn_blocking(move || crate::disk::write_whole(&path, &content)).await;
+        let written = written.unwrap_or_else(|gone| Err(io::Error::other(gone)));
+        if written.is_ok() {
+            *noted = confirmed;
+        }
+        if written.is_ok() || anyway {
+            self.0.set.store(set);
+        }
+        written
+    }
+
+    async fn change_in_memory(&self, change: impl FnOnce(&mut Set)) {
+        let _writing = self.0.writing.lock().await;
+        let mut set = Set::clone(&self.0.set.load());
+        change(&mut set);
+        self.0.set.store(Arc::new(set));
+    }
+
+    /// Writes the file now and then though nothing changed, so that a restart knows how old the set is.
+    async fn note_confirmed(&self, at: Timestamp) {
+        let noted = *self.0.writing.lock().await;
+        if noted.is_none_or(|noted| at.since(noted) >= NOTE_EVERY || noted > at)
+            && let Err(error) = self.change(true, |_| {}).await
+        {
+            tracing::warn!("the age of the revocation set is not in {}: {error}", self.0.path.display());
+        }
+    }
+
+    fn confirmed(&self) -> Option<Timestamp> {
+        let millis = self.0.standing.confirmed.load(Ordering::SeqCst);
+        (millis != Standing::NEVER).then(|| Timestamp::from_millis(millis))
     }
 }

@@ -1,25 +1,45 @@
 //! Sessions of people: a sealed ticket with them, a row in the store.
+//!
+//! The ticket is the cookie's value. Its seal and the revocation set decide about it, in memory: no store is asked.
+//! The row holds what a request does not need: the refresh token (sealed), the claims, whence they signed in. There
+//! is no ticket without a row, and a session ends by a positive row, never by the lack of one.
+//!
+//! Deliberately absent so far: renewal. Every session lives to `hard_without_refresh`, or until it is ended.
+
+mod sql;
+#[cfg(test)]
+mod tests;
+mod ticket;
 
 use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
-use secrecy::SecretString;
+use aws_lc_rs::rand;
+use secrecy::{ExposeSecret, SecretString};
 
 pub use crate::revocations::Elsewhere;
 use crate::{
+    alarm,
     clock::{Now, Timestamp},
     database::Database,
+    dependency::Dependency,
     held::{CredentialId, Logout},
     keyring::Keyring,
-    principal::{Groups, Principal, Subject},
+    principal::{Groups, Principal, SessionId, Subject},
     revocations::Revocations,
-    verdict::{Stop, Unavailable},
+    seal::{Purpose, Seals},
+    verdict::{OrUnavailable, Stop, Unavailable},
 };
 
 /// Opens, begins and ends sessions. Cheap to clone; one a configuration.
 #[derive(Clone)]
 pub struct Sessions(Arc<Inner>);
 
-struct Inner {}
+struct Inner {
+    seals: Arc<Seals>,
+    store: Database,
+    revocations: Revocations,
+    policy: SessionPolicy,
+}
 
 /// What a configuration says of sessions.
 #[derive(Clone, Debug)]
@@ -85,36 +105,139 @@ pub struct LoggedOut {
     pub principal: Principal,
 }
 
+/// The longest ticket, in bytes of the cookie's value: with its name and attributes it stays below the 4096 bytes that
+/// a browser keeps (RFC 6265 §6.1).
+const MAX_TICKET: usize = 3584;
+
 impl Sessions {
     /// Sessions in `store`, sealed by `keyring`.
-    pub fn new(_keyring: &Keyring, _store: Database, _revocations: Revocations, _policy: SessionPolicy) -> Self {
-        todo!()
+    pub fn new(keyring: &Keyring, store: Database, revocations: Revocations, policy: SessionPolicy) -> Self {
+        Self(Arc::new(Inner { seals: keyring.seals().clone(), store, revocations, policy }))
     }
 
     /// Opens a ticket: by its seal and the revocation set, without asking anybody.
     ///
     /// # Errors
-    /// [`Stop::Rejected`] if the seal proves false, the session ended, or the hard expiry has passed;
+    /// [`Stop::Rejected`] if the seal proves false, the session has ended, or its hard expiry has passed;
     /// [`Stop::Unavailable`] for everything else.
-    pub fn open(&self, _ticket: &str, _now: Now) -> Result<Opened, Stop> {
-        todo!()
+    pub fn open(&self, ticket: &str, now: Now) -> Result<Opened, Stop> {
+        let mut opened = self.unseal(ticket, now)?;
+        let set = self.0.revocations.judge(&opened.principal, now)?;
+        opened.principal.freshness = opened.principal.freshness.and(set);
+        Ok(opened)
     }
 
-    /// Begins a session: writes its row, then seals its ticket. Ends the session of the ticket `replaces` after that.
+    /// Begins a session: its row first, then its ticket. The session of the ticket `replaces` is ended after that, so
+    /// that nobody who knew it can use what the sign-in made of it.
     ///
     /// # Errors
     /// Unavailable, if the row could not be written. There is no session then.
-    pub async fn begin(&self, _new: NewSession, _replaces: Option<&str>, _now: Now) -> Result<Ticket, Unavailable> {
-        todo!()
+    pub async fn begin(&self, new: NewSession, replaces: Option<&str>, now: Now) -> Result<Ticket, Unavailable> {
+        let until = now.wall() + self.0.policy.hard_without_refresh;
+        let id = random_id()?;
+        let text = self.seal_ticket(id, &new, until, now)?;
+        let who = new.subject.to_string();
+        sql::insert(&self.0.store, self.row(id, new, until, now)?).await?;
+        if let Some(old) = replaces {
+            self.end_replaced(old, &who, now).await;
+        }
+        Ok(Ticket { text: SecretString::from(text), until })
     }
 
     /// Ends the session of a ticket.
     ///
     /// # Errors
-    /// As [`Sessions::open`]; and Unavailable if the end could be written neither to disk nor to the store.
-    pub async fn logout(&self, _ticket: &str, _now: Now) -> Result<LoggedOut, Stop> {
-        todo!()
+    /// As [`Sessions::open`], except that not knowing who is revoked stops nobody from leaving; and Unavailable, if
+    /// the end could be written neither to disk nor to the store: nothing has ended then.
+    pub async fn logout(&self, ticket: &str, now: Now) -> Result<LoggedOut, Stop> {
+        let Opened { principal, credential } = self.unseal(ticket, now)?;
+        if let Err(Stop::Rejected(ended)) = self.0.revocations.judge(&principal, now) {
+            return Err(ended.into());
+        }
+        let elsewhere = self.end(&principal, &principal.subject.to_string(), "signed out", now).await?;
+        Ok(LoggedOut { logout: Logout::of_credential(credential), elsewhere, principal })
     }
+
+    async fn end(&self, whose: &Principal, who: &str, why: &str, now: Now) -> Result<Elsewhere, Unavailable> {
+        let Some(session) = whose.session else {
+            return Err(Unavailable::because(Dependency::Keyring, "a ticket without a session"));
+        };
+        self.0.revocations.end_session(session, whose.until, who, why, now).await
+    }
+
+    /// Ends the session that a sign-in replaced, as far as that can be done: the new one stands either way.
+    async fn end_replaced(&self, ticket: &str, who: &str, now: Now) {
+        let Ok(old) = self.unseal(ticket, now) else { return };
+        match self.end(&old.principal, who, "signed in again", now).await {
+            Ok(Elsewhere::Done | Elsewhere::WhenTheStoreIsBack) => {}
+            Err(unavailable) => tracing::warn!("the session before a sign-in could not be ended: {unavailable}"),
+        }
+    }
+
+    /// What the seal alone says.
+    fn unseal(&self, ticket: &str, now: Now) -> Result<Opened, Stop> {
+        let opened = self.0.seals.open(Purpose::Ticket, ticket, now)?;
+        let content: ticket::Content =
+            serde_json::from_slice(&opened.content).map_err(|error| of_another_release(&error.to_string()))?;
+        let principal = content
+            .into_principal(opened.expires, opened.freshness)
+            .ok_or_else(|| of_another_release("its session id is none"))?;
+        Ok(Opened { principal, credential: CredentialId::of(ticket.as_bytes()) })
+    }
+
+    fn seal_ticket(&self, id: SessionId, new: &NewSession, until: Timestamp, now: Now) -> Result<String, Unavailable> {
+        let content = ticket::Content::new(id, new, &self.0.policy.groups_asked, now.wall());
+        let sealed = self.seal_json(&content, until)?;
+        if sealed.len() <= MAX_TICKET {
+            return Ok(sealed);
+        }
+        let sealed = self.seal_json(&content.without_display(), until)?;
+        if sealed.len() <= MAX_TICKET {
+            return Ok(sealed);
+        }
+        let message = "somebody's roles and groups do not fit into a ticket; they cannot sign in: have the provider \
+                       state fewer of them";
+        alarm::ring("ticket-too-long", message);
+        Err(Unavailable::because(Dependency::Keyring, message))
+    }
+
+    fn seal_json(&self, content: &ticket::Content, until: Timestamp) -> Result<String, Unavailable> {
+        let json = serde_json::to_vec(content).or_unavailable(Dependency::Keyring)?;
+        Ok(self.0.seals.seal(Purpose::Ticket, until, &json))
+    }
+
+    fn row(&self, id: SessionId, new: NewSession, until: Timestamp, now: Now) -> Result<sql::Row, Unavailable> {
+        let seal =
+            |token: SecretString| self.0.seals.seal(Purpose::RefreshToken, until, token.expose_secret().as_bytes());
+        Ok(sql::Row {
+            id: id.to_string(),
+            subject: new.subject,
+            provider: new.provider,
+            provider_sid: new.provider_sid,
+            refresh_token: new.refresh_token.map(seal),
+            claims: serde_json::to_string(&new.claims).or_unavailable(Dependency::Store)?,
+            address: new.address.map(|address| address.to_string()),
+            browser: new.browser.map(|browser| shortened(&browser).to_owned()),
+            begun: now.wall(),
+            until,
+        })
+    }
+}
+
+fn random_id() -> Result<SessionId, Unavailable> {
+    let mut id = [0; 16];
+    rand::fill(&mut id).or_unavailable(Dependency::Keyring)?;
+    Ok(SessionId::from_bytes(id))
+}
+
+/// The first 200 bytes, at a character's end.
+fn shortened(text: &str) -> &str {
+    &text[..text.floor_char_boundary(200)]
+}
+
+/// Our seal holds, and we do not understand what is under it: nothing that the sender could be blamed for.
+fn of_another_release(why: &str) -> Unavailable {
+    Unavailable::because(Dependency::Keyring, format!("a ticket of ours that this release cannot read: {why}"))
 }
 
 impl Ticket {

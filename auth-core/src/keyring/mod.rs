@@ -1,0 +1,236 @@
+//! Our private keys: the one that seals tickets, the one that signs identities. The only files that touch them.
+//!
+//! They lie in `data/keyring`, readable by their owner only. Keyring and store belong together, since a store without
+//! its keyring cannot open what it keeps, and a keyring with another's store would not know who has signed out. So
+//! both are made only when both are absent, and each records the other's id. What does not fit is a
+//! [`KeyringFault`], whose text says the way out; a store that cannot be read is merely down, and no fault.
+//!
+//! Deliberately absent so far: rotation. The file already has room for keys that only open, and for the ids of keys
+//! that were retired.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use serde::Serialize;
+
+use self::file::KeyringFile;
+pub use crate::jws::SignFault;
+use crate::{
+    clock::Now,
+    database::{Database, Ids},
+    disk,
+    jws::SigningKey,
+    seal::Seals,
+    verdict::Unavailable,
+};
+
+/// Our keys. Cheap to clone.
+#[derive(Clone)]
+pub struct Keyring(Arc<Keys>);
+
+struct Keys {
+    seals: Arc<Seals>,
+    signing: SigningKey,
+}
+
+/// Why the gateway must not start (exit code 20). The text says the way out.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyringFault {
+    /// The file system does not let us.
+    #[error("cannot use the keyring {path}: {error}. Way out: let the gateway's user read and write that folder")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        error: io::Error,
+    },
+    /// The file is damaged.
+    #[error("the keyring {path} is damaged: {what}. Way out: restore it from a backup; {ADOPT}")]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where it is wrong. Never a part of a key.
+        what: String,
+    },
+    /// A newer release wrote it.
+    #[error(
+        "the keyring {path} is of version {version}, which this release does not know. Way out: run the newer release"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        version: u32,
+    },
+    /// There is a store, and no keyring.
+    #[error(
+        "the store {store} is there, and its keyring {path} is not. Way out: restore the keyring from a backup; {ADOPT}"
+    )]
+    KeyringGone {
+        /// Where the keyring should be.
+        path: PathBuf,
+        /// The store.
+        store: PathBuf,
+    },
+    /// There is a keyring, and no store.
+    #[error(
+        "the keyring {path} is there, and its store {store} is not: who has signed out would be forgotten. \
+         Way out: restore the store from a backup; {ADOPT}"
+    )]
+    StoreGone {
+        /// The keyring.
+        path: PathBuf,
+        /// Where the store should be.
+        store: PathBuf,
+    },
+    /// The store can be read, and is not this keyring's.
+    #[error(
+        "the store {store} is not the one that the keyring {path} belongs to: {what}. Way out: put the two that belong together back; {ADOPT}"
+    )]
+    AnothersStore {
+        /// The keyring.
+        path: PathBuf,
+        /// The store.
+        store: PathBuf,
+        /// What was found.
+        what: String,
+    },
+    /// The store could not be made.
+    #[error(
+        "cannot make the store {store}: {cause}. Way out: let the gateway's user write that folder, and have room on the disk"
+    )]
+    CannotMakeStore {
+        /// Where it should be.
+        store: PathBuf,
+        /// What was missing.
+        cause: Unavailable,
+    },
+}
+
+/// The last way out, which costs everybody a sign-in at worst.
+const ADOPT: &str =
+    "or, if it is gone for good, `gateway keys adopt --config FILE` makes what is missing and joins the two";
+
+impl Keyring {
+    /// Loads the keyring of the folder `data`, or makes keyring and store if both are absent. Reads and writes small
+    /// files: meant for the start, before anybody is served.
+    ///
+    /// # Errors
+    /// What an operator must decide.
+    pub async fn open(data: &Path, store: &Database, now: Now) -> Result<Self, KeyringFault> {
+        let path = data.join("keyring");
+        let file = match KeyringFile::read(&path)? {
+            Some(file) => {
+                belongs(&path, &file, store).await?;
+                file
+            }
+            None => make(&path, store, now).await?,
+        };
+        store.belongs_to(&file.id);
+        Self::from_file(&path, &file)
+    }
+
+    /// Makes what is missing of keyring and store, and joins the two: the way out when one was lost for good. What
+    /// another keyring sealed cannot be opened afterwards; what a lost store knew of logouts is forgotten, except
+    /// for what `data/revocations` still holds.
+    ///
+    /// # Errors
+    /// If a file cannot be written, or the store is there and cannot be used.
+    pub async fn adopt(data: &Path, store: &Database, now: Now) -> Result<(), KeyringFault> {
+        let path = data.join("keyring");
+        let mut file = match KeyringFile::read(&path)? {
+            Some(file) => file,
+            None => KeyringFile::generate(now),
+        };
+        let found = match store.is_absent() {
+            Ok(true) => None,
+            Ok(false) | Err(_) => store.ids().await.map_err(|cause| cannot_make(store, cause))?,
+        };
+        if let Some(found) = found {
+            file.store = found.store;
+        }
+        file.write(&path)?;
+        store.make(file.ids()).await.map_err(|cause| cannot_make(store, cause))
+    }
+
+    /// Our public keys as a JWK set (RFC 7517 §5).
+    pub fn public_keys(&self) -> serde_json::Value {
+        serde_json::json!({ "keys": [self.0.signing.public_jwk()] })
+    }
+
+    /// Signs `claims` as a JWT (RFC 7519) of the type `typ`, by EdDSA (RFC 8037), naming our key.
+    ///
+    /// # Errors
+    /// If `claims` are no JSON object.
+    pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SignFault> {
+        self.0.signing.sign(typ, claims)
+    }
+
+    pub(crate) fn seals(&self) -> &Arc<Seals> {
+        &self.0.seals
+    }
+
+    fn from_file(path: &Path, file: &KeyringFile) -> Result<Self, KeyringFault> {
+        let seals = Arc::new(file.seals(path)?);
+        Ok(Self(Arc::new(Keys { seals, signing: file.signing(path)? })))
+    }
+}
+
+/// Whether the store is this keyring's. A store that cannot be read is down: it is looked at again when it is used.
+async fn belongs(path: &Path, file: &KeyringFile, store: &Database) -> Result<(), KeyringFault> {
+    if matches!(store.is_absent(), Ok(true)) {
+        return Err(KeyringFault::StoreGone { path: path.to_owned(), store: store.path().to_owned() });
+    }
+    let what = match store.ids().await {
+        Err(down) => {
+            tracing::warn!("the store cannot be read at the start: {down}");
+            return Ok(());
+        }
+        Ok(Some(ids)) if ids == file.ids() => return Ok(()),
+        Ok(Some(ids)) => {
+            format!("it is {} of keyring {}, not {} of keyring {}", ids.store, ids.keyring, file.store, file.id)
+        }
+        Ok(None) => "it can be read, and holds no store".to_owned(),
+    };
+    Err(KeyringFault::AnothersStore { path: path.to_owned(), store: store.path().to_owned(), what })
+}
+
+/// Makes both. The keys are on disk before the store names them, and get their name only after that, so that a start
+/// that was cut short at any point is taken up by the next.
+async fn make(path: &Path, store: &Database, now: Now) -> Result<KeyringFile, KeyringFault> {
+    let begun = path.with_file_name("keyring.begun");
+    let left = KeyringFile::read(&begun).ok().flatten();
+    let file = if let Ok(true) = store.is_absent() {
+        let fresh = KeyringFile::generate(now);
+        fresh.write(&begun)?;
+        fresh
+    } else {
+        match (left, store.ids().await) {
+            (Some(left), Ok(None)) => left,
+            (Some(left), Ok(Some(ids))) if ids == left.ids() => left,
+            (Some(_) | None, Ok(_) | Err(_)) => {
+                return Err(KeyringFault::KeyringGone { path: path.to_owned(), store: store.path().to_owned() });
+            }
+        }
+    };
+    store.make(file.ids()).await.map_err(|cause| cannot_make(store, cause))?;
+    disk::rename_synced(&begun, path).map_err(|error| KeyringFault::Io { path: path.to_owned(), error })?;
+    Ok(file)
+}
+
+impl KeyringFile {
+    fn ids(&self) -> Ids {
+        Ids { store: self.store.clone(), keyring: self.id.clone() }
+    }
+}
+
+fn cannot_make(store: &Database, cause: Unavailable) -> KeyringFault {
+    KeyringFault::CannotMakeStore { store: store.path().to_owned(), cause }
+}

@@ -1,0 +1,137 @@
+use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
+
+use super::*;
+use crate::{clock::Timestamp, database::Disturbance, keeper::Keeper, scratch::Folder, seal::Purpose};
+
+const NOW: Now = Now::at(Timestamp::from_secs(43_200));
+const LATER: Timestamp = Timestamp::from_secs(43_260);
+
+fn store(folder: &Folder) -> Database {
+    Database::sqlite(folder.path().join("store.sqlite"), Keeper::current(), Duration::from_millis(200))
+}
+
+async fn open(folder: &Folder) -> Result<Keyring, KeyringFault> {
+    Keyring::open(folder.path(), &store(folder), NOW).await
+}
+
+async fn fault(folder: &Folder) -> String {
+    open(folder).await.err().expect("it must not start").to_string()
+}
+
+fn seal(keyring: &Keyring) -> String {
+    keyring.seals().seal(Purpose::Ticket, LATER, b"ada")
+}
+
+fn opens(keyring: &Keyring, envelope: &str) -> bool {
+    keyring.seals().open(Purpose::Ticket, envelope, NOW).is_ok_and(|opened| *opened.content == b"ada")
+}
+
+#[tokio::test]
+async fn keys_are_made_once_and_are_the_same_at_the_next_start() {
+    let folder = Folder::new();
+    let first = open(&folder).await.expect("both are absent");
+    let mode = fs::metadata(folder.path().join("keyring")).expect("it was made").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    let second = open(&folder).await.expect("both are there");
+    assert!(opens(&second, &seal(&first)));
+    assert!(!folder.path().join("keyring.begun").exists());
+}
+
+#[tokio::test]
+async fn one_without_the_other_is_a_fault_with_a_way_out() {
+    for (lost, expected) in [("keyring", "its keyring"), ("store.sqlite", "its store")] {
+        let folder = Folder::new();
+        let _ = open(&folder).await.expect("both are absent");
+        fs::rename(folder.path().join(lost), folder.path().join("elsewhere")).expect("it is there");
+        let fault = fault(&folder).await;
+        assert!(fault.contains(expected) && fault.contains("gateway keys adopt"), "{fault}");
+        assert!(!folder.path().join(lost).exists(), "nothing was invented");
+        Keyring::adopt(folder.path(), &store(&folder), NOW).await.expect("the way out");
+        let _ = open(&folder).await.expect("they were joined");
+    }
+}
+
+#[tokio::test]
+async fn anothers_store_and_an_empty_one_are_faults() {
+    let (ours, theirs) = (Folder::new(), Folder::new());
+    let (before, _) = (open(&ours).await.expect("both are absent"), open(&theirs).await.expect("both are absent"));
+    let their_store = store(&theirs);
+    their_store.disturb(Disturbance::Closed).await.expect("this writes the log into the file");
+    fs::copy(their_store.path(), ours.path().join("store.sqlite")).expect("the folder can be written");
+    assert!(fault(&ours).await.contains("not the one"));
+    fs::write(ours.path().join("store.sqlite"), b"").expect("the folder can be written");
+    assert!(fault(&ours).await.contains("holds no store"));
+    Keyring::adopt(ours.path(), &store(&ours), NOW).await.expect("the way out");
+    let after = open(&ours).await.expect("they were joined");
+    assert!(opens(&after, &seal(&before)), "the keys stayed");
+}
+
+#[tokio::test]
+async fn a_store_that_cannot_be_read_is_down_and_the_gateway_starts() {
+    for how in [Disturbance::Garbage, Disturbance::Locked] {
+        let folder = Folder::new();
+        let before = open(&folder).await.expect("both are absent");
+        let broken = store(&folder);
+        broken.disturb(how).await.expect("it was whole");
+        let after = open(&folder).await.expect("a store that is down is no fault");
+        assert!(opens(&after, &seal(&before)), "{how:?}");
+        broken.heal().await.expect("nothing else is wrong");
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_was_cut_short_is_taken_up() {
+    let folder = Folder::new();
+    let keyring = open(&folder).await.expect("both are absent");
+    let (path, begun) = (folder.path().join("keyring"), folder.path().join("keyring.begun"));
+    fs::rename(&path, &begun).expect("it is there");
+    assert!(opens(&open(&folder).await.expect("after the store was made"), &seal(&keyring)));
+    fs::rename(&path, &begun).expect("it is there");
+    fs::write(folder.path().join("store.sqlite"), b"").expect("the folder can be written");
+    assert!(opens(&open(&folder).await.expect("while the store was made"), &seal(&keyring)));
+    fs::rename(&path, &begun).expect("it is there");
+    fs::remove_file(folder.path().join("store.sqlite")).expect("it is there");
+    fs::write(&begun, b"{ \"version").expect("the folder can be written");
+    let _ = open(&folder).await.expect("before the store was made");
+}
+
+#[tokio::test]
+async fn a_damaged_keyring_is_a_fault_and_its_keys_are_never_shown() {
+    let folder = Folder::new();
+    let _ = open(&folder).await.expect("both are absent");
+    let path = folder.path().join("keyring");
+    let good = fs::read_to_string(&path).expect("it was made");
+    let at = good.find("\"key\": \"").expect("it holds a key") + 10;
+    let flipped = format!("{}{}{}", &good[..at], if good.as_bytes()[at] == b'A' { 'B' } else { 'A' }, &good[at + 1..]);
+    let secret = &good[at + 2..at + 30];
+    let check = |content: String, expected: &'static str| {
+        fs::write(&path, content).expect("the folder can be written");
+        async move { expected }
+    };
+    let cases = [
+        (flipped, "not the one that its id names"),
+        (good[..good.len() / 2].to_owned(), "damaged"),
+        (String::new(), "damaged"),
+        ("garbage".to_owned(), "damaged"),
+        (good.replacen("\"version\": 1", "\"version\": 2", 1), "newer release"),
+        (good.replacen("\"key\": \"", "\"key\": 7, \"x\": \"", 1), "damaged"),
+    ];
+    for (content, expected) in cases {
+        let expected = check(content, expected).await;
+        let fault = fault(&folder).await;
+        assert!(fault.contains(expected) && fault.contains("Way out"), "{fault}");
+        assert!(!fault.contains(secret));
+    }
+}
+
+#[tokio::test]
+async fn what_we_sign_names_our_key() {
+    let folder = Folder::new();
+    let keyring = open(&folder).await.expect("both are absent");
+    let jwt = keyring.sign("identity+jwt", &serde_json::json!({ "sub": "ada" })).expect("an object can be signed");
+    assert_eq!(jwt.split('.').count(), 3);
+    let keys = keyring.public_keys();
+    assert_eq!(keys["keys"][0]["kty"], "OKP");
+    assert!(keys["keys"][0]["kid"].is_string());
+    assert!(keys["keys"][0].get("d").is_none(), "the private half stays with us");
+}

@@ -1,0 +1,152 @@
+//! What has ended before its time: one entry, and the set of them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::Arc,
+};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::{
+    clock::{Now, Timestamp},
+    principal::{SessionId, Subject},
+};
+
+/// A positive record that something has ended: who ordered it, when, and why.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Entry {
+    pub(super) ends: Ends,
+    /// The hard expiry of what it ends: from then on it says nothing that the credential does not say itself.
+    pub(super) until: Timestamp,
+    pub(super) at: Timestamp,
+    pub(super) who: String,
+    pub(super) why: String,
+}
+
+/// What an entry ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Ends {
+    /// One session.
+    #[serde(serialize_with = "write_session", deserialize_with = "read_session")]
+    Session(SessionId),
+    /// Whatever of this user's began up to `not_before`.
+    User { subject: Subject, not_before: Timestamp },
+}
+
+/// All entries. Cloned to be changed.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Set {
+    sessions: HashMap<SessionId, Arc<Entry>>,
+    users: HashMap<Subject, Arc<Entry>>,
+    /// Those that the store has not taken yet, by name.
+    pending: BTreeMap<String, Arc<Entry>>,
+}
+
+impl Entry {
+    pub(super) fn new(ends: Ends, until: Timestamp, who: &str, why: &str, now: Now) -> Self {
+        Self { ends, until, at: now.wall(), who: who.to_owned(), why: why.to_owned() }
+    }
+
+    /// Its name in the store: there is one entry for each thing that can end.
+    pub(super) fn name(&self) -> String {
+        match &self.ends {
+            Ends::Session(session) => format!("session {session}"),
+            Ends::User { subject, .. } => format!("user {subject}"),
+        }
+    }
+
+    /// Whether somebody on record ordered it.
+    pub(super) fn is_ordered(&self) -> bool {
+        !self.who.is_empty()
+    }
+
+    fn not_before(&self) -> Option<Timestamp> {
+        match self.ends {
+            Ends::Session(_) => None,
+            Ends::User { not_before, .. } => Some(not_before),
+        }
+    }
+}
+
+impl Set {
+    /// Adds an entry that the store has. Of two for one user the later stands.
+    pub(super) fn add(&mut self, entry: &Arc<Entry>) {
+        if self.holds(entry) {
+            return;
+        }
+        match &entry.ends {
+            Ends::Session(session) => self.sessions.insert(*session, entry.clone()),
+            Ends::User { subject, .. } => self.users.insert(subject.clone(), entry.clone()),
+        };
+    }
+
+    /// Adds an entry that the store must still be told.
+    pub(super) fn add_pending(&mut self, entry: &Arc<Entry>) {
+        self.add(entry);
+        self.pending.insert(entry.name(), entry.clone());
+    }
+
+    /// The store has been told.
+    pub(super) fn settle(&mut self, entry: &Entry) {
+        self.pending.remove(&entry.name());
+    }
+
+    /// Whether the set says all that `entry` says.
+    pub(super) fn holds(&self, entry: &Entry) -> bool {
+        match &entry.ends {
+            Ends::Session(session) => self.sessions.contains_key(session),
+            Ends::User { subject, .. } => {
+                self.users.get(subject).is_some_and(|known| known.not_before() >= entry.not_before())
+            }
+        }
+    }
+
+    /// The entry that ends this session.
+    pub(super) fn of_session(&self, session: SessionId) -> Option<&Arc<Entry>> {
+        self.sessions.get(&session)
+    }
+
+    /// The entry that ends what `subject` began at `begun`. It is compared with the begin and not with the last
+    /// renewal, so that a renewal does not undo it.
+    pub(super) fn of_user(&self, subject: &Subject, begun: Timestamp) -> Option<&Arc<Entry>> {
+        self.users.get(subject).filter(|entry| entry.not_before() >= Some(begun))
+    }
+
+    /// What the store must still be told.
+    pub(super) fn pending(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.pending.values()
+    }
+
+    /// Everything.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.sessions.values().chain(self.users.values())
+    }
+
+    /// Forgets what was over before `over`, unless the store must still be told.
+    pub(super) fn purge(&mut self, over: Timestamp) {
+        self.sessions.retain(|_, entry| entry.until >= over);
+        self.users.retain(|_, entry| entry.until >= over);
+        self.pending.retain(|_, entry| entry.until >= over);
+    }
+}
+
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.ends {
+            Ends::Session(_) => "this session",
+            Ends::User { .. } => "whatever this user had begun",
+        };
+        let who = if self.is_ordered() { &self.who } else { "nobody on record" };
+        write!(f, "{what} was ended by {who} at {} ms since the epoch: {}", self.at.as_millis(), self.why)
+    }
+}
+
+fn write_session<S: Serializer>(session: &SessionId, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(session)
+}
+
+fn read_session<'de, D: Deserializer<'de>>(from: D) -> Result<SessionId, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+}

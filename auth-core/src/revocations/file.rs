@@ -1,0 +1,55 @@
+//! The set as it lies on disk: a line with the hash of the rest, then JSON.
+//!
+//! The hash tells a damaged file from a good one. A damaged one is no set at all: half a set would let in whom the
+//! other half names.
+
+use std::{io, path::Path, sync::Arc};
+
+use aws_lc_rs::digest;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+
+use super::entry::{Entry, Set};
+use crate::{clock::Timestamp, disk};
+
+const VERSION: &str = "candor revocations 1";
+
+/// Some hundred thousand entries.
+const CAP: usize = 64 * 1024 * 1024;
+
+#[derive(Serialize, Deserialize)]
+struct Content {
+    confirmed: Option<Timestamp>,
+    entries: Vec<Arc<Entry>>,
+    pending: Vec<Arc<Entry>>,
+}
+
+/// The file's bytes.
+pub(super) fn write(set: &Set, confirmed: Option<Timestamp>) -> io::Result<Vec<u8>> {
+    let content =
+        Content { confirmed, entries: set.all().cloned().collect(), pending: set.pending().cloned().collect() };
+    let json = serde_json::to_vec(&content)?;
+    let mut bytes = format!("{VERSION} {}\n", hash(&json)).into_bytes();
+    bytes.extend_from_slice(&json);
+    Ok(bytes)
+}
+
+/// The set in the file at `path`, and when it was last confirmed; `None` if there is no file.
+pub(super) fn read(path: &Path) -> io::Result<Option<(Set, Option<Timestamp>)>> {
+    let Some(bytes) = disk::read(path, CAP)? else { return Ok(None) };
+    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
+    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| wrong("it has no first line"))?;
+    let (head, json) = (&bytes[..end], &bytes[end + 1..]);
+    if head != format!("{VERSION} {}", hash(json)).as_bytes() {
+        return Err(wrong("its first line does not fit the rest"));
+    }
+    let content: Content = serde_json::from_slice(json)?;
+    let mut set = Set::default();
+    content.entries.iter().for_each(|entry| set.add(entry));
+    content.pending.iter().for_each(|entry| set.add_pending(entry));
+    Ok(Some((set, content.confirmed)))
+}
+
+fn hash(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, bytes))
+}

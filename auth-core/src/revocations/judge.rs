@@ -1,0 +1,95 @@
+//! What the set says of a principal, and how old that is.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use super::{Revocations, entry::Entry};
+use crate::{
+    clock::Now,
+    dependency::Dependency,
+    principal::{Freshness, Principal, Subject},
+    verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
+};
+
+/// A row says that the session ended.
+struct SessionEnded {
+    row: Arc<Entry>,
+    whose: Subject,
+}
+
+/// A row says that whatever of this user's began before it is revoked.
+struct UserRevoked {
+    row: Arc<Entry>,
+    whose: Subject,
+}
+
+impl Revocations {
+    /// Whether a principal still stands: how fresh the set is that does not name them.
+    ///
+    /// # Errors
+    /// [`Stop::Rejected`] if an entry names them; [`Stop::Unavailable`] if there has never been a set.
+    pub fn judge(&self, principal: &Principal, now: Now) -> Result<Freshness, Stop> {
+        #[cfg(candor_planted)]
+        if crate::planted::is("failed-poll-revokes") && self.0.standing.failed.load(Ordering::SeqCst) {
+            let ends = super::Ends::User { subject: principal.subject.clone(), not_before: now.wall() };
+            let row = Arc::new(Entry::new(ends, now.wall(), "planted", "", now));
+            return Err(Rejected::proven_by(UserRevoked { row, whose: principal.subject.clone() }).into());
+        }
+        let set = self.0.set.load();
+        let whose = || principal.subject.clone();
+        if let Some(row) = principal.session.and_then(|session| set.of_session(session)) {
+            return Err(Rejected::proven_by(SessionEnded { row: row.clone(), whose: whose() }).into());
+        }
+        if let Some(row) = set.of_user(&principal.subject, principal.begun) {
+            return Err(Rejected::proven_by(UserRevoked { row: row.clone(), whose: whose() }).into());
+        }
+        Ok(self.freshness(now)?)
+    }
+
+    /// How fresh the set is. The next confirmation is due one poll after the last; it is missing once an attempt
+    /// failed, or once it is late by more than the policy's patience.
+    ///
+    /// # Errors
+    /// Unavailable, if there has never been a set: neither on disk nor from the store.
+    pub fn freshness(&self, now: Now) -> Result<Freshness, Unavailable> {
+        let confirmed = self.confirmed().ok_or_else(|| {
+            Unavailable::because(Dependency::Revocations, "neither the disk nor the store has said yet who is revoked")
+        })?;
+        let due = confirmed + self.0.policy.poll;
+        let late = now.wall() > due + self.0.policy.patience;
+        Ok(if late || self.0.standing.failed.load(Ordering::SeqCst) {
+            Freshness::LastKnownGood { missing: Dependency::Revocations, since: due }
+        } else {
+            Freshness::Live
+        })
+    }
+}
+
+impl Proof for SessionEnded {
+    fn reason(&self) -> Reason {
+        Reason::Ended
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(self.row.to_string())
+    }
+    fn about(&self) -> Option<Subject> {
+        Some(self.whose.clone())
+    }
+    fn ordered(&self) -> bool {
+        self.row.is_ordered()
+    }
+}
+
+impl Proof for UserRevoked {
+    fn reason(&self) -> Reason {
+        Reason::Revoked
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(self.row.to_string())
+    }
+    fn about(&self) -> Option<Subject> {
+        Some(self.whose.clone())
+    }
+    fn ordered(&self) -> bool {
+        self.row.is_ordered()
+    }
+}

@@ -1,0 +1,126 @@
+//! Revocations in the store.
+
+use std::sync::Arc;
+
+use sqlx::{Connection, FromRow, Row as _, sqlite::SqliteRow};
+
+use super::entry::{Ends, Entry};
+use crate::{
+    clock::{Now, Timestamp},
+    database::Database,
+    dependency::Dependency,
+    principal::Subject,
+    verdict::Unavailable,
+};
+
+/// Of two entries for one user the later stands; one for a session is never changed.
+const WRITE: &str = "
+    INSERT INTO revocation (name, session, issuer, subject, not_before, until, written, at, who, why)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (name) DO UPDATE SET
+        not_before = excluded.not_before, until = excluded.until, written = excluded.written, at = excluded.at,
+        who = excluded.who, why = excluded.why
+    WHERE excluded.not_before > revocation.not_before";
+const END_ROW: &str = "UPDATE session SET ended = $2, ended_who = $3, ended_why = $4 WHERE id = $1 AND ended IS NULL";
+const READ: &str = "
+    SELECT name, session, issuer, subject, not_before, until, at, who, why
+    FROM revocation WHERE written >= $1";
+const PURGE: [&str; 2] = ["DELETE FROM revocation WHERE until < $1", "DELETE FROM session WHERE until < $1"];
+
+struct Row {
+    name: String,
+    session: Option<String>,
+    issuer: Option<String>,
+    subject: Option<String>,
+    not_before: Option<i64>,
+    until: i64,
+    at: i64,
+    who: String,
+    why: String,
+}
+
+/// Writes an entry, and the end in its session's row. Doing it again changes nothing. What is new to other gateways
+/// is told by when it was written here, which may be long after it happened.
+pub(super) async fn write(store: &Database, entry: &Arc<Entry>, now: Now) -> Result<(), Unavailable> {
+    let entry = entry.clone();
+    let work = move |mut connection: sqlx::pool::PoolConnection<sqlx::Sqlite>| async move {
+        let (session, user, not_before) = match &entry.ends {
+            Ends::Session(session) => (Some(session.to_string()), None, None),
+            Ends::User { subject, not_before } => (None, Some(subject), Some(not_before.as_millis())),
+        };
+        let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
+        sqlx::query(WRITE)
+            .bind(entry.name())
+            .bind(&session)
+            .bind(user.map(|user| &*user.issuer))
+            .bind(user.map(|user| &*user.id))
+            .bind(not_before)
+            .bind(entry.until.as_millis())
+            .bind(now.wall().as_millis())
+            .bind(entry.at.as_millis())
+            .bind(&entry.who)
+            .bind(&entry.why)
+            .execute(&mut *writing)
+            .await?;
+        if session.is_some() {
+            let end = sqlx::query(END_ROW).bind(&session).bind(entry.at.as_millis());
+            end.bind(&entry.who).bind(&entry.why).execute(&mut *writing).await?;
+        }
+        writing.commit().await
+    };
+    store.call(work).await
+}
+
+/// What was written at `since` or later; everything without it. A row that makes no sense makes the whole answer
+/// none: to leave it out could let in whom it names.
+pub(super) async fn read(store: &Database, since: Option<Timestamp>) -> Result<Vec<Arc<Entry>>, Unavailable> {
+    let since = since.map_or(i64::MIN, Timestamp::as_millis);
+    let rows: Vec<Row> = store
+        .call(move |mut connection| async move { sqlx::query_as(READ).bind(since).fetch_all(&mut *connection).await })
+        .await?;
+    rows.into_iter().map(entry).collect()
+}
+
+/// Deletes what was over before `over`.
+pub(super) async fn purge(store: &Database, over: Timestamp) -> Result<(), Unavailable> {
+    let over = over.as_millis();
+    store
+        .call(move |mut connection| async move {
+            for statement in PURGE {
+                sqlx::query(statement).bind(over).execute(&mut *connection).await?;
+            }
+            Ok(())
+        })
+        .await
+}
+
+impl FromRow<'_, SqliteRow> for Row {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            name: row.try_get("name")?,
+            session: row.try_get("session")?,
+            issuer: row.try_get("issuer")?,
+            subject: row.try_get("subject")?,
+            not_before: row.try_get("not_before")?,
+            until: row.try_get("until")?,
+            at: row.try_get("at")?,
+            who: row.try_get("who")?,
+            why: row.try_get("why")?,
+        })
+    }
+}
+
+fn entry(row: Row) -> Result<Arc<Entry>, Unavailable> {
+    let ends = match (row.session, row.issuer, row.subject, row.not_before) {
+        (Some(session), None, None, None) => session.parse().ok().map(Ends::Session),
+        (None, Some(issuer), Some(subject), Some(not_before)) => {
+            Some(Ends::User { subject: Subject::new(issuer, subject), not_before: Timestamp::from_millis(not_before) })
+        }
+        _ => None,
+    };
+    let ends = ends.ok_or_else(|| {
+        Unavailable::because(Dependency::Store, format!("the revocation {:?} makes no sense", row.name))
+    })?;
+    let (until, at) = (Timestamp::from_millis(row.until), Timestamp::from_millis(row.at));
+    Ok(Arc::new(Entry { ends, until, at, who: row.who, why: row.why }))
+}
