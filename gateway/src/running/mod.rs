@@ -71,8 +71,6 @@ pub struct Running {
     pub sign_in: SignIn,
     /// Opens and ends their sessions.
     pub sessions: Sessions,
-    /// Tells the services who is asking.
-    pub voucher: Voucher,
     /// What it was made from.
     pub config: Config,
     authenticator: Authenticator,
@@ -231,13 +229,13 @@ impl Lasting<'_> {
             Callbacks { public_url: config.server.public_url.clone(), own_prefix: config.own_prefix.clone() };
         let sign_in = SignIn::new(providers, callbacks, keyring, sessions.clone(), keeper);
         let site = Site::new(&config);
+        let voucher = Voucher::new(keyring.clone(), site.origin());
         Ok(Running {
             routes: routes::table(&config),
-            upstreams: Upstreams::new(&config),
+            upstreams: Upstreams::new(&config, &site, voucher),
             sign_in,
             authenticator: Authenticator::new(sessions.clone(), bearers, revocations.clone(), held.clone()),
             sessions,
-            voucher: Voucher::new(keyring.clone(), site.origin()),
             site,
             config,
         })

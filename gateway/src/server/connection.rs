@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, Version};
+use http::{Method, Request, Response, Uri, Version};
 use http_body::{Frame, SizeHint};
 use hyper::{
     body::{Body as _, Incoming},
@@ -38,7 +38,7 @@ use crate::{
     body::{Body, BodyError},
     fault::{Asker, Fault},
     io::{Io, Limits, Phase, State},
-    reply::Reply,
+    reply::{Reply, Seen},
     request_id::RequestId,
     running::Gateway,
 };
@@ -68,6 +68,15 @@ struct Client<S> {
     sent_body: Cell<bool>,
     /// Whether an answer broke off whose end is only the connection's.
     broke_off: Cell<bool>,
+}
+
+/// What is kept of a request for the case that handling it yields nothing.
+struct Outline {
+    asker: Asker,
+    id: RequestId,
+    peer: SocketAddr,
+    method: Method,
+    uri: Uri,
 }
 
 /// A body on its way to the client; the connection is busy until it is dropped.
@@ -147,26 +156,52 @@ where
         self.phase.busy();
         self.sent_body.set(!request.body().is_end_stream());
         let ends_by_close = request.version() < Version::HTTP_11;
-        let (asker, id) = (Asker::Script, RequestId::new());
-        let gateway = &self.front.gateway;
+        let outline = Outline::of(&request, self.peer);
         let respond = async {
             let reply = match self.front.service.clone().oneshot(request).await {
                 Ok(reply) => reply,
-                Err(_shed) => Reply::to(asker, id, Fault::Overloaded),
+                Err(_shed) => outline.reply(Fault::Overloaded),
             };
-            reply.into_http(&gateway.running().site)
+            self.leave(reply)
         };
         let response = match (Caught { inner: respond }).await {
             Ok(response) => response,
             Err(panic) => {
-                tracing::error!(panic = said(&*panic), %id, "a request panicked");
-                Reply::to(asker, id, Fault::Panicked).into_http(&gateway.running().site)
+                tracing::error!(panic = said(&*panic), id = %outline.id, "a request panicked");
+                self.leave(outline.reply(Fault::Panicked))
             }
         };
         if let Some(limit) = response.body().idle_limit() {
             self.phase.set_write_limit(limit);
         }
         response.map(|body| Leaving { body, client: self.clone(), ends_by_close })
+    }
+
+    fn leave(&self, reply: Reply) -> Response<Body> {
+        let gateway = &self.front.gateway;
+        reply.leave(&gateway.running().site, &gateway.telemetry.access, gateway.now().wall())
+    }
+}
+
+impl Outline {
+    fn of(request: &Request<Incoming>, peer: SocketAddr) -> Self {
+        Self {
+            asker: Asker::Script,
+            id: RequestId::new(),
+            peer,
+            method: request.method().clone(),
+            uri: request.uri().clone(),
+        }
+    }
+
+    fn reply(&self, fault: Fault) -> Reply {
+        let seen = Seen {
+            client: Some(self.peer.ip()),
+            method: self.method.clone(),
+            path: self.uri.path().to_owned(),
+            ..Seen::default()
+        };
+        Reply { seen, ..Reply::to(self.asker, self.id, fault) }
     }
 }
 

@@ -33,12 +33,11 @@ pub(super) struct Exchange<'a> {
     pub(super) repeatable: bool,
 }
 
-/// Why an attempt on a pooled connection came to nothing.
+/// What came of an attempt on a pooled connection, unless it is over.
 enum Attempt {
-    /// The endpoint had closed the connection, and the request may go once more: as it is, or made anew.
-    Again(Option<Box<Request<Body>>>),
-    /// It is over.
-    Failed(Fault),
+    Answered(Response<Incoming>),
+    /// The endpoint had closed the connection, and the request may go once more.
+    Again(Box<Request<Body>>),
 }
 
 /// Whether a request with this method may be repeated without harm (RFC 9110 §9.2.2).
@@ -47,23 +46,16 @@ pub(super) fn is_idempotent(method: &Method) -> bool {
 }
 
 impl Exchange<'_> {
-    /// Sends the request and waits for the answer's head. `request` makes the request around a body; a replay, which
-    /// has none, makes it anew.
+    /// Sends the request and waits for the answer's head.
     ///
     /// # Errors
     /// A fault: the client's if its body failed, else the endpoint's.
-    pub(super) async fn run(
-        &self,
-        body: Body,
-        request: impl Fn(Body) -> Request<Body>,
-    ) -> Result<(Response<Incoming>, Connection), Fault> {
-        let mut next = request(body);
+    pub(super) async fn run(&self, request: Request<Body>) -> Result<(Response<Incoming>, Connection), Fault> {
+        let mut next = request;
         if let Some(mut pooled) = self.pools.reuse(self.endpoint) {
-            match self.attempt(&mut pooled, next).await {
-                Ok(answer) => return Ok((answer, pooled)),
-                Err(Attempt::Failed(fault)) => return Err(fault),
-                Err(Attempt::Again(Some(unsent))) => next = *unsent,
-                Err(Attempt::Again(None)) => next = request(Body::empty()),
+            match self.attempt(&mut pooled, next).await? {
+                Attempt::Answered(answer) => return Ok((answer, pooled)),
+                Attempt::Again(request) => next = *request,
             }
         }
         let mut fresh = Connection::open(self.endpoint, Instant::now() + self.deadlines.connect).await?;
@@ -73,19 +65,17 @@ impl Exchange<'_> {
         }
     }
 
-    async fn attempt(
-        &self,
-        connection: &mut Connection,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, Attempt> {
-        match self.answer(connection, request).await.map_err(Attempt::Failed)? {
-            Ok(answer) => Ok(answer),
+    /// Tries a connection that has served before, and that the endpoint may have closed meanwhile.
+    async fn attempt(&self, pooled: &mut Connection, request: Request<Body>) -> Result<Attempt, Fault> {
+        let again = self.repeatable.then(|| Box::new(copy(&request)));
+        match (self.answer(pooled, request).await?, again) {
+            (Ok(answer), _) => Ok(Attempt::Answered(answer)),
             // Nothing of it was written, so that this is no replay.
-            Err(Lost { unsent: Some(unsent), .. }) => Err(Attempt::Again(Some(unsent))),
-            Err(Lost { stale: true, .. }) if self.repeatable && self.pools.may_replay(self.endpoint) => {
-                Err(Attempt::Again(None))
+            (Err(Lost { unsent: Some(unsent), .. }), _) => Ok(Attempt::Again(unsent)),
+            (Err(Lost { stale: true, .. }), Some(again)) if self.pools.may_replay(self.endpoint) => {
+                Ok(Attempt::Again(again))
             }
-            Err(lost) => Err(Attempt::Failed(self.blame(&lost.error))),
+            (Err(lost), _) => Err(self.blame(&lost.error)),
         }
     }
 
@@ -140,4 +130,13 @@ impl Exchange<'_> {
             }
         }
     }
+}
+
+/// The same request once more, which has no body.
+fn copy(request: &Request<Body>) -> Request<Body> {
+    let mut copy = Request::new(Body::empty());
+    *copy.method_mut() = request.method().clone();
+    *copy.uri_mut() = request.uri().clone();
+    *copy.headers_mut() = request.headers().clone();
+    copy
 }

@@ -10,33 +10,64 @@ mod pool;
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc};
 
-use auth_core::policy::Permit;
+use auth_core::{
+    Now,
+    policy::{Holder, Permit},
+};
 use bytes::Bytes;
-use http::{Request, request, response};
+use http::{Extensions, HeaderValue, Request, Uri, Version, request, response};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::{task::spawn_local, time::Instant};
+use url::Url;
 
 pub use judge::Passed;
 pub use pool::Pools;
 
+use self::{
+    endpoint::Endpoint,
+    exchange::{Deadlines, Exchange},
+    judge::Case,
+    pool::Lease,
+};
 use crate::{
     body::{Body, Upload},
     config::{self, Config},
     fault::Fault,
+    headers::{
+        Arrival, CookieNames, Departure, HostHeader, Returning, Vouched, from_upstream, to_upstream,
+        trailers_from_upstream,
+    },
+    identity::Voucher,
+    request_id::RequestId,
+    reserved::Reserved,
     route::Route,
+    site::Site,
 };
-use endpoint::Endpoint;
-use exchange::{Deadlines, Exchange};
-use judge::Case;
-use pool::Lease;
 
 /// How much of a disputed answer is read, so that its connection can serve again.
 const DRAIN: usize = 64 * 1024;
 
 /// Every upstream of one configuration.
 #[derive(Debug)]
-pub struct Upstreams(BTreeMap<Arc<str>, Upstream>);
+pub struct Upstreams {
+    upstreams: BTreeMap<Arc<str>, Upstream>,
+    voucher: Voucher,
+    reserved: Reserved,
+    cookies: CookieNames,
+    public_url: Url,
+}
+
+/// What an upstream is told of a request's way to us.
+#[derive(Clone, Copy, Debug)]
+pub struct Whence<'a> {
+    /// Which way it came.
+    pub arrival: &'a Arrival,
+    /// Our name for it.
+    pub id: RequestId,
+    /// When it is judged.
+    pub now: Now,
+}
 
 #[derive(Debug)]
 struct Upstream {
@@ -46,13 +77,20 @@ struct Upstream {
 }
 
 impl Upstreams {
-    /// The upstreams of `config`.
-    pub fn new(config: &Config) -> Self {
+    /// The upstreams of `config`, who are told by `voucher` who is asking.
+    pub fn new(config: &Config, site: &Site, voucher: Voucher) -> Self {
         let upstream = |upstream: &Arc<config::Upstream>| {
             let endpoint = upstream.endpoints.first().map(|url| Endpoint::new(upstream, url));
             Upstream { config: upstream.clone(), endpoint }
         };
-        Self(config.upstreams.iter().map(|(name, config)| (name.clone(), upstream(config))).collect())
+        let names = config.upstreams.values().flat_map(|upstream| upstream.identity_headers.names()).flatten();
+        Self {
+            upstreams: config.upstreams.iter().map(|(name, config)| (name.clone(), upstream(config))).collect(),
+            voucher,
+            reserved: Reserved::with(names),
+            cookies: CookieNames { ticket: site.ticket_cookie(), tries: site.try_cookie_prefix() },
+            public_url: config.server.public_url.clone(),
+        }
     }
 
     /// Sends `request` on by `route`, and judges the answer. Dropping the future takes the request back.
@@ -64,16 +102,18 @@ impl Upstreams {
         pools: &Rc<Pools>,
         route: &Route,
         permit: &Permit,
+        whence: Whence<'_>,
         request: Request<Incoming>,
     ) -> Result<Passed, Fault> {
         if permit.requirement() != route.requirement.id() {
             return Err(Fault::PermitMismatch);
         }
-        let (head, incoming) = request.into_parts();
+        let (mut head, incoming) = request.into_parts();
         if route.max_body.is_some_and(|max| incoming.size_hint().lower() > max) {
             return Err(Fault::BodyTooLarge);
         }
         let (upstream, endpoint) = self.find(route)?;
+        self.address(&mut head, upstream, endpoint, (route, permit, whence))?;
         let slot = endpoint.slot(Instant::now() + upstream.config.connect_timeout).await?;
 
         let upload = Upload::new();
@@ -84,15 +124,15 @@ impl Upstreams {
             upload: &upload,
             repeatable: exchange::is_idempotent(&head.method) && incoming.is_end_stream(),
         };
+        let target = head.uri.clone();
         let body = Body::from_client(incoming, route.idle_body_timeout, route.max_body, upload.clone());
-        let (response, connection) = exchange.run(body, |body| outgoing(&head, body)).await?;
+        let (response, connection) = exchange.run(Request::from_parts(head, body)).await?;
 
-        let case = Case { route, permit, target: &head.uri, endpoint: endpoint.name() };
-        let lease = Lease { pools: pools.clone(), endpoint: endpoint.id(), connection, slot };
         let (head, incoming) = response.into_parts();
-        let body = Body::from_upstream(incoming, route.idle_body_timeout, Box::new(lease), |_| {});
-        match case.judge(head) {
-            Ok(judged) => Ok(judged.pass(body, clean)),
+        let lease = Lease { pools: pools.clone(), endpoint: endpoint.id(), connection, slot };
+        let body = Body::from_upstream(incoming, route.idle_body_timeout, Box::new(lease), trailers_from_upstream);
+        match (Case { route, permit, target: &target, endpoint: endpoint.name() }).judge(head) {
+            Ok(judged) => Ok(judged.pass(body, |head| self.clean(head, upstream))),
             Err(fault) => {
                 spawn_local(discard(body));
                 Err(fault)
@@ -100,14 +140,68 @@ impl Upstreams {
         }
     }
 
+    /// Makes of a client's head the one that the upstream is sent.
+    fn address(
+        &self,
+        head: &mut request::Parts,
+        upstream: &Upstream,
+        endpoint: &Endpoint,
+        (route, permit, whence): (&Route, &Permit, Whence<'_>),
+    ) -> Result<(), Fault> {
+        let vouched = match permit.holder() {
+            Holder::Anyone => None,
+            Holder::Known(principal) => {
+                let signed = self.voucher.vouch(principal, &route.upstream, whence.now)?;
+                Some(Vouched { principal, signed })
+            }
+        };
+        let departure = Departure {
+            arrival: whence.arrival,
+            request_id: whence.id.header(),
+            host: upstream.host(endpoint, whence.arrival),
+            vouched,
+            naming: &upstream.config.identity_headers,
+            reserved: &self.reserved,
+            cookies: self.cookies,
+            underscore_headers: &route.underscore_headers,
+            authorization: route.forward_authorization,
+            method_override: route.methods.is_none(),
+        };
+        to_upstream(&mut head.headers, &departure);
+        // The bytes that were judged are the bytes that are sent, in origin form.
+        let target = head.uri.path_and_query().cloned();
+        head.uri = target.map(Uri::from).ok_or_else(|| Fault::Internal("a target without a path".into()))?;
+        head.version = Version::HTTP_11;
+        head.extensions = Extensions::new();
+        Ok(())
+    }
+
+    /// Makes of an upstream's head the one that leaves.
+    fn clean(&self, head: &mut response::Parts, upstream: &Upstream) {
+        let returning =
+            Returning { endpoints: &upstream.config.endpoints, public_url: &self.public_url, cookies: self.cookies };
+        from_upstream(&mut head.headers, &returning);
+        head.version = Version::HTTP_11;
+        head.extensions = Extensions::new();
+    }
+
     fn find(&self, route: &Route) -> Result<(&Upstream, &Endpoint), Fault> {
         let none = || Fault::NoEndpoint { upstream: route.upstream.clone() };
-        let upstream = self.0.get(&route.upstream).ok_or_else(none)?;
+        let upstream = self.upstreams.get(&route.upstream).ok_or_else(none)?;
         Ok((upstream, upstream.endpoint.as_ref().ok_or_else(none)?))
     }
 }
 
 impl Upstream {
+    /// The `Host` that it sees.
+    fn host(&self, endpoint: &Endpoint, arrival: &Arrival) -> HeaderValue {
+        match &self.config.host {
+            HostHeader::Public => arrival.host.clone(),
+            HostHeader::Endpoint => endpoint.authority().clone(),
+            HostHeader::Literal(host) => host.clone(),
+        }
+    }
+
     fn deadlines(&self, route: &Route) -> Deadlines {
         Deadlines {
             connect: self.config.connect_timeout,
@@ -126,16 +220,4 @@ async fn discard(mut body: Body) {
             None => return,
         }
     }
-}
-
-fn outgoing(head: &request::Parts, body: Body) -> Request<Body> {
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method.clone();
-    *request.uri_mut() = head.uri.clone();
-    *request.headers_mut() = head.headers.clone();
-    request
-}
-
-fn clean(head: &mut response::Parts) {
-    head.version = http::Version::HTTP_11;
 }
