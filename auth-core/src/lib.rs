@@ -49,6 +49,8 @@ mod last_good;
 pub mod layer;
 pub mod lock;
 pub mod outbound;
+#[cfg(test)]
+mod parrot;
 #[cfg(candor_planted)]
 pub mod planted;
 pub mod policy;

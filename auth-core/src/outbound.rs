@@ -6,7 +6,7 @@
 mod reach;
 mod tls;
 
-use std::{error::Error, sync::Arc, time::Duration};
+use std::{error::Error, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
@@ -139,7 +139,9 @@ impl Outbound {
 fn fault(error: hyper_util::client::legacy::Error) -> OutboundError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(&error);
     while let Some(inner) = cause {
-        if let Some(forbidden) = inner.downcast_ref::<Forbidden>() {
+        // The resolver's errors are I/O errors, which hold their cause without naming it as their source.
+        let held = inner.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(forbidden) = held.and_then(|held| held.downcast_ref::<Forbidden>()) {
             return forbidden.clone().into();
         }
         cause = inner.source();

@@ -5,11 +5,13 @@
 //! its figures to [`figures::say`], and what it had to leave out to [`figures::left_out`].
 
 mod figures;
+mod forged_kids;
 mod outages;
 mod pretenders;
 mod refuse_to_compile;
 mod sources;
 mod tidy;
+mod wycheproof;
 
 use std::{future::Future, process::ExitCode};
 
@@ -23,7 +25,14 @@ fn main() -> ExitCode {
         // What gateways say while they are broken on purpose is no news. The first subscriber of a process stays.
         let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
     }
-    let tests = [outages::tests(), pretenders::tests(), refuse_to_compile::tests(), tidy::tests()];
+    let tests = [
+        forged_kids::tests(),
+        outages::tests(),
+        pretenders::tests(),
+        refuse_to_compile::tests(),
+        tidy::tests(),
+        wycheproof::tests(),
+    ];
     let conclusion = libtest_mimic::run(&arguments, tests.into_iter().flatten().collect());
     if arguments.list {
         return conclusion.exit_code();

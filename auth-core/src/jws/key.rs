@@ -151,10 +151,11 @@ impl Shape {
         let bad = |_| UnusableJwk::Unfit("not a key, or too weak a one");
         match self {
             Self::Rsa { n, e } => {
+                if !(2048..=8192).contains(&bits(&n)) {
+                    return Err(UnusableJwk::Unfit("a modulus of less than 2048 or more than 8192 bits"));
+                }
                 // With e = 1 every text is its own signature.
-                if e.iter().all(|byte| *byte == 0)
-                    || (e.last() == Some(&1) && e.iter().rev().skip(1).all(|byte| *byte == 0))
-                {
+                if bits(&e) < 2 {
                     return Err(UnusableJwk::Unfit("a public exponent of one"));
                 }
                 let components = RsaPublicKeyComponents { n: &n, e: &e };
@@ -172,6 +173,13 @@ impl Shape {
             }
         }
     }
+}
+
+/// The length of an unsigned number (RFC 7518 §2, `Base64urlUInt`), in bits.
+fn bits(number: &[u8]) -> usize {
+    let significant = number.iter().position(|byte| *byte != 0).map_or(&[][..], |first| &number[first..]);
+    let spare = significant.first().map_or(0, |first| first.leading_zeros() as usize);
+    significant.len() * 8 - spare
 }
 
 pub(super) fn jwa(algorithm: Algorithm) -> Jwa {
