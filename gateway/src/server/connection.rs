@@ -8,7 +8,7 @@ use std::{
     cell::Cell,
     convert::Infallible,
     future::Future,
-    net::SocketAddr,
+    net::IpAddr,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     rc::Rc,
@@ -62,7 +62,7 @@ pub(super) struct Front<S> {
 /// What the requests of one connection share.
 struct Client<S> {
     front: Rc<Front<S>>,
-    peer: SocketAddr,
+    peer: IpAddr,
     phase: Rc<Phase>,
     /// Whether a request had a body: some of it may be unread when the connection ends.
     sent_body: Cell<bool>,
@@ -70,11 +70,22 @@ struct Client<S> {
     broke_off: Cell<bool>,
 }
 
+/// A request whose head was read, with what its head does not say.
+#[derive(Debug)]
+pub struct Arrived {
+    /// Our name for it.
+    pub id: RequestId,
+    /// Who sent it: the other end of the connection.
+    pub peer: IpAddr,
+    /// The request.
+    pub request: Request<Incoming>,
+}
+
 /// What is kept of a request for the case that handling it yields nothing.
 struct Outline {
     asker: Asker,
     id: RequestId,
-    peer: SocketAddr,
+    peer: IpAddr,
     method: Method,
     uri: Uri,
 }
@@ -109,9 +120,9 @@ impl<S> Front<S> {
 }
 
 /// Serves one connection to its end; once draining, to the end of the request that it is at.
-pub(super) async fn serve<S>(front: Rc<Front<S>>, stream: TcpStream, peer: SocketAddr)
+pub(super) async fn serve<S>(front: Rc<Front<S>>, stream: TcpStream, peer: IpAddr)
 where
-    S: Service<Request<Incoming>, Response = Reply, Error = BoxError> + Clone + 'static,
+    S: Service<Arrived, Response = Reply, Error = BoxError> + Clone + 'static,
 {
     let phase = Phase::new(front.limits);
     let client = Rc::new(Client {
@@ -133,7 +144,7 @@ where
 
 async fn converse<S>(client: &Rc<Client<S>>, io: Io)
 where
-    S: Service<Request<Incoming>, Response = Reply, Error = BoxError> + Clone + 'static,
+    S: Service<Arrived, Response = Reply, Error = BoxError> + Clone + 'static,
 {
     let answers = service_fn(|request| {
         let client = client.clone();
@@ -150,15 +161,16 @@ where
 
 impl<S> Client<S>
 where
-    S: Service<Request<Incoming>, Response = Reply, Error = BoxError> + Clone + 'static,
+    S: Service<Arrived, Response = Reply, Error = BoxError> + Clone + 'static,
 {
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<Leaving<S>> {
         self.phase.busy();
         self.sent_body.set(!request.body().is_end_stream());
         let ends_by_close = request.version() < Version::HTTP_11;
         let outline = Outline::of(&request, self.peer);
+        let arrived = Arrived { id: outline.id, peer: self.peer, request };
         let respond = async {
-            let reply = match self.front.service.clone().oneshot(request).await {
+            let reply = match self.front.service.clone().oneshot(arrived).await {
                 Ok(reply) => reply,
                 Err(_shed) => outline.reply(Fault::Overloaded),
             };
@@ -184,7 +196,7 @@ where
 }
 
 impl Outline {
-    fn of(request: &Request<Incoming>, peer: SocketAddr) -> Self {
+    fn of(request: &Request<Incoming>, peer: IpAddr) -> Self {
         Self {
             asker: Asker::Script,
             id: RequestId::new(),
@@ -196,7 +208,7 @@ impl Outline {
 
     fn reply(&self, fault: Fault) -> Reply {
         let seen = Seen {
-            client: Some(self.peer.ip()),
+            client: Some(self.peer),
             method: self.method.clone(),
             path: self.uri.path().to_owned(),
             ..Seen::default()

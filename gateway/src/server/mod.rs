@@ -19,12 +19,11 @@ use std::{
 };
 
 use auth_core::{Clock, Keeper};
-use http::Request;
-use hyper::body::Incoming;
 use tokio::{net::TcpListener, runtime, sync::oneshot, task::spawn_local};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::{BoxError, service_fn};
 
+pub use self::connection::Arrived;
 use self::{
     connection::Front,
     worker::{Duties, Worker},
@@ -178,13 +177,13 @@ async fn hand_out(listener: TcpListener, crew: Arc<Vec<Worker>>) {
 /// Serves the admin listener.
 async fn operate(listener: TcpListener, gateway: Arc<Gateway>) {
     let of = gateway.clone();
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |arrived: Arrived| {
         let gateway = of.clone();
-        async move { Ok::<_, BoxError>(stand_in::answer(&gateway, request).await) }
+        async move { Ok::<_, BoxError>(stand_in::answer(&gateway, arrived).await) }
     });
     let front = Rc::new(Front::new(service, gateway, CancellationToken::new()));
     acceptor::accept(&listener, |stream, peer| {
-        spawn_local(connection::serve(front.clone(), stream, peer));
+        spawn_local(connection::serve(front.clone(), stream, peer.ip()));
     })
     .await;
 }

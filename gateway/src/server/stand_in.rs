@@ -1,16 +1,14 @@
 //! Until `handle` and `own` are there.
-use http::Request;
-use hyper::body::Incoming;
-
 use crate::{
     reply::Reply,
     running::{Gateway, Serving},
+    server::Arrived,
 };
 
-pub(super) async fn handle(_: &Serving, _: Request<Incoming>) -> Reply {
+pub(super) async fn handle(_: &Serving, _: Arrived) -> Reply {
     todo!()
 }
 
-pub(super) async fn answer(_: &Gateway, _: Request<Incoming>) -> Reply {
+pub(super) async fn answer(_: &Gateway, _: Arrived) -> Reply {
     todo!()
 }

@@ -12,8 +12,6 @@ use std::{
     time::Duration,
 };
 
-use http::Request;
-use hyper::body::Incoming;
 use tokio::{
     net::TcpStream,
     runtime,
@@ -24,7 +22,7 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{BoxError, limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
 
-use super::connection::{self, Front};
+use super::connection::{self, Arrived, Front};
 use crate::{
     running::{Gateway, Serving},
     server::stand_in::handle,
@@ -118,9 +116,9 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, duties: Duties) {
     spawn_local(sweep(pools.clone()));
     let Duties { gateway, draining, drain } = duties;
     let serving = Serving { gateway: gateway.clone(), pools };
-    let handle = service_fn(move |request: Request<Incoming>| {
+    let handle = service_fn(move |arrived: Arrived| {
         let serving = serving.clone();
-        async move { Ok::<_, BoxError>(handle(&serving, request).await) }
+        async move { Ok::<_, BoxError>(handle(&serving, arrived).await) }
     });
     let service = LoadShed::new(ConcurrencyLimit::new(handle, AT_ONCE));
     let front = Rc::new(Front::new(service, gateway, draining.clone()));
@@ -137,7 +135,7 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, duties: Duties) {
         let Ok(stream) = TcpStream::from_std(stream) else { continue };
         let front = front.clone();
         connections.spawn_local(async move {
-            connection::serve(front, stream, peer).await;
+            connection::serve(front, stream, peer.ip()).await;
             drop(counted);
         });
     }
