@@ -240,7 +240,7 @@ impl Revocations {
                 if self.0.standing.failed.swap(false, Ordering::SeqCst) {
                     tracing::info!("the store confirms the revocation set again");
                 }
-                self.note_confirmed(began.wall()).await;
+                self.note_confirmed(NOTE_EVERY).await;
                 Ok(())
             }
             Err(unavailable) => {
@@ -251,6 +251,7 @@ impl Revocations {
                 }
                 if !self.0.standing.failed.swap(true, Ordering::SeqCst) {
                     tracing::warn!("the store does not confirm the revocation set: {unavailable}");
+                    self.note_confirmed(Duration::ZERO).await;
                 }
                 Err(unavailable)
             }
@@ -321,12 +322,16 @@ impl Revocations {
         self.0.set.store(Arc::new(set));
     }
 
-    /// Writes the file now and then though nothing changed, so that a restart knows how old the set is.
-    async fn note_confirmed(&self, at: Timestamp) {
-        let noted = *self.0.writing.lock().await;
-        if noted.is_none_or(|noted| at.since(noted) >= NOTE_EVERY || noted > at)
-            && let Err(error) = self.change(true, |_| {}).await
-        {
+    /// Writes the file though nothing changed, if what it says of the last confirmation is older than `tolerated`: so
+    /// that a restart knows how old the set is.
+    async fn note_confirmed(&self, tolerated: Duration) {
+        let (noted, confirmed) = (*self.0.writing.lock().await, self.confirmed());
+        let differs = match (noted, confirmed) {
+            (Some(noted), Some(confirmed)) => noted > confirmed || confirmed.since(noted) > tolerated,
+            (None, Some(_)) => true,
+            (_, None) => false,
+        };
+        if differs && let Err(error) = self.change(true, |_| {}).await {
             tracing::warn!("the age of the revocation set is not in {}: {error}", self.0.path.display());
         }
     }

@@ -1,1 +1,297 @@
+use std::fs;
 
+use super::*;
+use crate::{
+    database::{Disturbance, Ids},
+    principal::{Freshness, Groups, Kind, Principal},
+    scratch::Folder,
+    verdict::{Reason, Stop},
+};
+
+const NOON: Timestamp = Timestamp::from_secs(43_200);
+const POLICY: RevocationPolicy = RevocationPolicy { poll: Duration::from_secs(3), patience: Duration::from_secs(5) };
+
+/// One gateway's folder, and the store that it shares with others.
+struct Site {
+    folder: Folder,
+    clock: Clock,
+    store: Database,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let folder = Folder::new();
+        let store = store(&folder);
+        store.make(Ids { store: "s".to_owned(), keyring: "k".to_owned() }).await.expect("the folder can be written");
+        Self { folder, clock: Clock::standing_at(NOON), store }
+    }
+
+    /// Another gateway on the same store.
+    fn beside(&self) -> Self {
+        let store = Database::sqlite(self.store.path(), Keeper::current(), Duration::from_millis(200));
+        Self { folder: Folder::new(), clock: self.clock.clone(), store }
+    }
+
+    async fn open(&self) -> Revocations {
+        let (store, clock) = (self.store.clone(), self.clock.clone());
+        Revocations::open(self.folder.path(), store, Keeper::current(), clock, POLICY).await
+    }
+
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    async fn end(&self, set: &Revocations, session: u8) -> Result<Elsewhere, Unavailable> {
+        let until = NOON + Duration::from_secs(12 * 3600);
+        set.end_session(SessionId::from_bytes([session; 16]), until, "ada", "signed out", self.now()).await
+    }
+
+    fn says(&self, set: &Revocations, who: &Principal) -> String {
+        match set.judge(who, self.now()) {
+            Ok(Freshness::Live) => "live".to_owned(),
+            Ok(Freshness::LastKnownGood { missing, since }) => {
+                format!("{missing} since {} s", since.since(NOON).as_secs())
+            }
+            Err(Stop::Rejected(rejected)) => rejected.reason().as_str().to_owned(),
+            Err(Stop::Unavailable(unavailable)) => format!("no {}", unavailable.dependency),
+        }
+    }
+}
+
+fn store(folder: &Folder) -> Database {
+    Database::sqlite(folder.path().join("store.sqlite"), Keeper::current(), Duration::from_millis(200))
+}
+
+fn ada() -> Subject {
+    Subject::new("https://idp.example", "ada")
+}
+
+fn session(n: u8) -> Principal {
+    Principal {
+        kind: Kind::User,
+        subject: ada(),
+        tenant: None,
+        name: None,
+        email: None,
+        roles: Arc::from([]),
+        groups: Groups::NotAsked,
+        session: Some(SessionId::from_bytes([n; 16])),
+        begun: NOON - Duration::from_secs(60),
+        until: NOON + Duration::from_secs(3600),
+        freshness: Freshness::Live,
+    }
+}
+
+#[tokio::test]
+async fn a_first_start_with_an_empty_store_is_confirmed_at_once() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    assert_eq!(site.says(&set, &session(1)), "live");
+}
+
+#[tokio::test]
+async fn a_logout_ends_one_session_here_elsewhere_and_after_a_restart() {
+    let (site, other) = {
+        let site = Site::new().await;
+        let other = site.beside();
+        (site, other)
+    };
+    let (set, there) = (site.open().await, other.open().await);
+    assert_eq!(site.end(&set, 1).await.expect("healthy"), Elsewhere::Done);
+    assert_eq!(site.says(&set, &session(1)), "ended");
+    assert_eq!(site.says(&set, &session(2)), "live");
+    assert_eq!(other.says(&there, &session(1)), "live", "nobody has told it yet");
+    there.poll().await.expect("healthy");
+    assert_eq!(other.says(&there, &session(1)), "ended");
+    drop(set);
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    assert_eq!(site.says(&site.open().await, &session(1)), "ended");
+}
+
+#[tokio::test]
+async fn staleness_counts_from_when_a_confirmation_was_due() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    let ada = session(1);
+    for (seconds, expected) in [(3, "live"), (5, "live"), (1, "revocations since 3 s")] {
+        site.clock.advance(Duration::from_secs(seconds));
+        assert_eq!(site.says(&set, &ada), expected, "after {seconds} s more, with nobody asking");
+    }
+    set.poll().await.expect("healthy");
+    assert_eq!(site.says(&set, &ada), "live");
+    site.store.disturb(Disturbance::Locked).await.expect("healthy until now");
+    set.poll().await.expect_err("locked");
+    assert_eq!(site.says(&set, &ada), "revocations since 12 s", "a failed attempt counts at once");
+    site.clock.advance(Duration::from_secs(100));
+    assert_eq!(site.says(&site.open().await, &ada), "revocations since 12 s", "and goes on across a restart");
+    site.store.heal().await.expect("nothing else is wrong");
+    set.poll().await.expect("healed");
+    assert_eq!(site.says(&set, &ada), "live");
+}
+
+#[tokio::test]
+async fn with_neither_file_nor_store_nobody_is_admitted() {
+    for how in Disturbance::ALL.into_iter().filter(|how| *how != Disturbance::Full) {
+        let site = Site::new().await;
+        site.store.disturb(how).await.expect("healthy until now");
+        let set = site.open().await;
+        assert_eq!(site.says(&set, &session(1)), "no revocations", "{how:?}");
+        site.store.heal().await.expect("nothing else is wrong");
+        set.poll().await.expect("healed");
+        assert_eq!(site.says(&set, &session(1)), "live", "{how:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_while_the_store_is_down_is_kept_on_disk_and_told_later() {
+    // Nobody can take the lock from another gateway that is at work; the sessions' tests lock a gateway alone.
+    for how in Disturbance::ALL.into_iter().filter(|how| *how != Disturbance::Locked) {
+        let site = Site::new().await;
+        let other = site.beside();
+        let (set, there) = (site.open().await, other.open().await);
+        site.store.disturb(how).await.expect("healthy until now");
+        assert_eq!(site.end(&set, 1).await.expect("the disk takes it"), Elsewhere::WhenTheStoreIsBack, "{how:?}");
+        assert_eq!(site.says(&set, &session(1)), "ended", "{how:?}");
+        drop(set);
+        let set = site.open().await;
+        assert_eq!(site.says(&set, &session(1)), "ended", "{how:?}, after a restart");
+        site.clock.advance(Duration::from_secs(3600));
+        site.store.heal().await.expect("nothing else is wrong");
+        set.poll().await.expect("healed");
+        there.poll().await.expect("healed");
+        assert_eq!(other.says(&there, &session(1)), "ended", "{how:?}");
+        assert_eq!(set.0.set.load().pending().count(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_logout_that_nothing_took_has_not_happened() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    fs::create_dir(site.folder.path().join("revocations.new")).expect("the folder can be written");
+    assert_eq!(site.end(&set, 1).await.expect("the store takes it"), Elsewhere::Done);
+    assert_eq!(site.says(&set, &session(1)), "ended");
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    assert_eq!(site.end(&set, 2).await.expect_err("nothing takes it").dependency.as_str(), "store");
+    assert_eq!(site.says(&set, &session(2)), "live");
+}
+
+#[tokio::test]
+async fn signing_a_user_out_revokes_what_began_before_and_nothing_later() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    set.revoke_user(ada(), "root", "left", site.now()).await.expect("healthy");
+    let check = |begun, subject, expected| {
+        let who = Principal { begun, subject, session: None, ..session(1) };
+        assert_eq!(site.says(&set, &who), expected, "{begun:?}");
+    };
+    check(NOON - Duration::from_secs(1), ada(), "revoked");
+    check(NOON, ada(), "revoked");
+    check(NOON + Duration::from_millis(1), ada(), "live");
+    check(NOON, Subject::new("https://idp.example", "bob"), "live");
+    check(NOON, Subject::new("https://other.example", "ada"), "live");
+    site.clock.advance(Duration::from_secs(10));
+    set.revoke_user(ada(), "root", "left again", site.now()).await.expect("healthy");
+    let later = Principal { begun: NOON + Duration::from_secs(5), ..session(1) };
+    assert_eq!(site.says(&set, &later), "revoked");
+    let there = site.beside();
+    assert_eq!(there.says(&there.open().await, &later), "revoked", "the later of the two stands in the store");
+}
+
+#[tokio::test]
+async fn an_order_needs_the_store() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    let down = set.revoke_user(ada(), "root", "left", site.now()).await.expect_err("the store is down");
+    assert_eq!(down.dependency.as_str(), "store");
+    assert_eq!(site.says(&set, &session(1)), "live");
+}
+
+#[tokio::test]
+async fn what_a_person_ordered_is_on_record_and_what_nobody_did_is_not() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    for (who, expected) in [("root", true), ("", false)] {
+        site.clock.advance(Duration::from_secs(1));
+        set.revoke_user(ada(), who, "planned", site.now()).await.expect("healthy");
+        match set.judge(&session(1), site.now()) {
+            Err(Stop::Rejected(rejected)) => {
+                assert_eq!((rejected.reason(), rejected.ordered()), (Reason::Revoked, expected));
+                assert_eq!(rejected.about(), Some(&ada()));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_file_is_no_set_and_the_store_makes_it_good() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    let _ = site.end(&set, 1).await.expect("healthy");
+    let path = site.folder.path().join("revocations");
+    let good = fs::read(&path).expect("it was written");
+    for at in [0, good.len() / 2, good.len() - 2] {
+        let mut bad = good.clone();
+        bad[at] ^= 4;
+        fs::write(&path, &bad).expect("the folder can be written");
+        site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+        let set = site.open().await;
+        assert_eq!(site.says(&set, &session(2)), "no revocations", "byte {at}");
+        site.store.heal().await.expect("nothing else is wrong");
+        set.poll().await.expect("healed");
+        assert_eq!(site.says(&set, &session(1)), "ended", "byte {at}");
+    }
+}
+
+#[tokio::test]
+async fn what_others_wrote_during_our_outage_is_not_missed() {
+    let site = Site::new().await;
+    let other = site.beside();
+    let (set, there) = (site.open().await, other.open().await);
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    let _ = other.end(&there, 1).await.expect("their connection is healthy");
+    site.clock.advance(Duration::from_secs(3600));
+    set.poll().await.expect_err("closed");
+    site.store.heal().await.expect("nothing else is wrong");
+    set.poll().await.expect("healed");
+    assert_eq!(site.says(&set, &session(1)), "ended");
+}
+
+#[tokio::test]
+async fn an_entry_goes_a_day_after_its_credential_expired() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    let _ = site.end(&set, 1).await.expect("healthy");
+    for (hours, kept) in [(36, 1), (1, 0)] {
+        site.clock.advance(Duration::from_secs(hours * 3600));
+        set.poll().await.expect("healthy");
+        assert_eq!(set.0.set.load().all().count(), kept, "{hours} h later");
+        assert_eq!(sql::read(&site.store, None).await.expect("healthy").len(), kept);
+    }
+}
+
+#[tokio::test]
+async fn a_confirmation_from_the_future_says_nothing_about_age() {
+    let site = Site::new().await;
+    drop(site.open().await);
+    let earlier = Site { clock: Clock::standing_at(NOON - Duration::from_secs(3600)), ..site };
+    earlier.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    let set = earlier.open().await;
+    assert_eq!(earlier.says(&set, &session(1)), "revocations since 0 s");
+}
+
+#[tokio::test]
+async fn a_row_that_makes_no_sense_refuses_nobody_and_confirms_nothing() {
+    const NONSENSE: &str = "INSERT INTO revocation (name, session, until, written, at, who, why)
+        VALUES ('session x', 'x', 9223372036854775807, 43200000, 1, '', '')";
+    let site = Site::new().await;
+    let set = site.open().await;
+    let write = |mut c: sqlx::pool::PoolConnection<sqlx::Sqlite>| async move {
+        sqlx::query(NONSENSE).execute(&mut *c).await.map(drop)
+    };
+    site.store.call(write).await.expect("healthy");
+    set.poll().await.expect_err("nonsense");
+    assert_eq!(site.says(&set, &session(1)), "revocations since 3 s");
+}

@@ -1,1 +1,250 @@
+use super::*;
+use crate::{
+    clock::{Clock, Timestamp},
+    database::Disturbance,
+    keeper::Keeper,
+    principal::{Freshness, Membership},
+    revocations::RevocationPolicy,
+    scratch::Folder,
+};
 
+const NOON: Timestamp = Timestamp::from_secs(43_200);
+
+struct Site {
+    folder: Folder,
+    clock: Clock,
+    store: Database,
+    keyring: Keyring,
+    sessions: Sessions,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let (folder, clock) = (Folder::new(), Clock::standing_at(NOON));
+        let store = Database::sqlite(folder.path().join("store.sqlite"), Keeper::current(), Duration::from_millis(200));
+        let keyring = Keyring::open(folder.path(), &store, clock.now()).await.expect("the folder is new");
+        let sessions = sessions(&folder, &store, &keyring, &clock, &["staff", "board"]).await;
+        Self { folder, clock, store, keyring, sessions }
+    }
+
+    /// The same gateway after a restart.
+    async fn restarted(self, asked: &[&str]) -> Self {
+        let sessions = sessions(&self.folder, &self.store, &self.keyring, &self.clock, asked).await;
+        Self { sessions, ..self }
+    }
+
+    async fn begin(&self) -> String {
+        let ticket = self.sessions.begin(ada(), None, self.clock.now()).await.expect("healthy");
+        ticket.text().expose_secret().to_owned()
+    }
+
+    fn says(&self, ticket: &str) -> String {
+        match self.sessions.open(ticket, self.clock.now()) {
+            Ok(Opened { principal, .. }) => match principal.freshness {
+                Freshness::Live => principal.subject.id.to_string(),
+                Freshness::LastKnownGood { missing, .. } => format!("{}, {missing} stale", principal.subject.id),
+            },
+            Err(Stop::Rejected(rejected)) => rejected.reason().as_str().to_owned(),
+            Err(Stop::Unavailable(unavailable)) => format!("no {}", unavailable.dependency),
+        }
+    }
+
+    async fn rows(&self) -> Vec<(String, Option<String>, Option<i64>, Option<String>)> {
+        const READ: &str = "SELECT id, refresh_token, ended, ended_who FROM session ORDER BY begun, ended";
+        let read = self.store.call(|mut c| async move { sqlx::query_as(READ).fetch_all(&mut *c).await });
+        read.await.expect("healthy")
+    }
+}
+
+async fn sessions(folder: &Folder, store: &Database, keyring: &Keyring, clock: &Clock, asked: &[&str]) -> Sessions {
+    let policy = RevocationPolicy::default();
+    let revocations = Revocations::open(folder.path(), store.clone(), Keeper::current(), clock.clone(), policy).await;
+    let policy = SessionPolicy { hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH, groups_asked: set(asked) };
+    Sessions::new(keyring, store.clone(), revocations, policy)
+}
+
+fn set(names: &[&str]) -> BTreeSet<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+fn ada() -> NewSession {
+    NewSession {
+        subject: Subject::new("https://idp.example", "ada"),
+        tenant: Some("acme".into()),
+        name: Some("Ada Lovelace".into()),
+        email: Some("ada@example.com".into()),
+        roles: Arc::from(["editor".to_owned()]),
+        groups: Groups::Known(Arc::new(set(&["staff", "chess"]))),
+        refresh_token: Some(SecretString::from("the refresh token")),
+        claims: serde_json::json!({ "sub": "ada", "groups": ["staff", "chess"] }),
+        provider: "main".to_owned(),
+        provider_sid: Some("sid-1".to_owned()),
+        address: Some([192, 0, 2, 1].into()),
+        browser: Some("ä".repeat(300)),
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_says_who_it_is_without_asking_anybody() {
+    let site = Site::new().await;
+    let ticket = site.begin().await;
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    let Opened { principal, credential } = site.sessions.open(&ticket, site.clock.now()).expect("it is good");
+    assert_eq!(credential, CredentialId::of(ticket.as_bytes()));
+    assert_eq!(principal.subject.to_string(), "https://idp.example#ada");
+    assert_eq!((principal.tenant.as_deref(), principal.name.as_deref()), (Some("acme"), Some("Ada Lovelace")));
+    assert_eq!((&*principal.roles, principal.begun), (&["editor".to_owned()][..], NOON));
+    assert_eq!(principal.until, NOON + SessionPolicy::HARD_WITHOUT_REFRESH);
+    for (group, expected) in
+        [("staff", Membership::Member), ("board", Membership::NotMember), ("chess", Membership::NotAsked)]
+    {
+        assert_eq!(principal.groups.membership(group), expected, "{group}");
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_a_later_configuration_asks_about_is_not_a_no() {
+    let site = Site::new().await;
+    let ticket = site.begin().await;
+    let site = site.restarted(&["staff", "chess"]).await;
+    let opened = site.sessions.open(&ticket, site.clock.now()).expect("it is good");
+    assert_eq!(opened.principal.groups.membership("chess"), Membership::NotAsked);
+    assert_eq!(opened.principal.groups.membership("staff"), Membership::Member);
+}
+
+#[tokio::test]
+async fn groups_that_nobody_stated_stay_unknown() {
+    let site = Site::new().await;
+    let new = NewSession { groups: Groups::NotAsked, ..ada() };
+    let ticket = site.sessions.begin(new, None, site.clock.now()).await.expect("healthy");
+    let opened = site.sessions.open(ticket.text().expose_secret(), site.clock.now()).expect("it is good");
+    assert_eq!(opened.principal.groups.membership("staff"), Membership::NotAsked);
+}
+
+#[tokio::test]
+async fn there_is_no_ticket_without_a_row() {
+    for how in Disturbance::ALL {
+        let site = Site::new().await;
+        site.store.disturb(how).await.expect("healthy until now");
+        let half = site.sessions.begin(ada(), None, site.clock.now()).await;
+        assert_eq!(half.err().expect("no row, no ticket").dependency.as_str(), "store", "{how:?}");
+        site.store.heal().await.expect("nothing else is wrong");
+        assert_eq!(site.rows().await.len(), 0, "{how:?}");
+        assert_eq!(site.says(&site.begin().await), "ada", "{how:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_row_keeps_what_renewal_will_need_and_no_secret_in_the_clear() {
+    let site = Site::new().await;
+    let _ = site.begin().await;
+    let rows = site.rows().await;
+    let sealed = rows[0].1.as_deref().expect("a refresh token was given");
+    let opened = site.keyring.seals().open(Purpose::RefreshToken, sealed, site.clock.now()).ok().expect("it is ours");
+    assert_eq!(&**opened.content, b"the refresh token");
+    assert!(site.keyring.seals().open(Purpose::Ticket, sealed, site.clock.now()).is_err());
+}
+
+#[tokio::test]
+async fn a_session_lives_to_its_hard_expiry() {
+    let site = Site::new().await;
+    let ticket = site.begin().await;
+    site.clock.advance(SessionPolicy::HARD_WITHOUT_REFRESH - Duration::from_secs(1));
+    assert_eq!(site.says(&ticket), "ada, revocations stale");
+    site.clock.advance(Duration::from_secs(1));
+    assert_eq!(site.says(&ticket), "expired");
+}
+
+#[tokio::test]
+async fn a_logout_ends_this_session_only_and_writes_a_row() {
+    let site = Site::new().await;
+    let (ticket, other) = (site.begin().await, site.begin().await);
+    let done = site.sessions.logout(&ticket, site.clock.now()).await.expect("healthy");
+    assert_eq!(done.elsewhere, Elsewhere::Done);
+    assert_eq!(done.logout.credential(), CredentialId::of(ticket.as_bytes()));
+    assert_eq!((site.says(&ticket).as_str(), site.says(&other).as_str()), ("ended", "ada"));
+    let ended: Vec<_> = site.rows().await.into_iter().filter_map(|row| Some((row.2?, row.3?))).collect();
+    assert_eq!(ended, [(NOON.as_millis(), "https://idp.example#ada".to_owned())]);
+    match site.sessions.logout(&ticket, site.clock.now()).await {
+        Err(Stop::Rejected(rejected)) => assert_eq!(rejected.reason().as_str(), "ended"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_logout_while_the_store_is_down_holds_here_and_reaches_the_row_later() {
+    for how in Disturbance::ALL {
+        let site = Site::new().await;
+        let ticket = site.begin().await;
+        site.store.disturb(how).await.expect("healthy until now");
+        let done = site.sessions.logout(&ticket, site.clock.now()).await.expect("the disk takes it");
+        assert_eq!(done.elsewhere, Elsewhere::WhenTheStoreIsBack, "{how:?}");
+        assert_eq!(site.says(&ticket), "ended", "{how:?}");
+        let site = site.restarted(&[]).await;
+        assert_eq!(site.says(&ticket), "ended", "{how:?}");
+        site.store.heal().await.expect("nothing else is wrong");
+        site.sessions.0.revocations.poll().await.expect("healed");
+        assert!(site.rows().await[0].2.is_some(), "{how:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_logout_without_any_revocation_set_is_still_a_logout() {
+    let site = Site::new().await;
+    let ticket = site.begin().await;
+    site.store.disturb(Disturbance::Garbage).await.expect("healthy until now");
+    std::fs::remove_file(site.folder.path().join("revocations")).expect("it was written");
+    let site = site.restarted(&[]).await;
+    assert_eq!(site.says(&ticket), "no revocations");
+    let done = site.sessions.logout(&ticket, site.clock.now()).await.expect("the disk takes it");
+    assert_eq!(done.elsewhere, Elsewhere::WhenTheStoreIsBack);
+    assert_eq!(site.says(&ticket), "ended");
+}
+
+#[tokio::test]
+async fn a_sign_in_ends_the_session_that_it_replaces() {
+    let site = Site::new().await;
+    let old = site.begin().await;
+    let new = site.sessions.begin(ada(), Some(&old), site.clock.now()).await.expect("healthy");
+    assert_eq!(site.says(&old), "ended");
+    assert_eq!(site.says(new.text().expose_secret()), "ada");
+    let garbage = site.sessions.begin(ada(), Some("garbage"), site.clock.now()).await.expect("garbage ends nothing");
+    assert_eq!(site.says(garbage.text().expose_secret()), "ada");
+}
+
+#[tokio::test]
+async fn a_sign_in_that_failed_ends_nothing() {
+    let site = Site::new().await;
+    let old = site.begin().await;
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    assert!(site.sessions.begin(ada(), Some(&old), site.clock.now()).await.is_err());
+    assert_eq!(site.says(&old), "ada");
+}
+
+#[tokio::test]
+async fn a_ticket_is_never_longer_than_a_browser_keeps() {
+    let site = Site::new().await;
+    let long = |length| NewSession { name: Some("x".repeat(length).into()), ..ada() };
+    for length in [10, 2000, 5000, 50_000] {
+        let ticket = site.sessions.begin(long(length), None, site.clock.now()).await.expect("a name can be left out");
+        assert!(ticket.text().expose_secret().len() <= MAX_TICKET);
+        let opened = site.sessions.open(ticket.text().expose_secret(), site.clock.now()).expect("it is good");
+        assert_eq!(opened.principal.name.is_some(), length < 2500);
+    }
+    let roles = NewSession { roles: (0..500).map(|n| format!("role {n}")).collect(), ..ada() };
+    let count = site.rows().await.len();
+    assert!(site.sessions.begin(roles, None, site.clock.now()).await.is_err(), "a role cannot be left out");
+    assert_eq!(site.rows().await.len(), count);
+}
+
+#[tokio::test]
+async fn a_forged_ticket_is_a_bad_seal_and_another_gateways_is_unknown() {
+    let (site, other) = (Site::new().await, Site::new().await);
+    let ticket = site.begin().await;
+    let middle = ticket.len() / 2;
+    let changed = if &ticket[middle..=middle] == "A" { "B" } else { "A" };
+    let forged = format!("{}{changed}{}", &ticket[..middle], &ticket[middle + 1..]);
+    assert_eq!(site.says(&forged), "bad-seal");
+    assert_eq!(other.says(&ticket), "no keyring");
+    assert_eq!(site.says(""), "bad-seal");
+}
