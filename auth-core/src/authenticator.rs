@@ -1,10 +1,12 @@
 //! A credential in, a verdict out; or a permit, by [`Authenticator::admit`].
 
+mod counts;
+
 use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll};
 
-use metrics::Counter;
 use secrecy::{ExposeSecret, SecretString};
 
+use self::counts::Counts;
 use crate::{
     bearer::Bearers,
     clock::Now,
@@ -61,14 +63,6 @@ struct Parts {
     counts: Counts,
 }
 
-/// The counters, taken once: a request formats no names.
-struct Counts {
-    authenticated: Counter,
-    rejected: [Counter; Reason::ALL.len()],
-    unavailable: [Counter; Dependency::ALL.len()],
-    unsettled: Counter,
-}
-
 /// No credential came with the request.
 struct NoCredential;
 
@@ -108,7 +102,6 @@ impl Authenticator {
         let permit = permit(verdict, requirement, now);
         if let (true, Err(stop)) = (known, &permit) {
             self.0.counts.stopped(stop);
-            told(stop);
         }
         Admission { permit, credential }
     }
@@ -135,7 +128,7 @@ impl Parts {
     fn note(&self, verdict: &Verdict, credential: Option<CredentialId>, requirement: &Requirement, now: Now) {
         match (verdict, credential) {
             (Verdict::Authenticated(_), credential) => {
-                self.counts.authenticated.increment(1);
+                self.counts.authenticated();
                 if let Some(credential) = credential {
                     self.held.accepted(credential, now);
                 }
@@ -144,48 +137,11 @@ impl Parts {
             (Verdict::Rejected(_), None) if requirement.is_open() => {}
             (Verdict::Rejected(rejected), credential) => {
                 self.counts.rejected(rejected);
-                told_rejected(rejected);
                 if let Some(credential) = credential {
                     self.held.refused(credential, rejected, now);
                 }
             }
-            (Verdict::Unavailable(unavailable), _) => {
-                self.counts.unavailable(unavailable);
-                told_unavailable(unavailable);
-            }
-        }
-    }
-}
-
-impl Counts {
-    fn taken() -> Self {
-        Self {
-            authenticated: metrics::counter!("authenticated"),
-            rejected: Reason::ALL.map(|reason| metrics::counter!(format!("rejected.{reason}"))),
-            unavailable: Dependency::ALL.map(|dependency| metrics::counter!(format!("unavailable.{dependency}"))),
-            unsettled: metrics::counter!("unavailable.keys.unsettled"),
-        }
-    }
-
-    fn stopped(&self, stop: &Stop) {
-        match stop {
-            Stop::Rejected(rejected) => self.rejected(rejected),
-            Stop::Unavailable(unavailable) => self.unavailable(unavailable),
-        }
-    }
-
-    fn rejected(&self, rejected: &Rejected) {
-        if let Some(at) = Reason::ALL.iter().position(|reason| *reason == rejected.reason()) {
-            self.rejected[at].increment(1);
-        }
-    }
-
-    fn unavailable(&self, unavailable: &Unavailable) {
-        if unavailable.is_unsettled() {
-            return self.unsettled.increment(1);
-        }
-        if let Some(at) = Dependency::ALL.iter().position(|dependency| *dependency == unavailable.dependency) {
-            self.unavailable[at].increment(1);
+            (Verdict::Unavailable(unavailable), _) => self.counts.unavailable(unavailable),
         }
     }
 }
@@ -202,27 +158,6 @@ async fn without_waiting(asked: impl Future<Output = Result<Principal, Stop>>) -
         })
     })
     .await
-}
-
-fn told(stop: &Stop) {
-    match stop {
-        Stop::Rejected(rejected) => told_rejected(rejected),
-        Stop::Unavailable(unavailable) => told_unavailable(unavailable),
-    }
-}
-
-fn told_rejected(rejected: &Rejected) {
-    let about = rejected.about().map(ToString::to_string).unwrap_or_default();
-    let reason = rejected.reason();
-    if reason == Reason::Missing {
-        tracing::debug!(reason = reason.as_str(), "rejected");
-    } else {
-        tracing::info!(reason = reason.as_str(), detail = %rejected.detail(), about, "rejected");
-    }
-}
-
-fn told_unavailable(unavailable: &Unavailable) {
-    tracing::warn!(dependency = unavailable.dependency.as_str(), cause = %unavailable, "unavailable");
 }
 
 impl Proof for NoCredential {

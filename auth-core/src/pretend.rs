@@ -30,7 +30,7 @@ pub(crate) struct Pretend {
 #[derive(Default)]
 pub(crate) struct Told {
     /// Answer the token endpoint with this status, these fields and this body.
-    pub(crate) token: Option<(u16, Vec<(&'static str, &'static str)>, String)>,
+    pub(crate) token: Option<Scripted>,
     /// Answer for the key set with 500.
     pub(crate) keys_are_down: bool,
     /// Put these claims into ID tokens; null takes one out.
@@ -44,6 +44,9 @@ pub(crate) struct Told {
     /// The `Authorization` and the body of the last call of the token endpoint.
     pub(crate) heard: (String, String),
 }
+
+/// A status, fields and a body.
+pub(crate) type Scripted = (u16, Vec<(&'static str, &'static str)>, String);
 
 struct Serving {
     issuer: String,

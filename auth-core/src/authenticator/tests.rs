@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use metrics::{Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString, Unit};
 use serde_json::json;
 
 use super::*;

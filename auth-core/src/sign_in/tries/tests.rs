@@ -30,7 +30,7 @@ fn a_state_finds_its_own_cookie_and_no_other() {
     };
     assert_eq!(found(&[other_cookie.clone(), cookie.clone()], 599), Some(("/a?b=c".to_owned(), true)));
     assert_eq!(found(std::slice::from_ref(&cookie), 600), None, "ten minutes have passed");
-    assert_eq!(found(&[other_cookie.clone()], 0), None);
+    assert_eq!(found(std::slice::from_ref(&other_cookie), 0), None);
     let renamed = (cookie.0.clone(), other_cookie.1.clone());
     assert_eq!(found(std::slice::from_ref(&renamed), 0), None, "another try under this name");
     assert_eq!(

@@ -1,0 +1,197 @@
+//! The exchange of a code for tokens (RFC 6749 §4.1.3), and what each way of not getting them means.
+
+use std::{borrow::Cow, fmt, time::Duration};
+
+use oauth2::{
+    AccessToken, AuthType, AuthorizationCode, ClientId, ClientSecret, EmptyExtraTokenFields, PkceCodeVerifier,
+    RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenIntrospectionResponse,
+    TokenUrl,
+    basic::{BasicRevocationErrorResponse, BasicTokenType},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    Provider,
+    answer::{ErrorAnswer, Meaning},
+    call::{CallFault, TokenCall},
+    lacks,
+};
+use crate::{alarm, dependency::Dependency, discovery::Document, verdict::Unavailable};
+
+/// What a code was exchanged for. Nothing here is verified.
+pub(crate) struct Tokens {
+    pub(crate) id_token: SecretString,
+    pub(crate) access_token: SecretString,
+    pub(crate) refresh_token: Option<SecretString>,
+}
+
+/// Why a code was not exchanged.
+#[derive(Debug)]
+pub(crate) enum ExchangeFault {
+    /// The provider does not take this code, or not any more: the sign-in begins again.
+    StaleCode,
+    /// The provider will not sign this person in.
+    Denied { word: String, description: Option<String> },
+    /// We cannot tell.
+    Unavailable(Unavailable),
+}
+
+pub(super) type Client = oauth2::Client<
+    ErrorAnswer,
+    TokenAnswer,
+    StandardTokenIntrospectionResponse<EmptyExtraTokenFields, BasicTokenType>,
+    StandardRevocableToken,
+    BasicRevocationErrorResponse,
+>;
+
+/// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3). The ID token stays text, so that a bad one is not
+/// mistaken for an answer that cannot be read; `expires_in`, which some providers spell as a string, is not read.
+#[derive(Deserialize, Serialize)]
+pub(super) struct TokenAnswer {
+    #[serde(skip_serializing)]
+    access_token: AccessToken,
+    #[serde(skip_serializing)]
+    refresh_token: Option<RefreshToken>,
+    #[serde(skip_serializing)]
+    id_token: Option<String>,
+}
+
+impl Provider {
+    /// Exchanges a code for tokens, once: a code may be spent by an exchange that seemed to fail.
+    ///
+    /// # Errors
+    /// [`ExchangeFault`].
+    pub(crate) async fn exchange(
+        &self,
+        document: &Document,
+        code: &SecretString,
+        verifier: &SecretString,
+        redirect_uri: &Url,
+    ) -> Result<Tokens, ExchangeFault> {
+        let endpoint = document.token_endpoint.clone().ok_or_else(|| lacks("token_endpoint"))?;
+        let config = &self.0.config;
+        let mut client = Client::new(ClientId::new(config.client_id.clone()))
+            .set_auth_type(client_authentication(document))
+            .set_token_uri(TokenUrl::from_url(endpoint));
+        if let Some(secret) = &config.client_secret {
+            client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
+        }
+        let call = TokenCall::over(self.0.outbound.clone());
+        let answer = client
+            .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()))
+            .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())))
+            .request_async(&call)
+            .await;
+        match answer {
+            Ok(answer) => answer.into_tokens(),
+            Err(error) => Err(self.fault(error)),
+        }
+    }
+
+    fn fault(&self, error: RequestTokenError<CallFault, ErrorAnswer>) -> ExchangeFault {
+        match error {
+            RequestTokenError::ServerResponse(answer) => self.refused(&answer),
+            RequestTokenError::Request(CallFault::Denied { status, error }) => {
+                let said = error.map_or_else(|| "nothing more".to_owned(), |error| error.to_string());
+                self.misconfigured(&format!("status {status}, {said}"))
+            }
+            RequestTokenError::Request(fault) => {
+                let retry_after = fault.retry_after();
+                let unavailable = Unavailable::because(Dependency::TokenEndpoint, fault);
+                ExchangeFault::Unavailable(unavailable.retry_after(retry_after.unwrap_or(Unavailable::RETRY_AFTER)))
+            }
+            // Neither the body nor the parser's message is told: both may hold a token.
+            RequestTokenError::Parse(error, _) => nonsense(format!("not a token answer, at `{}`", error.path())),
+            RequestTokenError::Other(what) => nonsense(what),
+        }
+    }
+
+    fn refused(&self, answer: &ErrorAnswer) -> ExchangeFault {
+        match answer.meaning() {
+            Meaning::StaleCode => ExchangeFault::StaleCode,
+            Meaning::Denied => ExchangeFault::Denied { word: answer.word(), description: answer.description() },
+            Meaning::OurConfiguration => self.misconfigured(&answer.to_string()),
+            Meaning::Throttled => {
+                let unavailable = Unavailable::because(Dependency::TokenEndpoint, answer.to_string());
+                ExchangeFault::Unavailable(unavailable.retry_after(Duration::from_secs(300)))
+            }
+            Meaning::Transient | Meaning::Unknown => nonsense(answer.to_string()),
+        }
+    }
+
+    /// The provider does not know us: no fault of the person's, and nothing that waiting repairs.
+    fn misconfigured(&self, said: &str) -> ExchangeFault {
+        let name = self.name();
+        alarm::ring("provider-configuration", &format!("the provider `{name}` refuses this gateway itself: {said}"));
+        ExchangeFault::Unavailable(
+            Unavailable::because(Dependency::TokenEndpoint, format!("the provider refuses this gateway: {said}"))
+                .retry_after(Duration::from_secs(60)),
+        )
+    }
+}
+
+impl TokenAnswer {
+    fn into_tokens(self) -> Result<Tokens, ExchangeFault> {
+        let Some(id_token) = self.id_token else {
+            return Err(nonsense("a token answer without an ID token".to_owned()));
+        };
+        Ok(Tokens {
+            id_token: id_token.into(),
+            access_token: self.access_token.into_secret().into(),
+            refresh_token: self.refresh_token.map(|token| token.into_secret().into()),
+        })
+    }
+}
+
+/// `client_secret_basic` is the default (OpenID Connect Discovery 1.0 §3); `client_secret_post` where only that is
+/// offered.
+fn client_authentication(document: &Document) -> AuthType {
+    let offered = document.raw.get("token_endpoint_auth_methods_supported").and_then(serde_json::Value::as_array);
+    let offers = |method: &str| offered.is_some_and(|offered| offered.iter().any(|one| one == method));
+    if offers("client_secret_post") && !offers("client_secret_basic") {
+        AuthType::RequestBody
+    } else {
+        AuthType::BasicAuth
+    }
+}
+
+fn nonsense(what: String) -> ExchangeFault {
+    ExchangeFault::Unavailable(Unavailable::because(Dependency::TokenEndpoint, what))
+}
+
+impl oauth2::ErrorResponse for ErrorAnswer {}
+
+impl oauth2::TokenResponse for TokenAnswer {
+    type TokenType = BasicTokenType;
+
+    fn access_token(&self) -> &AccessToken {
+        &self.access_token
+    }
+    fn token_type(&self) -> &BasicTokenType {
+        &BasicTokenType::Bearer
+    }
+    fn expires_in(&self) -> Option<Duration> {
+        None
+    }
+    fn refresh_token(&self) -> Option<&RefreshToken> {
+        self.refresh_token.as_ref()
+    }
+    fn scopes(&self) -> Option<&Vec<Scope>> {
+        None
+    }
+}
+
+impl From<Unavailable> for ExchangeFault {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl fmt::Debug for TokenAnswer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenAnswer(..)")
+    }
+}
