@@ -14,6 +14,7 @@ pub mod fault;
 pub mod headers;
 pub mod identity;
 pub mod ingress;
+pub mod intake;
 pub mod io;
 pub mod limits;
 pub mod own;

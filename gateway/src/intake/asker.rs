@@ -1,0 +1,55 @@
+//! Who asks, by what browsers say of themselves (Fetch Metadata, W3C). No user agent is parsed.
+
+use http::{HeaderMap, HeaderName, header};
+
+use crate::fault::Asker;
+
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+
+/// Who asks, as far as the head alone shows: a browser that goes to a page, or a script.
+pub fn presumed_asker(headers: &HeaderMap) -> Asker {
+    let navigates = match headers.get(SEC_FETCH_MODE) {
+        Some(mode) => mode.as_bytes() == b"navigate",
+        None => accepts_html(headers) && !headers.contains_key(X_REQUESTED_WITH),
+    };
+    if navigates { Asker::Browser } else { Asker::Script }
+}
+
+/// Whether `Accept` names `text/html`. A wildcard does not: every program sends it.
+fn accepts_html(headers: &HeaderMap) -> bool {
+    let ranges = headers.get_all(header::ACCEPT).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    ranges
+        .map(|range| range.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii())
+        .any(|range| range.eq_ignore_ascii_case(b"text/html"))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_browser_is_known_by_what_it_says_of_itself() {
+        let check = |fields: &[(&'static str, &'static str)], expected| {
+            let headers = fields
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+            assert_eq!(presumed_asker(&headers), expected, "{fields:?}");
+        };
+        let page = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
+        check(&[("sec-fetch-mode", "navigate"), page], Asker::Browser);
+        check(&[("sec-fetch-mode", "navigate")], Asker::Browser);
+        check(&[("sec-fetch-mode", "cors"), page], Asker::Script);
+        check(&[("sec-fetch-mode", "no-cors"), page], Asker::Script);
+        check(&[page], Asker::Browser);
+        check(&[("accept", "application/json, Text/HTML;q=0.9")], Asker::Browser);
+        check(&[page, ("x-requested-with", "XMLHttpRequest")], Asker::Script);
+        check(&[("accept", "*/*")], Asker::Script);
+        check(&[("accept", "application/json")], Asker::Script);
+        check(&[("accept", "text/html-x")], Asker::Script);
+        check(&[], Asker::Script);
+    }
+}

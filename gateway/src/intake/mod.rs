@@ -1,0 +1,225 @@
+//! The request head, understood: who sent it from where, for which path, and what it brought to show who it is.
+//!
+//! Candidates for a credential are kept raw. Which of them count, and in whose form the answer is given, is decided once
+//! the route is known: [`Intake::credential`], [`Intake::asker`].
+
+mod asker;
+mod candidates;
+mod original;
+
+use std::net::IpAddr;
+
+use auth_core::{authenticator::Credential, held::Harm, policy::Requirement, principal::Kind};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use secrecy::SecretString;
+use url::{Position, Url};
+
+use self::candidates::Candidates;
+use crate::{
+    fault::{Asker, BadRequest, Fault},
+    headers::{self, Arrival, Believed, CookieNames, Departure, HostHeader, IdentityHeaders, Vouched},
+    ingress::{self, Host, IngressRules},
+    path::CanonicalPath,
+    request_id::RequestId,
+    route::{OwnPath, Route, RouteAsker},
+};
+
+pub use asker::presumed_asker;
+pub use original::Original;
+
+/// How heads are read: the part of the configuration that this takes.
+#[derive(Clone, Debug)]
+pub struct IntakePolicy {
+    /// What is taken from the wire.
+    pub ingress: IngressRules,
+    /// Whose word about the way a request came is believed.
+    pub believed: Believed,
+    /// What our own cookies are called.
+    pub cookies: CookieNames,
+    /// The public address as `Origin` spells it (RFC 6454 §6.2).
+    pub origin: String,
+}
+
+/// A request's head, understood.
+#[derive(Debug)]
+pub struct Intake {
+    /// Our name for the request.
+    pub id: RequestId,
+    /// What it asks to be done.
+    pub method: Method,
+    /// The path, in every reading.
+    pub path: CanonicalPath,
+    /// Whom it was sent to.
+    pub host: Host,
+    /// Which way it came.
+    pub arrival: Arrival,
+    /// Whether our own pages, and no other site, made the browser send it: `Sec-Fetch-Site: same-origin`, or `Origin`
+    /// is the public address.
+    pub same_origin: bool,
+    presumed: Asker,
+    candidates: Candidates,
+}
+
+/// A request that goes no further than its head, and how to tell who sent it.
+#[derive(Debug)]
+pub struct Bad {
+    /// Who asks, as far as the head shows.
+    pub asker: Asker,
+    /// What is wrong.
+    pub fault: Fault,
+}
+
+/// Where a request goes: the upstream's side of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Destination<'a> {
+    /// The endpoint.
+    pub endpoint: &'a Url,
+    /// Which host it sees.
+    pub host: &'a HostHeader,
+    /// Under what names it is told who is asking.
+    pub naming: &'a IdentityHeaders,
+}
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Reads the head of a request from `peer`, strictly. The request comes back as it was.
+///
+/// # Errors
+/// What [`ingress::strict`] refuses.
+pub fn read<B>(
+    request: Request<B>,
+    id: RequestId,
+    peer: IpAddr,
+    policy: &IntakePolicy,
+) -> Result<(Intake, Request<B>), Bad> {
+    let (parts, body) = request.into_parts();
+    let presumed = presumed_asker(&parts.headers);
+    let head = ingress::strict(&parts, &policy.ingress).map_err(|fault| Bad { asker: presumed, fault })?;
+    let intake = Intake {
+        id,
+        method: parts.method.clone(),
+        arrival: Arrival::of(&parts.headers, peer, head.host.received(), &policy.believed),
+        path: head.path,
+        host: head.host,
+        same_origin: is_same_origin(&parts.headers, &policy.origin),
+        presumed,
+        candidates: Candidates::of(&parts.headers, policy.cookies),
+    };
+    Ok((intake, Request::from_parts(parts, body)))
+}
+
+impl Intake {
+    /// Who asks, on `route`. It changes the answer's form and nothing else.
+    pub fn asker(&self, route: &Route) -> Asker {
+        match route.asker {
+            Some(RouteAsker::Device) => Asker::Device,
+            Some(RouteAsker::Browser) => Asker::Browser,
+            Some(RouteAsker::Script) => Asker::Script,
+            None if route.requirement.is_for_devices_only() => Asker::Device,
+            None => self.presumed,
+        }
+    }
+
+    /// Who asks, on a path of our own.
+    pub fn asker_at(&self, own: &OwnPath) -> Asker {
+        if *own == OwnPath::Verify { Asker::ForwardAuth } else { self.presumed }
+    }
+
+    /// Who asks, where no route was found.
+    pub fn presumed_asker(&self) -> Asker {
+        self.presumed
+    }
+
+    /// What showing a refusal would do on `route`: a display forgets what it has.
+    pub fn harm(&self, route: &Route) -> Harm {
+        match self.asker(route) {
+            Asker::Device => Harm::Destroys,
+            Asker::Browser | Asker::Script | Asker::ForwardAuth => Harm::None,
+        }
+    }
+
+    /// The credential that counts for `requirement`: a bearer token that `recognises` knows as ours, else our cookie.
+    /// An `Authorization` that is not ours is somebody else's business.
+    ///
+    /// # Errors
+    /// [`BadRequest::TwoTickets`], if there are two different tickets and one would count. Nothing is cleared: we do not
+    /// know which of them somebody planted. Where anyone may pass, neither counts.
+    pub fn credential(
+        &self,
+        requirement: &Requirement,
+        recognises: impl Fn(&str) -> bool,
+    ) -> Result<Credential, Fault> {
+        if let Some(token) = self.candidates.bearer(recognises) {
+            return Ok(Credential::Bearer(token));
+        }
+        if !requirement.may_allow(Kind::User) {
+            return Ok(Credential::None);
+        }
+        match self.ticket() {
+            Ok(ticket) => Ok(ticket.map_or(Credential::None, Credential::Ticket)),
+            Err(_) if requirement.is_open() => Ok(Credential::None),
+            Err(fault) => Err(fault),
+        }
+    }
+
+    /// The ticket in our cookie.
+    ///
+    /// # Errors
+    /// [`BadRequest::TwoTickets`], if there are two different ones.
+    pub fn ticket(&self) -> Result<Option<SecretString>, Fault> {
+        self.candidates.ticket().map_err(Fault::BadRequest)
+    }
+
+    /// The sign-ins that this browser has begun: names and values of their cookies.
+    pub fn tries(&self) -> &[(String, SecretString)] {
+        self.candidates.tries()
+    }
+
+    /// Turns the request into what the upstream is sent: the bytes of its path as they were judged, its fields cleaned,
+    /// and our own added.
+    pub fn depart<B>(
+        &self,
+        request: Request<B>,
+        route: &Route,
+        to: Destination<'_>,
+        vouched: Option<Vouched<'_>>,
+        policy: &IntakePolicy,
+    ) -> Request<B> {
+        let (mut parts, body) = request.into_parts();
+        let departure = Departure {
+            arrival: &self.arrival,
+            request_id: self.id.header(),
+            host: self.host_for(to),
+            vouched,
+            naming: to.naming,
+            reserved: &policy.ingress.reserved,
+            cookies: policy.cookies,
+            underscore_headers: &route.underscore_headers,
+            authorization: route.forward_authorization || self.candidates.is_own_challenge(&route.own_challenges),
+            method_override: route.methods.is_none(),
+        };
+        headers::to_upstream(&mut parts.headers, &departure);
+        parts.uri = Uri::from(self.path.received().clone());
+        Request::from_parts(parts, body)
+    }
+
+    fn host_for(&self, to: Destination<'_>) -> HeaderValue {
+        match to.host {
+            HostHeader::Public => self.host.received().clone(),
+            HostHeader::Literal(host) => host.clone(),
+            HostHeader::Endpoint => HeaderValue::from_str(&to.endpoint[Position::BeforeHost..Position::AfterPort])
+                .unwrap_or_else(|_| self.host.received().clone()),
+        }
+    }
+}
+
+fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {
+    let is = |name: &HeaderName, expected: &str| {
+        let mut values = headers.get_all(name).iter();
+        values.next().is_some_and(|value| value.as_bytes() == expected.as_bytes()) && values.next().is_none()
+    };
+    is(&SEC_FETCH_SITE, "same-origin") || is(&header::ORIGIN, origin)
+}
+
+#[cfg(test)]
+mod tests;

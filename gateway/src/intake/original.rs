@@ -1,0 +1,64 @@
+//! The request that a trusted proxy asks about, for `verify`.
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri::PathAndQuery};
+
+use super::Intake;
+use crate::{
+    fault::{BadRequest, Fault},
+    ingress::Host,
+    path::CanonicalPath,
+};
+
+/// The original request's address, read as strictly as our own.
+#[derive(Clone, Debug)]
+pub struct Original {
+    /// What it asked to be done.
+    pub method: Method,
+    /// Its path, in every reading.
+    pub path: CanonicalPath,
+    /// Its host, lower case.
+    pub host: Host,
+}
+
+const X_FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const X_FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method");
+const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
+const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
+
+impl Intake {
+    /// The request that a trusted proxy asks about: by `X-Forwarded-Method` and `-Uri` (Traefik, Caddy), or by
+    /// `X-Original-Method` and `-URI` or `-URL` (nginx).
+    ///
+    /// # Errors
+    /// [`Fault::NoSuchRoute`] unless a trusted proxy asks; [`BadRequest::OwnParameters`] if the address is missing,
+    /// stated in two ways, or no address; what is wrong with its path.
+    pub fn original(&self, headers: &HeaderMap) -> Result<Original, Fault> {
+        if !self.arrival.by_proxy {
+            return Err(Fault::NoSuchRoute);
+        }
+        let malformed = Fault::BadRequest(BadRequest::OwnParameters);
+        let method = one_of(headers, &[X_FORWARDED_METHOD, X_ORIGINAL_METHOD]).map_err(Fault::BadRequest)?;
+        let method = match method {
+            Some(method) => Method::from_bytes(method.as_bytes()).map_err(|_| malformed.clone())?,
+            None => self.method.clone(),
+        };
+        let address = one_of(headers, &[X_FORWARDED_URI, X_ORIGINAL_URI, X_ORIGINAL_URL]);
+        let address = address.map_err(Fault::BadRequest)?.ok_or_else(|| malformed.clone())?;
+        let uri = Uri::try_from(address.as_bytes()).map_err(|_| malformed.clone())?;
+        let host = match uri.authority() {
+            Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
+            None => Some(self.arrival.host.clone()),
+        };
+        let host = host.as_ref().and_then(Host::parse).ok_or_else(|| malformed.clone())?;
+        let target: &PathAndQuery = uri.path_and_query().ok_or(malformed)?;
+        Ok(Original { method, path: CanonicalPath::read(target).map_err(Fault::BadRequest)?, host })
+    }
+}
+
+/// The one value that `names` state together.
+fn one_of<'a>(headers: &'a HeaderMap, names: &[HeaderName]) -> Result<Option<&'a HeaderValue>, BadRequest> {
+    let mut stated = names.iter().flat_map(|name| headers.get_all(name));
+    let Some(first) = stated.next() else { return Ok(None) };
+    if stated.all(|other| other == first) { Ok(Some(first)) } else { Err(BadRequest::OwnParameters) }
+}

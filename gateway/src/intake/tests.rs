@@ -1,0 +1,184 @@
+use std::time::Duration;
+
+use auth_core::policy::{Allow, MaxStale, RequirementId};
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::{reserved::Reserved, route::OnDenial};
+
+fn policy() -> IntakePolicy {
+    IntakePolicy {
+        ingress: IngressRules { max_target: 8 << 10, max_head: 16 << 10, reserved: Reserved::default() },
+        believed: Believed { proxies: vec!["10.0.0.0/8".parse().expect("a network")], secure: true },
+        cookies: CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" },
+        origin: "https://app.example".to_owned(),
+    }
+}
+
+fn request(target: &str, fields: &[(&str, &str)]) -> Request<()> {
+    let mut request = Request::builder().uri(target).header("host", "app.example");
+    for (name, value) in fields {
+        request = request.header(*name, *value);
+    }
+    request.body(()).expect("a request")
+}
+
+fn intake_from(peer: [u8; 4], fields: &[(&str, &str)]) -> Intake {
+    let read = read(request("/a?b", fields), RequestId::new(), peer.into(), &policy());
+    read.expect("a good head").0
+}
+
+fn intake(fields: &[(&str, &str)]) -> Intake {
+    intake_from([192, 0, 2, 1], fields)
+}
+
+fn route(allow: &[Allow]) -> Route {
+    Route {
+        path: "/".to_owned(),
+        host: None,
+        methods: None,
+        upstream: "monolith".into(),
+        requirement: Requirement::new(RequirementId(0), allow.to_vec(), MaxStale::DEFAULT),
+        on_denial: OnDenial::Dispute,
+        expect: None,
+        response_timeout: Duration::from_secs(30),
+        idle_body_timeout: Duration::from_secs(30),
+        login_paths: Vec::new(),
+        own_challenges: vec!["basic".to_owned()],
+        max_body: None,
+        asker: None,
+        forward_authorization: false,
+        underscore_headers: Vec::new(),
+    }
+}
+
+const USER: Allow = Allow::Kind(Kind::User);
+const DEVICE: Allow = Allow::Kind(Kind::Device);
+
+#[test]
+fn the_route_decides_which_credential_counts() {
+    let check = |allow: Allow, fields: &[(&str, &str)], expected: &str| {
+        let found = intake(fields).credential(&route(&[allow]).requirement, |token| token.starts_with("ours"));
+        let found = match found {
+            Ok(Credential::None) => "none".to_owned(),
+            Ok(Credential::Ticket(ticket)) => format!("ticket {}", ticket.expose_secret()),
+            Ok(Credential::Bearer(token)) => format!("bearer {}", token.expose_secret()),
+            Err(fault) => fault.to_string(),
+        };
+        assert_eq!(found, expected, "{fields:?}");
+    };
+    let cookie = ("cookie", "a=1; __Host-candor=t1");
+    check(USER, &[cookie], "ticket t1");
+    check(USER, &[cookie, ("authorization", "Bearer ours.1")], "bearer ours.1");
+    check(USER, &[cookie, ("authorization", "bearer  ours.1 ")], "bearer ours.1");
+    check(USER, &[cookie, ("authorization", "Bearer theirs")], "ticket t1");
+    check(USER, &[cookie, ("authorization", "Basic ours")], "ticket t1");
+    check(USER, &[("authorization", "Bearer ours, x")], "none");
+    check(USER, &[("authorization", "Bearer")], "none");
+    check(USER, &[], "none");
+    check(USER, &[("cookie", "__Host-candor=")], "none");
+    check(USER, &[("cookie", "__host-candor=t1")], "none");
+    check(DEVICE, &[cookie], "none");
+    check(DEVICE, &[("authorization", "Bearer ours")], "bearer ours");
+    check(Allow::Anyone, &[cookie], "ticket t1");
+    let twice = ("cookie", "__Host-candor=t1; __Host-candor=t1");
+    let two = ("cookie", "__Host-candor=t1; __Host-candor=t2");
+    check(USER, &[twice], "ticket t1");
+    check(USER, &[two], "bad request: two-tickets");
+    check(USER, &[two, ("authorization", "Bearer ours")], "bearer ours");
+    check(Allow::Anyone, &[two], "none");
+    check(DEVICE, &[two], "none");
+}
+
+#[test]
+fn the_route_may_know_better_who_asks() {
+    let page = [("accept", "text/html")];
+    assert_eq!(intake(&page).asker(&route(&[USER])), Asker::Browser);
+    assert_eq!(intake(&[]).asker(&route(&[USER])), Asker::Script);
+    assert_eq!(intake(&page).asker(&route(&[DEVICE])), Asker::Device);
+    assert_eq!(intake(&page).asker(&route(&[DEVICE, USER])), Asker::Browser);
+    let told = Route { asker: Some(RouteAsker::Device), ..route(&[USER]) };
+    assert_eq!(intake(&page).asker(&told), Asker::Device);
+    assert_eq!(intake(&page).harm(&told), Harm::Destroys);
+    assert_eq!(intake(&page).harm(&route(&[USER])), Harm::None);
+    assert_eq!(intake(&page).asker_at(&OwnPath::Verify), Asker::ForwardAuth);
+}
+
+#[test]
+fn only_our_own_pages_are_same_origin() {
+    let check = |fields: &[(&str, &str)], expected| assert_eq!(intake(fields).same_origin, expected, "{fields:?}");
+    check(&[("sec-fetch-site", "same-origin")], true);
+    check(&[("origin", "https://app.example")], true);
+    check(&[("sec-fetch-site", "same-site")], false);
+    check(&[("sec-fetch-site", "none")], false);
+    check(&[("origin", "https://app.example.evil")], false);
+    check(&[("origin", "null")], false);
+    check(&[("origin", "https://app.example"), ("origin", "https://evil")], false);
+    check(&[], false);
+}
+
+#[test]
+fn sign_ins_that_have_begun_are_kept_by_name() {
+    let intake = intake(&[("cookie", "__Host-candor-try-a=1; __Host-candor-try-b=2; __Host-candor-tryx=3; x=4")]);
+    let names: Vec<_> = intake.tries().iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["__Host-candor-try-a", "__Host-candor-try-b"]);
+    assert!(!format!("{intake:?}").contains("\"1\""));
+}
+
+#[test]
+fn the_bytes_that_were_judged_are_the_bytes_that_are_sent() {
+    let check = |target: &str, host: HostHeader, expected: &str| {
+        let (intake, request) =
+            read(request(target, &[]), RequestId::new(), [192, 0, 2, 1].into(), &policy()).expect("a good head");
+        let endpoint = Url::parse("http://10.0.0.7:9000").expect("an address");
+        let to = Destination { endpoint: &endpoint, host: &host, naming: &IdentityHeaders::XAuthRequest };
+        let sent = intake.depart(request, &route(&[USER]), to, None, &policy());
+        let host = sent.headers().get("host").and_then(|host| host.to_str().ok()).expect("a host");
+        assert_eq!(format!("{host} {}", sent.uri()), expected);
+    };
+    check("/a%2Fb//c;d?e=%zz", HostHeader::Public, "app.example /a%2Fb//c;d?e=%zz");
+    check("http://app.example/a", HostHeader::Endpoint, "10.0.0.7:9000 /a");
+    check("/", HostHeader::Literal(HeaderValue::from_static("x")), "x /");
+}
+
+#[test]
+fn an_authorization_passes_only_where_it_is_the_applications_own() {
+    let check = |value: &str, forward: bool, expected: bool| {
+        let (intake, request) =
+            read(request("/", &[("authorization", value)]), RequestId::new(), [192, 0, 2, 1].into(), &policy())
+                .expect("a good head");
+        let endpoint = Url::parse("http://10.0.0.7").expect("an address");
+        let (host, naming) = (HostHeader::Public, IdentityHeaders::XAuthRequest);
+        let to = Destination { endpoint: &endpoint, host: &host, naming: &naming };
+        let route = Route { forward_authorization: forward, ..route(&[USER]) };
+        let sent = intake.depart(request, &route, to, None, &policy());
+        assert_eq!(sent.headers().contains_key("authorization"), expected, "{value} {forward}");
+    };
+    check("Basic YTpi", false, true);
+    check("Bearer x", false, false);
+    check("Digest x", false, false);
+    check("Bearer x", true, true);
+}
+
+#[test]
+fn a_trusted_proxy_asks_about_an_address() {
+    let check = |peer: [u8; 4], fields: &[(&str, &str)], expected: &str| {
+        let headers = request("/", fields).headers().clone();
+        let found = match intake_from(peer, fields).original(&headers) {
+            Ok(original) => format!("{} {} {}", original.method, original.host.as_str(), original.path.as_str()),
+            Err(fault) => fault.to_string(),
+        };
+        assert_eq!(found, expected, "{fields:?}");
+    };
+    let proxy = [10, 0, 0, 1];
+    let traefik = [("x-forwarded-method", "POST"), ("x-forwarded-uri", "/x?y"), ("x-forwarded-host", "www.example")];
+    check(proxy, &traefik, "POST www.example /x");
+    check([192, 0, 2, 1], &traefik, "no such route");
+    check(proxy, &[("x-original-uri", "/x"), ("x-original-method", "PUT")], "PUT app.example /x");
+    check(proxy, &[("x-original-url", "https://www.example/x")], "GET www.example /x");
+    check(proxy, &[("x-original-uri", "/x"), ("x-forwarded-uri", "/y")], "bad request: own-parameters");
+    check(proxy, &[("x-forwarded-uri", "/a/../b")], "bad request: dot-segment");
+    check(proxy, &[("x-forwarded-uri", "nonsense")], "bad request: own-parameters");
+    check(proxy, &[("x-forwarded-uri", "/x"), ("x-forwarded-method", "G ET")], "bad request: own-parameters");
+    check(proxy, &[], "bad request: own-parameters");
+}
