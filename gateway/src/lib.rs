@@ -3,6 +3,7 @@
 mod notices;
 mod problem;
 
+pub mod arrived;
 pub mod body;
 pub mod check;
 pub mod cli;

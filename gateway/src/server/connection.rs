@@ -35,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, ServiceExt};
 
 use crate::{
+    arrived::Arrived,
     body::{Body, BodyError},
     fault::{Asker, Fault},
     io::{Io, Limits, Phase, State},
@@ -68,17 +69,6 @@ struct Client<S> {
     sent_body: Cell<bool>,
     /// Whether an answer broke off whose end is only the connection's.
     broke_off: Cell<bool>,
-}
-
-/// A request whose head was read, with what its head does not say.
-#[derive(Debug)]
-pub struct Arrived {
-    /// Our name for it.
-    pub id: RequestId,
-    /// Who sent it: the other end of the connection.
-    pub peer: IpAddr,
-    /// The request.
-    pub request: Request<Incoming>,
 }
 
 /// What is kept of a request for the case that handling it yields nothing.

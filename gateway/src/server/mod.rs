@@ -23,12 +23,12 @@ use tokio::{net::TcpListener, runtime, sync::oneshot, task::spawn_local};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::{BoxError, service_fn};
 
-pub use self::connection::Arrived;
 use self::{
     connection::Front,
     worker::{Duties, Worker},
 };
 use crate::{
+    arrived::Arrived,
     config::Config,
     running::{Gateway, Means, StartFault, Tuning},
     telemetry::Telemetry,

@@ -1,8 +1,8 @@
 //! Until `handle` and `own` are there.
 use crate::{
+    arrived::Arrived,
     reply::Reply,
     running::{Gateway, Serving},
-    server::Arrived,
 };
 
 pub(super) async fn handle(_: &Serving, _: Arrived) -> Reply {

@@ -22,8 +22,9 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{BoxError, limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
 
-use super::connection::{self, Arrived, Front};
+use super::connection::{self, Front};
 use crate::{
+    arrived::Arrived,
     running::{Gateway, Serving},
     server::stand_in::handle,
     upstream::Pools,
