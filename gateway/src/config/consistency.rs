@@ -23,6 +23,8 @@ pub(super) struct Parts<'p, 'a> {
     pub(super) identity: &'p [(Option<Identity>, Section<'a>)],
     pub(super) bearer: &'p [(Option<Bearer>, Section<'a>)],
     pub(super) upstreams: &'p [(Option<Upstream>, Section<'a>, Value<'a>)],
+    /// All of them, also those that could not be read.
+    pub(super) upstream_names: Vec<&'a str>,
     pub(super) routes: &'p [Written<'a>],
 }
 
@@ -106,11 +108,11 @@ impl Parts<'_, '_> {
 
     fn upstream_exists(&self, written: &Written<'_>) {
         let route = &written.route;
-        let names: Vec<&str> = self.upstreams.iter().map(|(_, _, name)| name.key()).collect();
+        let names = &self.upstream_names;
         if names.contains(&&*route.upstream) {
             return;
         }
-        let suggestion = match (nearest(&route.upstream, &names), &names[..]) {
+        let suggestion = match (nearest(&route.upstream, names), &names[..]) {
             (Some(near), _) => format!("did you mean {near:?}?"),
             (None, []) => format!("add [upstreams.{}]", route.upstream),
             (None, names) => format!("the upstreams are {}", names.join(", ")),

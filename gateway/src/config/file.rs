@@ -22,6 +22,8 @@ pub(super) struct File<'a> {
     pub(super) env: &'a dyn Fn(&str) -> Option<String>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
+    /// The lines that could not be read: what else seems wrong there is an echo.
+    broken_lines: Vec<usize>,
     /// Whether the text itself is broken: then what seems to be missing may only be unreadable.
     pub(super) broken: bool,
 }
@@ -34,6 +36,7 @@ pub(super) struct Section<'a> {
     at: Range<usize>,
     table: &'a DeTable<'a>,
     asked: RefCell<Vec<&'static str>>,
+    not_built: RefCell<Vec<&'static str>>,
 }
 
 impl<'a> File<'a> {
@@ -41,7 +44,7 @@ impl<'a> File<'a> {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(ends).collect();
         let (problems, warnings) = (RefCell::default(), RefCell::default());
-        Self { lines, text, base, env, problems, warnings, broken: false }
+        Self { lines, text, base, env, problems, warnings, broken_lines: Vec::new(), broken: false }
     }
 
     /// Notes what the TOML parser could not read.
@@ -49,12 +52,17 @@ impl<'a> File<'a> {
         for fault in faults {
             self.broken = true;
             let at = fault.span().unwrap_or(0..0);
-            self.problem(&at, fault.message().to_owned(), None);
+            let problem = self.locate(&at, fault.message().to_owned(), None);
+            self.broken_lines.push(problem.line);
+            self.problems.borrow_mut().push(problem);
         }
     }
 
     pub(super) fn problem(&self, at: &Range<usize>, message: String, suggestion: Option<String>) {
-        self.problems.borrow_mut().push(self.locate(at, message, suggestion));
+        let problem = self.locate(at, message, suggestion);
+        if !self.broken_lines.contains(&problem.line) {
+            self.problems.borrow_mut().push(problem);
+        }
     }
 
     pub(super) fn warning(&self, at: &Range<usize>, message: String, suggestion: Option<String>) {
@@ -89,7 +97,7 @@ impl<'a> File<'a> {
 
 impl<'a> Section<'a> {
     pub(super) fn new(file: &'a File<'a>, name: String, at: Range<usize>, table: &'a DeTable<'a>) -> Self {
-        Self { file, name, at, table, asked: RefCell::default() }
+        Self { file, name, at, table, asked: RefCell::default(), not_built: RefCell::default() }
     }
 
     /// The value under `key`, if the file has one.
@@ -97,6 +105,11 @@ impl<'a> Section<'a> {
         self.asked.borrow_mut().push(key);
         let (_, value) = self.find(key)?;
         Some(Value::new(self.file, key, value))
+    }
+
+    /// Whether the file has `key`, whatever stands there.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.find(key).is_some()
     }
 
     /// The value under `key`; a problem if the file has none.
@@ -110,7 +123,7 @@ impl<'a> Section<'a> {
 
     /// Refuses `key`, whose part of the gateway does not exist yet: taking it silently would promise what is not done.
     pub(super) fn not_built(&self, key: &'static str, instead: &str) {
-        self.asked.borrow_mut().push(key);
+        self.not_built.borrow_mut().push(key);
         if let Some((key_text, _)) = self.find(key) {
             let message = format!("`{key}` is not built yet in {}", self.name);
             self.file.problem(&key_text.span(), message, Some(instead.to_owned()));
@@ -122,7 +135,7 @@ impl<'a> Section<'a> {
         self.asked.borrow_mut().push(key);
         let (key_text, value) = self.find(key)?;
         let DeValue::Table(table) = value.get_ref() else {
-            self.file.problem(&key_text.span(), format!("`{key}` must be a table"), Some(format!("write `[{key}]`")));
+            self.file.absent(&key_text.span(), format!("`{key}` must be a table"), Some(format!("write `[{key}]`")));
             return None;
         };
         Some(Section::new(self.file, format!("[{key}]"), key_text.span(), table))
@@ -134,7 +147,7 @@ impl<'a> Section<'a> {
         let Some((key_text, value)) = self.find(key) else { return Vec::new() };
         let wrong = |at: &Range<usize>| {
             let suggestion = format!("write `[[{key}]]` above each");
-            self.file.problem(at, format!("`{key}` must be a list of tables"), Some(suggestion));
+            self.file.absent(at, format!("`{key}` must be a list of tables"), Some(suggestion));
         };
         let DeValue::Array(elements) = value.get_ref() else {
             wrong(&key_text.span());
@@ -150,6 +163,11 @@ impl<'a> Section<'a> {
                 }
             })
             .collect()
+    }
+
+    /// The keys that the file has here.
+    pub(super) fn keys(&self) -> Vec<&'a str> {
+        self.table.iter().map(|(key, _)| &**key.get_ref()).collect()
     }
 
     /// Every table under this one, by the name that the file gives it. For tables whose keys are names.
@@ -188,8 +206,9 @@ impl<'a> Section<'a> {
 
     /// Reports every key that nobody asked for.
     pub(super) fn finish(&self) {
-        let asked = self.asked.borrow();
-        for (key, _) in self.table.iter().filter(|(key, _)| !asked.contains(&key.get_ref().as_ref())) {
+        let (asked, not_built) = (self.asked.borrow(), self.not_built.borrow());
+        let unknown = |key: &str| !asked.contains(&key) && !not_built.contains(&key);
+        for (key, _) in self.table.iter().filter(|(key, _)| unknown(key.get_ref())) {
             let message = format!("{} has no key `{}`", self.name, key.get_ref().escape_debug());
             let suggestion = match nearest(key.get_ref(), &asked) {
                 Some(near) => format!("did you mean `{near}`?"),

@@ -101,7 +101,7 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
     let upstreams: Vec<_> =
         in_upstreams.named().into_iter().map(|(name, at)| (Upstream::read(&name, &at), at, name)).collect();
     let in_routes = root.sections("routes");
-    if in_routes.is_empty() {
+    if !root.has("routes") {
         root.absent(
             "there is no [[routes]]: nothing is forwarded".to_owned(),
             Some("add one, for path = \"/\"".to_owned()),
@@ -116,6 +116,7 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
         identity: &identity,
         bearer: &bearer,
         upstreams: &upstreams,
+        upstream_names: in_upstreams.keys(),
         routes: &routes,
     };
     if !file.broken {

@@ -101,7 +101,7 @@ impl<'a> Written<'a> {
 pub(super) fn path(value: &Value<'_>) -> Option<String> {
     let text = value.text("\"/app/\"")?;
     let dots = text.split('/').any(|segment| matches!(segment, "." | ".."));
-    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"%;\\?#\"<>^`{|}".contains(&byte));
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"%;\\?*#\"<>^`{|}".contains(&byte));
     if text.starts_with('/') && !text.contains("//") && !dots && plain {
         return Some(text.to_owned());
     }

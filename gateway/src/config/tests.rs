@@ -98,3 +98,462 @@ fn what_is_not_said_has_the_documented_default() {
     assert!(route.requirement.may_allow(Kind::User) && !route.requirement.may_allow(Kind::Service));
     assert_eq!(route.requirement.id().0, 0);
 }
+
+#[test]
+fn what_is_said_is_taken() {
+    let text = r#"
+own_prefix = "/auth"
+[server]
+listen = ["127.0.0.1:0", "[::1]:8443"]
+public_url = "http://localhost:8080"
+data = "/var/lib/candor"
+trusted_proxies = ["10.0.0.0/8", "192.0.2.7"]
+head_timeout = "1s"
+idle_timeout = "1m30s"
+max_target = "4KiB"
+max_head = "32KiB"
+[log]
+format = "json"
+level = "debug"
+[admin]
+listen = "127.0.0.1:0"
+[store]
+[sessions]
+hard_without_refresh = "8h"
+[[identity]]
+name = "one"
+kind = "entra"
+issuer = "https://login.microsoftonline.com/11111111-1111-1111-1111-111111111111/v2.0"
+client_id = "candor"
+client_secret = { env = "SECRET" }
+scopes = ["openid", "offline_access"]
+prompt = "consent"
+discovery_url = "https://meta.example.com/x"
+algorithms = ["ES256", "EdDSA"]
+endpoint_hosts = ["Keys.Example.com"]
+name_claim = "preferred_username"
+groups_claim = "roles"
+response_mode = "form_post"
+[[bearer]]
+issuer = "https://programs.example.com"
+audience = ["c"]
+[[bearer]]
+issuer = "http://127.0.0.1:4000"
+audience = ["a", "b"]
+algorithms = ["PS512"]
+leeway = "0s"
+kind = "user"
+jwks_uri = "http://localhost:4000/keys"
+[upstreams.monolith]
+endpoints = ["http://monolith.internal:9000"]
+host = "endpoint"
+max_connections = 7
+connect_timeout = "300ms"
+identity_headers = { user = "X-User", groups = "x-groups" }
+case_sensitive = true
+[upstreams.other]
+endpoints = ["http://[::1]:9001"]
+host = "legacy.example.com:8000"
+identity_headers = "remote-user"
+[[routes]]
+path = "/api/"
+host = "LOCALHOST"
+methods = ["GET", "PUT"]
+upstream = "monolith"
+allow = ["user", "service", "group:staff", "role:Reader", "tenant:t1"]
+on_denial = "dispute"
+expect = "json"
+max_stale = "0s"
+response_timeout = "400ms"
+idle_body_timeout = "2s"
+login_paths = ["/login"]
+own_challenges = ["Digest"]
+max_body = "10MiB"
+asker = "device"
+forward_authorization = true
+underscore_headers = ["X_Legacy"]
+[[routes]]
+path = "/api"
+host = "localhost"
+methods = ["POST"]
+upstream = "other"
+allow = ["anyone"]
+on_denial = "pass"
+"#;
+    let config = read(text).expect("everything that exists reads");
+    assert_eq!(config.warnings, []);
+    assert_eq!(config.own_prefix, "/auth");
+    let server = &config.server;
+    assert_eq!(server.listen.len(), 2);
+    assert_eq!(
+        (server.data.as_path(), server.public_authority()),
+        (Path::new("/var/lib/candor"), "localhost:8080".into())
+    );
+    assert!(!server.is_secure());
+    let networks: Vec<String> = server.trusted_proxies.iter().map(ToString::to_string).collect();
+    assert_eq!(networks, ["10.0.0.0/8", "192.0.2.7/32"]);
+    assert_eq!((server.head_timeout.as_secs(), server.idle_timeout.as_secs()), (1, 90));
+    assert_eq!((server.max_target, server.max_head), (4 << 10, 32 << 10));
+    assert_eq!((config.log.format, config.log.level), (Format::Json, tracing::Level::DEBUG));
+    assert_eq!(config.sessions.hard_without_refresh.as_secs(), 8 * 3600);
+    let identity = &config.identity[0];
+    assert_eq!((identity.kind, identity.response_mode), (ProviderKind::Entra, ResponseMode::FormPost));
+    assert_eq!(identity.client_secret.as_ref().map(ExposeSecret::expose_secret), Some("canary"));
+    assert_eq!(identity.algorithms, [Algorithm::Es256, Algorithm::EdDsa]);
+    assert_eq!(
+        (identity.prompt.as_deref(), &identity.endpoint_hosts[..]),
+        (Some("consent"), &["keys.example.com".into()][..])
+    );
+    let bearer = &config.bearer[1];
+    assert_eq!((config.bearer[0].kind, config.bearer[0].leeway.as_secs()), (BearerKind::Service, 30));
+    assert_eq!(
+        (bearer.kind, bearer.leeway, bearer.algorithms[0]),
+        (BearerKind::User, Duration::ZERO, Algorithm::Ps512)
+    );
+    assert_eq!((&bearer.audience[..], bearer.jwks_uri.is_some()), (&["a".to_owned(), "b".to_owned()][..], true));
+    let (monolith, other) = (&config.upstreams["monolith"], &config.upstreams["other"]);
+    assert_eq!((&monolith.host, monolith.max_connections, monolith.case_sensitive), (&HostHeader::Endpoint, 7, true));
+    let IdentityHeaders::Named(named) = &monolith.identity_headers else { panic!("it has names of its own") };
+    assert_eq!((named.user.as_ref().map(|it| it.as_str()), &named.email), (Some("x-user"), &None));
+    assert!(matches!(&other.host, HostHeader::Literal(host) if host == "legacy.example.com:8000"));
+    assert_eq!(other.identity_headers, IdentityHeaders::RemoteUser);
+    let route = &config.routes[0];
+    assert_eq!(
+        (route.host.as_deref(), route.expect, route.max_body),
+        (Some("localhost"), Some(Expect::Json), Some(10 << 20))
+    );
+    assert_eq!((route.asker, route.forward_authorization), (Some(RouteAsker::Device), true));
+    assert_eq!((route.response_timeout.as_millis(), route.idle_body_timeout.as_millis()), (400, 2000));
+    assert_eq!((&route.own_challenges[0][..], &route.login_paths[0][..]), ("digest", "/login"));
+    assert_eq!(route.underscore_headers[0].as_str(), "x_legacy");
+    let expected = [
+        Allow::Kind(Kind::User),
+        Allow::Kind(Kind::Service),
+        Allow::Group("staff".into()),
+        Allow::Role("Reader".into()),
+        Allow::Tenant("t1".into()),
+    ];
+    assert_eq!(route.requirement.allow(), expected);
+    assert!(config.routes[1].requirement.is_open());
+    assert_eq!(config.routes[1].on_denial, OnDenial::Pass);
+}
+
+#[test]
+fn keys_that_do_not_exist_are_refused_wherever_they_are() {
+    check(&with("[server]", "lisen = []"), &["3:1 [server] has no key `lisen` / did you mean `listen`?"]);
+    check(&with("[[identity]]", "colour = 1"), &["5:1 [[identity]] has no key `colour` / its keys are name, kind"]);
+    check(&with("[upstreams.monolith]", "hosts = 1"), &["9:1 [upstreams.monolith] has no key `hosts` / `host`?"]);
+    check(&with("[[routes]]", "paths = 1"), &["11:1 [[routes]] has no key `paths` / `path`?"]);
+    check(&format!("{LEAST}[serve]\n"), &["14:2 the file has no key `serve` / did you mean `server`?"]);
+    check(&format!("{LEAST}[log]\nlevle = 1\n"), &["15:1 [log] has no key `levle` / did you mean `level`?"]);
+    check(&format!("\nx = 1{LEAST}"), &["2:1 the file has no key `x` / its keys are own_prefix"]);
+}
+
+#[test]
+fn what_is_not_built_yet_is_said_and_not_taken() {
+    check(
+        &format!("{LEAST}[sessions]\nrenew = \"15m\"\nrenew_grace = \"5m\"\nrenew_wait = \"3s\"\nhard = \"7d\"\n"),
+        &[
+            "15:1 `renew` is not built yet in [sessions] / leave it out",
+            "16:1 `renew_grace` is not built yet",
+            "17:1 `renew_wait` is not built yet",
+            "18:1 `hard` is not built yet",
+        ],
+    );
+    check(&with("[server]", "tls = { certificate = \"a\", key = \"b\" }"), &["3:1 `tls` is not built yet"]);
+    check(&format!("{LEAST}[devices]\npin_digits = 6\n"), &["14:2 `devices` is not built yet in the file"]);
+    check(&format!("{LEAST}[store]\ndatabase = \"postgres://u:canary@h/d\"\n"), &["15:1 `database` is not built yet"]);
+    check(&format!("{LEAST}[admin]\nallow = {{}}\npublic_url = \"\"\n"), &["15:1 `allow`", "16:1 `public_url`"]);
+    check(&with("[[identity]]", "userinfo = \"never\""), &["5:1 `userinfo` is not built yet"]);
+    let route = |text| with("[[routes]]", text);
+    check(&route("retry = true"), &["11:1 `retry` is not built yet"]);
+    check(&route("cors = \"pass\""), &["11:1 `cors` is not built yet"]);
+    check(&route("websocket_origins = []"), &["11:1 `websocket_origins` is not built yet"]);
+    check(&LEAST.replace("[\"user\"]", "[\"device\"]"), &["13:10 `device` is not built yet in `allow` / \"service\""]);
+    let endpoint = |text| LEAST.replace("[\"http://127.0.0.1:9000\"]", text);
+    check(&endpoint("[\"https://a\"]"), &["9:14 https to an upstream is not built yet"]);
+    check(&endpoint("[\"http://a\", \"http://b\"]"), &["9:26 more than one endpoint is not built yet"]);
+    let issuer = |tenant| LEAST.replace("login.example.com", &format!("login.microsoftonline.com/{tenant}/v2.0"));
+    check(&issuer("common"), &["6:10 `common` stands for many tenants, which is not built yet"]);
+    check(&issuer("organizations"), &["6:10 `organizations` stands for many"]);
+    check(&issuer("<tenant>"), &["6:10 `issuer` still has a placeholder"]);
+    check(&issuer("contoso"), &[]);
+}
+
+#[test]
+fn values_of_the_wrong_kind_or_form_are_refused() {
+    let server = |text| with("[server]", text);
+    check(&server("head_timeout = 10"), &["3:16 `head_timeout` needs a unit / \"10s\""]);
+    check(&server("head_timeout = \"0s\""), &["3:16 `head_timeout` must be from 10ms to 1h"]);
+    check(&server("head_timeout = true"), &["3:16 `head_timeout` must be a text, not true or false / \"30s\""]);
+    check(&server("max_head = 16384"), &["3:12 `max_head` needs a unit / \"16384B\""]);
+    check(&server("max_head = \"16KB\""), &["3:12 `max_head` must be a size / \"8KiB\""]);
+    check(&server("max_head = \"4KiB\""), &["3:12 `max_head` must be from 8KiB to 1MiB"]);
+    check(&server("max_target = \"20KiB\""), &["2:2 `max_target` is larger than `max_head`"]);
+    check(&server("listen = \"127.0.0.1:1\""), &["3:10 `listen` must be a list, not a text / [\"127.0.0.1:8080\"]"]);
+    check(&server("listen = []"), &["3:10 `listen` names no address"]);
+    check(&server("listen = [\"localhost:80\"]"), &["3:11 \"localhost:80\" is not an IP address / \"127.0.0.1:80\""]);
+    check(&server("listen = [\":80\"]"), &["3:11 \":80\" is not an IP address / \"0.0.0.0:80\""]);
+    check(&server("listen = [\"80\"]"), &["3:11 \"80\" is not an IP address / \"127.0.0.1:80\""]);
+    check(&server("listen = [8080]"), &["3:11 `listen` must be a text, not a number"]);
+    check(&server("listen = [\"[::1]:1\", \"[::1]:1\"]"), &["3:10 `listen` names [::1]:1 twice"]);
+    check(&server("trusted_proxies = [\"10/8\"]"), &["3:20 `trusted_proxies` must be a network"]);
+    check(&server("data = \"\""), &["3:8 `data` must be a text, not empty"]);
+    check(&server("data = \"a\\u0000b\""), &["3:8 `data` must be a text, not empty and without control"]);
+    check(&format!("{LEAST}[log]\nformat = \"jsn\"\n"), &["15:10 `format` must be \"human\" or \"json\" / \"json\"?"]);
+    check(&format!("{LEAST}[log]\nlevel = 3\n"), &["15:9 `level` must be a text, not a number"]);
+    let public = |text| LEAST.replace("https://app.example.com", text);
+    check(&public("app.example.com"), &["3:14 `public_url` must be an address"]);
+    check(&public("ftp://app.example.com"), &["3:14 `public_url` must begin with https://"]);
+    check(&public("https://a.example/x?y"), &["3:14 `public_url` is a scheme and a host / \"https://a.example\""]);
+    check(&public("https://u:canary@a.example"), &["3:14 `public_url` must not hold a name or a password"]);
+    check(&format!("own_prefix = \"/x/\"\n{LEAST}"), &["1:14 `own_prefix` must not end in a slash / \"/x\""]);
+    check(&format!("own_prefix = \"/\"\n{LEAST}"), &["1:14 `own_prefix` must not end in a slash / \"/.candor\""]);
+    check(&format!("own_prefix = \"x\"\n{LEAST}"), &["1:14 \"x\" is not a canonical path / \"/x\""]);
+    check(
+        "server = 1\n[[routes]]\npath = \"/\"\nupstream = \"m\"\nallow = [\"anyone\"]",
+        &[
+            "1:1 [server] has no `public_url` / write `public_url = ",
+            "1:1 `server` must be a table / [server]",
+            "4:12 there is no upstream \"m\" / add [upstreams.m]",
+        ],
+    );
+    check(&LEAST.replace("[[routes]]", "[routes]"), &["10:2 `routes` must be a list of tables / [[routes]]"]);
+}
+
+#[test]
+fn secrets_come_from_elsewhere_and_are_in_no_message() {
+    let folder = std::env::temp_dir().join(format!("candor-config-{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder can be made");
+    fs::write(folder.join("secret"), "canary\r\n").expect("a file can be written");
+    fs::write(folder.join("empty"), "\n").expect("a file can be written");
+    fs::write(folder.join("binary"), b"\xff").expect("a file can be written");
+    let check = |value: &str, expected: &[&str]| {
+        let text = with("[[identity]]", &format!("client_secret = {value}"));
+        let read = parse(&text, &folder, &environment);
+        if let Ok(config) = &read {
+            let secret = config.identity[0].client_secret.as_ref();
+            assert_eq!(secret.map(ExposeSecret::expose_secret), Some("canary"), "{value}");
+        }
+        assert!(!format!("{read:?}").contains("canary"), "{value}");
+        compare(&text, &read.err().unwrap_or_default(), expected);
+    };
+    check("{ env = \"SECRET\" }", &[]);
+    check("{ file = \"secret\" }", &[]);
+    let literal = "5:17 `client_secret` must not stand in the file itself / { env = \"NAME\" }";
+    check("\"canary\"", &[literal]);
+    check("[\"canary\"]", &[literal]);
+    check("{}", &["5:17 `client_secret` must name exactly one of"]);
+    check("{ env = \"SECRET\", file = \"secret\" }", &["5:17 `client_secret` must name exactly one of"]);
+    check("{ vault = \"canary\" }", &["5:19 a secret comes from `env` or `file`"]);
+    check("{ env = \"ABSENT\" }", &["5:25 the environment variable ABSENT is not set"]);
+    check("{ file = \"absent\" }", &["5:26 "]);
+    check("{ file = \"empty\" }", &["5:26 the secret for `client_secret` is empty"]);
+    check("{ file = \"binary\" }", &["5:26 the file is not text"]);
+    fs::remove_dir_all(&folder).expect("the folder goes");
+}
+
+#[test]
+fn issuers_and_upstreams_have_forms() {
+    let identity = |text| with("[[identity]]", text);
+    let issuer = |text| LEAST.replace("https://login.example.com", text);
+    check(&issuer("http://login.example.com"), &["6:10 http is only for providers on this machine / https://"]);
+    check(&issuer("http://localhost:3000"), &[]);
+    check(&issuer("http://127.0.0.3:3000/"), &[]);
+    check(&issuer("http://[::1]:3000"), &[]);
+    check(&issuer("https://a.example/?x=1"), &["6:10 an issuer has no query"]);
+    check(&issuer("login"), &["6:10 `issuer` must be an address"]);
+    check(&identity("scopes = [\"profile\"]"), &["5:10 without the scope `openid`"]);
+    check(&identity("scopes = [\"openid profile\"]"), &["5:10 without", "5:11 `scopes` must be one scope"]);
+    check(&identity("algorithms = []"), &["5:14 `algorithms` is empty"]);
+    check(&identity("algorithms = [\"HS256\"]"), &["5:15 HS256 is never taken: whoever can verify"]);
+    check(&identity("algorithms = [\"none\"]"), &["5:15 none is never taken"]);
+    check(&identity("algorithms = [\"rs256\"]"), &["5:15 `algorithms` must be \"RS256\" or"]);
+    check(&identity("kind = \"google\""), &["5:8 `kind` must be \"oidc\" or \"entra\""]);
+    check(&identity("prompt = \"none\""), &["5:10 `prompt` must be \"consent\" or"]);
+    check(&identity("endpoint_hosts = [\"https://a\"]"), &["5:19 `endpoint_hosts` must be a host name"]);
+    check(&identity("ca = \"/nowhere/ca.pem\""), &["5:6 /nowhere/ca.pem cannot be read"]);
+    check(&LEAST.replace("\"entra\"", "\"Entra ID\""), &["5:8 `name` must be 1 to 32 of a-z"]);
+    check(&LEAST.replace("client_id = \"candor\"", ""), &["4:1 [[identity]] has no `client_id`"]);
+    let bearer = |text: &str| format!("{LEAST}[[bearer]]\nissuer = \"https://b.example\"\n{text}");
+    check(&bearer(""), &["14:1 [[bearer]] has no `audience` / `audience = [\"api://monolith\"]`"]);
+    check(&bearer("audience = []"), &["16:12 `audience` is empty: tokens for anybody"]);
+    check(&bearer("audience = \"a\""), &["16:12 `audience` must be a list, not a text"]);
+    check(&bearer("audience = [\"a\"]\nleeway = \"10m\""), &["17:10 `leeway` must be from 0ms to 5m"]);
+    check(&bearer("audience = [\"a\"]\nkind = \"device\""), &["17:8 `kind` must be \"service\" or \"user\""]);
+    let upstream = |text| with("[upstreams.monolith]", text);
+    check(&upstream("host = \"a b\""), &["9:8 `host` must be \"public\", \"endpoint\" or a host name"]);
+    check(&upstream("max_connections = 0"), &["9:19 `max_connections` must be from 1 to 65536"]);
+    check(&upstream("max_connections = -1"), &["9:19 `max_connections` must be from 1"]);
+    check(&upstream("max_connections = 99999999999999999999999"), &["9:19 `max_connections` must be from 1"]);
+    check(&upstream("case_sensitive = \"yes\""), &["9:18 `case_sensitive` must be true or false, not a text"]);
+    check(&upstream("identity_headers = \"x-auth\""), &["9:20 `identity_headers` must be \"x-auth-request\" or"]);
+    check(&upstream("identity_headers = { user = \"host\" }"), &["9:29 `host` cannot carry an identity"]);
+    check(
+        &upstream("identity_headers = { user = \"x-gateway-identity\" }"),
+        &["9:29 `x-gateway-identity` cannot carry"],
+    );
+    check(&upstream("identity_headers = { roles = \"x\" }"), &["9:22 `identity_headers` can name `user`"]);
+    let endpoint = |text| LEAST.replace("http://127.0.0.1:9000", text);
+    check(
+        &endpoint("http://127.0.0.1:9000/app"),
+        &["9:14 an endpoint is a scheme, a host and a port / \"http://127.0.0.1:9000\""],
+    );
+    check(&endpoint("127.0.0.1:9000"), &["9:14 `endpoints` must be an address"]);
+    check(&format!("{LEAST}[upstreams.\"a b\"]\nendpoints = [\"http://a\"]"), &["14:12 `a b` must be 1 to 64 of"]);
+    check(
+        &LEAST.replace("[upstreams.monolith]", "[upstreams]\nmonolith = 1\n[log]").replace("endpoints", "#"),
+        &["9:1 `monolith` must be a table / [upstreams.monolith]"],
+    );
+}
+
+#[test]
+fn routes_have_forms() {
+    let route = |text| with("[[routes]]", text);
+    let path = |text: &str| LEAST.replace("path = \"/\"", &format!("path = '{text}'"));
+    for bad in ["x", "/a//b", "/a/../b", "/.", "/a%2Fb", "/a;b", "/a?b", "/a#b", "/ä", "/a b", "/a*", "/a\\b", "*"] {
+        let canonical = format!("11:8 {bad:?} is not a canonical path");
+        check(&path(bad), &[&canonical]);
+    }
+    for good in ["/", "/a", "/a/", "/a.b/c-d_e~f", "/.well-known/x", "/@a:b!$&'()+,="] {
+        check(&path(&good.replace('\'', "")), &[]);
+    }
+    let allow = |text| LEAST.replace("[\"user\"]", text);
+    check(&allow("[]"), &["13:9 `allow` is empty: nobody could pass"]);
+    check(&allow("\"user\""), &["13:9 `allow` must be a list, not a text / [\"user\"]"]);
+    check(&allow("[\"users\"]"), &["13:10 `allow` does not know \"users\" / \"user\"?"]);
+    check(&allow("[\"everyone\"]"), &["13:10 `allow` does not know \"everyone\""]);
+    check(&allow("[\"group:\"]"), &["13:10 `allow` does not know \"group:\" / \"group:…\"?"]);
+    check(&LEAST.replace("allow = [\"user\"]", ""), &["10:1 [[routes]] has no `allow` / `allow = [\"user\"]`"]);
+    check(&route("host = \"a.example:80\""), &["11:8 `host` must be a host name, without a port"]);
+    check(&route("host = \"*.example\""), &["11:8 `host` must be a host name"]);
+    check(&route("methods = [\"get\"]"), &["11:12 `methods` must be a method, in capitals"]);
+    check(&route("methods = []"), &["11:11 `methods` is empty"]);
+    check(&route("methods = [\"CONNECT\"]"), &["11:12 `methods` must be a method"]);
+    check(&route("on_denial = \"deny\""), &["11:13 `on_denial` must be \"dispute\" or \"pass\""]);
+    check(&route("expect = \"html\""), &["11:10 `expect` must be \"json\""]);
+    check(&route("asker = \"display\""), &["11:9 `asker` must be \"device\""]);
+    check(&route("max_stale = \"100d\""), &["11:13 `max_stale` must be from 0ms to 30d"]);
+    check(&route("login_paths = [\"login\"]"), &["11:16 `login_paths` must be a path"]);
+    check(
+        &route("underscore_headers = [\"x-legacy\"]"),
+        &["11:23 `underscore_headers` must be a header name with `_`"],
+    );
+    check(&route("forward_authorization = 1"), &["11:25 `forward_authorization` must be true or false"]);
+}
+
+#[test]
+fn sections_must_fit_together() {
+    let route = |text: &str| format!("{LEAST}[[routes]]\nupstream = \"monolith\"\nallow = [\"user\"]\n{text}\n");
+    check(&route("path = \"/\""), &["17:8 another route serves \"/\" already / `methods`"]);
+    check(
+        &route("path = \"/x\"\n[[routes]]\npath = \"/x/\"\nupstream = \"monolith\"\nallow = [\"user\"]"),
+        &["19:8 another route serves \"/x/\""],
+    );
+    check(&route("path = \"/\"\nmethods = [\"GET\"]"), &[]);
+    check(&route("path = \"/\"\nhost = \"app.example.com\""), &[]);
+    check(
+        &route(
+            "path = \"/x\"\nmethods = [\"GET\", \"PUT\"]\n[[routes]]\npath = \"/x\"\nmethods = [\"PUT\"]\nupstream = \"monolith\"\nallow = [\"user\"]",
+        ),
+        &["21:11 another route serves \"/x\" already for PUT"],
+    );
+    check(&route("path = \"/.candor/x\""), &["17:8 the gateway's own paths shadow this route"]);
+    check(&route("path = \"/.candor\""), &["17:8 the gateway's own paths shadow this route"]);
+    check(&route("path = \"/.candor-x\""), &[]);
+    check(
+        &route("path = \"/x\"\nhost = \"api.example.com\""),
+        &["18:8 people cannot be known on api.example.com / \"app.example.com\""],
+    );
+    check(
+        &route("path = \"/x\"\nhost = \"api.example.com\"")
+            .replace("[\"user\"]\npath = \"/x\"", "[\"anyone\"]\npath = \"/x\""),
+        &[],
+    );
+    check(&LEAST.replace("\"monolith\"", "\"monolit\""), &["12:12 there is no upstream \"monolit\" / \"monolith\"?"]);
+    check(
+        &LEAST.replace("\"monolith\"", "\"other\""),
+        &["12:12 there is no upstream \"other\" / the upstreams are monolith"],
+    );
+    check(
+        &format!("{LEAST}[admin]\nlisten = \"127.0.0.1:8080\""),
+        &["14:2 the admin listener 127.0.0.1:8080 and the public one"],
+    );
+    check(&format!("{LEAST}[admin]\nlisten = \"0.0.0.0:8080\""), &["14:2 the admin listener"]);
+    check(
+        &LEAST.replace("127.0.0.1:9000", "127.0.0.1:8080"),
+        &["8:12 the endpoint http://127.0.0.1:8080/ is the gateway itself"],
+    );
+    let again = "[[identity]]\nname = \"entra\"\nissuer = \"https://b.example\"\nclient_id = \"c\"\n";
+    check(&format!("{LEAST}{again}"), &["14:1 another [[identity]] has the same name"]);
+    let bearer = "[[bearer]]\nissuer = \"https://b.example\"\naudience = [\"a\"]\n";
+    check(&format!("{LEAST}{bearer}{bearer}"), &["17:1 another [[bearer]] has the same issuer / audiences of both"]);
+    let nobody = |allow: &str| {
+        let identity = LEAST.find("[[identity]]").expect("it is there")..LEAST.find("[upstreams").expect("it is there");
+        let mut text = LEAST.replace("\"user\"", allow);
+        text.replace_range(identity, "");
+        text
+    };
+    check(&nobody("\"group:staff\""), &["9:9 `group:staff` needs people / [[identity]]"]);
+    check(&nobody("\"anyone\""), &[]);
+}
+
+#[test]
+fn what_is_probably_not_meant_is_a_warning() {
+    let warned = |text: &str, expected: &[&str]| match read(text) {
+        Ok(config) => compare(text, &config.warnings, expected),
+        Err(problems) => compare(text, &problems, &[]),
+    };
+    warned(&with("[[routes]]", "on_denial = \"pass\""), &["11:13 a 401 from this upstream reaches people"]);
+    warned(&with("[[routes]]", "own_challenges = [\"NTLM\"]"), &["11:19 ntlm does not work through the gateway"]);
+    warned(&with("[server]", "trusted_proxies = [\"0.0.0.0/0\"]"), &["3:20 everybody is a trusted proxy"]);
+    warned(&LEAST.replace("https://app", "http://app"), &["3:14 cookies travel in the clear"]);
+    warned(&format!("{LEAST}[admin]\nlisten = \"0.0.0.0:9090\""), &["15:10 the admin listener asks nobody"]);
+    warned(
+        &format!("{LEAST}[upstreams.spare]\nendpoints = [\"http://a\"]"),
+        &["14:12 no route leads to the upstream `spare`"],
+    );
+    warned(&LEAST.replace("\"user\"", "\"service\""), &["13:9 no issuer of programs' tokens"]);
+    let identity = LEAST.find("[[identity]]").expect("it is there")..LEAST.find("[upstreams").expect("it is there");
+    let mut nobody = LEAST.to_owned();
+    nobody.replace_range(identity, "");
+    warned(&nobody, &["9:9 nothing here signs people in"]);
+    let cased = format!(
+        "{LEAST}[[routes]]\npath = \"/App\"\nupstream = \"monolith\"\nallow = [\"user\"]\n[[routes]]\npath = \"/app\"\nupstream = \"monolith\"\nallow = [\"user\"]\n"
+    );
+    warned(&cased, &["19:8 \"/App\" differs only by case"]);
+    warned(&cased.replace("[upstreams.monolith]", "[upstreams.monolith]\ncase_sensitive = true"), &[]);
+}
+
+#[test]
+fn broken_text_is_named_and_nothing_is_guessed_about_the_rest() {
+    let problems = read(&LEAST.replace("client_id = \"candor\"", "client_id = \"candor")).expect_err("it is broken");
+    assert!(problems.iter().any(|problem| problem.line == 7), "{problems:?}");
+    check(&LEAST.replace("[server]", "[server"), &["2:8 "]);
+    check(&LEAST.replace("client_id", "name"), &["7:1 duplicate key"]);
+    check(&format!("{LEAST}a = \n[[["), &["14:5 ", "15:3 "]);
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    let mut pieces: Vec<&str> = LEAST.split_inclusive(['\n', '=', '"', '[', ']', ' ']).collect();
+    let mut seed = 7_u64;
+    let mut next = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(seed >> 33).expect("31 bits fit") % below
+    };
+    for _ in 0..4000 {
+        let (one, other) = (next(pieces.len()), next(pieces.len()));
+        pieces.swap(one, other);
+        let text = pieces.concat();
+        let cut = text.floor_char_boundary(next(text.len()));
+        for text in [&text[..], &text[..cut], &text[cut..]] {
+            let _ = read(text);
+        }
+    }
+    let deep = format!("a = {}", "[".repeat(100_000));
+    let nested = format!("a{} = 1", ".a".repeat(100_000));
+    for text in [&deep, &nested, "\u{feff}", "\0", "=", "a.b = 1\na = 2", "\u{202e} = 1", "[[routes]]\n[routes]"] {
+        assert!(read(text).is_err(), "{:?}", text.get(..20));
+    }
+}

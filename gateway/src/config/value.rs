@@ -258,7 +258,7 @@ impl<'a> Value<'a> {
                 }
             },
             _ => {
-                from.problem(format!("`{}` can be `env` or `file`", self.key), forms);
+                from.problem("a secret comes from `env` or `file`", forms);
                 return None;
             }
         };
