@@ -5,11 +5,21 @@
 use std::{ffi::OsString, io, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
+use tokio::{
+    runtime, select,
+    signal::unix::{SignalKind, signal},
+};
 
 use crate::{
     check::{self, Conclusion, load},
+    config::Config,
+    running::StartFault,
+    server::{self, Options},
     telemetry::Telemetry,
 };
+
+/// How long the last lines may take to leave.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// An authentication gateway whose 401 is always true.
 #[derive(Debug, Parser)]
@@ -87,8 +97,40 @@ fn serve(config: PathBuf) -> ExitCode {
         }
     };
     let telemetry = Telemetry::start(config.log.format, config.log.level);
-    telemetry.flush(Duration::from_secs(1));
-    todo!()
+    let served = match runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(until_told(config, telemetry.clone())),
+        Err(cause) => Err(StartFault::Machine(cause)),
+    };
+    if let Err(fault) = &served {
+        tracing::error!("not started: {fault}");
+    }
+    telemetry.flush(LAST_LINES);
+    if served.is_ok() { ExitCode::SUCCESS } else { exit(Conclusion::Refused) }
+}
+
+/// Serves until somebody says stop; a second time means at once.
+async fn until_told(config: Config, telemetry: Telemetry) -> Result<(), StartFault> {
+    let signal = |kind| signal(kind).map_err(StartFault::Machine);
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    for warning in &config.warnings {
+        tracing::warn!("configuration {warning}");
+    }
+    let public = config.server.public_url.origin().ascii_serialization();
+    let started = server::start(config, Options::new(telemetry)).await?;
+    let listen = started.addresses().iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(", ");
+    tracing::info!("serving {public} on {listen}, admin on http://{}", started.admin());
+    select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: no new connections, finishing what is under way");
+    select! {
+        () = started.shutdown() => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopped");
+    Ok(())
 }
 
 #[cfg(feature = "demo")]

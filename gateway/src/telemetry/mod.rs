@@ -63,10 +63,14 @@ impl Telemetry {
     }
 }
 
-/// Our own crates speak at `level`, all others at most at `info`: a library's trace may quote what it carries.
+/// Our own crates speak at `level`, the program's start and end always, all others at most at `info`: a library's trace may quote what it carries.
 fn filter(level: Level) -> Targets {
     let others = if level > Level::INFO { Level::INFO } else { Level::WARN };
-    Targets::new().with_default(others.min(level)).with_target("auth_core", level).with_target("gateway", level)
+    Targets::new()
+        .with_default(others.min(level))
+        .with_target("auth_core", level)
+        .with_target("gateway", level)
+        .with_target("gateway::cli", level.max(Level::INFO))
 }
 
 fn subscriber_layer<L>(level: Level, layer: L) -> Box<dyn Layer<registry::Registry> + Send + Sync>
@@ -107,5 +111,6 @@ mod tests {
         assert!(!would(Level::TRACE, "hyper_util::client", &Level::DEBUG));
         assert!(!would(Level::INFO, "sqlx", &Level::INFO));
         assert!(!would(Level::ERROR, "sqlx", &Level::WARN));
+        assert!(would(Level::ERROR, "gateway::cli", &Level::INFO));
     }
 }
