@@ -135,6 +135,12 @@ async fn until_told(config: Config, telemetry: Telemetry) -> Result<(), StartFau
 
 #[cfg(feature = "demo")]
 fn demo(port: u16) -> ExitCode {
-    let _ = port;
-    todo!()
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    match runtime.and_then(|runtime| runtime.block_on(crate::demo::show::run(port))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            say(&mut io::stderr(), &format!("the demonstration cannot start: {fault}"));
+            exit(Conclusion::Refused)
+        }
+    }
 }

@@ -267,8 +267,11 @@ fn is_deletion(cookie: &Cookie<'_>) -> bool {
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {
-    let start = tag.find(&format!(" {name}=\""))? + name.len() + 3;
-    let value = tag[start..].split('"').next()?;
+    let start = tag.find(&format!(" {name}="))? + name.len() + 2;
+    let value = match tag[start..].strip_prefix('"') {
+        Some(quoted) => quoted.split('"').next()?,
+        None => tag[start..].split([' ', '>', '/']).next()?,
+    };
     Some(value.replace("&amp;", "&").replace("&#38;", "&").replace("&quot;", "\""))
 }
 
@@ -293,7 +296,7 @@ mod tests {
     #[test]
     fn a_form_is_read_with_its_hidden_fields() {
         let page = r#"<p><form method="post" action="/in?a=1&amp;b=2"><input type="hidden" name="prompt" value="login">
-            <input required type="text" name="login"></form>"#;
+            <input type=hidden name=state value="x y"><input required type="text" name="login"></form>"#;
         let seen = Seen {
             url: Url::parse("http://127.0.0.3:1/x").expect("an address"),
             status: StatusCode::OK,
@@ -302,6 +305,7 @@ mod tests {
         };
         let (action, fields) = seen.form().expect("a form");
         assert_eq!(action.as_str(), "http://127.0.0.3:1/in?a=1&b=2");
-        assert_eq!(fields, [("prompt".to_owned(), "login".to_owned())]);
+        let expected = [("prompt", "login"), ("state", "x y")].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(fields, expected);
     }
 }

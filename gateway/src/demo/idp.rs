@@ -21,6 +21,7 @@ use std::{
 use auth_core::{Clock, Timestamp, lock::lock};
 
 use super::pretend::Pretend;
+pub(super) use tokens::random;
 pub use tokens::{Bearer, Twin};
 use tokens::{KeyRing, Signer};
 

@@ -5,9 +5,13 @@
 //! lie is what they are for. Packages leave them out (feature `demo`).
 
 pub mod browser;
+mod cast;
+mod gates;
 pub mod idp;
 pub mod monolith;
+mod page;
 mod pretend;
+pub mod show;
 
 pub use idp::{Bearer, Health, Idp, Login, Part, Twin, User};
 pub use monolith::{Mode, Monolith, Seen};

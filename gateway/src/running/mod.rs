@@ -51,6 +51,8 @@ pub struct Gateway {
     pub keyring: Keyring,
     /// Who is revoked.
     pub revocations: Revocations,
+    /// The database of sessions.
+    pub store: Database,
     /// How often one address may do what costs us something.
     pub limits: Limits,
     /// Logs and figures.
@@ -150,13 +152,21 @@ impl Gateway {
             Revocations::open(data, store.clone(), keeper.clone(), clock.clone(), tuning.revocations.clone()).await;
         revocations.start();
         let held = Arc::new(Held::new());
-        let lasting = Lasting { clock: &clock, keeper, tuning, store, keyring: &keyring, revocations: &revocations };
+        let lasting = Lasting {
+            clock: &clock,
+            keeper,
+            tuning,
+            store: store.clone(),
+            keyring: &keyring,
+            revocations: &revocations,
+        };
         let running = lasting.running(config, &held)?;
         Ok(Arc::new(Self {
             running: ArcSwap::from_pointee(running),
             held,
             keyring,
             revocations,
+            store,
             limits: Limits::default(),
             telemetry,
             clock,

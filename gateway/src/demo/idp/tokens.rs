@@ -194,7 +194,7 @@ impl KeyRing {
 }
 
 /// 128 random bits, as text.
-pub(super) fn random() -> String {
+pub(in crate::demo) fn random() -> String {
     let mut bytes = [0; 16];
     aws_lc_rs::rand::fill(&mut bytes).expect("the system has randomness");
     BASE64.encode(bytes)

@@ -1,0 +1,252 @@
+//! Two gates of the kind that Candor is not, so that the difference can be seen: real listeners in front of the same
+//! monolith. Neither stands for a product.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use auth_core::lock::lock;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
+    header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE},
+};
+use http_body_util::{BodyExt, Full};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::{idp::random, pretend::Pretend};
+
+type Answer = Response<Full<Bytes>>;
+
+/// Longer than anything healthy takes here, shorter than anybody waits.
+const DEADLINE: Duration = Duration::from_millis(1500);
+
+/// Hands every answer of the monolith on, whatever it says.
+pub(super) struct PassThrough(Pretend);
+
+/// Knows two values: signed in, or not. Any error, of anything that it asks, is "not".
+pub(super) struct TwoValued {
+    server: Pretend,
+    state: Arc<State>,
+}
+
+/// What the two-valued gate needs to know of the provider.
+#[derive(Clone)]
+pub(super) struct Registration {
+    pub(super) authorize: String,
+    pub(super) token: String,
+    pub(super) keys: String,
+    pub(super) client_id: String,
+    pub(super) client_secret: String,
+}
+
+struct State {
+    monolith: SocketAddr,
+    provider: Registration,
+    own: Mutex<Option<SocketAddr>>,
+    client: Outward,
+    store_is_up: AtomicBool,
+    sessions: Mutex<HashMap<String, String>>,
+    tries: Mutex<HashMap<String, String>>,
+}
+
+/// Why the two-valued gate says "not signed in". It does not look.
+struct AnyError;
+
+#[derive(Clone)]
+struct Outward(Client<HttpConnector, Full<Bytes>>);
+
+impl PassThrough {
+    pub(super) async fn start(listen: SocketAddr, monolith: SocketAddr) -> io::Result<Self> {
+        let client = Outward::new();
+        let server = Pretend::start(listen, move |request| {
+            let client = client.clone();
+            async move { client.forward(monolith, request).await.unwrap_or_else(|AnyError| bad_gateway()) }
+        });
+        Ok(Self(server.await?))
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.0.address()
+    }
+}
+
+impl TwoValued {
+    pub(super) async fn start(listen: SocketAddr, monolith: SocketAddr, provider: Registration) -> io::Result<Self> {
+        let state = Arc::new(State {
+            monolith,
+            provider,
+            own: Mutex::new(None),
+            client: Outward::new(),
+            store_is_up: AtomicBool::new(true),
+            sessions: Mutex::default(),
+            tries: Mutex::default(),
+        });
+        let answering = state.clone();
+        let server = Pretend::start(listen, move |request| {
+            let state = answering.clone();
+            async move { state.answer(request).await }
+        });
+        let server = server.await?;
+        *lock(&state.own) = Some(server.address());
+        Ok(Self { server, state })
+    }
+
+    pub(super) fn address(&self) -> SocketAddr {
+        self.server.address()
+    }
+
+    pub(super) fn set_store_up(&self, up: bool) {
+        self.state.store_is_up.store(up, Ordering::SeqCst);
+    }
+}
+
+impl State {
+    async fn answer(&self, request: Request<Bytes>) -> Answer {
+        match request.uri().path() {
+            "/login" => self.login(),
+            "/callback" => self.callback(&request).await.unwrap_or_else(|AnyError| not_signed_in()),
+            _ => match self.signed_in(request.headers()).await {
+                Ok(()) => match self.client.forward(self.monolith, request).await {
+                    Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => not_signed_in(),
+                    Ok(answer) => answer,
+                    Err(AnyError) => bad_gateway(),
+                },
+                Err(AnyError) => not_signed_in(),
+            },
+        }
+    }
+
+    /// `Ok` is signed in and `Err` is not: with two values, an outage has to be one of them.
+    async fn signed_in(&self, headers: &HeaderMap) -> Result<(), AnyError> {
+        let cookie = headers.get(COOKIE).and_then(|cookie| cookie.to_str().ok()).ok_or(AnyError)?;
+        let id = cookie.split("; ").find_map(|pair| pair.strip_prefix("session=")).ok_or(AnyError)?;
+        if !self.store_is_up.load(Ordering::SeqCst) {
+            return Err(AnyError);
+        }
+        if !lock(&self.sessions).contains_key(id) {
+            return Err(AnyError);
+        }
+        let keys: Value = self.client.json(get(&self.provider.keys)?).await?;
+        keys["keys"].as_array().filter(|keys| !keys.is_empty()).map(|_| ()).ok_or(AnyError)
+    }
+
+    fn login(&self) -> Answer {
+        let (state, verifier) = (random(), random());
+        let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
+        lock(&self.tries).insert(state.clone(), verifier);
+        let query = form_urlencoded::Serializer::new(String::new())
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &self.provider.client_id)
+            .append_pair("redirect_uri", &self.redirect_uri())
+            .append_pair("scope", "openid")
+            .append_pair("state", &state)
+            .append_pair("code_challenge", &challenge)
+            .append_pair("code_challenge_method", "S256")
+            .finish();
+        redirect(&format!("{}?{query}", self.provider.authorize), None)
+    }
+
+    async fn callback(&self, request: &Request<Bytes>) -> Result<Answer, AnyError> {
+        let query: HashMap<_, _> =
+            form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect();
+        let verifier = lock(&self.tries).remove(query.get("state").ok_or(AnyError)?).ok_or(AnyError)?;
+        let form = form_urlencoded::Serializer::new(String::new())
+            .append_pair("grant_type", "authorization_code")
+            .append_pair("code", query.get("code").ok_or(AnyError)?)
+            .append_pair("redirect_uri", &self.redirect_uri())
+            .append_pair("client_id", &self.provider.client_id)
+            .append_pair("client_secret", &self.provider.client_secret)
+            .append_pair("code_verifier", &verifier)
+            .finish();
+        let exchange = Request::post(&self.provider.token)
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .body(Full::from(form))
+            .map_err(|_| AnyError)?;
+        let tokens = self.client.json(exchange).await?;
+        let id_token = tokens["id_token"].as_str().ok_or(AnyError)?;
+        let session = random();
+        lock(&self.sessions).insert(session.clone(), id_token.to_owned());
+        Ok(redirect("/", Some(&format!("session={session}; Path=/; HttpOnly"))))
+    }
+
+    fn redirect_uri(&self) -> String {
+        lock(&self.own).map_or_else(String::new, |own| format!("http://{own}/callback"))
+    }
+}
+
+impl Outward {
+    fn new() -> Self {
+        Self(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(HttpConnector::new()))
+    }
+
+    async fn forward(&self, to: SocketAddr, mut request: Request<Bytes>) -> Result<Answer, AnyError> {
+        let target = request.uri().path_and_query().map_or("/", |target| target.as_str()).to_owned();
+        *request.uri_mut() = format!("http://{to}{target}").parse().map_err(|_| AnyError)?;
+        request.headers_mut().remove(HOST);
+        request.headers_mut().remove(COOKIE);
+        self.ask(request.map(Full::new)).await
+    }
+
+    async fn json(&self, request: Request<Full<Bytes>>) -> Result<Value, AnyError> {
+        let answer = self.ask(request).await?;
+        if answer.status() != StatusCode::OK {
+            return Err(AnyError);
+        }
+        let body = answer.into_body().collect().await.map_err(|_| AnyError)?.to_bytes();
+        serde_json::from_slice(&body).map_err(|_| AnyError)
+    }
+
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Answer, AnyError> {
+        let exchange = async {
+            let (head, body) = self.0.request(request).await.map_err(|_| AnyError)?.into_parts();
+            let body = body.collect().await.map_err(|_| AnyError)?.to_bytes();
+            let mut answer = Response::new(Full::new(body));
+            *answer.status_mut() = head.status;
+            if let Some(kind) = head.headers.get(CONTENT_TYPE) {
+                answer.headers_mut().insert(CONTENT_TYPE, kind.clone());
+            }
+            Ok(answer)
+        };
+        tokio::time::timeout(DEADLINE, exchange).await.map_err(|_| AnyError)?
+    }
+}
+
+fn get(url: &str) -> Result<Request<Full<Bytes>>, AnyError> {
+    Request::get(url).body(Full::default()).map_err(|_| AnyError)
+}
+
+fn not_signed_in() -> Answer {
+    redirect("/login", Some("session=; Path=/; Max-Age=0"))
+}
+
+fn redirect(to: &str, cookie: Option<&str>) -> Answer {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = StatusCode::FOUND;
+    for (name, value) in [(LOCATION, Some(to)), (SET_COOKIE, cookie)] {
+        if let Some(value) = value.and_then(|value| HeaderValue::from_str(value).ok()) {
+            answer.headers_mut().insert(name, value);
+        }
+    }
+    answer
+}
+
+fn bad_gateway() -> Answer {
+    let mut answer = Response::new(Full::from("the service behind this gate does not answer"));
+    *answer.status_mut() = StatusCode::BAD_GATEWAY;
+    answer
+}
