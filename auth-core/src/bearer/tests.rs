@@ -1,1 +1,243 @@
+use serde_json::{Value, json};
+use url::Url;
 
+use super::*;
+use crate::{
+    clock::{Clock, Timestamp},
+    jws::{Algorithm, tests::Issuer},
+    keeper::Keeper,
+    keys::{KeyPolicy, KeysFrom},
+    outbound::{Outbound, OutboundPolicy},
+    parrot::Parrot,
+    principal::{Freshness, Groups, Membership},
+    scratch::Folder,
+};
+
+const NOON: i64 = 1_800_000_000;
+
+struct Setting {
+    server: Parrot,
+    issuer: Issuer,
+    bearers: Bearers,
+    clock: Clock,
+    _data: Folder,
+}
+
+impl Setting {
+    async fn new(kind: Kind) -> Self {
+        let (server, data, issuer) = (Parrot::start().await, Folder::new(), Issuer::new("k1"));
+        let clock = Clock::standing_at(Timestamp::from_secs(NOON));
+        let url = Url::parse(server.base()).expect("an issuer");
+        let keys = IssuerKeys::new(
+            server.base().into(),
+            KeysFrom::Uri(url.clone()),
+            &[Algorithm::EdDsa],
+            KeyPolicy::default(),
+            Outbound::new(&url, OutboundPolicy::default()).expect("no extra certificates"),
+            Keeper::current(),
+            clock.clone(),
+            data.path(),
+        );
+        let bearers = Bearers::new(vec![BearerIssuer {
+            issuer: server.base().into(),
+            audience: vec!["api://us".into(), "us".into()],
+            leeway: Duration::from_secs(30),
+            kind,
+            keys,
+        }]);
+        let setting = Self { server, issuer, bearers, clock, _data: data };
+        setting.publish(&setting.issuer);
+        setting
+    }
+
+    fn publish(&self, issuer: &Issuer) {
+        let date = "date: Fri, 15 Jan 2027 08:00:00 GMT\r\n";
+        self.server.says(200, date, &json!({ "keys": [issuer.jwk()] }).to_string());
+    }
+
+    /// Good claims, with these changes; null takes one out.
+    fn claims(&self, change: &Value) -> Value {
+        let mut claims = json!({
+            "iss": self.server.base(), "sub": "ada", "aud": "us", "iat": NOON - 60, "exp": NOON + 3600, "scp": "read",
+        });
+        let all = claims.as_object_mut().expect("an object");
+        for (name, value) in change.as_object().expect("an object") {
+            match value {
+                Value::Null => drop(all.remove(name)),
+                value => drop(all.insert(name.clone(), value.clone())),
+            }
+        }
+        claims
+    }
+
+    fn token(&self, change: &Value) -> String {
+        self.issuer.token(&self.claims(change))
+    }
+
+    async fn asked(&self, token: &str) -> Result<Principal, Stop> {
+        self.bearers.verify(token, self.clock.now()).await
+    }
+
+    async fn word(&self, token: &str) -> &'static str {
+        match self.asked(token).await {
+            Ok(_) => "good",
+            Err(Stop::Rejected(rejected)) => rejected.reason().as_str(),
+            Err(Stop::Unavailable(unavailable)) => unavailable.dependency.as_str(),
+        }
+    }
+}
+
+#[tokio::test]
+async fn claims_are_judged_by_their_rules() {
+    let setting = Setting::new(Kind::Service).await;
+    let check = async |change: Value, expected: &str| {
+        let token = setting.token(&change);
+        assert_eq!(setting.word(&token).await, expected, "{change}");
+        assert_eq!(setting.word(&token).await, expected, "{change}, remembered");
+    };
+    check(json!({}), "good").await;
+    check(json!({"aud": ["other", "api://us"]}), "good").await;
+    for aud in [json!("US"), json!("us/"), json!("api://us "), json!(["other"]), json!("u")] {
+        check(json!({ "aud": aud }), "wrong-audience").await;
+    }
+    for lack in ["aud", "exp", "iat", "sub"] {
+        check(json!({ lack: null }), "malformed").await;
+    }
+    check(json!({"exp": NOON - 29}), "good").await;
+    check(json!({"exp": NOON - 30}), "expired").await;
+    check(json!({"exp": "never"}), "malformed").await;
+    check(json!({"nbf": NOON + 30}), "good").await;
+    check(json!({"nbf": NOON + 31}), "clock").await;
+    check(json!({"iat": NOON + 31}), "clock").await;
+    check(json!({"iat": NOON + 600, "exp": NOON - 600}), "clock").await;
+    check(json!({"nonce": "n"}), "good").await;
+    check(json!({"nonce": "n", "scp": null}), "malformed").await;
+    check(json!({"at_hash": "h", "scp": null}), "malformed").await;
+    check(json!({"nonce": "n", "scp": null, "roles": ["reader"]}), "good").await;
+    check(json!({"scp": null}), "good").await;
+}
+
+#[tokio::test]
+async fn a_token_that_is_not_valid_yet_says_when_it_will_be() {
+    let setting = Setting::new(Kind::Service).await;
+    let stop = setting.asked(&setting.token(&json!({"nbf": NOON + 130}))).await.expect_err("not yet");
+    assert!(matches!(stop, Stop::Unavailable(until) if until.retry_after == Duration::from_secs(100)));
+}
+
+#[tokio::test]
+async fn broken_tokens_of_a_known_issuer_are_recognised_and_refused() {
+    let setting = Setting::new(Kind::Service).await;
+    let claims = setting.claims(&json!({})).to_string();
+    let check = async |token: &str, recognised: bool, expected: &str| {
+        assert_eq!(setting.bearers.recognises(token), recognised, "{token}");
+        assert_eq!(setting.word(token).await, expected, "{token}");
+    };
+    check(&setting.issuer.raw(r#"{"alg":"none"}"#, &claims), true, "malformed").await;
+    check(&setting.issuer.raw(r#"{"alg":"HS256","kid":"k1"}"#, &claims), true, "malformed").await;
+    check(&setting.issuer.raw(r#"{"alg":"EdDSA","kid":"k1","crit":["x"]}"#, &claims), true, "malformed").await;
+    check(&setting.issuer.raw(r#"{"alg":"EdDSA","kid":"k1","typ":"logout+jwt"}"#, &claims), true, "malformed").await;
+    check(&setting.issuer.raw(r#"{"alg":"EdDSA","kid":"k1","new":1}"#, &claims), true, "own-judgement").await;
+    check(&format!("{}=", setting.token(&json!({}))), true, "malformed").await;
+    check(&setting.token(&json!({"pad": "a".repeat(9000)})), true, "own-judgement").await;
+    check(&setting.token(&json!({"iss": "https://other.example"})), false, "keys").await;
+    check(&setting.token(&json!({"iss": format!("{}/", setting.server.base())})), false, "keys").await;
+    check("opaque", false, "malformed").await;
+    check("", false, "malformed").await;
+}
+
+#[tokio::test]
+async fn the_algorithm_is_the_keys_and_never_the_tokens() {
+    let setting = Setting::new(Kind::Service).await;
+    let claims = setting.claims(&json!({"iat": NOON - 3600})).to_string();
+    let confused = setting.issuer.raw(r#"{"alg":"RS256","kid":"k1"}"#, &claims);
+    assert_eq!(setting.word(&confused).await, "bad-signature");
+}
+
+#[tokio::test]
+async fn a_key_that_a_token_brings_is_neither_used_nor_fetched() {
+    let (setting, thief) = (Setting::new(Kind::Service).await, Parrot::start().await);
+    let own = Issuer::new("k1");
+    thief.says(200, "", &json!({ "keys": [own.jwk()] }).to_string());
+    let claims = setting.claims(&json!({"iat": NOON - 3600})).to_string();
+    let at = thief.base();
+    let header = json!({"alg": "EdDSA", "kid": "k1", "jku": at, "x5u": at, "jwk": own.jwk(), "x5c": [at]});
+    assert_eq!(setting.word(&own.raw(&header.to_string(), &claims)).await, "bad-signature");
+    assert_eq!(thief.asked(), 0);
+}
+
+#[tokio::test]
+async fn what_was_verified_is_remembered_for_one_set_of_keys() {
+    let setting = Setting::new(Kind::Service).await;
+    let (good, forged) =
+        (setting.token(&json!({})), Issuer::new("k1").token(&setting.claims(&json!({"iat": NOON - 3600}))));
+    assert_eq!((setting.word(&good).await, setting.word(&forged).await), ("good", "bad-signature"));
+    assert_eq!((setting.word(&good).await, setting.word(&forged).await), ("good", "bad-signature"));
+    assert_eq!(setting.server.asked(), 1);
+    setting.clock.advance(Duration::from_secs(3631));
+    assert_eq!(setting.word(&good).await, "expired", "expiry is judged at every hit");
+    // The key of that name is replaced: nothing that the old one proved stands any more.
+    let (later, new) = (setting.token(&json!({"exp": NOON + 9999})), Issuer::new("k1"));
+    assert_eq!(setting.word(&later).await, "good");
+    setting.publish(&new);
+    assert_eq!(
+        setting.word(&new.token(&setting.claims(&json!({"iat": NOON + 3600, "exp": NOON + 9999})))).await,
+        "good"
+    );
+    assert_eq!(setting.word(&later).await, "keys", "one set is not enough to call it forged");
+}
+
+#[tokio::test]
+async fn not_being_able_to_tell_is_not_remembered() {
+    let setting = Setting::new(Kind::Service).await;
+    setting.server.says(500, "", "");
+    let token = setting.token(&json!({}));
+    assert_eq!(setting.word(&token).await, "keys");
+    setting.publish(&setting.issuer);
+    setting.clock.advance(Duration::from_secs(1));
+    assert_eq!(setting.word(&token).await, "good");
+}
+
+#[tokio::test]
+async fn a_principal_is_what_the_token_states() {
+    let setting = Setting::new(Kind::User).await;
+    let ada = setting
+        .asked(&setting.token(&json!({
+            "tid": "acme", "name": "Ada", "email": "ada@acme.example", "roles": ["editor"], "groups": ["staff"],
+        })))
+        .await
+        .expect("good");
+    assert_eq!((ada.kind, &*ada.subject.issuer, &*ada.subject.id), (Kind::User, setting.server.base(), "ada"));
+    assert_eq!(
+        (ada.tenant.as_deref(), ada.name.as_deref(), ada.roles.as_ref()),
+        (Some("acme"), Some("Ada"), &["editor".to_owned()][..])
+    );
+    assert_eq!((ada.until, ada.begun), (Timestamp::from_secs(NOON + 3600), Timestamp::from_secs(NOON - 60)));
+    assert_eq!((ada.freshness, ada.groups.membership("staff")), (Freshness::Live, Membership::Member));
+}
+
+#[tokio::test]
+async fn groups_that_are_elsewhere_were_not_asked() {
+    let setting = Setting::new(Kind::User).await;
+    let check = async |change: Value, stated: bool| {
+        let groups = setting.asked(&setting.token(&change)).await.expect("good").groups;
+        assert_eq!(matches!(groups, Groups::Known(_)), stated, "{change}");
+    };
+    check(json!({"groups": []}), true).await;
+    check(json!({"groups": ["a"]}), true).await;
+    check(json!({}), false).await;
+    check(json!({"hasgroups": true}), false).await;
+    check(json!({"_claim_names": {"groups": "src1"}}), false).await;
+    check(json!({"groups": ["a"], "_claim_names": {"groups": "src1"}}), false).await;
+    check(json!({"groups": ["a", 7]}), false).await;
+    check(json!({"groups": "a"}), false).await;
+}
+
+#[tokio::test]
+async fn stale_keys_make_a_stale_principal() {
+    let setting = Setting::new(Kind::Service).await;
+    let token = setting.token(&json!({"exp": NOON + 99_999}));
+    assert_eq!(setting.asked(&token).await.expect("good").freshness, Freshness::Live);
+    setting.clock.advance(Duration::from_secs(3 * 3600));
+    let stale = setting.asked(&token).await.expect("a known key still verifies").freshness;
+    assert!(matches!(stale, Freshness::LastKnownGood { missing: Dependency::Keys, .. }));
+}

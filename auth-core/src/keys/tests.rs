@@ -1,1 +1,293 @@
+use std::time::UNIX_EPOCH;
 
+use serde_json::{Value, json};
+
+use super::*;
+use crate::{
+    jws::{self, TokenKind, tests::Issuer},
+    outbound::OutboundPolicy,
+    parrot::Parrot,
+    scratch::Folder,
+};
+
+const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// An issuer's key server, and a clock that the test moves.
+struct Setting {
+    server: Parrot,
+    data: Folder,
+    clock: Clock,
+}
+
+impl Setting {
+    async fn new() -> Self {
+        Self { server: Parrot::start().await, data: Folder::new(), clock: Clock::standing_at(NOON) }
+    }
+
+    fn keys(&self) -> IssuerKeys {
+        let url = Url::parse(self.server.base()).expect("an issuer");
+        let policy = OutboundPolicy { total: Duration::from_millis(500), ..OutboundPolicy::default() };
+        IssuerKeys::new(
+            self.server.base().into(),
+            KeysFrom::Uri(url.clone()),
+            &[Algorithm::EdDsa],
+            KeyPolicy::default(),
+            Outbound::new(&url, policy).expect("no extra certificates"),
+            Keeper::current(),
+            self.clock.clone(),
+            self.data.path(),
+        )
+    }
+
+    /// Serves a key set, dated by the clock.
+    fn publish(&self, jwks: &[Value]) {
+        self.answer(200, &json!({ "keys": jwks }).to_string());
+    }
+
+    fn answer(&self, status: u16, body: &str) {
+        let now = self.clock.now().wall().as_secs().unsigned_abs();
+        let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
+        self.server.says(status, &format!("date: {date}\r\n"), body);
+    }
+
+    fn breaks(&self) {
+        self.server.says_raw("");
+    }
+
+    /// A token issued this many minutes ago.
+    fn token(&self, by: &Issuer, minutes_ago: u64) -> String {
+        let issued = (self.clock.now().wall() - MINUTE * u32::try_from(minutes_ago).expect("few")).as_secs();
+        by.token(&json!({"iss": self.server.base(), "sub": "ada", "aud": "us", "iat": issued, "exp": issued + 86_400}))
+    }
+
+    async fn verdict(&self, keys: &IssuerKeys, token: &str) -> &'static str {
+        let token = jws::read(token, TokenKind::Bearer).expect("the form is right");
+        match keys.verify(&token, self.clock.now()).await {
+            Ok(_) => "good",
+            Err(Stop::Rejected(rejected)) => rejected.reason().as_str(),
+            Err(Stop::Unavailable(unavailable)) if unavailable.is_unsettled() => "unsettled",
+            Err(Stop::Unavailable(_)) => "unavailable",
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_known_key_verifies_without_asking_anybody() {
+    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let keys = setting.keys();
+    setting.publish(&[k1.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    setting.breaks();
+    for _ in 0..5 {
+        assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    }
+    assert_eq!(setting.server.asked(), 1);
+    let after_restart = setting.keys();
+    assert_eq!(setting.verdict(&after_restart, &setting.token(&k1, 0)).await, "good");
+    assert_eq!(setting.server.asked(), 1, "the keys lie on disk");
+}
+
+#[tokio::test]
+async fn without_any_keys_nothing_can_be_told_and_healing_heals() {
+    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let keys = setting.keys();
+    let token = setting.token(&k1, 60);
+    setting.breaks();
+    for _ in 0..50 {
+        assert_eq!(setting.verdict(&keys, &token).await, "unavailable");
+    }
+    assert_eq!(setting.server.asked(), 1, "a dead provider is not stormed");
+    setting.publish(&[k1.jwk()]);
+    setting.clock.advance(KeyPolicy::default().retry);
+    assert_eq!(setting.verdict(&keys, &token).await, "good");
+}
+
+#[tokio::test]
+async fn nonsense_never_replaces_good_keys() {
+    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let keys = setting.keys();
+    setting.publish(&[k1.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    let mut private = Issuer::new("k9").jwk();
+    private["d"] = json!("secret");
+    let many: Vec<_> = (0..101).map(|_| Issuer::new("k9").jwk()).collect();
+    for (status, body) in [
+        (500, json!({"keys": [Issuer::new("k9").jwk()]}).to_string()),
+        (302, json!({"keys": [Issuer::new("k9").jwk()]}).to_string()),
+        (200, "<html>sign in</html>".to_owned()),
+        (200, String::new()),
+        (200, "[]".to_owned()),
+        (200, r#"{"keys":[]}"#.to_owned()),
+        (200, r#"{"keys":{}}"#.to_owned()),
+        (200, r#"{"keys":[7]}"#.to_owned()),
+        (200, r#"{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"k1"}]}"#.to_owned()),
+        (200, json!({ "keys": [private] }).to_string()),
+        (200, json!({ "keys": many }).to_string()),
+        (200, format!(r#"{{"keys":[],"keys":[{}]}}"#, Issuer::new("k9").jwk())),
+        (200, format!("{}{}", json!({"keys": [Issuer::new("k9").jwk()]}), " ".repeat(LONGEST))),
+    ] {
+        setting.answer(status, &body);
+        let _ = keys.0.fetched().await.expect_err("it is nonsense");
+        assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good", "{status} {body:.60}");
+    }
+}
+
+#[tokio::test]
+async fn one_bad_key_does_not_cost_the_others() {
+    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let keys = setting.keys();
+    let mut published = k2.jwk();
+    published["d"] = json!("secret");
+    setting.publish(&[json!(7), published, json!({"kty": "OKP", "crv": "Ed448", "kid": "k3", "x": ""}), k1.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    assert_eq!(setting.verdict(&keys, &setting.token(&k2, 60)).await, "unsettled", "its key is there, and unusable");
+    assert_eq!(setting.verdict(&keys, &setting.token(&Issuer::new("k3"), 60)).await, "unsettled");
+}
+
+#[tokio::test]
+async fn only_keys_that_are_fresh_enough_refuse() {
+    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let (unknown, imposter) = (Issuer::new("k2"), Issuer::new("k1"));
+    let keys = setting.keys();
+    setting.publish(&[k1.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    let check = async |by: &Issuer, minutes_ago, expected: &str, asked: usize| {
+        assert_eq!(setting.verdict(&keys, &setting.token(by, minutes_ago)).await, expected, "{minutes_ago} min ago");
+        assert_eq!(setting.server.asked(), asked, "{minutes_ago} min ago");
+    };
+    check(&unknown, 15, "unknown-key", 1).await;
+    check(&imposter, 15, "bad-signature", 1).await;
+    check(&unknown, 14, "unsettled", 2).await;
+    check(&imposter, 14, "unsettled", 3).await;
+    setting.clock.advance(MINUTE);
+    setting.publish(&[k1.jwk()]);
+    check(&unknown, 15, "unknown-key", 4).await;
+    setting.breaks();
+    check(&unknown, 14, "unsettled", 5).await;
+    setting.publish(&[k1.jwk(), unknown.jwk()]);
+    check(&unknown, 0, "good", 6).await;
+}
+
+#[tokio::test]
+async fn a_set_without_an_honest_date_proves_nothing() {
+    let (setting, k1, unknown) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let keys = setting.keys();
+    let body = json!({ "keys": [k1.jwk()] }).to_string();
+    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
+    let check = async |headers: &str, expected: &str| {
+        setting.server.says(200, headers, &body);
+        keys.0.fetched().await.expect("it is a good set");
+        assert_eq!(setting.verdict(&keys, &setting.token(&unknown, 20)).await, expected, "{headers}");
+    };
+    check("", "unsettled").await;
+    check("date: yesterday\r\n", "unsettled").await;
+    check(&format!("date: {date}\r\nage: 600\r\n"), "unsettled").await;
+    check(&format!("date: {date}\r\nage: soon\r\n"), "unsettled").await;
+    check(&format!("date: {date}\r\ndate: {date}\r\n"), "unsettled").await;
+    check(&format!("date: {date}\r\nage: 60\r\n"), "unknown-key").await;
+}
+
+#[tokio::test]
+async fn a_key_that_we_held_is_unknown_only_after_two_sets_ten_minutes_apart() {
+    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let mut keys = setting.keys();
+    setting.publish(&[k1.jwk(), k2.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&k2, 60)).await, "good");
+    for (later, expected) in [(0, "unsettled"), (9, "unsettled"), (1, "unknown-key")] {
+        setting.clock.advance(MINUTE * later);
+        setting.publish(&[k1.jwk()]);
+        keys.0.fetched().await.expect("it is a good set");
+        assert_eq!(setting.verdict(&keys, &setting.token(&k2, 60)).await, expected, "{later} min later");
+        keys = setting.keys();
+    }
+    setting.publish(&[k1.jwk(), k2.jwk()]);
+    keys.0.fetched().await.expect("it is a good set");
+    assert_eq!(setting.verdict(&keys, &setting.token(&k2, 60)).await, "good", "it came back");
+}
+
+#[tokio::test]
+async fn a_new_key_of_the_same_name_is_adopted_and_not_yet_believed_against_the_old() {
+    let (setting, old, new) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k1"));
+    let keys = setting.keys();
+    setting.publish(&[old.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&old, 60)).await, "good");
+    setting.publish(&[new.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&new, 0)).await, "good", "one fetch settles it");
+    assert_eq!(setting.verdict(&keys, &setting.token(&old, 60)).await, "unsettled", "one node may be wrong");
+    setting.clock.advance(MINUTE * 10);
+    setting.publish(&[new.jwk()]);
+    keys.0.fetched().await.expect("it is a good set");
+    assert_eq!(setting.verdict(&keys, &setting.token(&old, 60)).await, "bad-signature");
+}
+
+#[tokio::test]
+async fn strangers_cause_few_fetches() {
+    let (setting, k1, imposter) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k1"));
+    let keys = setting.keys();
+    setting.publish(&[k1.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    for number in 0..20 {
+        assert_eq!(setting.verdict(&keys, &setting.token(&Issuer::new(&format!("x{number}")), 0)).await, "unsettled");
+        assert_eq!(setting.verdict(&keys, &setting.token(&imposter, 0)).await, "unsettled");
+    }
+    assert_eq!(setting.server.asked(), 1 + 5 + 5, "a burst for each kind");
+}
+
+#[tokio::test]
+async fn a_key_with_an_issuer_of_its_own_signs_for_that_one_only() {
+    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let keys = setting.keys();
+    for (signs_for, expected) in [
+        (setting.server.base().to_owned(), "good"),
+        ("https://other.example".to_owned(), "wrong-issuer"),
+        (format!("{}{{tenantid}}", setting.server.base()), "good"),
+        ("https://other.example/{tenantid}".to_owned(), "wrong-issuer"),
+    ] {
+        let mut jwk = k1.jwk();
+        jwk["issuer"] = json!(signs_for);
+        setting.publish(&[jwk]);
+        keys.0.fetched().await.expect("it is a good set");
+        assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, expected, "{signs_for}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_names_no_key_is_tried_with_few() {
+    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let keys = setting.keys();
+    let nameless = |by: &Issuer| {
+        let claims =
+            json!({"iss": setting.server.base(), "sub": "a", "aud": "us", "iat": 1_700_000_000, "exp": 1_900_000_000});
+        by.raw(r#"{"alg":"EdDSA"}"#, &claims.to_string())
+    };
+    setting.publish(&[Issuer::new("k0").jwk(), k1.jwk()]);
+    assert_eq!(setting.verdict(&keys, &nameless(&k1)).await, "good");
+    assert_eq!(setting.verdict(&keys, &nameless(&Issuer::new("k9"))).await, "bad-signature");
+    let many: Vec<_> = (0..20).map(|number| Issuer::new(&format!("k{number}")).jwk()).collect();
+    setting.publish(&many);
+    keys.0.fetched().await.expect("it is a good set");
+    assert_eq!(setting.verdict(&keys, &nameless(&Issuer::new("k9"))).await, "unsettled", "not all were tried");
+}
+
+#[tokio::test]
+async fn staleness_counts_from_when_the_keys_were_due() {
+    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let keys = setting.keys();
+    setting.publish(&[k1.jwk()]);
+    keys.0.fetched().await.expect("it is a good set");
+    assert_eq!(keys.freshness(setting.clock.now()), Freshness::Live);
+    setting.breaks();
+    let _ = keys.0.fetched().await.expect_err("it is broken");
+    assert_eq!(keys.freshness(setting.clock.now()), Freshness::Live, "nothing is due yet");
+    setting.clock.advance(MINUTE * 180);
+    let stale = keys.freshness(setting.clock.now()).staleness(setting.clock.now());
+    let (missing, age) = stale.expect("it was due an hour after the fetch");
+    assert_eq!(missing, Dependency::Keys);
+    assert!((MINUTE * 114..=MINUTE * 126).contains(&age), "{age:?}");
+    let after_restart = setting.keys();
+    assert_eq!(after_restart.freshness(setting.clock.now()).staleness(setting.clock.now()), stale);
+    setting.publish(&[k1.jwk()]);
+    after_restart.0.fetched().await.expect("it is a good set");
+    assert_eq!(after_restart.freshness(setting.clock.now()), Freshness::Live);
+}
