@@ -50,7 +50,7 @@ async fn a_file_that_was_damaged_under_our_feet_and_restored_is_used_again() {
     store.park().await;
     store.put_aside().expect("the folder can be written");
     *lock(&store.0.live) = None;
-    write(&store, "meanwhile").await.expect_err("garbage");
+    let _ = write(&store, "meanwhile").await.expect_err("garbage");
     // Nobody tells the store that it is healed.
     store.put_back().expect("the folder can be written");
     write(&store, "after").await.expect("healed");
@@ -63,10 +63,10 @@ async fn an_empty_file_or_another_database_is_never_made_a_store() {
     store.park().await;
     *lock(&store.0.live) = None;
     std::fs::write(store.path(), b"").expect("the folder can be written");
-    write(&store, "meanwhile").await.expect_err("empty");
+    let _ = write(&store, "meanwhile").await.expect_err("empty");
     assert_eq!(store.ids().await.expect("it can be read"), None);
     std::fs::remove_file(store.path()).expect("it is there");
-    write(&store, "meanwhile").await.expect_err("absent");
+    let _ = write(&store, "meanwhile").await.expect_err("absent");
     assert!(store.is_absent().expect("the folder can be read"), "it was not made by the way");
 }
 

@@ -86,7 +86,7 @@ mod tests {
         }
         let now = Timestamp::from_secs(i64::from(total) / 100);
         let kept: usize = seen.shards.iter().map(|shard| lock(shard).len()).sum();
-        assert!(kept <= CAP && kept >= CAP / 2, "{kept}");
+        assert!((CAP / 2..=CAP).contains(&kept), "{kept}");
         assert!(seen.within_a_day(named(total - 1), now));
         assert!(!seen.within_a_day(named(0), now));
     }

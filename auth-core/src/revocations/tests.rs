@@ -120,7 +120,7 @@ async fn staleness_counts_from_when_a_confirmation_was_due() {
     set.poll().await.expect("healthy");
     assert_eq!(site.says(&set, &ada), "live");
     site.store.disturb(Disturbance::Locked).await.expect("healthy until now");
-    set.poll().await.expect_err("locked");
+    let _ = set.poll().await.expect_err("locked");
     assert_eq!(site.says(&set, &ada), "revocations since 12 s", "a failed attempt counts at once");
     site.clock.advance(Duration::from_secs(100));
     assert_eq!(site.says(&site.open().await, &ada), "revocations since 12 s", "and goes on across a restart");
@@ -253,7 +253,7 @@ async fn what_others_wrote_during_our_outage_is_not_missed() {
     site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
     let _ = other.end(&there, 1).await.expect("their connection is healthy");
     site.clock.advance(Duration::from_secs(3600));
-    set.poll().await.expect_err("closed");
+    let _ = set.poll().await.expect_err("closed");
     site.store.heal().await.expect("nothing else is wrong");
     set.poll().await.expect("healed");
     assert_eq!(site.says(&set, &session(1)), "ended");
@@ -292,6 +292,6 @@ async fn a_row_that_makes_no_sense_refuses_nobody_and_confirms_nothing() {
         sqlx::query(NONSENSE).execute(&mut *c).await.map(drop)
     };
     site.store.call(write).await.expect("healthy");
-    set.poll().await.expect_err("nonsense");
+    let _ = set.poll().await.expect_err("nonsense");
     assert_eq!(site.says(&set, &session(1)), "revocations since 3 s");
 }

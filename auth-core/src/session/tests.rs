@@ -140,7 +140,9 @@ async fn the_row_keeps_what_renewal_will_need_and_no_secret_in_the_clear() {
     let _ = site.begin().await;
     let rows = site.rows().await;
     let sealed = rows[0].1.as_deref().expect("a refresh token was given");
-    let opened = site.keyring.seals().open(Purpose::RefreshToken, sealed, site.clock.now()).ok().expect("it is ours");
+    let Ok(opened) = site.keyring.seals().open(Purpose::RefreshToken, sealed, site.clock.now()) else {
+        panic!("it is ours");
+    };
     assert_eq!(&**opened.content, b"the refresh token");
     assert!(site.keyring.seals().open(Purpose::Ticket, sealed, site.clock.now()).is_err());
 }
