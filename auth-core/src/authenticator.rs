@@ -186,4 +186,4 @@ impl fmt::Debug for Authenticator {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -1,6 +1,6 @@
 //! [`AuthLayer`]: the three verdicts for services of your own, built on axum, tonic or plain hyper.
 //!
-//! What passes carries its [`Principal`] among the request's extensions. What does not is answered here: 401 or 403
+//! What passes carries its [`Principal`](crate::Principal) among the request's extensions. What does not is answered here: 401 or 403
 //! only for a proven refusal, 503 with `Retry-After` for everything that nobody can tell. One of the two files that
 //! may put such a status on the wire; the gateway itself has its own. Deliberately absent: bodies, pages, redirects
 //! to sign-in.
@@ -175,52 +175,4 @@ impl fmt::Debug for AuthLayer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        dependency::Dependency,
-        verdict::{Detail, Proof},
-    };
-
-    struct Planned(Reason);
-
-    impl Proof for Planned {
-        fn reason(&self) -> Reason {
-            self.0
-        }
-        fn detail(&self) -> Detail {
-            Detail::new("planned")
-        }
-    }
-
-    #[test]
-    fn only_a_proven_refusal_is_401_or_403() {
-        for reason in Reason::ALL {
-            let response: Response<String> = answer(&Rejected::proven_by(Planned(reason)).into());
-            let expected = if reason == Reason::NotPermitted { 403 } else { 401 };
-            assert_eq!(response.status(), expected, "{reason}");
-            assert!(response.headers().contains_key(WWW_AUTHENTICATE));
-        }
-        for dependency in Dependency::ALL {
-            let response: Response<String> = answer(&Unavailable::because(dependency, "planned").into());
-            assert_eq!(response.status(), 503, "{dependency}");
-            assert_eq!(response.headers()[RETRY_AFTER], "5");
-        }
-    }
-
-    #[test]
-    fn a_credential_is_read_to_the_letter() {
-        let check = |value, expected| assert_eq!(bearer(value), expected, "{value}");
-        check("Bearer abc", Some("abc"));
-        check("bEARER  abc", Some("abc"));
-        check("Basic abc", None);
-        check("Bearerabc", None);
-        let check = |pair, expected| assert_eq!(named(pair, "__Host-candor"), expected, "{pair}");
-        check(" __Host-candor=abc", Some("abc"));
-        check("__Host-candor=\"abc\"", Some("\"abc\""));
-        check("__host-candor=abc", None);
-        check("\u{2000}__Host-candor=abc", None);
-        check("__Host-candor-try-x=abc", None);
-        check("=__Host-candor=abc", None);
-    }
-}
+mod tests;

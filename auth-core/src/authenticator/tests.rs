@@ -32,17 +32,18 @@ use crate::{
 #[derive(Clone, Default)]
 struct Counted(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
 
-struct Gateway {
-    authenticator: Authenticator,
-    provider: Pretend,
+/// A gateway's worth of authentication, before a pretend provider.
+pub(crate) struct Gateway {
+    pub(crate) authenticator: Authenticator,
+    pub(crate) provider: Pretend,
     sessions: Sessions,
-    clock: Clock,
+    pub(crate) clock: Clock,
     counted: Counted,
     _data: Folder,
 }
 
 impl Gateway {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let (data, clock, keeper) = (Folder::new(), Clock::system(), Keeper::current());
         let provider = Pretend::start().await;
         let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_millis(400));
@@ -66,7 +67,7 @@ impl Gateway {
         Self { authenticator, provider, sessions, clock, counted, _data: data }
     }
 
-    async fn ticket(&self) -> String {
+    pub(crate) async fn ticket(&self) -> String {
         let new = NewSession {
             subject: Subject::new("https://idp.example", "ada"),
             tenant: None,
@@ -85,7 +86,7 @@ impl Gateway {
         begun.expect("the store is up").text().expose_secret().to_owned()
     }
 
-    fn bearer(&self, audience: &str) -> Credential {
+    pub(crate) fn bearer(&self, audience: &str) -> Credential {
         let now = self.clock.now().wall().as_secs();
         let claims =
             json!({ "iss": self.provider.issuer, "sub": "robot", "aud": audience, "iat": now, "exp": now + 300 });

@@ -1,0 +1,92 @@
+use std::{convert::Infallible, time::Duration};
+
+use tower::{ServiceExt, util::BoxCloneService};
+
+use super::*;
+use crate::{
+    authenticator::tests::Gateway,
+    dependency::Dependency,
+    policy::{Allow, MaxStale, RequirementId},
+    principal::{Kind, Principal},
+    verdict::{Detail, Proof},
+};
+
+struct Planned(Reason);
+
+impl Proof for Planned {
+    fn reason(&self) -> Reason {
+        self.0
+    }
+    fn detail(&self) -> Detail {
+        Detail::new("planned")
+    }
+}
+
+#[test]
+fn only_a_proven_refusal_is_401_or_403() {
+    for reason in Reason::ALL {
+        let response: Response<String> = answer(&Rejected::proven_by(Planned(reason)).into());
+        let expected = if reason == Reason::NotPermitted { 403 } else { 401 };
+        assert_eq!(response.status(), expected, "{reason}");
+        assert!(response.headers().contains_key(WWW_AUTHENTICATE));
+    }
+    for dependency in Dependency::ALL {
+        let response: Response<String> = answer(&Unavailable::because(dependency, "planned").into());
+        assert_eq!(response.status(), 503, "{dependency}");
+        assert_eq!(response.headers()[RETRY_AFTER], "5");
+    }
+}
+
+#[test]
+fn a_credential_is_read_to_the_letter() {
+    let check = |value, expected| assert_eq!(bearer(value), expected, "{value}");
+    check("Bearer abc", Some("abc"));
+    check("bEARER  abc", Some("abc"));
+    check("Basic abc", None);
+    check("Bearerabc", None);
+    let check = |pair, expected| assert_eq!(named(pair, "__Host-candor"), expected, "{pair}");
+    check(" __Host-candor=abc", Some("abc"));
+    check("__Host-candor=\"abc\"", Some("\"abc\""));
+    check("__host-candor=abc", None);
+    check("\u{2000}__Host-candor=abc", None);
+    check("__Host-candor-try-x=abc", None);
+    check("=__Host-candor=abc", None);
+}
+
+/// Answers with whom the layer let through.
+async fn who(request: Request<()>) -> Result<Response<String>, Infallible> {
+    let who = request.extensions().get::<Principal>().map(|known| known.subject.id.to_string());
+    Ok(Response::new(who.unwrap_or_default()))
+}
+
+#[tokio::test]
+async fn a_service_behind_it_meets_only_whom_it_asked_for() {
+    let mut gateway = Gateway::start().await;
+    let ticket = gateway.ticket().await;
+    let bearer = match gateway.bearer("api") {
+        Credential::Bearer(token) => secrecy::ExposeSecret::expose_secret(&token).to_owned(),
+        Credential::None | Credential::Ticket(_) => unreachable!("it is a bearer"),
+    };
+    let service = |kind| {
+        let requirement = Requirement::new(RequirementId(1), vec![Allow::Kind(kind)], MaxStale::all(Duration::MAX));
+        let gate = AuthLayer::new(gateway.authenticator.clone(), requirement, gateway.clock.clone(), "candor");
+        BoxCloneService::new(gate.layer(tower::service_fn(who)))
+    };
+    let (users, services) = (service(Kind::User), service(Kind::Service));
+    let check = async |service: &BoxCloneService<Request<()>, Response<String>, Infallible>,
+                       header: &'static str,
+                       value: &str,
+                       expected: (u16, &str)| {
+        let request = Request::builder().header(header, value).body(()).expect("a good request");
+        let response = service.clone().oneshot(request).await.expect("infallible");
+        assert_eq!((response.status().as_u16(), &**response.body()), expected, "{header}");
+    };
+    check(&users, "cookie", &format!("a=b; candor={ticket}"), (200, "ada")).await;
+    check(&users, "cookie", "candor=nonsense", (401, "")).await;
+    check(&users, "x-nothing", "", (401, "")).await;
+    check(&users, "authorization", "Basic YTpi", (401, "")).await;
+    check(&services, "cookie", &format!("candor={ticket}"), (403, "")).await;
+    gateway.provider.kill().await;
+    check(&services, "authorization", &format!("Bearer {bearer}"), (503, "")).await;
+    check(&users, "cookie", &format!("candor={ticket}"), (200, "ada")).await;
+}
