@@ -25,8 +25,11 @@ pub struct Departure<'a> {
     pub cookies: CookieNames,
     /// Names with `_` that may pass, lower case.
     pub underscore_headers: &'a [HeaderName],
-    /// Whether `Authorization` passes.
+    /// Whether every `Authorization` passes.
     pub authorization: bool,
+    /// Schemes of `Authorization` that are the application's own business and pass anyway, lower case. A bearer token
+    /// never does so: it might be ours.
+    pub own_challenges: &'a [String],
     /// Whether a field may change the method. Not where a route was found by its method.
     pub method_override: bool,
 }
@@ -98,9 +101,15 @@ fn remove_what_is_not_theirs(headers: &mut HeaderMap, with: &Departure<'_>) {
         metrics::counter!("headers.underscore_dropped").increment(underscores);
     }
     headers.remove(header::EXPECT);
-    if !with.authorization {
+    if !with.authorization && !answers_own_challenge(headers, with.own_challenges) {
         headers.remove(header::AUTHORIZATION);
     }
+}
+
+fn answers_own_challenge(headers: &HeaderMap, own_challenges: &[String]) -> bool {
+    let Some(Ok(value)) = headers.get(header::AUTHORIZATION).map(HeaderValue::to_str) else { return false };
+    let scheme = value.trim_start().split(' ').next().unwrap_or_default();
+    !scheme.eq_ignore_ascii_case("bearer") && own_challenges.iter().any(|own| own.eq_ignore_ascii_case(scheme))
 }
 
 #[cfg(test)]
@@ -153,6 +162,7 @@ mod tests {
             cookies: OURS,
             underscore_headers: &[],
             authorization: false,
+            own_challenges: &[],
             method_override: true,
         };
         change(&mut with);
@@ -267,6 +277,21 @@ mod tests {
         let fields = [("cookie", "a=1; __Host-candor=secret;b=2"), ("authorization", "Bearer secret")];
         check(&fields, |_| {}, &["cookie: a=1;b=2"]);
         check(&fields, |with| with.authorization = true, &["authorization: Bearer secret", "cookie: a=1;b=2"]);
+    }
+
+    #[test]
+    fn an_authorization_passes_where_it_is_the_applications_own() {
+        let own: &[String] = Box::leak(Box::new(["basic".to_owned(), "bearer".to_owned()]));
+        let check = |value: &str, passes: bool| {
+            let field = format!("authorization: {value}");
+            let expected: &[&str] = if passes { &[&field] } else { &[] };
+            check(&[("authorization", value)], |with| with.own_challenges = own, expected);
+        };
+        check("Basic YTpi", true);
+        check("basic YTpi", true);
+        check("Basically x", false);
+        check("Digest x", false);
+        check("Bearer x", false);
     }
 
     #[test]

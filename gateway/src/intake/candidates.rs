@@ -12,8 +12,6 @@ use crate::{
 
 /// Every candidate. Nothing of it is ever shown.
 pub(super) struct Candidates {
-    /// The scheme of `Authorization`, lower case; empty if there is none.
-    scheme: String,
     /// What a bearer `Authorization` carries, if it could be a token.
     bearer: Option<SecretString>,
     /// The different values of our cookie, in their order.
@@ -26,9 +24,9 @@ impl Candidates {
         let authorization =
             headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (scheme, rest) = authorization.trim().split_once(' ').unwrap_or((authorization.trim(), ""));
-        let scheme = scheme.to_ascii_lowercase();
-        let bearer = (scheme == "bearer" && is_token68(rest.trim())).then(|| SecretString::from(rest.trim()));
-        let mut candidates = Self { scheme, bearer, tickets: Vec::new(), tries: Vec::new() };
+        let bearer =
+            (scheme.eq_ignore_ascii_case("bearer") && is_token68(rest.trim())).then(|| SecretString::from(rest.trim()));
+        let mut candidates = Self { bearer, tickets: Vec::new(), tries: Vec::new() };
         for (name, value) in cookies(headers) {
             candidates.keep(name, value, names);
         }
@@ -66,12 +64,6 @@ impl Candidates {
     pub(super) fn tries(&self) -> &[(String, SecretString)] {
         &self.tries
     }
-
-    /// Whether `Authorization` answers a challenge that is the application's own. A bearer token never does: it might be
-    /// one of ours.
-    pub(super) fn is_own_challenge(&self, schemes: &[String]) -> bool {
-        self.scheme != "bearer" && schemes.contains(&self.scheme)
-    }
 }
 
 /// The characters of a token (RFC 6750 §2.1).
@@ -84,7 +76,6 @@ fn is_token68(text: &str) -> bool {
 impl fmt::Debug for Candidates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Candidates")
-            .field("scheme", &self.scheme)
             .field("tickets", &self.tickets.len())
             .field("tries", &self.tries.len())
             .finish_non_exhaustive()

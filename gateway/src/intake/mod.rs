@@ -10,14 +10,13 @@ mod original;
 use std::net::IpAddr;
 
 use auth_core::{authenticator::Credential, held::Harm, policy::Requirement, principal::Kind};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri, header};
+use http::{HeaderMap, HeaderName, Method, Request, header};
 use secrecy::SecretString;
-use url::{Position, Url};
 
 use self::candidates::Candidates;
 use crate::{
-    fault::{Asker, BadRequest, Fault},
-    headers::{self, Arrival, Believed, CookieNames, Departure, HostHeader, IdentityHeaders, Vouched},
+    fault::{Asker, Fault},
+    headers::{Arrival, Believed, CookieNames},
     ingress::{self, Host, IngressRules},
     path::CanonicalPath,
     request_id::RequestId,
@@ -67,17 +66,6 @@ pub struct Bad {
     pub asker: Asker,
     /// What is wrong.
     pub fault: Fault,
-}
-
-/// Where a request goes: the upstream's side of it.
-#[derive(Clone, Copy, Debug)]
-pub struct Destination<'a> {
-    /// The endpoint.
-    pub endpoint: &'a Url,
-    /// Which host it sees.
-    pub host: &'a HostHeader,
-    /// Under what names it is told who is asking.
-    pub naming: &'a IdentityHeaders,
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -142,7 +130,7 @@ impl Intake {
     /// An `Authorization` that is not ours is somebody else's business.
     ///
     /// # Errors
-    /// [`BadRequest::TwoTickets`], if there are two different tickets and one would count. Nothing is cleared: we do not
+    /// [`BadRequest::TwoTickets`](crate::fault::BadRequest::TwoTickets), if there are two different tickets and one would count. Nothing is cleared: we do not
     /// know which of them somebody planted. Where anyone may pass, neither counts.
     pub fn credential(
         &self,
@@ -165,7 +153,7 @@ impl Intake {
     /// The ticket in our cookie.
     ///
     /// # Errors
-    /// [`BadRequest::TwoTickets`], if there are two different ones.
+    /// [`BadRequest::TwoTickets`](crate::fault::BadRequest::TwoTickets), if there are two different ones.
     pub fn ticket(&self) -> Result<Option<SecretString>, Fault> {
         self.candidates.ticket().map_err(Fault::BadRequest)
     }
@@ -173,43 +161,6 @@ impl Intake {
     /// The sign-ins that this browser has begun: names and values of their cookies.
     pub fn tries(&self) -> &[(String, SecretString)] {
         self.candidates.tries()
-    }
-
-    /// Turns the request into what the upstream is sent: the bytes of its path as they were judged, its fields cleaned,
-    /// and our own added.
-    pub fn depart<B>(
-        &self,
-        request: Request<B>,
-        route: &Route,
-        to: Destination<'_>,
-        vouched: Option<Vouched<'_>>,
-        policy: &IntakePolicy,
-    ) -> Request<B> {
-        let (mut parts, body) = request.into_parts();
-        let departure = Departure {
-            arrival: &self.arrival,
-            request_id: self.id.header(),
-            host: self.host_for(to),
-            vouched,
-            naming: to.naming,
-            reserved: &policy.ingress.reserved,
-            cookies: policy.cookies,
-            underscore_headers: &route.underscore_headers,
-            authorization: route.forward_authorization || self.candidates.is_own_challenge(&route.own_challenges),
-            method_override: route.methods.is_none(),
-        };
-        headers::to_upstream(&mut parts.headers, &departure);
-        parts.uri = Uri::from(self.path.received().clone());
-        Request::from_parts(parts, body)
-    }
-
-    fn host_for(&self, to: Destination<'_>) -> HeaderValue {
-        match to.host {
-            HostHeader::Public => self.host.received().clone(),
-            HostHeader::Literal(host) => host.clone(),
-            HostHeader::Endpoint => HeaderValue::from_str(&to.endpoint[Position::BeforeHost..Position::AfterPort])
-                .unwrap_or_else(|_| self.host.received().clone()),
-        }
     }
 }
 

@@ -126,41 +126,6 @@ fn sign_ins_that_have_begun_are_kept_by_name() {
 }
 
 #[test]
-fn the_bytes_that_were_judged_are_the_bytes_that_are_sent() {
-    let check = |target: &str, host: HostHeader, expected: &str| {
-        let (intake, request) =
-            read(request(target, &[]), RequestId::new(), [192, 0, 2, 1].into(), &policy()).expect("a good head");
-        let endpoint = Url::parse("http://10.0.0.7:9000").expect("an address");
-        let to = Destination { endpoint: &endpoint, host: &host, naming: &IdentityHeaders::XAuthRequest };
-        let sent = intake.depart(request, &route(&[USER]), to, None, &policy());
-        let host = sent.headers().get("host").and_then(|host| host.to_str().ok()).expect("a host");
-        assert_eq!(format!("{host} {}", sent.uri()), expected);
-    };
-    check("/a%2Fb//c;d?e=%zz", HostHeader::Public, "app.example /a%2Fb//c;d?e=%zz");
-    check("http://app.example/a", HostHeader::Endpoint, "10.0.0.7:9000 /a");
-    check("/", HostHeader::Literal(HeaderValue::from_static("x")), "x /");
-}
-
-#[test]
-fn an_authorization_passes_only_where_it_is_the_applications_own() {
-    let check = |value: &str, forward: bool, expected: bool| {
-        let (intake, request) =
-            read(request("/", &[("authorization", value)]), RequestId::new(), [192, 0, 2, 1].into(), &policy())
-                .expect("a good head");
-        let endpoint = Url::parse("http://10.0.0.7").expect("an address");
-        let (host, naming) = (HostHeader::Public, IdentityHeaders::XAuthRequest);
-        let to = Destination { endpoint: &endpoint, host: &host, naming: &naming };
-        let route = Route { forward_authorization: forward, ..route(&[USER]) };
-        let sent = intake.depart(request, &route, to, None, &policy());
-        assert_eq!(sent.headers().contains_key("authorization"), expected, "{value} {forward}");
-    };
-    check("Basic YTpi", false, true);
-    check("Bearer x", false, false);
-    check("Digest x", false, false);
-    check("Bearer x", true, true);
-}
-
-#[test]
 fn a_trusted_proxy_asks_about_an_address() {
     let check = |peer: [u8; 4], fields: &[(&str, &str)], expected: &str| {
         let headers = request("/", fields).headers().clone();

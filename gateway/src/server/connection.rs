@@ -38,6 +38,7 @@ use crate::{
     arrived::Arrived,
     body::{Body, BodyError},
     fault::{Asker, Fault},
+    intake::presumed_asker,
     io::{Io, Limits, Phase, State},
     reply::{Reply, Seen},
     request_id::RequestId,
@@ -188,7 +189,7 @@ where
 impl Outline {
     fn of(request: &Request<Incoming>, peer: IpAddr) -> Self {
         Self {
-            asker: Asker::Script,
+            asker: presumed_asker(request.headers()),
             id: RequestId::new(),
             peer,
             method: request.method().clone(),

@@ -165,6 +165,7 @@ impl Upstreams {
             cookies: self.cookies,
             underscore_headers: &route.underscore_headers,
             authorization: route.forward_authorization,
+            own_challenges: &route.own_challenges,
             method_override: route.methods.is_none(),
         };
         to_upstream(&mut head.headers, &departure);

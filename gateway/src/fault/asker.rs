@@ -1,0 +1,34 @@
+//! Who asks.
+
+use std::fmt;
+
+/// Who asks. It changes how an answer looks, never what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Asker {
+    /// A person's browser, going to a page.
+    Browser,
+    /// A page's script, or a program.
+    Script,
+    /// A display.
+    Device,
+    /// Another proxy that asks us on behalf of somebody.
+    ForwardAuth,
+}
+
+impl Asker {
+    /// The word that the log uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Browser => "browser",
+            Self::Script => "script",
+            Self::Device => "device",
+            Self::ForwardAuth => "forward-auth",
+        }
+    }
+}
+
+impl fmt::Display for Asker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

@@ -1,0 +1,89 @@
+//! The ways in which a request can be bad.
+
+/// In which way a request is bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum BadRequest {
+    /// Its path has two readings that lead to different routes.
+    AmbiguousPath,
+    /// The body broke off, or its framing did.
+    BodyBroken,
+    /// The body stood still for longer than the route waits.
+    BodyStalled,
+    /// `Connection` names a field that is not for it to remove.
+    ConnectionNamesReserved,
+    /// A request with our cookie that another site made us send.
+    CrossSite,
+    /// A segment that some reader could take for `.` or `..`.
+    DotSegment,
+    /// A path that starts with two slashes, or more than we care to read in every way.
+    /// A header value with bytes that do not belong there.
+    HeaderBytes,
+    /// No `Host`, two of them, or one that is not `host[:port]`.
+    Host,
+    /// Two lengths, or a length beside `Transfer-Encoding`.
+    Length,
+    /// A callback, a form or a parameter of our own paths that makes no sense.
+    OwnParameters,
+    /// A bad percent-escape, a control character or raw non-ASCII in the target.
+    PathBytes,
+    /// A header name that spells one of ours.
+    ReservedName,
+    /// Not origin form, nor an absolute form that agrees with `Host`.
+    Target,
+    /// `Transfer-Encoding` other than exactly `chunked`, once.
+    TransferEncoding,
+    /// Two different tickets in one request.
+    TwoTickets,
+    /// Two `Authorization` fields.
+    TwoAuthorizations,
+    /// A version of HTTP that we do not speak.
+    Version,
+}
+
+impl BadRequest {
+    /// The word that the log uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::AmbiguousPath => "ambiguous-path",
+            Self::BodyBroken => "body-broken",
+            Self::BodyStalled => "body-stalled",
+            Self::ConnectionNamesReserved => "connection-names-reserved",
+            Self::CrossSite => "cross-site",
+            Self::DotSegment => "dot-segment",
+            Self::HeaderBytes => "header-bytes",
+            Self::Host => "host",
+            Self::Length => "length",
+            Self::OwnParameters => "own-parameters",
+            Self::PathBytes => "path-bytes",
+            Self::ReservedName => "reserved-name",
+            Self::Target => "target",
+            Self::TransferEncoding => "transfer-encoding",
+            Self::TwoTickets => "two-tickets",
+            Self::TwoAuthorizations => "two-authorizations",
+            Self::Version => "version",
+        }
+    }
+
+    /// One sentence for whoever asked.
+    pub const fn explain(self) -> &'static str {
+        match self {
+            Self::AmbiguousPath => "The path can be read in two ways that lead to different places.",
+            Self::BodyBroken => "The request's content broke off.",
+            Self::BodyStalled => "The request's content did not arrive in time.",
+            Self::ConnectionNamesReserved => "`Connection` names a field that it must not remove.",
+            Self::CrossSite => "The request came from another site.",
+            Self::DotSegment => "The path has a segment that could be read as `.` or `..`.",
+            Self::HeaderBytes => "A header field holds characters that do not belong there.",
+            Self::Host => "The request needs exactly one `Host`, a name or address with at most a port.",
+            Self::Length => "The length of the request's content is stated in two ways.",
+            Self::OwnParameters => "A parameter is missing, repeated or malformed.",
+            Self::PathBytes => "The address holds a bad percent-escape or a raw special character.",
+            Self::ReservedName => "A header field's name spells one that belongs to the gateway.",
+            Self::Target => "The request target must be a path, or an address that agrees with `Host`.",
+            Self::TransferEncoding => "`Transfer-Encoding` must be `chunked`, once.",
+            Self::TwoTickets => "The request carries two different sign-ins.",
+            Self::TwoAuthorizations => "The request carries `Authorization` more than once.",
+            Self::Version => "This version of HTTP is not spoken here.",
+        }
+    }
+}

@@ -1,0 +1,341 @@
+//! What went wrong that is no verdict on anybody's credential, whose fault it was, and how each asker sees it.
+//!
+//! A [`Fault`] becomes one of the [`FaultStatus`]es. What is deliberately absent: 401, 403, 407 and every 3xx. A fault
+//! cannot name them, so that no outage can look like a failed sign-in.
+
+mod allow;
+mod answer_word;
+mod asker;
+mod bad_request;
+mod status;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use http::{HeaderValue, StatusCode};
+
+pub use self::{allow::Allow, answer_word::AnswerWord, asker::Asker, bad_request::BadRequest, status::FaultStatus};
+
+/// What went wrong.
+#[derive(Clone, Debug)]
+#[must_use]
+pub enum Fault {
+    /// The request cannot be read in exactly one way, or breaks HTTP (RFC 9110, RFC 9112).
+    BadRequest(BadRequest),
+    /// No route matches its path and host.
+    NoSuchRoute,
+    /// A route matches, but not for this method.
+    WrongMethod(Allow),
+    /// The request target is longer than `max_target`.
+    TargetTooLong,
+    /// The head is larger than `max_head`, or has too many fields.
+    HeadTooLarge,
+    /// The body is larger than the route takes.
+    BodyTooLarge,
+    /// `Expect` asks for something other than `100-continue`.
+    ExpectationUnknown,
+    /// This client asks too often.
+    RateLimited {
+        /// When it may ask again.
+        retry_after: Duration,
+    },
+    /// Every endpoint of the upstream is down or full.
+    NoEndpoint {
+        /// The upstream's name in the configuration.
+        upstream: Arc<str>,
+    },
+    /// No connection to the endpoint could be made.
+    ConnectFailed(Connect, At),
+    /// The endpoint closed or reset the connection before its answer's head was whole.
+    UpstreamReset(At),
+    /// What the endpoint sent is not HTTP, or is more of it than we take.
+    UpstreamGarbage(At),
+    /// The endpoint's TLS could not be trusted or spoken.
+    UpstreamBadTls(At),
+    /// The endpoint denied somebody whom we vouch for.
+    DisputedIdentity(Dispute),
+    /// The endpoint did not keep a deadline.
+    TimedOut(Deadline, At),
+    /// We have more to do than we can.
+    Overloaded,
+    /// A panic of ours.
+    Panicked,
+    /// A permit for one route reached another. Our mistake, and nothing was forwarded.
+    PermitMismatch,
+    /// Something else of ours that cannot be, said for the log.
+    Internal(Arc<str>),
+}
+
+/// Whose fault it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// The client's: the request itself is wrong.
+    Client,
+    /// The upstream's.
+    Upstream,
+    /// Ours.
+    Ours,
+}
+
+/// How a connection could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connect {
+    /// Its name has no address (or the resolver has no answer).
+    Dns,
+    /// The machine said no.
+    Refused,
+    /// Anything else: no way there, no socket left.
+    Unreachable,
+}
+
+/// Which deadline was not kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Deadline {
+    /// `connect_timeout`.
+    Connect,
+    /// `response_timeout`: to the whole head of the answer.
+    ResponseHead,
+    /// The endpoint did not take the request's body (`idle_body_timeout`).
+    RequestBody,
+}
+
+/// Where it happened and what was seen. For the log only: it never leaves.
+#[derive(Clone, Debug)]
+pub struct At {
+    /// The endpoint, as configured.
+    pub endpoint: Arc<str>,
+    /// What was seen.
+    pub detail: Arc<str>,
+}
+
+/// An endpoint's denial that we do not pass on.
+#[derive(Clone, Debug)]
+pub struct Dispute {
+    /// Which endpoint denied.
+    pub endpoint: Arc<str>,
+    /// What it answered.
+    pub received: StatusCode,
+    /// The setting that would have let the answer pass, for the log line.
+    pub setting: &'static str,
+}
+
+impl Fault {
+    /// Whose fault it was.
+    pub const fn whose(&self) -> Whose {
+        match self {
+            Self::BadRequest(_)
+            | Self::NoSuchRoute
+            | Self::WrongMethod(_)
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::BodyTooLarge
+            | Self::ExpectationUnknown
+            | Self::RateLimited { .. } => Whose::Client,
+            Self::NoEndpoint { .. }
+            | Self::ConnectFailed(..)
+            | Self::UpstreamReset(_)
+            | Self::UpstreamGarbage(_)
+            | Self::UpstreamBadTls(_)
+            | Self::DisputedIdentity(_)
+            | Self::TimedOut(..) => Whose::Upstream,
+            Self::Overloaded | Self::Panicked | Self::PermitMismatch | Self::Internal(_) => Whose::Ours,
+        }
+    }
+
+    /// The status that `asker` sees.
+    ///
+    /// A display sees 503 where others see 500, 502 or 504: it knows one way to wait, and nothing else to do about it.
+    pub const fn status(&self, asker: Asker) -> FaultStatus {
+        let status = match self {
+            Self::BadRequest(_) => FaultStatus::BadRequest,
+            Self::NoSuchRoute => FaultStatus::NotFound,
+            Self::WrongMethod(_) => FaultStatus::MethodNotAllowed,
+            Self::TargetTooLong => FaultStatus::UriTooLong,
+            Self::HeadTooLarge => FaultStatus::RequestHeaderFieldsTooLarge,
+            Self::BodyTooLarge => FaultStatus::ContentTooLarge,
+            Self::ExpectationUnknown => FaultStatus::ExpectationFailed,
+            Self::RateLimited { .. } => FaultStatus::TooManyRequests,
+            Self::NoEndpoint { .. } | Self::DisputedIdentity(_) | Self::Overloaded => FaultStatus::ServiceUnavailable,
+            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) | Self::UpstreamBadTls(_) => {
+                FaultStatus::BadGateway
+            }
+            Self::TimedOut(..) => FaultStatus::GatewayTimeout,
+            Self::Panicked | Self::PermitMismatch | Self::Internal(_) => FaultStatus::InternalServerError,
+        };
+        match (asker, status) {
+            (
+                Asker::Device,
+                FaultStatus::InternalServerError | FaultStatus::BadGateway | FaultStatus::GatewayTimeout,
+            ) => FaultStatus::ServiceUnavailable,
+            (_, status) => status,
+        }
+    }
+
+    /// Its word for `x-gateway-answer` and for the address of its explanation.
+    pub const fn word(&self) -> AnswerWord {
+        match self {
+            Self::BadRequest(_)
+            | Self::WrongMethod(_)
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::BodyTooLarge
+            | Self::ExpectationUnknown => AnswerWord::BadRequest,
+            Self::NoSuchRoute => AnswerWord::NoSuchRoute,
+            Self::RateLimited { .. } | Self::Overloaded => AnswerWord::Overloaded,
+            Self::NoEndpoint { .. } => AnswerWord::NoEndpoint,
+            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) | Self::UpstreamBadTls(_) => {
+                AnswerWord::UpstreamFailed
+            }
+            Self::DisputedIdentity(_) => AnswerWord::UpstreamDisputed,
+            Self::TimedOut(..) => AnswerWord::UpstreamTimeout,
+            Self::Panicked | Self::PermitMismatch | Self::Internal(_) => AnswerWord::InternalError,
+        }
+    }
+
+    /// When it is worth asking again; `None` where asking again would change nothing.
+    pub const fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::Overloaded => Some(Duration::from_secs(2)),
+            Self::NoEndpoint { .. }
+            | Self::ConnectFailed(..)
+            | Self::UpstreamReset(_)
+            | Self::UpstreamGarbage(_)
+            | Self::UpstreamBadTls(_)
+            | Self::DisputedIdentity(_)
+            | Self::TimedOut(..)
+            | Self::Panicked
+            | Self::PermitMismatch
+            | Self::Internal(_) => Some(Duration::from_secs(5)),
+            Self::BadRequest(_)
+            | Self::NoSuchRoute
+            | Self::WrongMethod(_)
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::BodyTooLarge
+            | Self::ExpectationUnknown => None,
+        }
+    }
+
+    /// Its `error` type in `Proxy-Status` (RFC 9209 §2.3).
+    pub const fn proxy_error(&self) -> &'static str {
+        match self {
+            Self::BadRequest(_)
+            | Self::WrongMethod(_)
+            | Self::TargetTooLong
+            | Self::HeadTooLarge
+            | Self::BodyTooLarge
+            | Self::ExpectationUnknown
+            | Self::RateLimited { .. } => "http_request_error",
+            Self::NoSuchRoute => "destination_not_found",
+            Self::NoEndpoint { .. } | Self::DisputedIdentity(_) => "destination_unavailable",
+            Self::ConnectFailed(Connect::Dns, _) => "dns_error",
+            Self::ConnectFailed(Connect::Refused, _) => "connection_refused",
+            Self::ConnectFailed(Connect::Unreachable, _) => "destination_ip_unroutable",
+            Self::UpstreamReset(_) => "connection_terminated",
+            Self::UpstreamGarbage(_) => "http_protocol_error",
+            Self::UpstreamBadTls(_) => "tls_protocol_error",
+            Self::TimedOut(Deadline::Connect, _) => "connection_timeout",
+            Self::TimedOut(Deadline::ResponseHead, _) => "http_response_timeout",
+            Self::TimedOut(Deadline::RequestBody, _) => "connection_write_timeout",
+            Self::Overloaded => "connection_limit_reached",
+            Self::Panicked | Self::PermitMismatch | Self::Internal(_) => "proxy_internal_error",
+        }
+    }
+
+    /// The whole `Proxy-Status` member: our name, the error and, for a disputed denial, the status received. Endpoints
+    /// and details stay out of it: it is public.
+    pub fn proxy_status(&self) -> String {
+        match self {
+            Self::DisputedIdentity(dispute) => {
+                format!("candor; error={}; received-status={}", self.proxy_error(), dispute.received.as_u16())
+            }
+            _ => format!("candor; error={}", self.proxy_error()),
+        }
+    }
+
+    /// The `Allow` field that a wrong method is answered with (RFC 9110 §10.2.1).
+    pub fn allow(&self) -> Option<HeaderValue> {
+        match self {
+            Self::WrongMethod(allow) => Some(allow.header()),
+            _ => None,
+        }
+    }
+
+    /// One sentence for whoever asked. It names nothing that is inside.
+    pub const fn explain(&self) -> &'static str {
+        match self {
+            Self::BadRequest(bad) => bad.explain(),
+            Self::NoSuchRoute => "There is nothing at this address.",
+            Self::WrongMethod(_) => "This address does not take this method.",
+            Self::TargetTooLong => "The address is too long.",
+            Self::HeadTooLarge => "The request's header fields are too large, or too many.",
+            Self::BodyTooLarge => "The request's content is larger than this address takes.",
+            Self::ExpectationUnknown => "The request expects something that this gateway does not know.",
+            Self::RateLimited { .. } => "Too many requests came from here. Please wait a little.",
+            Self::NoEndpoint { .. } => "The service is not reachable at the moment. Your sign-in is not affected.",
+            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamBadTls(_) => {
+                "The service could not be reached. Your sign-in is not affected."
+            }
+            Self::UpstreamGarbage(_) => "The service gave no answer that makes sense. Your sign-in is not affected.",
+            Self::DisputedIdentity(_) => {
+                "The service did not recognise you, although your sign-in is good. That is a fault of the service."
+            }
+            Self::TimedOut(..) => "The service did not answer in time. Your sign-in is not affected.",
+            Self::Overloaded => "The gateway has too much to do at the moment. Please try again shortly.",
+            Self::Panicked | Self::PermitMismatch | Self::Internal(_) => {
+                "The gateway made a mistake. Your sign-in is not affected."
+            }
+        }
+    }
+}
+
+impl At {
+    /// At `endpoint`, with what was seen there.
+    pub fn new(endpoint: impl Into<Arc<str>>, detail: impl Into<Arc<str>>) -> Self {
+        Self { endpoint: endpoint.into(), detail: detail.into() }
+    }
+}
+
+/// The log's line: what happened, where, and for a dispute what would let it pass.
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadRequest(bad) => write!(f, "bad request: {}", bad.as_str()),
+            Self::NoSuchRoute => f.write_str("no such route"),
+            Self::WrongMethod(_) => f.write_str("wrong method"),
+            Self::TargetTooLong => f.write_str("target too long"),
+            Self::HeadTooLarge => f.write_str("head too large"),
+            Self::BodyTooLarge => f.write_str("body too large"),
+            Self::ExpectationUnknown => f.write_str("unknown expectation"),
+            Self::RateLimited { .. } => f.write_str("rate limited"),
+            Self::NoEndpoint { upstream } => write!(f, "no endpoint of upstream {upstream:?} is left"),
+            Self::ConnectFailed(how, at) => write!(f, "no connection ({how:?}) to {at}"),
+            Self::UpstreamReset(at) => write!(f, "connection closed by {at}"),
+            Self::UpstreamGarbage(at) => write!(f, "nonsense from {at}"),
+            Self::UpstreamBadTls(at) => write!(f, "bad TLS at {at}"),
+            Self::DisputedIdentity(dispute) => write!(
+                f,
+                "{} answered {} to somebody we vouch for; `{}` would let it pass",
+                dispute.endpoint, dispute.received, dispute.setting
+            ),
+            Self::TimedOut(deadline, at) => write!(f, "past its deadline ({deadline:?}): {at}"),
+            Self::Overloaded => f.write_str("overloaded"),
+            Self::Panicked => f.write_str("panicked"),
+            Self::PermitMismatch => f.write_str("a permit for another route"),
+            Self::Internal(what) => write!(f, "internal: {what}"),
+        }
+    }
+}
+
+impl fmt::Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.detail.is_empty() {
+            f.write_str(&self.endpoint)
+        } else {
+            write!(f, "{}: {}", self.endpoint, self.detail)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

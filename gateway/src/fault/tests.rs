@@ -1,0 +1,74 @@
+use http::Method;
+
+use super::*;
+
+fn at() -> At {
+    At::new("http://127.0.0.1:9000", "")
+}
+
+fn every_fault() -> Vec<Fault> {
+    vec![
+        Fault::BadRequest(BadRequest::Host),
+        Fault::NoSuchRoute,
+        Fault::WrongMethod(Allow::new([Method::GET, Method::HEAD])),
+        Fault::TargetTooLong,
+        Fault::HeadTooLarge,
+        Fault::BodyTooLarge,
+        Fault::ExpectationUnknown,
+        Fault::RateLimited { retry_after: Duration::from_secs(9) },
+        Fault::NoEndpoint { upstream: "monolith".into() },
+        Fault::ConnectFailed(Connect::Refused, at()),
+        Fault::UpstreamReset(at()),
+        Fault::UpstreamGarbage(at()),
+        Fault::UpstreamBadTls(at()),
+        Fault::DisputedIdentity(Dispute {
+            endpoint: "http://127.0.0.1:9000".into(),
+            received: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+            setting: "on_denial = \"pass\"",
+        }),
+        Fault::TimedOut(Deadline::Connect, at()),
+        Fault::Overloaded,
+        Fault::Panicked,
+        Fault::PermitMismatch,
+        Fault::Internal("x".into()),
+    ]
+}
+
+#[test]
+fn a_display_sees_503_where_others_see_500_502_or_504() {
+    for fault in every_fault() {
+        let (others, device) = (fault.status(Asker::Script), fault.status(Asker::Device));
+        assert_eq!(others, fault.status(Asker::Browser), "{fault}");
+        match others {
+            FaultStatus::InternalServerError | FaultStatus::BadGateway | FaultStatus::GatewayTimeout => {
+                assert_eq!(device, FaultStatus::ServiceUnavailable, "{fault}");
+            }
+            others => assert_eq!(device, others, "{fault}"),
+        }
+    }
+}
+
+#[test]
+fn what_is_not_the_clients_fault_says_when_to_ask_again() {
+    for fault in every_fault() {
+        let rate = matches!(fault, Fault::RateLimited { .. });
+        assert_eq!(fault.retry_after().is_some(), rate || fault.whose() != Whose::Client, "{fault}");
+    }
+}
+
+#[test]
+fn proxy_status_names_the_error_and_nothing_inside() {
+    let check = |fault: &Fault, expected: &str| assert_eq!(fault.proxy_status(), expected);
+    let faults = every_fault();
+    check(&faults[9], "candor; error=connection_refused");
+    check(&faults[13], "candor; error=destination_unavailable; received-status=407");
+    assert!(faults.iter().all(|fault| !fault.proxy_status().contains("127.0.0.1")));
+    assert!(faults.iter().all(|fault| !fault.explain().contains("127.0.0.1")));
+}
+
+#[test]
+fn a_wrong_method_says_which_are_right() {
+    let fault = Fault::WrongMethod(Allow::new([Method::GET, Method::HEAD]));
+    assert_eq!(fault.allow(), Some(HeaderValue::from_static("GET, HEAD")));
+    assert_eq!(Fault::NoSuchRoute.allow(), None);
+}
