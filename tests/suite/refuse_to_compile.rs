@@ -91,7 +91,7 @@ fn libraries() -> &'static Libraries {
         let folder = own.parent().expect("a file lies in a folder").to_path_buf();
         let probe = folder.join(format!("probe-{}.rs", std::process::id()));
         fs::write(&probe, "pub use {auth_core::Verdict, gateway::fault::Fault};").expect("a file can be written");
-        let others: Vec<(String, PathBuf)> = ["http", "tower", "tokio", "bytes"]
+        let others: Vec<(String, PathBuf)> = ["http", "hyper", "tower"]
             .iter()
             .filter_map(|name| Some(((*name).to_owned(), newest(&folder, name).into_iter().next()?)))
             .collect();

@@ -16,8 +16,19 @@ pub(crate) struct Source {
 impl Source {
     /// Its lines up to its unit tests, with their numbers; comments and the contents of plain strings removed.
     pub(crate) fn code(&self) -> impl Iterator<Item = (usize, String)> {
-        let end = self.text.find("\n#[cfg(test)]\nmod ").unwrap_or(self.text.len());
+        let end = match self.text.find("\n#[cfg(test)]\nmod tests {") {
+            _ if self.is_only_for_tests() => 0,
+            Some(tests) => tests,
+            None => self.text.len(),
+        };
         self.text[..end].lines().enumerate().map(|(index, line)| (index + 1, bare(line)))
+    }
+
+    /// Whether it holds unit tests, or what only they use.
+    pub(crate) fn is_only_for_tests(&self) -> bool {
+        let Some((member, file)) = self.path.split_once("/src/") else { return false };
+        let map = text(&format!("{member}/src/lib.rs"));
+        file.ends_with("tests.rs") || map.contains(&format!("#[cfg(test)]\nmod {};", file.trim_end_matches(".rs")))
     }
 
     /// The name of its crate's folder and its module's path in it: `("auth-core", "session::sql")`.

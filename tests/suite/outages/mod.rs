@@ -10,7 +10,12 @@ mod table;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
-use world::{World, caller::Heard, wire::Wire};
+use world::{
+    World,
+    caller::{Caller, Form, Heard},
+    store::StoreBreak,
+    wire::{Break, Wire},
+};
 
 use self::{
     flows::Going,
@@ -26,7 +31,11 @@ const TRIES: u32 = 60;
 pub(crate) fn tests() -> Vec<Trial> {
     let cells = table::cells().into_iter().enumerate();
     let ran = cells.map(|(index, cell)| in_a_runtime(&format!("outages::{}", cell.name()), move || run(cell, index)));
-    ran.chain([plain("outages::the_matrix_is_large_enough", the_matrix_is_large_enough)]).collect()
+    let others = [
+        plain("outages::the_matrix_is_large_enough", the_matrix_is_large_enough),
+        in_a_runtime("outages::it_starts_and_serves_whom_it_knows_with_everything_down", starts_with_everything_down),
+    ];
+    ran.chain(others).collect()
 }
 
 /// The goal is counted where cells ran; here, that the table has not quietly shrunk.
@@ -34,6 +43,25 @@ fn the_matrix_is_large_enough() {
     let cells = table::cells();
     let expected_to_touch = cells.iter().filter(|cell| cell.touches()).count();
     assert!(expected_to_touch >= 120, "{expected_to_touch} of {} cells touch what they break", cells.len());
+}
+
+/// With the last-known-good on disk and everything down at once, a start loses nobody.
+async fn starts_with_everything_down() {
+    let mut world = World::new().standing_clock().start().await;
+    let mut person = Caller::new(Form::Browser);
+    world.sign_in(&mut person, "ada", "/calendar").await;
+    let mut display = Caller::bearing(Form::Device, &world.token("display-4.12"));
+    assert_eq!(world.ask(&mut display, "/display/calendar").await.status(), Some(200));
+    world.stop_gateway().await;
+    for wire in [&world.wires.discovery, &world.wires.keys, &world.wires.token] {
+        wire.break_with(Break::Refused).await;
+    }
+    world.store.break_with(StoreBreak::Garbage).await.expect("the store can be broken");
+    world.start_gateway().await;
+    let (person, display) =
+        (world.ask(&mut person, "/calendar").await, world.ask(&mut display, "/display/calendar").await);
+    assert_eq!((person.status(), display.status()), (Some(200), Some(200)), "{} {}", person.line(), display.line());
+    assert_eq!((person.identities().len(), display.identities().len()), (1, 1), "each in their own name");
 }
 
 async fn run(cell: Cell, index: usize) {

@@ -1,0 +1,16 @@
+//! Expected: E0308.
+//!
+//! What an upstream says leaves only after the judge has passed it.
+
+use gateway::{body::Body, reply::Answer, upstream::Passed};
+
+#[cfg(misuse)]
+pub fn pass_on(answer: http::Response<Body>) -> Answer {
+    Answer::Upstream(answer)
+}
+
+#[cfg(not(misuse))]
+pub fn pass_on(answer: Passed) -> Answer {
+    let _: Option<http::Response<Body>> = None;
+    Answer::Upstream(answer)
+}

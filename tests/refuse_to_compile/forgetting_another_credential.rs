@@ -1,0 +1,16 @@
+//! Expected: E0308.
+//!
+//! The right to forget is for the one credential that ended: for another there is none, and that is no cookie.
+
+use auth_core::held::{CredentialId, Ended};
+use gateway::{
+    cookies::{Forget, SetCookie},
+    site::Site,
+};
+
+pub fn forget(ended: &Ended, held: CredentialId, site: &Site) -> Option<SetCookie> {
+    #[cfg(misuse)]
+    return Some(SetCookie::forget_ticket(Forget::because(ended, held), site));
+    #[cfg(not(misuse))]
+    return Forget::because(ended, held).map(|because| SetCookie::forget_ticket(because, site));
+}
