@@ -588,3 +588,7 @@ fn set(response: &mut Response<Body>, name: HeaderName, value: impl AsRef<str>) 
         response.headers_mut().insert(name, value);
     }
 }
+
+#[cfg(test)]
+#[path = "reply_tests.rs"]
+mod tests;

@@ -1,0 +1,346 @@
+//! The table of what each asker sees, cell by cell.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use auth_core::{
+    authenticator::{Authenticator, Credential},
+    bearer::Bearers,
+    clock::{Clock, Now},
+    database::Database,
+    dependency::Dependency,
+    held::{CredentialId, Ended, Held},
+    keeper::Keeper,
+    keyring::Keyring,
+    policy::{Allow, MaxStale, Requirement, RequirementId, permit},
+    principal::{Groups, Kind, Subject},
+    revocations::{RevocationPolicy, Revocations},
+    session::{NewSession, SessionPolicy, Sessions},
+    verdict::{Stop, Verdict},
+};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::*;
+use crate::{
+    fault::{Allow as Methods, At, BadRequest, Connect, Deadline, Dispute},
+    site::tests::site,
+};
+
+/// A place where refusals come from: real sessions, in a folder of their own. Refusals take proofs, so that even a test
+/// cannot make them up.
+struct House {
+    data: PathBuf,
+    clock: Clock,
+    sessions: Sessions,
+    authenticator: Authenticator,
+    held: Arc<Held>,
+}
+
+impl House {
+    async fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let data = std::env::temp_dir().join(format!("candor-replies-{}-{count}", std::process::id()));
+        std::fs::create_dir_all(&data).expect("a folder for the test");
+        let (keeper, clock) = (Keeper::current(), Clock::standing_at(Timestamp::from_secs(1_000_000)));
+        let store = Database::sqlite(data.join("candor.sqlite"), keeper.clone(), Database::DEADLINE);
+        let keyring = Keyring::open(&data, &store, clock.now()).await.expect("a new keyring");
+        let policy = RevocationPolicy::default();
+        let revocations = Revocations::open(&data, store.clone(), keeper, clock.clone(), policy).await;
+        let policy = SessionPolicy { hard_without_refresh: Duration::from_secs(60), groups_asked: Default::default() };
+        let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
+        let held = Arc::new(Held::new());
+        let authenticator = Authenticator::new(sessions.clone(), Bearers::new(Vec::new()), revocations, held.clone());
+        Self { data, clock, sessions, authenticator, held }
+    }
+
+    fn now(&self) -> Now {
+        self.clock.now()
+    }
+
+    /// A ticket of Ada's.
+    async fn ticket(&self) -> String {
+        let new = NewSession {
+            subject: Subject::new("https://issuer.example", "ada"),
+            tenant: None,
+            name: Some("Ada".into()),
+            email: None,
+            roles: Arc::new([]),
+            groups: Groups::NotAsked,
+            refresh_token: None,
+            claims: serde_json::json!({}),
+            provider: "issuer".into(),
+            provider_sid: None,
+            address: None,
+            browser: None,
+        };
+        let ticket = self.sessions.begin(new, None, self.now()).await.expect("the store is up");
+        ticket.text().expose_secret().to_owned()
+    }
+
+    async fn missing(&self) -> Rejected {
+        let anybody = requirement(Allow::Kind(Kind::User));
+        let outcome = self.authenticator.ask(Credential::None, &anybody, self.now()).await;
+        rejected(outcome.verdict.proceed().map(|_| ()))
+    }
+
+    fn refused(&self, ticket: &str) -> Rejected {
+        rejected(self.sessions.open(ticket, self.now()).map(|_| ()))
+    }
+
+    async fn expired(&self) -> (Rejected, String) {
+        let ticket = self.ticket().await;
+        self.clock.advance(Duration::from_secs(61));
+        (self.refused(&ticket), ticket)
+    }
+
+    async fn not_permitted(&self) -> Rejected {
+        let ticket = self.ticket().await;
+        let opened = self.sessions.open(&ticket, self.now()).expect("a good ticket");
+        let verdict = Verdict::Authenticated(opened.principal);
+        rejected(permit(verdict, &requirement(Allow::Kind(Kind::Service)), self.now()).map(|_| ()))
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
+}
+
+fn requirement(allow: Allow) -> Requirement {
+    Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT)
+}
+
+fn rejected(result: Result<(), Stop>) -> Rejected {
+    match result {
+        Err(Stop::Rejected(rejected)) => rejected,
+        Err(Stop::Unavailable(unavailable)) => panic!("{unavailable}"),
+        Ok(()) => panic!("it was admitted"),
+    }
+}
+
+const ASKERS: [Asker; 4] = [Asker::Browser, Asker::Script, Asker::Device, Asker::ForwardAuth];
+
+/// A request for `/orders?open=1` of a route that is for people.
+fn place(repeatable: bool) -> Place {
+    Place { repeatable, here: Some("/orders?open=1".into()), sign_in: true }
+}
+
+fn http(answer: Answer, asker: Asker, repeatable: bool) -> Response<Body> {
+    let reply = Reply { answer, asker, id: RequestId::new(), place: place(repeatable), seen: Seen::default() };
+    reply.into_http(&site())
+}
+
+async fn text(response: Response<Body>) -> String {
+    use http_body_util::BodyExt;
+    let bytes = response.into_body().collect().await.expect("a whole body").to_bytes();
+    String::from_utf8(bytes.to_vec()).expect("UTF-8")
+}
+
+fn field(response: &Response<Body>, name: &str) -> String {
+    response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+/// What every answer of ours carries, and what none that is not a refusal does.
+fn check_form(response: &Response<Body>, asker: Asker) {
+    let status = response.status();
+    assert!(AnswerWord::parse(&field(response, "x-gateway-answer")).is_some(), "{status}");
+    assert_eq!(field(response, "x-request-id").len(), 36);
+    assert_eq!(field(response, "cache-control"), "no-store");
+    assert_eq!(field(response, "x-content-type-options"), "nosniff");
+    assert_eq!(field(response, "referrer-policy"), "no-referrer");
+    assert_eq!(status == 401, response.headers().contains_key("www-authenticate"), "{status} {asker}");
+    if !status.is_redirection() {
+        let page = field(response, "content-type") == "text/html; charset=utf-8";
+        assert_eq!(page, asker == Asker::Browser, "{status} {asker}");
+        assert_eq!(page, field(response, "content-security-policy").contains("frame-ancestors 'none'"));
+    }
+}
+
+#[tokio::test]
+async fn not_signed_in_is_401_or_the_way_to_sign_in() {
+    let house = House::new().await;
+    for asker in ASKERS {
+        for repeatable in [true, false] {
+            let answer = Answer::Refused(Refusal::new(house.missing().await, None));
+            let response = http(answer, asker, repeatable);
+            check_form(&response, asker);
+            assert_eq!(field(&response, "x-gateway-answer"), "credential-missing");
+            assert!(!response.headers().contains_key("set-cookie"));
+            if asker == Asker::Browser && repeatable {
+                assert_eq!(response.status(), 303);
+                assert_eq!(field(&response, "location"), "/.candor/login?return_to=%2Forders%3Fopen%3D1");
+                continue;
+            }
+            assert_eq!(response.status(), 401, "{asker}");
+            assert_eq!(field(&response, "www-authenticate"), "Bearer realm=\"https://app.example.com\"");
+            let sign_in = field(&response, "x-gateway-sign-in");
+            assert_eq!(!sign_in.is_empty(), asker == Asker::ForwardAuth, "{sign_in}");
+            let text = text(response).await;
+            match asker {
+                Asker::Browser => assert!(text.contains("target=\"_blank\""), "{text}"),
+                _ => assert!(text.contains("\"type\":\"/.candor/problems/credential-missing\""), "{text}"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bad_credential_says_so_and_a_ticket_that_ended_is_forgotten() {
+    let house = House::new().await;
+    for asker in [Asker::Script, Asker::ForwardAuth, Asker::Browser] {
+        let (rejected, ticket) = house.expired().await;
+        let id = CredentialId::of(ticket.as_bytes());
+        let ended = Ended::Refused(house.held.dead(&rejected, id, house.now()).expect("it expired"));
+        let of_another = CredentialId::of(b"another");
+        assert!(Forget::because(&ended, of_another).is_none(), "only the one that ended may be forgotten");
+        let response = http(Answer::Refused(Refusal::new(rejected, Forget::because(&ended, id))), asker, false);
+        check_form(&response, asker);
+        assert_eq!(response.status(), 401);
+        assert_eq!(field(&response, "x-gateway-answer"), "credential-invalid");
+        let challenge = "Bearer realm=\"https://app.example.com\", error=\"invalid_token\"";
+        assert_eq!(field(&response, "www-authenticate"), challenge);
+        let cleared = "__Host-candor=; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=0";
+        assert_eq!(field(&response, "set-cookie"), cleared);
+    }
+}
+
+#[tokio::test]
+async fn a_device_whose_token_has_run_out_renews_it() {
+    let house = House::new().await;
+    let (rejected, _) = house.expired().await;
+    let response = http(Answer::Refused(Refusal::new(rejected, None)), Asker::Device, true);
+    check_form(&response, Asker::Device);
+    assert_eq!((response.status().as_u16(), field(&response, "x-gateway-answer").as_str()), (503, "renewal-required"));
+    assert!(!field(&response, "retry-after").is_empty());
+}
+
+#[tokio::test]
+async fn who_may_not_is_403_whoever_asks() {
+    let house = House::new().await;
+    for asker in ASKERS {
+        let response = http(Answer::Refused(Refusal::new(house.not_permitted().await, None)), asker, true);
+        check_form(&response, asker);
+        assert_eq!((response.status().as_u16(), field(&response, "x-gateway-answer").as_str()), (403, "not-permitted"));
+    }
+}
+
+#[tokio::test]
+async fn not_being_able_to_tell_is_503_and_nothing_is_lost() {
+    for asker in ASKERS {
+        for repeatable in [true, false] {
+            for dependency in Dependency::ALL {
+                let unavailable = Unavailable::because(dependency, "planned").retry_after(Duration::from_secs(8));
+                let response = http(Answer::Unavailable(unavailable), asker, repeatable);
+                check_form(&response, asker);
+                assert_eq!(response.status(), 503, "{asker} {dependency}");
+                assert_eq!(field(&response, "x-gateway-answer"), "verdict-unavailable");
+                assert!(!response.headers().contains_key("set-cookie"));
+                assert!(field(&response, "proxy-status").starts_with("candor; error="));
+                let retry = field(&response, "retry-after").parse::<u64>().expect("seconds");
+                let most = if asker == Asker::Device { 24 } else { 12 };
+                assert!((8..=most).contains(&retry), "{asker} {retry}");
+                let text = text(response).await;
+                assert!(!text.contains("planned") && !text.contains(dependency.as_str()), "{text}");
+                if asker == Asker::Browser {
+                    assert_eq!(text.contains("http-equiv=\"refresh\""), repeatable, "nothing is sent twice by itself");
+                    assert!(text.contains("href=\"/.candor/login"), "signing in again is a choice");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn faults_have_the_status_that_the_table_says() {
+    let at = || At::new("http://127.0.0.1:9000", "seen");
+    let dispute = || Dispute { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, setting: "s" };
+    // The columns: browser, script, device, forward-auth.
+    let check = |fault: Fault, statuses: [u16; 4], word: &str| {
+        for (asker, status) in ASKERS.into_iter().zip(statuses) {
+            let response = http(Answer::Fault(fault.clone()), asker, true);
+            check_form(&response, asker);
+            assert_eq!(response.status(), status, "{fault} {asker}");
+            assert_eq!(field(&response, "x-gateway-answer"), word, "{fault} {asker}");
+            assert!(field(&response, "proxy-status").starts_with("candor; error="), "{fault}");
+            assert_eq!(response.headers().contains_key("retry-after"), fault.retry_after().is_some(), "{fault}");
+        }
+    };
+    let failed = "upstream-failed";
+    check(Fault::ConnectFailed(Connect::Refused, at()), [502, 502, 503, 502], failed);
+    check(Fault::UpstreamReset(at()), [502, 502, 503, 502], failed);
+    check(Fault::UpstreamBadTls(at()), [502, 502, 503, 502], failed);
+    check(Fault::UpstreamGarbage(at()), [502, 502, 503, 502], failed);
+    check(Fault::NoEndpoint { upstream: "u".into() }, [503; 4], "no-endpoint");
+    check(Fault::TimedOut(Deadline::ResponseHead, at()), [504, 504, 503, 504], "upstream-timeout");
+    check(Fault::DisputedIdentity(dispute()), [503; 4], "upstream-disputed");
+    check(Fault::Panicked, [500, 500, 503, 500], "internal-error");
+    check(Fault::PermitMismatch, [500, 500, 503, 500], "internal-error");
+    check(Fault::Overloaded, [503; 4], "overloaded");
+    check(Fault::RateLimited { retry_after: Duration::from_secs(1) }, [429; 4], "overloaded");
+    check(Fault::BadRequest(BadRequest::Host), [400; 4], "bad-request");
+    check(Fault::NoSuchRoute, [404; 4], "no-such-route");
+    check(Fault::WrongMethod(Methods::new([Method::GET])), [405; 4], "bad-request");
+    check(Fault::BodyTooLarge, [413; 4], "bad-request");
+    check(Fault::TargetTooLong, [414; 4], "bad-request");
+    check(Fault::ExpectationUnknown, [417; 4], "bad-request");
+    check(Fault::HeadTooLarge, [431; 4], "bad-request");
+}
+
+#[test]
+fn a_wrong_method_names_the_right_ones_and_a_dispute_what_was_received() {
+    let response = http(Answer::Fault(Fault::WrongMethod(Methods::new([Method::GET]))), Asker::Script, true);
+    assert_eq!(field(&response, "allow"), "GET");
+    let dispute = Dispute { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, setting: "s" };
+    let response = http(Answer::Fault(Fault::DisputedIdentity(dispute)), Asker::Script, true);
+    assert_eq!(field(&response, "proxy-status"), "candor; error=destination_unavailable; received-status=401");
+}
+
+#[test]
+fn the_way_to_the_provider_is_no_refusal() {
+    let location = "https://login.example.net/authorize?x".to_owned();
+    let answer = Answer::Own(OwnAnswer::ToProvider { location: location.clone(), cookies: Vec::new() });
+    let response = http(answer, Asker::Browser, true);
+    assert_eq!((response.status().as_u16(), field(&response, "location")), (303, location));
+}
+
+#[test]
+#[should_panic(expected = "without a proof")]
+fn a_way_to_our_own_sign_in_takes_a_refusal() {
+    let answer = OwnAnswer::SignedIn { cookies: Vec::new(), return_to: "/.candor/login?return_to=%2F".into() };
+    let _ = http(Answer::Own(answer), Asker::Browser, true);
+}
+
+#[tokio::test]
+async fn a_sign_in_that_cannot_be_finished_keeps_what_was_wanted() {
+    let begin = "/.candor/login?return_to=%2Forders".to_owned();
+    let unavailable = || Unavailable::because(Dependency::TokenEndpoint, "planned");
+    let answer = |cookies| OwnAnswer::SignInUnavailable { unavailable: unavailable(), begin: begin.clone(), cookies };
+    let kept = http(Answer::Own(answer(Vec::new())), Asker::Browser, true);
+    assert_eq!(kept.status(), 503);
+    assert!(text(kept).await.contains("http-equiv=\"refresh\""), "the same callback may yet succeed");
+    let spent = SetCookie::forget_try("__Host-candor-try-x", &site()).expect("a try's name");
+    let spent = http(Answer::Own(answer(vec![spent])), Asker::Browser, true);
+    assert_eq!(spent.status(), 503);
+    let text = text(spent).await;
+    assert!(!text.contains("http-equiv") && text.contains(&begin), "beginning again is a choice: {text}");
+}
+
+#[test]
+fn where_people_cannot_sign_in_nobody_is_sent_there() {
+    let form = Form {
+        asker: Asker::Browser,
+        id: RequestId::new(),
+        place: Place { sign_in: false, ..place(true) },
+        site: &Site::of("/.candor", &Url::parse("https://app.example.com").expect("an address"), false),
+    };
+    assert_eq!(form.sign_in(), None);
+}
