@@ -4,6 +4,7 @@ mod notices;
 mod problem;
 
 pub mod arrived;
+mod asked;
 pub mod body;
 pub mod check;
 pub mod cli;
@@ -12,6 +13,7 @@ pub mod cookies;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod fault;
+pub mod handle;
 pub mod headers;
 pub mod identity;
 pub mod ingress;

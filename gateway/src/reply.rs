@@ -536,13 +536,15 @@ impl Form<'_> {
         response
     }
 
-    /// The address to load again, where loading it again sends nothing twice.
-    fn link_here(&self) -> Option<&str> {
-        self.place.here.as_deref().filter(|_| self.place.repeatable)
+    /// The address to load again, where loading it again sends nothing twice. It is the page's own, and an empty
+    /// reference names that without repeating a query (RFC 3986 §4.4).
+    fn link_here(&self) -> Option<&'static str> {
+        self.place.repeatable.then_some("")
     }
 
     fn sign_in(&self) -> Option<String> {
-        self.place.sign_in.then(|| self.site.login(self.link_here()))
+        let back = self.place.here.as_deref().filter(|_| self.place.repeatable);
+        self.place.sign_in.then(|| self.site.login(back))
     }
 
     /// `Retry-After` in seconds. Displays in their thousands are spread widest: each gets its own.

@@ -73,7 +73,7 @@ impl IdentityHeaders {
     }
 
     /// Says who `principal` is. What we were not told is not said; in particular no groups header is not "no groups".
-    pub(super) fn say(&self, principal: &Principal, headers: &mut HeaderMap) {
+    pub fn say(&self, principal: &Principal, headers: &mut HeaderMap) {
         let [user, email, name, groups] = self.names();
         let mut put = |header: Option<HeaderName>, value: Option<HeaderValue>| {
             if let (Some(header), Some(value)) = (header, value) {

@@ -1,4 +1,59 @@
-//! The gateway's own paths. Each answers with an [`Answer`](crate::reply::Answer); none of them can make a status, a
-//! refusal or a redirect to sign-in by itself.
+//! The gateway's own paths. Each answers with an [`Answer`]; none of them can make a status, a refusal or a redirect to
+//! sign-in by itself.
 
 pub mod admin;
+mod forward_auth;
+mod me;
+mod sign_in;
+
+use auth_core::{
+    policy::{Allow, MaxStale, Requirement, RequirementId},
+    principal::Kind,
+};
+use http::{HeaderMap, Request};
+use hyper::body::Incoming;
+
+use crate::{
+    asked::Asked,
+    reply::{Answer, OwnAnswer, Place, Reply},
+    route::OwnPath,
+};
+
+/// Answers one of our own paths.
+pub(crate) async fn answer(path: &OwnPath, asked: &Asked<'_>, request: Request<Incoming>) -> Reply {
+    let (head, body) = request.into_parts();
+    let mut place = None;
+    let answer = match path {
+        OwnPath::Login => sign_in::login(asked, &head).await,
+        OwnPath::Callback(provider) => sign_in::callback(asked, provider, &head, body).await,
+        OwnPath::Logout => sign_in::logout(asked).await,
+        OwnPath::Me => {
+            place = Some(asked.place(&head.method, asked.intake.path.received().as_str(), &anybody_known()));
+            me::answer(asked).await
+        }
+        OwnPath::Verify => {
+            let (answer, original) = forward_auth::verify(asked, &head).await;
+            place = original;
+            answer
+        }
+        OwnPath::Keys => Answer::Own(OwnAnswer::Json(asked.gateway.keyring.public_keys())),
+        OwnPath::Problem(word) => Answer::Own(OwnAnswer::Explain(*word)),
+    };
+    let reply = asked.reply(answer, asked.intake.asker_at(path));
+    let place: Place = place.unwrap_or(reply.place);
+    Reply { place, ..reply }
+}
+
+/// What our own paths ask of whoever must be known: to be anybody at all.
+fn anybody_known() -> Requirement {
+    let allow = [Kind::User, Kind::Service, Kind::Device].map(Allow::Kind).to_vec();
+    // No route has this index, so this permit opens none.
+    Requirement::new(RequirementId(u32::MAX), allow, MaxStale::DEFAULT)
+}
+
+/// The value of a field that came exactly once.
+fn single<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
+    let mut values = headers.get_all(name).iter();
+    let value = values.next()?;
+    if values.next().is_some() { None } else { value.to_str().ok() }
+}

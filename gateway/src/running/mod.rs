@@ -34,8 +34,12 @@ use auth_core::{
 use self::issuers::{Foundry, Issuers};
 use crate::{
     config::Config,
+    headers::{Believed, CookieNames},
     identity::Voucher,
+    ingress::IngressRules,
+    intake::IntakePolicy,
     limits::Limits,
+    reserved::Reserved,
     route::RouteTable,
     site::Site,
     telemetry::Telemetry,
@@ -65,10 +69,14 @@ pub struct Gateway {
 pub struct Running {
     /// What our addresses and cookies are called.
     pub site: Site,
+    /// How heads are read.
+    pub intake: IntakePolicy,
     /// Who may pass where.
     pub routes: RouteTable,
     /// The services behind us.
     pub upstreams: Upstreams,
+    /// Tells the services who is asking.
+    pub voucher: Voucher,
     /// Signs people in.
     pub sign_in: SignIn,
     /// Opens and ends their sessions.
@@ -241,14 +249,31 @@ impl Lasting<'_> {
         let site = Site::new(&config);
         let voucher = Voucher::new(keyring.clone(), site.origin());
         Ok(Running {
+            intake: intake_policy(&config, &site),
             routes: routes::table(&config),
-            upstreams: Upstreams::new(&config, &site, voucher),
+            upstreams: Upstreams::new(&config, &site, voucher.clone()),
+            voucher,
             sign_in,
             authenticator: Authenticator::new(sessions.clone(), bearers, revocations.clone(), held.clone()),
             sessions,
             site,
             config,
         })
+    }
+}
+
+/// How heads are read under `config`.
+fn intake_policy(config: &Config, site: &Site) -> IntakePolicy {
+    let named = config.upstreams.values().flat_map(|upstream| upstream.identity_headers.names()).flatten();
+    IntakePolicy {
+        ingress: IngressRules {
+            max_target: config.server.max_target,
+            max_head: config.server.max_head,
+            reserved: Reserved::with(named),
+        },
+        believed: Believed { proxies: config.server.trusted_proxies.clone(), secure: site.is_secure() },
+        cookies: CookieNames { ticket: site.ticket_cookie(), tries: site.try_cookie_prefix() },
+        origin: site.origin().to_owned(),
     }
 }
 

@@ -5,7 +5,6 @@
 
 mod acceptor;
 mod connection;
-mod stand_in;
 mod worker;
 
 use std::{
@@ -30,6 +29,7 @@ use self::{
 use crate::{
     arrived::Arrived,
     config::Config,
+    own,
     running::{Gateway, Means, StartFault, Tuning},
     telemetry::Telemetry,
 };
@@ -179,7 +179,7 @@ async fn operate(listener: TcpListener, gateway: Arc<Gateway>) {
     let of = gateway.clone();
     let service = service_fn(move |arrived: Arrived| {
         let gateway = of.clone();
-        async move { Ok::<_, BoxError>(stand_in::answer(&gateway, arrived).await) }
+        async move { Ok::<_, BoxError>(own::admin::answer(&gateway, arrived.id, &arrived.request)) }
     });
     let front = Rc::new(Front::new(service, gateway, CancellationToken::new()));
     acceptor::accept(&listener, |stream, peer| {

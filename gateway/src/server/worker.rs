@@ -25,8 +25,8 @@ use tower::{BoxError, limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
 use super::connection::{self, Front};
 use crate::{
     arrived::Arrived,
+    handle::handle,
     running::{Gateway, Serving},
-    server::stand_in::handle,
     upstream::Pools,
 };
 

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// Answers a request to the admin listener. Nobody is asked who they are: it shows nothing of anybody.
-pub fn answer<B>(gateway: &Gateway, request: &Request<B>) -> Reply {
+pub fn answer<B>(gateway: &Gateway, id: RequestId, request: &Request<B>) -> Reply {
     let path = request.uri().path();
     let seen = Seen {
         time: Some(gateway.now().wall()),
@@ -26,7 +26,7 @@ pub fn answer<B>(gateway: &Gateway, request: &Request<B>) -> Reply {
         Ok(Page::Ready) if !gateway.is_ready() => Answer::Own(OwnAnswer::Draining),
         Ok(Page::Health | Page::Ready) => Answer::Own(OwnAnswer::Well),
     };
-    Reply { answer, asker: Asker::Script, id: RequestId::new(), place: Place::default(), seen }
+    Reply { answer, asker: Asker::Script, id, place: Place::default(), seen }
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,0 +1,97 @@
+//! `me`: who am I, how fresh, until when.
+
+use auth_core::{
+    clock::{Now, Timestamp},
+    held::Harm,
+    policy::Holder,
+    principal::{Groups, Principal},
+};
+use serde_json::{Value, json};
+
+use super::anybody_known;
+use crate::{
+    asked::Asked,
+    fault::{Asker, Fault},
+    reply::{Answer, OwnAnswer},
+};
+
+/// Who is asking. Refused like any route that wants somebody known.
+pub(super) async fn answer(asked: &Asked<'_>) -> Answer {
+    let admitted = match asked.admit(&anybody_known(), Harm::None).await {
+        Ok(admitted) => admitted,
+        Err(answer) => return answer,
+    };
+    match admitted.permit.holder() {
+        Holder::Known(principal) if asked.intake.presumed_asker() == Asker::Browser => {
+            Answer::Own(OwnAnswer::Me(principal.clone()))
+        }
+        Holder::Known(principal) => Answer::Own(OwnAnswer::Json(described(principal, asked.now))),
+        Holder::Anyone => Answer::Fault(Fault::Internal("a permit for nobody in particular".into())),
+    }
+}
+
+fn described(principal: &Principal, now: Now) -> Value {
+    let groups = match &principal.groups {
+        Groups::Known(groups) | Groups::Kept { member_of: groups, .. } => json!(groups),
+        Groups::NotAsked => Value::Null,
+    };
+    json!({
+        "kind": principal.kind,
+        "issuer": principal.subject.issuer,
+        "subject": principal.subject.id,
+        "tenant": principal.tenant,
+        "name": principal.name,
+        "email": principal.email,
+        "roles": principal.roles,
+        "groups": groups,
+        "until": moment(principal.until),
+        "live": principal.freshness.staleness(now).is_none(),
+        "missing": principal.freshness.staleness(now).map(|(dependency, age)| json!({
+            "dependency": dependency.as_str(),
+            "seconds": age.as_secs(),
+        })),
+    })
+}
+
+/// A moment as RFC 3339 has it.
+fn moment(at: Timestamp) -> Option<String> {
+    jiff::Timestamp::from_second(at.as_secs()).ok().map(|at| at.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{sync::Arc, time::Duration};
+
+    use auth_core::{
+        dependency::Dependency,
+        principal::{Freshness, Kind, Subject},
+    };
+
+    use super::*;
+
+    #[test]
+    fn me_says_who_how_fresh_and_until_when() {
+        let mut ada = Principal {
+            kind: Kind::User,
+            subject: Subject::new("https://issuer.example", "ada"),
+            tenant: None,
+            name: Some("Ada".into()),
+            email: None,
+            roles: Arc::new([]),
+            groups: Groups::NotAsked,
+            session: None,
+            begun: Timestamp::from_secs(0),
+            until: Timestamp::from_secs(86_400),
+            freshness: Freshness::Live,
+        };
+        let now = Now::at(Timestamp::from_secs(100));
+        let value = described(&ada, now);
+        assert_eq!(value["until"], "1970-01-02T00:00:00Z");
+        assert_eq!((&value["live"], &value["missing"], &value["groups"]), (&json!(true), &Value::Null, &Value::Null));
+        ada.freshness =
+            Freshness::LastKnownGood { missing: Dependency::Store, since: now.wall() - Duration::from_secs(9) };
+        let value = described(&ada, now);
+        assert_eq!(value["missing"], json!({ "dependency": "store", "seconds": 9 }));
+        assert_eq!(value["live"], json!(false));
+    }
+}

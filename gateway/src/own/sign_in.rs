@@ -1,0 +1,237 @@
+//! `login`, `callback/{provider}` and `logout`.
+//!
+//! Nothing here turns in circles: whatever fails ends on a page, and signing in again is a link on it.
+
+use std::time::Duration;
+
+use auth_core::{
+    held::{CredentialId, Ended},
+    sign_in::{Begin, BeginFault, Begun, Callback, CallbackParams, Finished, SignInFault},
+    verdict::Stop,
+};
+use http::{Method, header, request};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::single;
+use crate::{
+    asked::Asked,
+    cookies::{Forget, NotACookie, SetCookie},
+    fault::{BadRequest, Fault},
+    reply::{Answer, OwnAnswer, SignInFailure},
+    route::ReturnTo,
+};
+
+/// The most that a provider's form may hold.
+const FORM: usize = 64 * 1024;
+/// How long it may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The parameters of `login`. One that comes twice is refused.
+#[derive(Default, Deserialize)]
+struct LoginQuery {
+    return_to: Option<String>,
+    provider: Option<String>,
+    again: Option<String>,
+}
+
+/// Sends a person to their provider, or asks which it is.
+pub(super) async fn login(asked: &Asked<'_>, head: &request::Parts) -> Answer {
+    let Ok(query) = serde_html_form::from_str::<LoginQuery>(head.uri.query().unwrap_or_default()) else {
+        return bad_parameters();
+    };
+    let return_to = safe(asked, query.return_to.as_deref());
+    let again = query.again.is_some();
+    let provider = match (query.provider, asked.running.sign_in.providers()) {
+        (_, []) => return Answer::Fault(Fault::NoSuchRoute),
+        (Some(name), _) => name,
+        (None, [only]) => only.name().to_string(),
+        (None, several) => {
+            let names = several.iter().map(|provider| provider.name().to_string());
+            let choice = |name: String| {
+                let address = asked.running.site.login_at(Some(&name), Some(return_to.as_str()), again);
+                (name, address)
+            };
+            return Answer::Own(OwnAnswer::Choose(names.map(choice).collect()));
+        }
+    };
+    if let Err(limited) = asked.gateway.limits.begin_sign_in(asked.intake.arrival.client, asked.now) {
+        return Answer::Fault(limited);
+    }
+    let tries = tries(asked);
+    let begin = Begin { return_to: return_to.as_str(), again, tries: &tries };
+    match asked.running.sign_in.begin(&provider, begin, asked.now).await {
+        Ok(begun) => to_provider(asked, &begun).unwrap_or_else(cannot_set),
+        Err(BeginFault::NoSuchProvider) => bad_parameters(),
+        Err(BeginFault::Unavailable(unavailable)) => {
+            let begin = begin_address(asked, Some(return_to.as_str()), again);
+            Answer::Own(OwnAnswer::SignInUnavailable { unavailable, begin, cookies: Vec::new() })
+        }
+    }
+}
+
+fn to_provider(asked: &Asked<'_>, begun: &Begun) -> Result<Answer, NotACookie> {
+    let site = &asked.running.site;
+    let keep = &begun.cookie;
+    let value = keep.value.expose_secret();
+    let mut cookies = vec![SetCookie::sign_in_try(&keep.name, value, keep.lifetime, keep.cross_site, site)?];
+    for name in &begun.forget {
+        cookies.push(SetCookie::forget_try(name, site)?);
+    }
+    Ok(Answer::Own(OwnAnswer::ToProvider { location: begun.location.to_string(), cookies }))
+}
+
+/// Where a provider sends people back to: with the answer in the query, or in the body of a form.
+pub(super) async fn callback(asked: &Asked<'_>, provider: &str, head: &request::Parts, body: Incoming) -> Answer {
+    let form = match head.method {
+        Method::POST => match read_form(head, body).await {
+            Ok(form) => form,
+            Err(fault) => return Answer::Fault(fault),
+        },
+        _ => head.uri.query().unwrap_or_default().as_bytes().to_vec(),
+    };
+    let Ok(params) = CallbackParams::parse(&form) else { return bad_parameters() };
+    let callback = Callback {
+        params,
+        tries: tries(asked),
+        // Two different tickets: nobody knows which is whose, so neither is ended.
+        replaces: asked.intake.ticket().ok().flatten(),
+        address: Some(asked.intake.arrival.client),
+        browser: single(&head.headers, header::USER_AGENT.as_str()).map(str::to_owned),
+    };
+    match asked.running.sign_in.finish(provider, callback, asked.now).await {
+        Ok(finished) => signed_in(asked, &finished).unwrap_or_else(cannot_set),
+        Err(fault) => not_signed_in(asked, fault),
+    }
+}
+
+fn signed_in(asked: &Asked<'_>, finished: &Finished) -> Result<Answer, NotACookie> {
+    let site = &asked.running.site;
+    let lifetime = finished.ticket.until().since(asked.now.wall());
+    let ticket = SetCookie::ticket(finished.ticket.text().expose_secret(), lifetime, site)?;
+    let cookies = vec![ticket, SetCookie::forget_try(&finished.spent, site)?];
+    let return_to = safe(asked, Some(&finished.return_to)).as_str().to_owned();
+    Ok(Answer::Own(OwnAnswer::SignedIn { cookies, return_to }))
+}
+
+fn not_signed_in(asked: &Asked<'_>, fault: SignInFault) -> Answer {
+    #[cfg(candor_planted)]
+    if let Some(answer) = planted(asked, &fault) {
+        return answer;
+    }
+    let failed = |how, begin, spent: Option<String>| {
+        Answer::Own(OwnAnswer::SignInFailed { how, begin, cookies: forget(asked, spent) })
+    };
+    match fault {
+        SignInFault::NoSuchProvider => Answer::Fault(Fault::NoSuchRoute),
+        SignInFault::Malformed(_) => bad_parameters(),
+        SignInFault::BeginAgain { why, return_to, again, spent } => {
+            tracing::info!(why = why.as_str(), "a callback that belongs to no sign-in of this browser's");
+            failed(SignInFailure::BeginAgain, begin_address(asked, return_to.as_deref(), again), spent)
+        }
+        SignInFault::CookiesBlocked => failed(SignInFailure::CookiesBlocked, begin_address(asked, None, true), None),
+        SignInFault::Refused { word, description, correlation, return_to, spent } => {
+            let begin = begin_address(asked, Some(&return_to), false);
+            failed(SignInFailure::Refused { word, description, correlation }, begin, spent)
+        }
+        SignInFault::Unavailable { unavailable, return_to, spent } => {
+            let begin = begin_address(asked, Some(&return_to), false);
+            let cookies = forget(asked, spent);
+            Answer::Own(OwnAnswer::SignInUnavailable { unavailable, begin, cookies })
+        }
+    }
+}
+
+/// An outage at the callback, taken for "not signed in".
+#[cfg(candor_planted)]
+fn planted(asked: &Asked<'_>, fault: &SignInFault) -> Option<Answer> {
+    use auth_core::{dependency::Dependency, planted};
+    let SignInFault::Unavailable { unavailable, return_to, .. } = fault else { return None };
+    let word = match unavailable.dependency {
+        Dependency::TokenEndpoint => "token-500-is-not-signed-in",
+        Dependency::Store => "store-error-loops",
+        _ => return None,
+    };
+    let return_to = begin_address(asked, Some(return_to), false);
+    planted::is(word).then(|| Answer::Own(OwnAnswer::SignedIn { cookies: Vec::new(), return_to }))
+}
+
+/// GET shows a button, so that no image on another site signs anybody out; POST signs out.
+pub(super) async fn logout(asked: &Asked<'_>) -> Answer {
+    if asked.intake.method != Method::POST {
+        return Answer::Own(OwnAnswer::ConfirmLogout);
+    }
+    if !asked.intake.same_origin {
+        return Answer::Fault(Fault::BadRequest(BadRequest::CrossSite));
+    }
+    let ticket = match asked.intake.ticket() {
+        Ok(Some(ticket)) => ticket,
+        Ok(None) => return Answer::Own(OwnAnswer::WasNotSignedIn { forget: None }),
+        Err(fault) => return Answer::Fault(fault),
+    };
+    let id = CredentialId::of(ticket.expose_secret().as_bytes());
+    match asked.running.sessions.logout(ticket.expose_secret(), asked.now).await {
+        Ok(out) => {
+            let elsewhere = out.elsewhere;
+            let forget = Forget::because(&Ended::LoggedOut(out.logout), id);
+            Answer::Own(OwnAnswer::SignedOut { forget, elsewhere })
+        }
+        Err(Stop::Unavailable(unavailable)) => Answer::Unavailable(unavailable),
+        // A ticket that is no good any more is as signed out as can be.
+        Err(Stop::Rejected(rejected)) => {
+            let dead = asked.gateway.held.dead(&rejected, id, asked.now).map(Ended::Refused);
+            let forget = dead.and_then(|ended| Forget::because(&ended, id));
+            Answer::Own(OwnAnswer::WasNotSignedIn { forget })
+        }
+    }
+}
+
+/// The sign-ins that this browser has begun: name and value.
+fn tries(asked: &Asked<'_>) -> Vec<(String, String)> {
+    let text = |(name, value): &(String, SecretString)| (name.clone(), value.expose_secret().to_owned());
+    asked.intake.tries().iter().map(text).collect()
+}
+
+/// A safe address to come back to: the front page, unless `wanted` is one.
+fn safe(asked: &Asked<'_>, wanted: Option<&str>) -> ReturnTo {
+    let config = &asked.running.config;
+    wanted
+        .and_then(|wanted| ReturnTo::parse(wanted, &config.server.public_url, &config.own_prefix))
+        .unwrap_or_else(ReturnTo::root)
+}
+
+/// Where signing in begins once more, at the provider that the person chooses then.
+fn begin_address(asked: &Asked<'_>, return_to: Option<&str>, again: bool) -> String {
+    let return_to = safe(asked, return_to);
+    asked.running.site.login_at(None, Some(return_to.as_str()), again)
+}
+
+/// The spent try's cookie, taken back. One that cannot be named stays, and runs out by itasked.
+fn forget(asked: &Asked<'_>, spent: Option<String>) -> Vec<SetCookie> {
+    spent.and_then(|name| SetCookie::forget_try(&name, &asked.running.site).ok()).into_iter().collect()
+}
+
+async fn read_form(head: &request::Parts, body: Incoming) -> Result<Vec<u8>, Fault> {
+    let media_type = single(&head.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+    let media_type = media_type.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Fault::BadRequest(BadRequest::OwnParameters));
+    }
+    match timeout(PATIENCE, Limited::new(body, FORM).collect()).await {
+        Ok(Ok(form)) => Ok(form.to_bytes().to_vec()),
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Fault::BodyTooLarge),
+        Ok(Err(_)) => Err(Fault::BadRequest(BadRequest::BodyBroken)),
+        Err(_) => Err(Fault::BadRequest(BadRequest::BodyStalled)),
+    }
+}
+
+fn bad_parameters() -> Answer {
+    Answer::Fault(Fault::BadRequest(BadRequest::OwnParameters))
+}
+
+fn cannot_set(fault: NotACookie) -> Answer {
+    Answer::Fault(Fault::Internal(fault.to_string().into()))
+}
