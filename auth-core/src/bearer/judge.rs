@@ -17,7 +17,7 @@ use crate::{
 pub(super) struct NotAToken(pub(super) &'static str);
 
 /// It is over, by both clocks.
-struct Expired {
+struct TokenExpired {
     who: Subject,
     at: Timestamp,
 }
@@ -97,7 +97,7 @@ fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, n
     }
     match now.past(at) {
         Past::No => Ok(Freshness::Live),
-        Past::Yes => Err(Rejected::proven_by(Expired { who: who.clone(), at }).into()),
+        Past::Yes => Err(Rejected::proven_by(TokenExpired { who: who.clone(), at }).into()),
         Past::InDoubt if now.wall() >= at => Ok(Freshness::LastKnownGood { missing: Dependency::Clock, since: at }),
         Past::InDoubt => Err(Unavailable::because(Dependency::Clock, "whether the token is over is in doubt").into()),
     }
@@ -130,7 +130,7 @@ impl Proof for NotAToken {
     }
 }
 
-impl Proof for Expired {
+impl Proof for TokenExpired {
     fn reason(&self) -> Reason {
         Reason::Expired
     }

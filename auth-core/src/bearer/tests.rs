@@ -1,3 +1,5 @@
+//! Bearer tokens, good and bad, against a key server that can be broken.
+
 use serde_json::{Value, json};
 use url::Url;
 

@@ -1,3 +1,5 @@
+//! Documents that are good, broken and hijacked.
+
 use serde_json::json;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Key sets that are good, broken and lying, in virtual time.
+
 use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};

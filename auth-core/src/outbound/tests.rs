@@ -1,3 +1,5 @@
+//! Answers as they should not be, and places where nobody may lead us.
+
 use http::StatusCode;
 
 use super::*;
