@@ -9,6 +9,7 @@ use auth_core::{
 use http::{HeaderName, Method};
 
 use super::{file::Section, value::Value};
+use crate::reserved::Reserved;
 pub use crate::route::{Expect, OnDenial, Route, RouteAsker};
 
 /// What one `[[routes]]` says, and where, for the checks that look at more than one section.
@@ -194,7 +195,15 @@ fn challenge(value: &Value<'_>) -> Option<String> {
 }
 
 fn underscore_header(value: &Value<'_>) -> Option<HeaderName> {
-    value.parsed("a header name with `_`", "\"x_legacy\"", |text| {
+    let name = value.parsed("a header name with `_`", "\"x_legacy\"", |text| {
         HeaderName::from_bytes(text.as_bytes()).ok().filter(|name| name.as_str().contains('_'))
-    })
+    })?;
+    if Reserved::default().covers(name.as_str()) {
+        value.problem(
+            format!("`{name}` spells a name that is the gateway's to set"),
+            "leave it out: requests with it are refused",
+        );
+        return None;
+    }
+    Some(name)
 }

@@ -439,6 +439,10 @@ fn routes_have_forms() {
         &route("underscore_headers = [\"x-legacy\"]"),
         &["11:23 `underscore_headers` must be a header name with `_`"],
     );
+    check(
+        &route("underscore_headers = [\"remote_user\"]"),
+        &["11:23 `remote_user` spells a name that is the gateway's"],
+    );
     check(&route("forward_authorization = 1"), &["11:25 `forward_authorization` must be true or false"]);
 }
 
@@ -556,4 +560,24 @@ fn no_text_makes_it_panic() {
     for text in [&deep, &nested, "\u{feff}", "\0", "=", "a.b = 1\na = 2", "\u{202e} = 1", "[[routes]]\n[routes]"] {
         assert!(read(text).is_err(), "{:?}", text.get(..20));
     }
+}
+
+#[test]
+fn every_key_is_documented() {
+    let document = include_str!("../../../docs/configuration.md");
+    let sources = [
+        include_str!("server.rs"),
+        include_str!("issuers.rs"),
+        include_str!("upstreams.rs"),
+        include_str!("routes.rs"),
+    ];
+    let calls = ["value(\"", "required(\"", "not_built(\"", "timeout(\"", "flag(\"", "claim(\""];
+    let mut keys = 0;
+    for (source, call) in sources.iter().flat_map(|source| calls.map(|call| (source, call))) {
+        for key in source.split(call).skip(1).filter_map(|rest| rest.split('"').next()) {
+            keys += 1;
+            assert!(document.contains(&format!("`{key}`")) || document.contains(&format!(".{key}`")), "{key}");
+        }
+    }
+    assert!(keys > 50, "{keys} keys found in the sources");
 }

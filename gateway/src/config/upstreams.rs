@@ -31,7 +31,7 @@ pub struct Upstream {
 const ENDPOINT: &str = "[\"http://127.0.0.1:9000\"]";
 
 /// Names that mean something to HTTP or to us: none of them can carry an identity.
-const RESERVED: [&str; 14] = [
+const RESERVED: [&str; 22] = [
     "accept",
     "authorization",
     "connection",
@@ -46,6 +46,14 @@ const RESERVED: [&str; 14] = [
     "trailer",
     "transfer-encoding",
     "upgrade",
+    "via",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-prefix",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
 ];
 
 impl Upstream {
