@@ -52,6 +52,18 @@ pub fn read(path: &Path, cap: usize) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(content))
 }
 
+/// Makes an empty file that only its owner can read, if there is none: for what others will fill. SQLite gives the
+/// files beside its own the same mode.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn make_private(path: &Path) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        make_folder(folder)?;
+    }
+    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+}
+
 /// Makes the folder `path` and its parents where they are missing, readable by their owner only.
 ///
 /// # Errors

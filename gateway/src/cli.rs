@@ -4,6 +4,7 @@
 
 use std::{ffi::OsString, io, path::PathBuf, process::ExitCode, time::Duration};
 
+use auth_core::{Clock, Keeper, database::Database, keyring::Keyring};
 use clap::{Parser, Subcommand};
 use tokio::{
     runtime, select,
@@ -46,6 +47,9 @@ enum Command {
         #[arg(long)]
         probe: bool,
     },
+    /// Mend the gateway's own keys.
+    #[command(subcommand)]
+    Keys(Keys),
     /// Break a pretend monolith and a pretend provider, and see who gets signed out.
     #[cfg(feature = "demo")]
     Demo {
@@ -55,6 +59,17 @@ enum Command {
     },
     /// Print the version.
     Version,
+}
+
+#[derive(Debug, Subcommand)]
+enum Keys {
+    /// Make what is missing of keyring and store, and join the two: for when one was lost for good. While the gateway
+    /// is stopped.
+    Adopt {
+        /// The configuration file.
+        #[arg(long, default_value = "gateway.toml")]
+        config: PathBuf,
+    },
 }
 
 /// Runs the program with these arguments, the first of which is its name.
@@ -70,6 +85,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command {
         Command::Serve { config } => serve(config),
         Command::Check { config, probe } => exit(check::check(&config, probe, &mut io::stdout())),
+        Command::Keys(Keys::Adopt { config }) => adopt(config),
         #[cfg(feature = "demo")]
         Command::Demo { port } => demo(port),
         Command::Version => {
@@ -86,6 +102,26 @@ fn exit(conclusion: Conclusion) -> ExitCode {
 /// Writes a line. A reader that went away is no reason to stop.
 fn say(to: &mut dyn io::Write, line: &str) {
     let _ = writeln!(to, "{line}");
+}
+
+fn adopt(config: PathBuf) -> ExitCode {
+    let adopted = load(&config).map_err(|unreadable| unreadable.to_string()).and_then(|config| {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
+        let keeper = Keeper::new(runtime.handle().clone());
+        let store = Database::sqlite(&config.store.sqlite, keeper, Database::DEADLINE);
+        let joined = Keyring::adopt(&config.server.data, &store, Clock::system().now());
+        runtime.block_on(joined).map_err(|fault| fault.to_string())
+    });
+    match adopted {
+        Ok(()) => {
+            say(&mut io::stdout(), "keyring and store belong together");
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            say(&mut io::stderr(), &fault);
+            exit(Conclusion::Refused)
+        }
+    }
 }
 
 fn serve(config: PathBuf) -> ExitCode {

@@ -35,6 +35,7 @@ pub use self::disturb::Disturbance;
 use crate::{
     alarm,
     dependency::Dependency,
+    disk,
     keeper::Keeper,
     lock::lock,
     verdict::{OrUnavailable, Unavailable},
@@ -185,8 +186,9 @@ impl Database {
     /// # Errors
     /// Unavailable, if that fails; it can be tried again.
     pub(crate) async fn make(&self, ids: Ids) -> Result<(), Unavailable> {
-        let options = self.options().create_if_missing(true);
+        let (options, path) = (self.options(), self.0.path.clone());
         let making = async move {
+            disk::make_private(&path).map_err(sqlx::Error::Io)?;
             let mut connection = options.connect().await?;
             migrations::apply(&mut connection).await?;
             let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;

@@ -71,6 +71,19 @@ async fn an_empty_file_or_another_database_is_never_made_a_store() {
 }
 
 #[tokio::test]
+async fn only_its_owner_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new();
+    let store = made(&folder).await;
+    write(&store, "row").await.expect("healthy");
+    for file in std::fs::read_dir(folder.path()).expect("the folder can be read") {
+        let file = file.expect("the folder can be read");
+        let mode = file.metadata().expect("it is there").permissions().mode();
+        assert_eq!(mode & 0o077, 0, "{:?}", file.file_name());
+    }
+}
+
+#[tokio::test]
 async fn another_keyrings_store_is_not_used() {
     let folder = Folder::new();
     let store = made(&folder).await;

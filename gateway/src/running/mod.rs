@@ -153,7 +153,7 @@ impl Gateway {
     pub async fn start(config: Config, means: Means) -> Result<Arc<Self>, StartFault> {
         let Means { clock, keeper, telemetry, tuning } = means;
         let data = &config.server.data;
-        std::fs::create_dir_all(data).map_err(|fault| StartFault::Data(data.display().to_string(), fault))?;
+        auth_core::disk::make_folder(data).map_err(|fault| StartFault::Data(data.display().to_string(), fault))?;
         let store = Database::sqlite(&config.store.sqlite, keeper.clone(), tuning.store);
         let keyring = Keyring::open(data, &store, clock.now()).await?;
         let revocations =
