@@ -33,6 +33,9 @@ const LONGEST: usize = 256 * 1024;
 /// How old the last good contact may be when a sign-in begins.
 const RECENT: Duration = Duration::from_secs(10);
 
+/// How long after a failed attempt a request may cause the next.
+const PAUSE: Duration = Duration::from_secs(1);
+
 /// How often the document is fetched, give or take a tenth.
 const EVERY: Duration = Duration::from_secs(3600);
 
@@ -66,6 +69,8 @@ struct Known {
     document: Option<Arc<Document>>,
     pinned: BTreeSet<String>,
     contact: Option<Timestamp>,
+    /// The last attempt since the last contact that failed.
+    failed: Option<(Timestamp, Unavailable)>,
     schedule: Schedule,
 }
 
@@ -104,7 +109,7 @@ impl Discovery {
         let known = lock(&self.0.known).document.clone();
         match known {
             Some(document) => Ok(document),
-            None => self.0.fetched().await,
+            None => self.0.asked().await,
         }
     }
 
@@ -117,12 +122,22 @@ impl Discovery {
         let Known { document, contact, .. } = lock(&self.0.known).clone();
         match (document, contact) {
             (Some(document), Some(contact)) if now.wall().since(contact) <= RECENT => Ok(document),
-            _ => self.0.fetched().await,
+            _ => self.0.asked().await,
         }
     }
 }
 
 impl Inner {
+    /// Fetches for a request, unless the last attempt failed just now: strangers can ask, and a dead provider must not
+    /// be stormed.
+    async fn asked(self: &Arc<Self>) -> Result<Arc<Document>, Unavailable> {
+        let failed = lock(&self.known).failed.clone();
+        match failed {
+            Some((at, down)) if self.clock.now().wall().since(at) < PAUSE => Err(down.retry_after(PAUSE)),
+            Some(_) | None => self.fetched().await,
+        }
+    }
+
     /// The answer of one fetch, shared with whoever else wants it.
     async fn fetched(self: &Arc<Self>) -> Result<Arc<Document>, Unavailable> {
         let inner = Arc::clone(self);
@@ -140,8 +155,7 @@ impl Inner {
                 Ok(known)
             }
             Err(unavailable) => {
-                let mut known = lock(&self.known);
-                known.schedule = known.schedule.failed(begun);
+                lock(&self.known).failed = Some((begun, unavailable.clone()));
                 Err(unavailable)
             }
         }
@@ -160,10 +174,11 @@ impl Inner {
 
 impl Known {
     fn load(copy: &LastGood, provider: &Provider) -> Self {
-        let none = Self { document: None, pinned: BTreeSet::new(), contact: None, schedule: Schedule::NEVER };
+        let none =
+            Self { document: None, pinned: BTreeSet::new(), contact: None, failed: None, schedule: Schedule::NEVER };
         let Some(Stored { document, pinned, schedule }) = copy.read() else { return none };
         match Document::from_json(document, &provider.issuer) {
-            Ok(document) => Self { document: Some(Arc::new(document)), pinned, contact: None, schedule },
+            Ok(document) => Self { document: Some(Arc::new(document)), pinned, contact: None, failed: None, schedule },
             Err(_) => none,
         }
     }
@@ -172,6 +187,7 @@ impl Known {
     /// way the provider has answered. Gives the document that counts, and what to write to disk.
     fn adopt(&mut self, new: Document, begun: Timestamp, provider: &Provider) -> (Arc<Document>, Option<Stored>) {
         self.contact = Some(begun);
+        self.failed = None;
         self.schedule = Schedule::confirmed(begun, EVERY);
         let known = |host: &String| self.pinned.contains(host) || provider.endpoint_hosts.contains(host);
         let foreign: Vec<_> = new.hosts().into_iter().filter(|host| !known(host)).collect();

@@ -1,13 +1,11 @@
 //! A server for tests that answers every request with the bytes that it was told, however broken, and counts.
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::{Arc, Mutex};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpListener,
+    sync::watch,
     task::JoinHandle,
 };
 
@@ -17,7 +15,7 @@ use crate::lock::lock;
 pub(crate) struct Parrot {
     base: String,
     answer: Arc<Mutex<Vec<u8>>>,
-    asked: Arc<AtomicUsize>,
+    asked: watch::Sender<usize>,
     serving: JoinHandle<()>,
 }
 
@@ -25,11 +23,11 @@ impl Parrot {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
         let base = format!("http://{}", listener.local_addr().expect("it is bound"));
-        let (answer, asked) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicUsize::new(0)));
-        let (answers, count) = (Arc::clone(&answer), Arc::clone(&asked));
+        let (answer, asked) = (Arc::new(Mutex::new(Vec::new())), watch::Sender::new(0));
+        let (answers, count) = (Arc::clone(&answer), asked.clone());
         let serving = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let (answers, count) = (Arc::clone(&answers), Arc::clone(&count));
+                let (answers, count) = (Arc::clone(&answers), count.clone());
                 tokio::spawn(async move {
                     let mut head = Vec::new();
                     while !head.ends_with(b"\r\n\r\n") {
@@ -38,7 +36,7 @@ impl Parrot {
                             Err(_) => return,
                         }
                     }
-                    count.fetch_add(1, Ordering::SeqCst);
+                    count.send_modify(|count| *count += 1);
                     let answer = lock(&answers).clone();
                     let _ = stream.write_all(&answer).await;
                 });
@@ -54,7 +52,13 @@ impl Parrot {
 
     /// How many requests it has seen.
     pub(crate) fn asked(&self) -> usize {
-        self.asked.load(Ordering::SeqCst)
+        *self.asked.borrow()
+    }
+
+    /// Waits until it has seen this many.
+    pub(crate) async fn until_asked(&self, times: usize) {
+        let mut asked = self.asked.subscribe();
+        asked.wait_for(|asked| *asked >= times).await.expect("the sender is our own");
     }
 
     /// Answers with exactly these bytes, and closes. With none it breaks the connection.

@@ -44,6 +44,9 @@ async fn a_good_document_outlives_nonsense_and_a_restart() {
     setting.server.says(500, "", "");
     let down = discovery.document().await.expect_err("there never was one");
     assert_eq!(down.dependency, Dependency::Discovery);
+    let _ = discovery.document().await.expect_err("it failed just now");
+    assert_eq!(setting.server.asked(), 1, "a dead provider is not stormed");
+    setting.clock.advance(PAUSE);
     let keys_at = format!("{}/keys", setting.server.base());
     setting.server.says(200, "", &setting.document(&keys_at));
     assert_eq!(discovery.document().await.expect("it is healthy").jwks_uri.as_str(), keys_at);
@@ -128,4 +131,13 @@ fn a_document_is_found_under_its_issuer() {
     check("https://i.example", "https://i.example/.well-known/openid-configuration");
     check("https://i.example/", "https://i.example/.well-known/openid-configuration");
     check("https://i.example/t/v2.0", "https://i.example/t/v2.0/.well-known/openid-configuration");
+}
+
+#[tokio::test]
+async fn once_started_it_is_fetched_by_itself() {
+    let setting = Setting::new().await;
+    let discovery = setting.discovery(&[]);
+    setting.server.says(200, "", &setting.document(&format!("{}/keys", setting.server.base())));
+    discovery.start();
+    setting.server.until_asked(1).await;
 }

@@ -20,7 +20,7 @@ use http::StatusCode;
 use url::Url;
 
 use crate::{
-    clock::{Clock, Now, Timestamp},
+    clock::{Clock, Now, Past},
     dependency::Dependency,
     discovery::Discovery,
     flight::Flight,
@@ -230,8 +230,9 @@ impl Inner {
     }
 
     async fn fetch(self: Arc<Self>) -> Result<(), Unavailable> {
-        let begun = self.clock.now().wall();
-        let adopted = match self.get(begun).await {
+        let now = self.clock.now();
+        let begun = now.wall();
+        let adopted = match self.get(now).await {
             Ok(fetched) => {
                 let adopted = lock(&self.known).adopt(fetched, &self.algorithms, &self.policy);
                 adopted.map_err(|nonsense| Unavailable::because(Dependency::Keys, nonsense))
@@ -252,7 +253,7 @@ impl Inner {
         }
     }
 
-    async fn get(&self, begun: Timestamp) -> Result<Fetched, Unavailable> {
+    async fn get(&self, now: Now) -> Result<Fetched, Unavailable> {
         let url = match &self.from {
             KeysFrom::Uri(url) => url.clone(),
             KeysFrom::Discovery(discovery) => discovery.document().await?.jwks_uri.clone(),
@@ -263,7 +264,10 @@ impl Inner {
             let cause = format!("{url} answered {}", answer.status);
             return Err(Unavailable::because(Dependency::Keys, cause));
         }
-        Ok(Fetched { born: set::born(begun, &answer.headers), body: answer.body.to_vec(), begun })
+        // With a wall clock that may be ahead, a set could look younger than it is: it then proves nothing.
+        let certain = now.past(now.wall()) == Past::Yes;
+        let born = set::born(now.wall(), &answer.headers).filter(|_| certain);
+        Ok(Fetched { begun: now.wall(), born, body: answer.body.to_vec() })
     }
 
     #[cfg(candor_planted)]

@@ -2,7 +2,6 @@
 
 use crate::{
     clock::Timestamp,
-    principal::Subject,
     verdict::{Detail, Proof, Reason},
 };
 
@@ -103,8 +102,5 @@ impl Proof for Incomplete {
     }
     fn detail(&self) -> Detail {
         Detail::new(format!("the claim `{}` is missing or of the wrong type", self.claim))
-    }
-    fn about(&self) -> Option<Subject> {
-        None
     }
 }

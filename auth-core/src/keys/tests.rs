@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
+    clock::Timestamp,
     jws::{self, TokenKind, tests::Issuer},
     outbound::OutboundPolicy,
     parrot::Parrot,
@@ -292,4 +293,15 @@ async fn staleness_counts_from_when_the_keys_were_due() {
     setting.publish(&[k1.jwk()]);
     after_restart.0.fetched().await.expect("it is a good set");
     assert_eq!(after_restart.freshness(setting.clock.now()), Freshness::Live);
+}
+
+#[tokio::test]
+async fn once_started_they_are_fetched_by_themselves() {
+    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let keys = setting.keys();
+    setting.publish(&[k1.jwk()]);
+    keys.start();
+    setting.server.until_asked(1).await;
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    assert_eq!(setting.server.asked(), 1, "a request joins the fetch that is under way");
 }
