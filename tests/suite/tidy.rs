@@ -58,6 +58,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["problem"],
             &["reply"],
             &["running"],
+            &["asked"],
             &["own"],
             &["handle"],
             &["server"],

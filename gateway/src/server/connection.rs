@@ -162,6 +162,8 @@ where
         let arrived = Arrived { id: outline.id, peer: self.peer, request };
         let respond = async {
             let reply = match self.front.service.clone().oneshot(arrived).await {
+                // A head that could not be read was seen by nobody else.
+                Ok(reply) if reply.seen.time.is_none() => Reply { seen: outline.seen(), ..reply },
                 Ok(reply) => reply,
                 Err(_shed) => outline.reply(Fault::Overloaded),
             };
@@ -198,13 +200,16 @@ impl Outline {
     }
 
     fn reply(&self, fault: Fault) -> Reply {
-        let seen = Seen {
+        Reply { seen: self.seen(), ..Reply::to(self.asker, self.id, fault) }
+    }
+
+    fn seen(&self) -> Seen {
+        Seen {
             client: Some(self.peer),
             method: self.method.clone(),
             path: self.uri.path().to_owned(),
             ..Seen::default()
-        };
-        Reply { seen, ..Reply::to(self.asker, self.id, fault) }
+        }
     }
 }
 
