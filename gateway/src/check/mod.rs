@@ -73,12 +73,19 @@ mod tests {
     }
 
     #[test]
-    fn the_examples_are_good() {
-        for name in ["gateway.toml"] {
-            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy").join(name);
-            let (conclusion, said) = run(&path);
-            assert_eq!(conclusion, Conclusion::Ready, "{said}");
+    fn the_example_is_good_and_its_meaning_is_said() {
+        let (conclusion, said) = run(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/gateway.toml"));
+        assert_eq!(conclusion, Conclusion::Ready, "{said}");
+        for line in [
+            "listens  127.0.0.1:8080, known as https://app.example.com",
+            "admin    127.0.0.1:9090",
+            "register the callback https://app.example.com/.candor/callback/entra",
+            "route    /api/device/ -> monolith, for service",
+            "shadows  /.candor/… of route / is the gateway's own",
+        ] {
+            assert!(said.contains(line), "{said}");
         }
+        assert!(!said.contains("warning"), "{said}");
     }
 
     #[test]

@@ -2,11 +2,7 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use auth_core::{
-    jws::Algorithm,
-    policy::{Allow, MaxStale},
-    principal::Kind,
-};
+use auth_core::{jws::Algorithm, policy::Allow, principal::Kind};
 use secrecy::ExposeSecret;
 
 use super::*;
