@@ -49,6 +49,9 @@ use crate::{
 /// bytes in it resets the connection, and the answer with it.
 const LINGER: (usize, Duration) = (64 * 1024, Duration::from_secs(1));
 
+/// The same patience while draining: nobody waits long for a gateway that goes down.
+const LINGER_DRAINING: Duration = Duration::from_millis(100);
+
 /// How much is read ahead of a body's reader, in bytes.
 const BUFFER: usize = 64 * 1024;
 
@@ -129,7 +132,8 @@ where
         // Without a length, an orderly close would be the answer's orderly end.
         let _ = socket.set_zero_linger();
     } else if client.sent_body.get() || phase.state() == State::Head {
-        linger(socket).await;
+        let patience = if front.draining.is_cancelled() { LINGER_DRAINING } else { LINGER.1 };
+        linger(socket, LINGER.0, patience).await;
     }
 }
 
@@ -258,8 +262,7 @@ fn said(panic: &(dyn Any + Send)) -> &str {
 }
 
 /// Closes our side, and reads a little of what the client still sends.
-async fn linger(mut socket: TcpStream) {
-    let (mut left, patience) = LINGER;
+async fn linger(mut socket: TcpStream, mut left: usize, patience: Duration) {
     let discard = async {
         socket.shutdown().await?;
         let mut sink = [0; 4096];
@@ -273,4 +276,17 @@ async fn linger(mut socket: TcpStream) {
     };
     // Neither a reset nor a client that never stops changes anything: the socket closes here.
     let _ = timeout(patience, discard).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_is_a_value() {
+        let caught = Caught { inner: async { panic!("planned: {}", 7) } };
+        let panic: Result<(), _> = caught.await;
+        assert_eq!(said(&*panic.expect_err("it panicked")), "planned: 7");
+        assert_eq!((Caught { inner: async { 7 } }).await.expect("no panic"), 7);
+    }
 }

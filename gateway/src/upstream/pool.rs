@@ -221,3 +221,83 @@ impl AsyncWrite for Socket {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        task::LocalSet,
+    };
+
+    use super::*;
+    use crate::config::{self, Config};
+
+    /// An endpoint that answers `times` requests on each connection and then closes it.
+    async fn endpoint(times: usize) -> Endpoint {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        tokio::task::spawn_local(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                tokio::task::spawn_local(async move {
+                    let mut buffer = [0; 1024];
+                    for _ in 0..times {
+                        if stream.read(&mut buffer).await.unwrap_or(0) == 0 {
+                            return;
+                        }
+                        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+                    }
+                });
+            }
+        });
+        let text = format!(
+            "[server]\npublic_url = \"http://localhost\"\n[upstreams.m]\nendpoints = [\"http://{address}\"]\n[[routes]]\npath = \"/\"\nupstream = \"m\"\nallow = [\"anyone\"]\n"
+        );
+        let parsed = config::parse(&text, std::path::Path::new("."), &|_| None);
+        let Config { upstreams, .. } = parsed.expect("a configuration");
+        let upstreams: BTreeMap<_, _> = upstreams;
+        let upstream = upstreams.get("m").expect("it is there").clone();
+        Endpoint::new(&upstream, &upstream.endpoints[0])
+    }
+
+    fn request() -> Request<Body> {
+        Request::builder().uri("/").header("host", "x").body(Body::empty()).expect("a request")
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(5)
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_has_answered_serves_again() {
+        let test = async {
+            let (endpoint, pools) = (endpoint(2).await, Pools::new());
+            assert!(pools.reuse(&endpoint).is_none(), "nothing is there yet");
+            let mut connection = Connection::open(&endpoint, soon()).await.expect("it listens");
+            connection.send(request()).await.map_err(|lost| lost.error).expect("an answer");
+            pools.keep(endpoint.id(), connection);
+            let mut again = pools.reuse(&endpoint).expect("it was kept");
+            assert!(again.reused);
+            assert!(pools.reuse(&endpoint).is_none(), "one cannot be taken twice");
+            again.send(request()).await.map_err(|lost| lost.error).expect("an answer");
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_its_endpoint_closed_is_stale_and_not_kept() {
+        let test = async {
+            let (endpoint, pools) = (endpoint(1).await, Pools::new());
+            let mut connection = Connection::open(&endpoint, soon()).await.expect("it listens");
+            connection.send(request()).await.map_err(|lost| lost.error).expect("an answer");
+            connection.reused = true;
+            let lost = connection.send(request()).await.expect_err("the endpoint closed it");
+            assert!(lost.stale || lost.unsent.is_some(), "{}", lost.error);
+            pools.keep(endpoint.id(), connection);
+            assert!(pools.reuse(&endpoint).is_none());
+        };
+        LocalSet::new().run_until(test).await;
+    }
+}
