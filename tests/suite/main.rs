@@ -4,6 +4,7 @@
 //! `tests() -> Vec<Trial>` and stands in the list below; it makes its trials by [`plain`] or [`in_a_runtime`], tells
 //! its figures to [`figures::say`], and what it had to leave out to [`figures::left_out`].
 
+mod demonstration;
 mod figures;
 mod forged_kids;
 mod outages;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
     }
     let tests = [
+        demonstration::tests(),
         forged_kids::tests(),
         outages::tests(),
         pretenders::tests(),
