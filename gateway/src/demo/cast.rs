@@ -59,8 +59,9 @@ impl Ada {
     /// Signs in through the provider, by hand so to say.
     pub(super) async fn sign_in(&mut self, login: &str) -> Result<(), NoAnswer> {
         let login = self.site.join(login).map_err(|error| NoAnswer::Address(error.to_string()))?;
-        let page = self.browser.visit(&login).await?;
-        self.signed_in = page.status == StatusCode::OK;
+        let form = self.browser.visit(&login).await?;
+        let page = self.browser.submit(&form, &[("user", "ada")]).await?;
+        self.signed_in = page.status == StatusCode::OK && page.url == self.site;
         if self.signed_in { Ok(()) } else { Err(NoAnswer::Page("signing in did not lead to a page")) }
     }
 
