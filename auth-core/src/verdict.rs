@@ -1,6 +1,6 @@
 //! The three verdicts about a credential, and the proofs that a refusal takes.
 //!
-//! A [`Rejected`] can only be made from a [`Proof`]: a small struct that *is* the fact. Nothing converts an error
+//! A [`Rejected`] can only be made from a `Proof`: a small struct that *is* the fact. Nothing converts an error
 //! into one, so an outage has nowhere to go but [`Unavailable`]. What is deliberately absent: a boolean view of a
 //! [`Verdict`], a public constructor of [`Rejected`], `Clone` and `From` for it, and `std::error::Error` on
 //! [`Rejected`] and [`Stop`], since [`OrUnavailable`] would then swallow a refusal.

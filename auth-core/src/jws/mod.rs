@@ -1,7 +1,7 @@
 //! Strict JOSE (RFC 7515, RFC 7519, RFC 8725), and the only module that names jsonwebtoken; ID tokens go through it
 //! too.
 //!
-//! [`read`] judges form and looks at no key; [`key`] holds what a signature is checked with; [`sign`] makes our own
+//! [`read`] judges form and looks at no key; `key` holds what a signature is checked with; `sign` makes our own
 //! tokens. Deliberately absent: JWE, the JSON serialization, `crit` extensions, HMAC and `none`, and any clock: expiry
 //! is judged by the callers, with [`Now`](crate::clock::Now) and a leeway.
 

@@ -2,7 +2,7 @@
 //! token.
 //!
 //! A key that is known verifies without asking anybody. What does not verify is refused only by a set that is young
-//! enough to prove it false ([`known`]); for a younger token one fetch is tried, within a budget that strangers cannot
+//! enough to prove it false (`known`); for a younger token one fetch is tried, within a budget that strangers cannot
 //! exceed. Nonsense never replaces good keys, and keys do not age out: their age is staleness, which the route judges.
 
 mod known;
