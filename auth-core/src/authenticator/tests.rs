@@ -46,7 +46,7 @@ impl Gateway {
     pub(crate) async fn start() -> Self {
         let (data, clock, keeper) = (Folder::new(), Clock::system(), Keeper::current());
         let provider = Pretend::start().await;
-        let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_millis(400));
+        let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
         let keyring = Keyring::open(data.path(), &store, clock.now()).await.expect("keyring and store are both absent");
         let policy = RevocationPolicy::default();
         let revocations = Revocations::open(data.path(), store.clone(), keeper.clone(), clock.clone(), policy).await;
@@ -108,7 +108,7 @@ impl Gateway {
 
 fn keys(issuer: &str, keeper: &Keeper, clock: &Clock, data: &Folder) -> IssuerKeys {
     let url = issuer.parse().expect("a URL");
-    let policy = OutboundPolicy { total: Duration::from_millis(400), ..OutboundPolicy::default() };
+    let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
     IssuerKeys::new(
         issuer.into(),
         KeysFrom::Uri(format!("{issuer}/keys").parse().expect("a URL")),

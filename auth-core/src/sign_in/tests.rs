@@ -41,7 +41,7 @@ impl Gateway {
     async fn start(public_url: &str) -> Self {
         let (data, clock, keeper) = (Folder::new(), Clock::system(), Keeper::current());
         let provider = Pretend::start().await;
-        let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_millis(400));
+        let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
         let keyring = Keyring::open(data.path(), &store, clock.now()).await.expect("keyring and store are both absent");
         let policy = RevocationPolicy::default();
         let revocations = Revocations::open(data.path(), store.clone(), keeper.clone(), clock.clone(), policy).await;
@@ -82,7 +82,7 @@ impl Gateway {
 
 fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Keeper, clock: &Clock, data: &Folder) -> Provider {
     let url = issuer.parse().expect("a URL");
-    let policy = OutboundPolicy { total: Duration::from_millis(400), ..OutboundPolicy::default() };
+    let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
     let outbound = Outbound::new(&url, policy).expect("no extra certificates");
     let known = discovery::Provider { issuer: issuer.into(), discovery_url: None, endpoint_hosts: Vec::new() };
     let asks_at_once = KeyPolicy { retry: Duration::ZERO, ..KeyPolicy::default() };
