@@ -7,6 +7,7 @@
 mod demonstration;
 mod figures;
 mod forged_kids;
+mod ingress;
 mod outages;
 mod pretenders;
 mod refuse_to_compile;
@@ -29,6 +30,7 @@ fn main() -> ExitCode {
     let tests = [
         demonstration::tests(),
         forged_kids::tests(),
+        ingress::tests(),
         outages::tests(),
         pretenders::tests(),
         refuse_to_compile::tests(),
