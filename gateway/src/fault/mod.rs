@@ -242,6 +242,12 @@ impl Fault {
         }
     }
 
+    /// Whether the connection must end with the answer: where a head can be read in two ways, so can what follows it, and
+    /// nothing after it is anybody's request.
+    pub const fn ends_connection(&self) -> bool {
+        matches!(self, Self::BadRequest(_) | Self::HeadTooLarge | Self::TargetTooLong | Self::ExpectationUnknown)
+    }
+
     /// The whole `Proxy-Status` member: our name, the error and, for a disputed denial, the status received. Endpoints
     /// and details stay out of it: it is public.
     pub fn proxy_status(&self) -> String {

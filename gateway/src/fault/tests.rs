@@ -72,3 +72,10 @@ fn a_wrong_method_says_which_are_right() {
     assert_eq!(fault.allow(), Some(HeaderValue::from_static("GET, HEAD")));
     assert_eq!(Fault::NoSuchRoute.allow(), None);
 }
+
+#[test]
+fn nothing_follows_a_request_that_can_be_read_in_two_ways() {
+    assert!(Fault::BadRequest(BadRequest::TransferEncoding).ends_connection());
+    assert!(!Fault::NoSuchRoute.ends_connection());
+    assert!(!Fault::Overloaded.ends_connection());
+}

@@ -2,7 +2,7 @@
 
 use super::payload::{
     Expected::{self, As, AtMostOnce, Forwarded, Refused},
-    Payload, SMUGGLED, public, with_token,
+    Payload, public, with_token,
 };
 
 pub(super) fn payloads() -> Vec<Payload> {
@@ -328,11 +328,10 @@ fn connections() -> Vec<Payload> {
         "Proxy: evil",
     ]
     .map(|field| Payload::new(format!("hop {field}"), with_token(&format!("{field}\r\n")), Forwarded));
-    let tunnel = format!(
-        "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n{SMUGGLED}"
-    );
-    let tunnel =
-        Payload::new("bytes after an upgrade", format!("GET /x?@ID HTTP/1.1\r\nHost: @HOST\r\n{tunnel}"), AtMostOnce);
+    // What follows an upgrade that we do not make is the next request: it is judged like any other.
+    let tunnel = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    let next = public("GET /api/y?@ID", "X-Gateway-Identity: evil\r\n", "");
+    let tunnel = Payload::new("bytes after an upgrade", public("GET /public/x?@ID", tunnel, next), AtMostOnce);
     refused.into_iter().chain(fine).chain(hops).chain([tunnel]).collect()
 }
 

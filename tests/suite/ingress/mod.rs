@@ -49,8 +49,13 @@ async fn one_request_in_is_at_most_one_out() {
         let payload = &payloads[done.number];
         let id = id(done.number);
         let seen: Vec<Seen> = world.monolith.seen().into_iter().filter(|seen| seen.target.contains(&id)).collect();
-        extra += seen.len().saturating_sub(payload.most()) + smuggled(&seen);
-        foreign += seen.iter().filter(|seen| speaks_for_itself(seen)).count();
+        let surplus = seen.len().saturating_sub(payload.most()) + smuggled(&seen);
+        let spoofed = seen.iter().filter(|seen| speaks_for_itself(seen)).count();
+        if surplus + spoofed > 0 {
+            faults.push(format!("{}: {surplus} extra, {spoofed} foreign: {seen:?}", payload.name));
+        }
+        extra += surplus;
+        foreign += spoofed;
         panics += usize::from(status(&done.answer) == Some(500));
         if let Err(fault) = payload.judge(&done, &seen, &id) {
             faults.push(format!("{}: {fault}", payload.name));
