@@ -18,7 +18,7 @@ use gateway::{
     demo::{Bearer, Idp, Login, Monolith, Part, browser::Seen, idp},
     server::{self, Options, Started},
 };
-use url::Url;
+use url::{Position, Url};
 
 use self::{
     authority::Authority,
@@ -59,6 +59,8 @@ pub struct Wires {
     pub keys: Wire,
     /// To its token endpoint.
     pub token: Wire,
+    /// To the endpoints that only browsers visit.
+    pub front: Wire,
     /// To the monolith.
     pub monolith: Wire,
 }
@@ -134,11 +136,14 @@ impl Wires {
             discovery: towards_idp().await,
             keys: towards_idp().await,
             token: towards_idp().await,
+            front: towards_idp().await,
             monolith: Wire::to(monolith.address()).await.expect("a wire can be laid"),
         };
         idp.stands_at(Part::Discovery, &wires.discovery.base());
         idp.stands_at(Part::Keys, &wires.keys.base());
         idp.stands_at(Part::Token, &wires.token.base());
+        idp.stands_at(Part::Authorize, &wires.front.base());
+        idp.stands_at(Part::Userinfo, &wires.front.base());
         wires
     }
 }
@@ -206,6 +211,24 @@ impl World {
         self.idp.mint(&Bearer::of(subject))
     }
 
+    /// Asks for `path` until the answer is 200, as time goes on: so a test begins with everything known.
+    ///
+    /// # Panics
+    /// It never is.
+    pub async fn warm_up(&self, caller: &mut Caller, path: &str) {
+        let mut beat = tokio::time::interval(Duration::from_millis(20));
+        let mut last = self.ask(caller, path).await;
+        for _ in 0..50 {
+            if last.status() == Some(200) {
+                return;
+            }
+            self.clock.advance(Duration::from_secs(1));
+            beat.tick().await;
+            last = self.ask(caller, path).await;
+        }
+        panic!("all is well before anything breaks: {}", last.line());
+    }
+
     /// Asks for `path` on the gateway.
     pub async fn ask(&self, caller: &mut Caller, path: &str) -> Heard {
         caller.get(&self.url(path), &self.monolith).await
@@ -229,18 +252,43 @@ impl World {
     /// # Panics
     /// The way did not lead there.
     pub async fn until_callback(&self, caller: &mut Caller, subject: &str, path: &str) -> Url {
+        match self.try_until_callback(caller, subject, path).await {
+            Ok(callback) => callback,
+            Err(Some(seen)) => panic!("a redirect on the way: {} {}", seen.status, seen.text()),
+            Err(None) => panic!("an answer on the way"),
+        }
+    }
+
+    /// The same, where it may not lead there yet.
+    ///
+    /// # Errors
+    /// Where it ended instead.
+    pub async fn try_until_callback(
+        &self,
+        caller: &mut Caller,
+        subject: &str,
+        path: &str,
+    ) -> Result<Url, Option<Seen>> {
         self.idp.set_login(Login::Immediately(subject.to_owned()));
         let browser = caller.browser();
-        let mut seen = browser.get(&self.url(path)).await.expect("the gateway answers");
+        let mut seen = browser.get(&self.url(path)).await.map_err(|_| None)?;
         for _ in 0..6 {
-            let next =
-                seen.location().unwrap_or_else(|| panic!("a redirect on the way: {} {}", seen.status, seen.text()));
+            let Some(mut next) = seen.location() else { return Err(Some(seen)) };
             if next.path().starts_with("/.candor/callback/") {
-                return next;
+                return Ok(next);
             }
-            seen = browser.get(&next).await.expect("an answer on the way");
+            if next.path() == Part::Authorize.path() {
+                next = self.at_the_provider(&next);
+            }
+            seen = browser.get(&next).await.map_err(|_| None)?;
         }
-        panic!("the way to the callback never ended: {}", seen.url)
+        Err(Some(seen))
+    }
+
+    /// The same address at the provider itself: browsers of tests speak no TLS.
+    fn at_the_provider(&self, url: &Url) -> Url {
+        let base = Url::parse(&format!("http://{}", self.idp.address())).expect("an address");
+        base.join(&url[Position::BeforePath..]).expect("a path")
     }
 
     /// The gateway's figures, as `/metrics` shows them.

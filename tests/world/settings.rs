@@ -99,7 +99,8 @@ connect_timeout = "{deadline}"
 
 /// What a gateway is started with beside its configuration: deadlines of tests, one worker, no access log.
 pub(crate) fn options() -> Options {
-    let mut telemetry = Telemetry::start(Format::Json, tracing::Level::ERROR);
+    let level = std::env::var("CANDOR_LOG").ok().and_then(|level| level.parse().ok());
+    let mut telemetry = Telemetry::start(Format::Json, level.unwrap_or(tracing::Level::ERROR));
     telemetry.access = AccessLog::to(Box::new(std::io::sink()), Format::Json);
     let revocations = RevocationPolicy { poll: DEADLINE / 4, patience: DEADLINE };
     let tuning = Tuning { connect: DEADLINE, call: DEADLINE, store: DEADLINE, revocations, ..Tuning::default() };

@@ -151,8 +151,10 @@ impl Store {
     /// Puts garbage where the database was, keeping the database beside it.
     fn set_aside(&self) -> io::Result<()> {
         for file in self.files() {
-            if file.exists() {
-                fs::rename(&file, aside(&file))?;
+            match fs::rename(&file, aside(&file)) {
+                // The log and its index are there only while somebody has the database open.
+                Err(absent) if absent.kind() == io::ErrorKind::NotFound => {}
+                renamed => renamed?,
             }
         }
         fs::write(&self.path, "This is no database.\n".repeat(500))

@@ -1,5 +1,7 @@
 //! How somebody goes each way: with a good credential, with its bad twin, and again when all is healed.
 
+use std::time::Duration;
+
 use gateway::demo::{Bearer, Twin, browser::Seen};
 use url::Url;
 use world::{
@@ -69,7 +71,7 @@ impl Going {
         if by_ticket {
             going.prepare_person(world, cell, index).await
         } else {
-            going.prepare_program(world, cell, index).await
+            going.prepare_program(world, index).await
         }
         going
     }
@@ -78,10 +80,8 @@ impl Going {
         let home = world.url("/");
         match self.flow {
             Flow::SignInBegin => {
-                // The provider was met, and long enough ago that it is asked again.
                 let mut earlier = Caller::new(Form::Browser);
                 world.until_callback(&mut earlier, "grace", self.path).await;
-                world.clock().advance(std::time::Duration::from_secs(11));
             }
             Flow::Callback => {
                 if cell.temper == Temper::Warm {
@@ -104,11 +104,12 @@ impl Going {
         }
     }
 
-    async fn prepare_program(&mut self, world: &mut World, cell: &Cell, index: usize) {
+    async fn prepare_program(&mut self, world: &mut World, index: usize) {
         let form = self.good.form();
         let bearer = Bearer::of(&self.subject);
-        let warm = world.ask(&mut Caller::bearing(form, &world.idp.mint(&bearer)), self.path).await;
-        assert_eq!(warm.status(), Some(200), "all is well before anything breaks: {}", warm.line());
+        // Asked where keys are waited for: a route open to anyone waits for nothing.
+        let path = if form == Form::Device { "/display/calendar" } else { "/api/calendar" };
+        world.warm_up(&mut Caller::bearing(form, &world.idp.mint(&bearer)), path).await;
         if self.flow == Flow::BearerUnknownKid {
             world.idp.rotate();
         }
@@ -116,7 +117,6 @@ impl Going {
         self.good = Caller::bearing(form, &world.idp.mint(&bearer));
         let caller = Caller::bearing(form, &world.idp.twin(&bearer, twin));
         self.twin = Some(Bad { name: twin.as_str(), caller, callback: None });
-        let _ = cell;
     }
 
     /// Who the good one truly is.
@@ -143,17 +143,29 @@ impl Going {
     pub(super) async fn good_again(&mut self, world: &World) -> Heard {
         match self.flow {
             Flow::Callback => {
+                let served = |heard: &Heard| oracle::meets(Outcome::Served, Form::Browser, heard);
                 let heard = self.good(world).await;
-                if oracle::meets(Outcome::Served, self.good.form(), &heard) {
+                if served(&heard) {
                     return heard;
                 }
-                self.callback = Some(world.until_callback(&mut self.good, &self.subject, self.path).await);
+                // Whoever was signed in while it was broken has spent the code, and is somebody.
+                let heard = world.ask(&mut self.good, self.path).await;
+                if served(&heard) {
+                    return heard;
+                }
+                // The provider may not be known to be back yet: then this try says so, and the next comes.
+                let Ok(again) = world.try_until_callback(&mut self.good, &self.subject, self.path).await else {
+                    return heard;
+                };
+                self.callback = Some(again);
                 self.good(world).await
             }
             Flow::Logout => {
                 let heard = world.ask(&mut self.good, "/calendar").await;
                 if oracle::leads_to(&heard, "/.candor/login") {
-                    world.sign_in(&mut self.good, &self.subject, "/calendar").await;
+                    let back = world.try_until_callback(&mut self.good, &self.subject, "/calendar").await;
+                    let Ok(callback) = back else { return heard };
+                    go(world, Flow::Callback, &mut self.good, Some(&callback), "/calendar").await;
                 }
                 self.good(world).await
             }
@@ -187,6 +199,8 @@ impl Going {
 async fn go(world: &World, flow: Flow, caller: &mut Caller, callback: Option<&Url>, path: &str) -> Heard {
     match flow {
         Flow::SignInBegin => {
+            // The last good contact is so long ago that the provider is asked again.
+            world.clock().advance(Duration::from_secs(11));
             let asked = world.ask(caller, path).await;
             match asked.answer.as_ref().ok().and_then(Seen::location) {
                 Some(login) if login.path() == "/.candor/login" => caller.get(&login, &world.monolith).await,

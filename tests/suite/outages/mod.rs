@@ -20,7 +20,7 @@ use world::{
 use self::{
     flows::Going,
     oracle::Complaints,
-    table::{Cell, Dependency, Fault, Outcome, Temper},
+    table::{Cell, Dependency, Fault, Temper},
 };
 use crate::{in_a_runtime, plain};
 pub(crate) use oracle::sum_up;
@@ -74,7 +74,9 @@ async fn run(cell: Cell, index: usize) {
     let mut going = Going::prepare(&mut world, &cell, index).await;
     if cell.temper == Temper::Cold {
         world.stop_gateway().await;
-        world.forget_providers();
+        if cell.is_about_the_provider() {
+            world.forget_providers();
+        }
     }
     break_it(&mut world, &cell).await;
     if cell.temper == Temper::Cold {
@@ -82,7 +84,7 @@ async fn run(cell: Cell, index: usize) {
     }
 
     let heard = going.good(&world).await;
-    oracle::judge_good("broken", &heard, going.subject(), passes_on(cell.expected), &mut complaints);
+    oracle::judge_good("broken", &heard, going.subject(), &cell, &mut complaints);
     if !oracle::meets(cell.expected, cell.form, &heard) {
         complaints.add(format!("heard {}", heard.line()));
     }
@@ -112,7 +114,7 @@ async fn until_healed(world: &mut World, cell: &Cell, going: &mut Going, complai
     let mut beat = tokio::time::interval(Duration::from_millis(20));
     let mut heard = going.good_again(world).await;
     for _ in 0..TRIES {
-        oracle::judge_good("healed", &heard, going.subject(), false, complaints);
+        oracle::judge_good("healed", &heard, going.subject(), cell, complaints);
         if oracle::meets(going.healed(), cell.form, &heard) {
             break;
         }
@@ -148,8 +150,4 @@ fn wire(world: &World, dependency: Dependency) -> Option<&Wire> {
         Dependency::Monolith => Some(&world.wires.monolith),
         Dependency::Store => None,
     }
-}
-
-fn passes_on(expected: Outcome) -> bool {
-    matches!(expected, Outcome::PassedOn(_))
 }

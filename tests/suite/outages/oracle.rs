@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use world::caller::{Form, Heard};
 
-use super::table::{Cell, Outcome};
+use super::table::{Cell, Flow, Outcome};
 use crate::figures;
 
 static CELLS: AtomicUsize = AtomicUsize::new(0);
@@ -52,8 +52,9 @@ pub(crate) fn sum_up() {
 }
 
 /// Judges what the good credential of `subject` was told. An answer of the upstream's that the route lets pass is the
-/// upstream's word, not ours.
-pub(crate) fn judge_good(when: &str, heard: &Heard, subject: &str, passed_on: bool, complaints: &mut Complaints) {
+/// upstream's word, not ours; who begins to sign in is sent to sign in, and who signs out loses the ticket.
+pub(crate) fn judge_good(when: &str, heard: &Heard, subject: &str, cell: &Cell, complaints: &mut Complaints) {
+    let passed_on = matches!(cell.expected, Outcome::PassedOn(_));
     let refused = match &heard.answer {
         Err(_) => None,
         Ok(_) if passed_on && heard.word() == Some("upstream") => None,
@@ -62,9 +63,9 @@ pub(crate) fn judge_good(when: &str, heard: &Heard, subject: &str, passed_on: bo
             let signs_in = to.starts_with("/.candor/login") || to.starts_with("/authorize") || to.contains("/login");
             if matches!(seen.status.as_u16(), 401 | 403 | 407) {
                 Some("was refused")
-            } else if signs_in {
+            } else if signs_in && cell.flow != Flow::SignInBegin {
                 Some("was sent to sign in")
-            } else if seen.deleted_cookies().iter().any(|name| !name.contains("-try-")) {
+            } else if seen.deleted_cookies().iter().any(|name| !name.contains("-try-")) && cell.flow != Flow::Logout {
                 Some("lost its ticket")
             } else if seen.header("www-authenticate").is_some() || seen.header("clear-site-data").is_some() {
                 Some("was asked for a credential")

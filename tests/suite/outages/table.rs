@@ -178,6 +178,11 @@ impl Cell {
         self.fault == Fault::Wire(WrongCertificate)
     }
 
+    /// Whether it is the provider that breaks: only then does a cold start forget what it knew of it.
+    pub(crate) fn is_about_the_provider(&self) -> bool {
+        matches!(self.dependency, Dependency::Discovery | Dependency::Keys | Dependency::Token)
+    }
+
     /// Whether its outcome alone proves that the break was met: it is not what comes of it when nothing is broken. A
     /// refused connection and a broken store cannot count who met them.
     pub(crate) fn shows_its_break(&self) -> bool {
@@ -233,6 +238,13 @@ pub(crate) fn cells() -> Vec<Cell> {
 /// The table itself.
 fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form: Form) -> Entry {
     use {Dependency as D, Entry::*, Flow as F, Outcome::*, Temper::*};
+    match (fault, temper) {
+        (Fault::Store(StoreBreak::Garbage), Warm) => return Nothing("who has the file open reads on from its pages"),
+        (Fault::Store(StoreBreak::Emptied), Cold) => {
+            return Nothing("it can be read and is another: no start, exit 20");
+        }
+        (Fault::Wire(_) | Fault::Store(_), Warm | Cold) => {}
+    }
     match (flow, dependency, temper) {
         // To begin, the provider must be there: it is asked, unless it was a moment ago.
         (F::SignInBegin, D::Discovery, Warm | Cold) => Expect(TryAgain),
@@ -282,8 +294,9 @@ fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form:
     }
 }
 
-/// What comes of a broken monolith, for somebody we vouch for. 403 passes on these routes: they allow no devices.
-fn of_monolith(fault: Fault, _form: Form) -> Outcome {
+/// What comes of a broken monolith, for somebody we vouch for. What would make a display erase itself is disputed: a
+/// 403, and HTML where JSON is expected. Others may be told that.
+fn of_monolith(fault: Fault, form: Form) -> Outcome {
     match fault {
         Fault::Store(_) => unreachable!("the monolith is no store"),
         Fault::Wire(how) => match how {
@@ -291,6 +304,7 @@ fn of_monolith(fault: Fault, _form: Form) -> Outcome {
             Hang | Drip => Outcome::UpstreamTimeout,
             Half => Outcome::Cut,
             Status(401) | LoginRedirect => Outcome::Disputed,
+            Status(403 | 429) | Nonsense if form == Form::Device => Outcome::Disputed,
             Status(status) => Outcome::PassedOn(status),
             Nonsense => Outcome::PassedOn(200),
         },

@@ -156,13 +156,16 @@ impl Bearer {
 }
 
 impl KeyRing {
+    /// Made with its first key, so that nobody's first answer waits for that.
     pub(super) fn new() -> Self {
+        key(0);
         Self { current: AtomicUsize::new(0) }
     }
 
     /// Moves on to the next key; the last one stays when all were used.
     pub(super) fn rotate(&self) -> String {
         let next = (self.current.load(Ordering::SeqCst) + 1).min(KEYS - 1);
+        key(next);
         self.current.store(next, Ordering::SeqCst);
         kid(next)
     }
