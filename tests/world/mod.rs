@@ -183,6 +183,25 @@ impl World {
         self.start_gateway().await;
     }
 
+    /// Waits until what the gateway knows of the provider is on disk. Until then the fetch that brought it is under
+    /// way, and whoever asks the provider joins it, however far a test has moved the clock meanwhile.
+    ///
+    /// # Panics
+    /// It never is.
+    pub async fn until_provider_is_on_disk(&self) {
+        let mut beat = tokio::time::interval(Duration::from_millis(10));
+        for _ in 0..500 {
+            let entries = std::fs::read_dir(self.folder.path().join("data/issuers"));
+            let files: Vec<_> = entries.map(|entries| entries.flatten().collect()).unwrap_or_default();
+            let has = |end: &str| files.iter().any(|file| file.file_name().to_string_lossy().ends_with(end));
+            if has(".keys.json") && has(".discovery.json") {
+                return;
+            }
+            beat.tick().await;
+        }
+        panic!("the provider was never written to disk");
+    }
+
     /// The clock that everything goes by.
     pub fn clock(&self) -> &Clock {
         &self.clock

@@ -223,8 +223,10 @@ async fn converse(mut client: impl Stream, mut line: Line, broken: Option<Break>
             let Ok(mut server) = TcpStream::connect(line.target).await else { return };
             let _ = server.set_nodelay(true);
             tokio::select! {
-                _ = copy_bidirectional(&mut client, &mut server) => return,
+                // First, so that nothing is carried that came after the break.
+                biased;
                 changed = line.condition.changed() => if changed.is_err() { return },
+                _ = copy_bidirectional(&mut client, &mut server) => return,
             }
             match line.condition.borrow_and_update().broken {
                 Some(how) => how,

@@ -82,6 +82,7 @@ impl Going {
             Flow::SignInBegin => {
                 let mut earlier = Caller::new(Form::Browser);
                 world.until_callback(&mut earlier, "grace", self.path).await;
+                world.until_provider_is_on_disk().await;
             }
             Flow::Callback => {
                 if cell.temper == Temper::Warm {
@@ -149,9 +150,9 @@ impl Going {
                     return heard;
                 }
                 // Whoever was signed in while it was broken has spent the code, and is somebody.
-                let heard = world.ask(&mut self.good, self.path).await;
-                if served(&heard) {
-                    return heard;
+                let now = world.ask(&mut self.good, self.path).await;
+                if served(&now) {
+                    return now;
                 }
                 // The provider may not be known to be back yet: then this try says so, and the next comes.
                 let Ok(again) = world.try_until_callback(&mut self.good, &self.subject, self.path).await else {
@@ -164,7 +165,12 @@ impl Going {
                 let heard = world.ask(&mut self.good, "/calendar").await;
                 if oracle::leads_to(&heard, "/.candor/login") {
                     let back = world.try_until_callback(&mut self.good, &self.subject, "/calendar").await;
-                    let Ok(callback) = back else { return heard };
+                    let callback = match back {
+                        Ok(callback) => callback,
+                        // Signing in anew cannot be had yet. That they are not signed in is so: they signed out.
+                        Err(Some(seen)) => return Heard { answer: Ok(seen), reached: Vec::new() },
+                        Err(None) => return self.good(world).await,
+                    };
                     go(world, Flow::Callback, &mut self.good, Some(&callback), "/calendar").await;
                 }
                 self.good(world).await

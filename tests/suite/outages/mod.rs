@@ -52,6 +52,7 @@ async fn starts_with_everything_down() {
     world.sign_in(&mut person, "ada", "/calendar").await;
     let mut display = Caller::bearing(Form::Device, &world.token("display-4.12"));
     assert_eq!(world.ask(&mut display, "/display/calendar").await.status(), Some(200));
+    world.until_provider_is_on_disk().await;
     world.stop_gateway().await;
     for wire in [&world.wires.discovery, &world.wires.keys, &world.wires.token] {
         wire.break_with(Break::Refused).await;
