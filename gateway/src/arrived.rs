@@ -1,19 +1,21 @@
-//! A request as it arrives: what the connection knows of it besides its bytes.
+//! A request as it arrives: what the connection knows of it besides its bytes, and the one snapshot of the configuration
+//! that it is served by, from its head to its answer.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use http::Request;
 use hyper::body::Incoming;
 
-use crate::request_id::RequestId;
+use crate::{request_id::RequestId, running::Running};
 
 /// A request whose head was read.
-#[derive(Debug)]
 pub struct Arrived {
     /// Our name for it.
     pub id: RequestId,
     /// Who sent it: the other end of the connection.
     pub peer: IpAddr,
+    /// The configuration that was in force when it arrived. Nothing else is asked for one on its way.
+    pub running: Arc<Running>,
     /// The request.
     pub request: Request<Incoming>,
 }

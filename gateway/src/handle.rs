@@ -12,10 +12,11 @@ use crate::{
 
 /// Answers one request: reads its head, finds its route, asks who it is, sends it on, and judges what comes back.
 pub async fn handle(serving: &Serving, arrived: Arrived) -> Reply {
-    let (running, now) = (serving.gateway.running(), serving.now());
-    let (intake, request) = match intake::read(arrived.request, arrived.id, arrived.peer, &running.intake) {
+    let Arrived { id, peer, running, request } = arrived;
+    let now = serving.now();
+    let (intake, request) = match intake::read(request, id, peer, &running.intake) {
         Ok(read) => read,
-        Err(bad) => return Reply::to(bad.asker, arrived.id, bad.fault),
+        Err(bad) => return Reply::to(bad.asker, id, bad.fault),
     };
     let asked = Asked { gateway: &serving.gateway, running: &running, intake: &intake, now };
     let route = match running.routes.find(&intake.path, intake.host.as_str(), &intake.method) {

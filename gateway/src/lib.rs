@@ -4,24 +4,29 @@
 //! a proven refusal leaves as 401, 403 or a way to sign-in, and one module, [`reply`], puts statuses on the wire.
 //!
 //! # Layout
-//! A module imports from the rows above it only.
+//! The number is the floor; a module imports from lower floors only.
 //!
-//! - [`fault`]: what went wrong that is no verdict; it cannot name a 401. [`request_id`], [`reserved`]: the name of a
-//!   request, the names that are ours. [`body`], [`io`]: the one body, the one connection. [`page`]: the frame of pages.
-//!   [`telemetry`]: access lines, diagnostics, figures.
-//! - [`arrived`]: a request and who sent it. [`path`]: one path, one reading. [`headers`]: hygiene. [`identity`]: who is
-//!   asking, signed for upstreams. [`limits`]: how often one address may do what costs us something.
-//! - [`ingress`]: strict heads. [`route`]: who may pass where, and where it is safe to come back to.
-//! - [`config`]: the file, read whole, all its problems at once.
-//! - [`intake`]: a head, understood. [`site`]: what our addresses and cookies are called.
-//! - [`upstream`]: sending on, and judging what comes back. [`cookies`]: keeping a ticket, and forgetting only one that
-//!   has ended. `notices`, `problem`: what people and programs are told.
-//! - [`reply`]: what leaves, in the form of whoever asked.
-//! - [`running`]: one configuration's live parts, and what outlives it.
-//! - `asked`: one request while it is being answered. [`own`]: the gateway's own paths.
-//! - [`handle`]: the life of a request, on one screen.
-//! - [`server`]: sockets, workers, connections, and the end of them.
-//! - [`mod@check`], `demo`: trying a configuration, showing the difference. [`cli`]: the commands.
+//! - 0 [`fault`]: what went wrong that is no verdict; it cannot name a 401.
+//! - 0 [`request_id`], [`reserved`]: the name of a request; the names that are ours, in every spelling.
+//! - 0 [`body`], [`io`]: the one body, the one connection.
+//! - 0 [`page`], [`telemetry`]: the frame of pages; access lines, diagnostics, figures.
+//! - 1 [`path`]: one path, one reading.
+//! - 1 [`headers`], [`identity`]: hygiene both ways; who is asking, signed for upstreams.
+//! - 1 [`limits`]: how often one address may do what costs us something.
+//! - 2 [`ingress`], [`route`]: strict heads; who may pass where, and where it is safe to come back to.
+//! - 3 [`config`]: the file, read whole, all its problems at once.
+//! - 4 [`intake`], [`site`]: a head, understood; what our addresses and cookies are called.
+//! - 5 [`upstream`]: sending on, and judging what comes back.
+//! - 5 [`cookies`], `notices`: keeping a ticket, and forgetting only one that has ended; what people are told.
+//! - 6 `problem`: what programs are told.
+//! - 7 [`reply`]: what leaves, in the form of whoever asked.
+//! - 8 [`running`]: one configuration's live parts, and what outlives it.
+//! - 9 [`arrived`], `asked`: a request with its snapshot; the same while it is being answered.
+//! - 10 [`own`]: the gateway's own paths.
+//! - 11 [`handle`]: the life of a request, on one screen.
+//! - 12 [`server`]: sockets, workers, connections, and the end of them.
+//! - 13 [`mod@check`], `demo`: trying a configuration; showing the difference.
+//! - 14 [`cli`]: the commands.
 
 mod notices;
 mod problem;

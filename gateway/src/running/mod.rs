@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 use auth_core::{
     authenticator::{Admission, Authenticator, Credential},
     clock::{Clock, Now},
@@ -183,8 +183,8 @@ impl Gateway {
     }
 
     /// The configuration that is in force: take it once a request.
-    pub fn running(&self) -> Guard<Arc<Running>> {
-        self.running.load()
+    pub fn running(&self) -> Arc<Running> {
+        self.running.load_full()
     }
 
     /// The time.

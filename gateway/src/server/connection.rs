@@ -42,7 +42,7 @@ use crate::{
     io::{Io, Limits, Phase, State},
     reply::{Reply, Seen},
     request_id::RequestId,
-    running::Gateway,
+    running::{Gateway, Running},
 };
 
 /// How much of what a client still sends is read after the last answer, and for how long: closing a socket with unread
@@ -163,7 +163,8 @@ where
         self.sent_body.set(!request.body().is_end_stream());
         let ends_by_close = request.version() < Version::HTTP_11;
         let outline = Outline::of(&request, self.peer);
-        let arrived = Arrived { id: outline.id, peer: self.peer, request };
+        let running = self.front.gateway.running();
+        let arrived = Arrived { id: outline.id, peer: self.peer, running: running.clone(), request };
         let respond = async {
             let reply = match self.front.service.clone().oneshot(arrived).await {
                 // A head that could not be read was seen by nobody else.
@@ -171,13 +172,13 @@ where
                 Ok(reply) => reply,
                 Err(_shed) => outline.reply(Fault::Overloaded),
             };
-            self.leave(reply)
+            self.leave(reply, &running)
         };
         let response = match (Caught { inner: respond }).await {
             Ok(response) => response,
             Err(panic) => {
                 tracing::error!(panic = said(&*panic), id = %outline.id, "a request panicked");
-                self.leave(outline.reply(Fault::Panicked))
+                self.leave(outline.reply(Fault::Panicked), &running)
             }
         };
         if let Some(limit) = response.body().idle_limit() {
@@ -186,9 +187,9 @@ where
         response.map(|body| Leaving { body, client: self.clone(), ends_by_close })
     }
 
-    fn leave(&self, reply: Reply) -> Response<Body> {
+    fn leave(&self, reply: Reply, running: &Running) -> Response<Body> {
         let gateway = &self.front.gateway;
-        reply.leave(&gateway.running().site, &gateway.telemetry.access, gateway.now().wall())
+        reply.leave(&running.site, &gateway.telemetry.access, gateway.now().wall())
     }
 }
 
