@@ -20,6 +20,9 @@ use std::{future::Future, process::ExitCode};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
+    if let Some(program) = world::process::instead() {
+        return gateway::cli::run(program);
+    }
     let mut arguments = Arguments::from_args();
     // Most tests wait for deadlines, not for a core.
     arguments.test_threads.get_or_insert(6);

@@ -7,11 +7,16 @@
 pub mod authority;
 pub mod caller;
 pub mod folder;
+pub mod process;
 pub mod settings;
 pub mod store;
 pub mod wire;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use auth_core::Clock;
 use gateway::{
@@ -168,6 +173,21 @@ impl World {
             .map_err(|problems| format!("{problems:#?}\n{text}"))?;
         let options = Options { clock: self.clock.clone(), ..settings::options() };
         server::start(config, options).await.map_err(|fault| fault.to_string())
+    }
+
+    /// Writes the configuration to a file, for a gateway in a process of its own. Its path.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    pub fn write_config(&self) -> PathBuf {
+        let path = self.folder.path().join("gateway.toml");
+        std::fs::write(&path, self.settings.text()).expect("a file can be written");
+        path
+    }
+
+    /// The folder of everything that the gateway keeps.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Stops the gateway: what it held in memory is gone, what it wrote to disk is not.

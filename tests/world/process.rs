@@ -1,0 +1,140 @@
+//! A gateway in a process of its own: the suite, started again. It reads a configuration file and its signals, writes
+//! its logs to its own outputs, and can be killed.
+
+use std::{
+    env,
+    io::Read,
+    net::SocketAddr,
+    path::Path,
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::Arc,
+    thread,
+};
+
+use tokio::sync::watch;
+use url::Url;
+
+/// With this argument, and a configuration file after it, the suite is that gateway instead: see [`instead`].
+pub const ARGUMENT: &str = "--gateway";
+
+/// What a gateway says when it serves, and what stands before the address of its admin listener.
+const SERVING: (&str, &str) = ("serving http", "admin on ");
+
+/// A gateway in a process of its own. Dropping it kills it.
+pub struct Process {
+    child: Child,
+    said: watch::Receiver<Vec<u8>>,
+    reading: Vec<thread::JoinHandle<()>>,
+}
+
+/// If this process was started as a gateway, the program's arguments; else `None`.
+pub fn instead() -> Option<Vec<std::ffi::OsString>> {
+    let mut arguments = env::args_os().skip(1);
+    let (first, config) = (arguments.next()?, arguments.next()?);
+    (first == ARGUMENT).then(|| ["gateway".into(), "serve".into(), "--config".into(), config].into())
+}
+
+impl Process {
+    /// Starts a gateway with this configuration file. [`Process::serving`] waits until it serves.
+    ///
+    /// # Panics
+    /// No process can be started.
+    pub fn start(config: &Path) -> Self {
+        let mut child = Command::new(env::current_exe().expect("this program has a file"))
+            .arg(ARGUMENT)
+            .arg(config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("a process can be started");
+        let (say, said) = watch::channel(Vec::new());
+        let say = Arc::new(say);
+        let outputs: [Option<Box<dyn Read + Send>>; 2] = [
+            child.stdout.take().map(|out| Box::new(out) as Box<dyn Read + Send>),
+            child.stderr.take().map(|out| Box::new(out) as Box<dyn Read + Send>),
+        ];
+        let reading = outputs.into_iter().flatten().map(|output| {
+            let say = say.clone();
+            thread::spawn(move || listen(output, &say))
+        });
+        Self { child, said, reading: reading.collect() }
+    }
+
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until it serves; the address of its admin listener.
+    ///
+    /// # Panics
+    /// It ended instead, or said nothing for long: the message holds what it did say.
+    pub async fn serving(&mut self) -> SocketAddr {
+        let line = self.until(SERVING.0).await;
+        let (_, admin) = line.split_once(SERVING.1).expect("it says where its admin listener is");
+        let url = admin.split(|c: char| c == '"' || c.is_whitespace()).next().unwrap_or_default();
+        let url = Url::parse(url).expect("an address");
+        url.socket_addrs(|| None).expect("a numeric address")[0]
+    }
+
+    /// Waits until it has written `text`; the line from there on.
+    ///
+    /// # Panics
+    /// It ended instead, or did not write it.
+    pub async fn until(&mut self, text: &str) -> String {
+        let has = |said: &Vec<u8>| find(said, text.as_bytes()).is_some();
+        let said = tokio::time::timeout(super::caller::PATIENCE * 4, self.said.wait_for(has)).await;
+        let Ok(Ok(said)) = said.map(|heard| heard.map(|said| said.clone())) else {
+            panic!("the gateway did not say {text:?}: {}", String::from_utf8_lossy(&self.said()));
+        };
+        let rest = &said[find(&said, text.as_bytes()).unwrap_or(0)..];
+        String::from_utf8_lossy(rest).lines().next().unwrap_or_default().to_owned()
+    }
+
+    /// Everything that it has written so far, both outputs.
+    pub fn said(&self) -> Vec<u8> {
+        self.said.borrow().clone()
+    }
+
+    /// Kills it, as a crash or the kernel would (SIGKILL).
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// Asks it to stop (SIGTERM), waits until it has, and returns how it ended and everything that it wrote.
+    ///
+    /// # Panics
+    /// It cannot be asked.
+    pub async fn stop(mut self) -> (ExitStatus, Vec<u8>) {
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        assert!(asked.is_ok_and(|asked| asked.success()), "a process of ours takes our signals");
+        // Its outputs end with it.
+        while self.said.changed().await.is_ok() {}
+        for reader in self.reading.drain(..) {
+            let _ = reader.join();
+        }
+        let status = self.child.wait().expect("it ended");
+        (status, self.said())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn listen(mut output: Box<dyn Read + Send>, say: &watch::Sender<Vec<u8>>) {
+    let mut some = [0; 16 * 1024];
+    while let Ok(read @ 1..) = output.read(&mut some) {
+        say.send_modify(|said| said.extend_from_slice(&some[..read]));
+    }
+}
+
+/// Where `text` begins in `said`.
+fn find(said: &[u8], text: &[u8]) -> Option<usize> {
+    said.windows(text.len()).position(|window| window == text)
+}
