@@ -273,17 +273,28 @@ impl World {
         caller.get(&self.url(path), &self.monolith).await
     }
 
-    /// Signs `caller` in through the provider, as `subject`, beginning at `path`.
+    /// Signs `caller` in through the provider, as `subject`, beginning at `path`. A busy machine may miss a deadline of
+    /// 400 ms, so a 503 is tried again: this is how a test begins, not what it tests.
     ///
     /// # Panics
     /// It did not end in a page of the monolith's for that person.
     pub async fn sign_in(&self, caller: &mut Caller, subject: &str, path: &str) -> Seen {
-        let callback = self.until_callback(caller, subject, path).await;
-        let browser = caller.browser();
-        let seen = browser.get(&callback).await.expect("the callback is answered");
-        let seen = browser.follow(seen).await.expect("and leads somewhere");
-        assert_eq!(seen.status, 200, "signed in, and back at {path}: {}", seen.text());
-        seen
+        let mut beat = tokio::time::interval(Duration::from_millis(20));
+        let mut last = None;
+        for _ in 0..20 {
+            if let Ok(callback) = self.try_until_callback(caller, subject, path).await {
+                let browser = caller.browser();
+                let seen = browser.get(&callback).await.expect("the callback is answered");
+                let seen = browser.follow(seen).await.expect("and leads somewhere");
+                if seen.status == 200 {
+                    return seen;
+                }
+                last = Some(seen);
+            }
+            self.clock.advance(Duration::from_secs(1));
+            beat.tick().await;
+        }
+        panic!("never signed in: {:?}", last.map(|seen| (seen.status, seen.text())))
     }
 
     /// Takes `caller` through the provider's login as `subject`, and returns the callback's address, not yet visited.
