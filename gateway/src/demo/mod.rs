@@ -12,6 +12,7 @@ pub mod monolith;
 mod page;
 mod pretend;
 pub mod show;
+mod stage;
 
 pub use idp::{Bearer, Health, Idp, Login, Part, Twin, User};
 pub use monolith::{Mode, Monolith, Seen};
