@@ -9,6 +9,7 @@ mod figures;
 mod forged_kids;
 mod ingress;
 mod outages;
+mod planted;
 mod pretenders;
 mod refuse_to_compile;
 mod sources;
@@ -23,18 +24,25 @@ fn main() -> ExitCode {
     if let Some(program) = world::process::instead() {
         return gateway::cli::run(program);
     }
-    let mut arguments = Arguments::from_args();
-    // Most tests wait for deadlines, not for a core.
-    arguments.test_threads.get_or_insert(6);
     if std::env::var_os("CANDOR_LOG").is_none() {
         // What gateways say while they are broken on purpose is no news. The first subscriber of a process stays.
         let _ = tracing::subscriber::set_global_default(tracing::subscriber::NoSubscriber::new());
     }
+    let mut words = std::env::args().skip(1);
+    match words.next().as_deref() {
+        Some(planted::ALL) => return planted::catch_all(),
+        Some(planted::UNTIL_RED) => return planted::run_until_red(words),
+        _ => {}
+    }
+    let mut arguments = Arguments::from_args();
+    // Most tests wait for deadlines, not for a core.
+    arguments.test_threads.get_or_insert(6);
     let tests = [
         demonstration::tests(),
         forged_kids::tests(),
         ingress::tests(),
         outages::tests(),
+        planted::tests(),
         pretenders::tests(),
         refuse_to_compile::tests(),
         tidy::tests(),

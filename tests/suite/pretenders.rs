@@ -61,6 +61,7 @@ async fn a_wire_breaks_in_every_way_and_heals() {
     check(Break::Half, "broken", 1).await;
     check(Break::Garble, "broken", 1).await;
     check(Break::Nonsense, "200", 1).await;
+    check(Break::EmptySet, "200", 1).await;
     check(Break::LoginRedirect, "302", 1).await;
     for status in [401, 403, 429, 500, 503] {
         check(Break::Status(status), &status.to_string(), 1).await;

@@ -52,6 +52,8 @@ pub enum Break {
     Status(u16),
     /// 200 with a page that has nothing to do with the question.
     Nonsense,
+    /// 200 with a key set (RFC 7517) that has no keys.
+    EmptySet,
     /// A redirect to somebody's login page.
     LoginRedirect,
     /// A certificate for this address that no authority of ours signed. Only where the wire speaks TLS.
@@ -259,6 +261,11 @@ async fn fail(mut client: impl Stream, how: Break, touched: &AtomicUsize) {
         Break::Garble => say(&mut client, "\u{1}\u{2}SSH-2.0-OpenSSH_9.2\r\n\r\n\u{0}\u{7f}garble\r\n").await,
         Break::Status(status) => say(&mut client, &error_page(status)).await,
         Break::Nonsense => say(&mut client, &page("200 OK", "", "<h1>Welcome to nginx!</h1>")).await,
+        Break::EmptySet => {
+            let empty =
+                "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 11\r\nConnection: close\r\n\r\n";
+            say(&mut client, &format!("{empty}{{\"keys\":[]}}")).await;
+        }
         Break::LoginRedirect => {
             let to = format!("Location: /accounts/login?next={}\r\n", request.len());
             say(&mut client, &page("302 Found", &to, "<h1>Please sign in</h1>")).await;

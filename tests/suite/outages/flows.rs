@@ -49,12 +49,13 @@ impl Going {
     pub(super) async fn prepare(world: &mut World, cell: &Cell, index: usize) -> Self {
         let form = cell.form;
         let by_ticket = match cell.flow {
-            Flow::SignInBegin | Flow::Callback | Flow::Ticket | Flow::Logout => true,
+            Flow::SignInBegin | Flow::Callback | Flow::Ticket | Flow::Logout | Flow::StrictRoute => true,
             Flow::BearerKnownKid | Flow::BearerUnknownKid | Flow::PublicRoute => false,
             Flow::ForwardedRequest => form == Form::Browser,
         };
         let path = match (cell.flow, form) {
             (Flow::PublicRoute, _) => "/public/page",
+            (Flow::StrictRoute, _) => "/admin/panel",
             (_, Form::Browser) => "/calendar",
             (_, Form::Script) => "/api/calendar",
             (_, Form::Device) => "/display/calendar",
@@ -107,7 +108,7 @@ impl Going {
 
     async fn prepare_program(&mut self, world: &mut World, index: usize) {
         let form = self.good.form();
-        let bearer = Bearer::of(&self.subject);
+        let bearer = Bearer::of(&self.subject).lasting(Duration::from_secs(6 * 3600));
         // Asked where keys are waited for: a route open to anyone waits for nothing.
         let path = if form == Form::Device { "/display/calendar" } else { "/api/calendar" };
         world.warm_up(&mut Caller::bearing(form, &world.idp.mint(&bearer)), path).await;
@@ -222,9 +223,12 @@ async fn go(world: &World, flow: Flow, caller: &mut Caller, callback: Option<&Ur
             }
         }
         Flow::Logout => caller.post(&world.url("/.candor/logout"), &[], &world.monolith).await,
-        Flow::Ticket | Flow::BearerKnownKid | Flow::BearerUnknownKid | Flow::PublicRoute | Flow::ForwardedRequest => {
-            world.ask(caller, path).await
-        }
+        Flow::Ticket
+        | Flow::BearerKnownKid
+        | Flow::BearerUnknownKid
+        | Flow::PublicRoute
+        | Flow::StrictRoute
+        | Flow::ForwardedRequest => world.ask(caller, path).await,
     }
 }
 

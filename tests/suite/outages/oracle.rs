@@ -23,6 +23,11 @@ impl Complaints {
         self.0.push(what.into());
     }
 
+    /// What there is to complain about.
+    pub(crate) fn lines(&self) -> &[String] {
+        &self.0
+    }
+
     /// # Panics
     /// There is something to complain about.
     pub(crate) fn settle(self, cell: &Cell) {

@@ -6,7 +6,9 @@
 use world::{
     caller::Form,
     store::StoreBreak,
-    wire::Break::{self, Drip, Garble, Half, Hang, LoginRedirect, Nonsense, Refused, Reset, Status, WrongCertificate},
+    wire::Break::{
+        self, Drip, EmptySet, Garble, Half, Hang, LoginRedirect, Nonsense, Refused, Reset, Status, WrongCertificate,
+    },
 };
 
 /// What somebody does.
@@ -26,6 +28,8 @@ pub(crate) enum Flow {
     BearerUnknownKid,
     /// Asks on a route open to anyone.
     PublicRoute,
+    /// Asks with a ticket where nothing may be stale: `max_stale = "0s"`.
+    StrictRoute,
     /// Asks with a credential that needs nobody's help, so that all hangs on the monolith.
     ForwardedRequest,
 }
@@ -52,6 +56,8 @@ pub(crate) enum Temper {
     Warm,
     /// It starts with the dependency broken, and without a last-known-good of the provider.
     Cold,
+    /// It has run, and has met the dependency whole, two hours ago: every confirmation is missing.
+    Stale,
 }
 
 /// In which way it is broken.
@@ -111,7 +117,7 @@ pub(crate) struct Cell {
 }
 
 impl Flow {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::SignInBegin,
         Self::Callback,
         Self::Ticket,
@@ -119,19 +125,24 @@ impl Flow {
         Self::BearerKnownKid,
         Self::BearerUnknownKid,
         Self::PublicRoute,
+        Self::StrictRoute,
         Self::ForwardedRequest,
     ];
 
     /// Who goes this way.
     const fn forms(self) -> &'static [Form] {
         match self {
-            Self::SignInBegin | Self::Callback | Self::Logout => &[Form::Browser],
+            Self::SignInBegin | Self::Callback | Self::Logout | Self::StrictRoute => &[Form::Browser],
             Self::Ticket => &[Form::Browser, Form::Script],
             Self::BearerKnownKid | Self::BearerUnknownKid => &[Form::Script, Form::Device],
             Self::PublicRoute => &[Form::Browser, Form::Script],
             Self::ForwardedRequest => &[Form::Browser, Form::Script, Form::Device],
         }
     }
+}
+
+impl Temper {
+    const ALL: [Self; 3] = [Self::Warm, Self::Cold, Self::Stale];
 }
 
 impl Dependency {
@@ -154,9 +165,8 @@ impl Dependency {
             LoginRedirect,
         ];
         match self {
-            Self::Discovery | Self::Keys | Self::Token => {
-                wire.into_iter().chain([WrongCertificate]).map(Fault::Wire).collect()
-            }
+            Self::Keys => wire.into_iter().chain([EmptySet, WrongCertificate]).map(Fault::Wire).collect(),
+            Self::Discovery | Self::Token => wire.into_iter().chain([WrongCertificate]).map(Fault::Wire).collect(),
             Self::Monolith => wire.into_iter().map(Fault::Wire).collect(),
             Self::Store => StoreBreak::ALL.map(Fault::Store).into(),
         }
@@ -219,7 +229,7 @@ pub(crate) fn cells() -> Vec<Cell> {
     let mut cells = Vec::new();
     for flow in Flow::ALL {
         for dependency in Dependency::ALL {
-            for temper in [Temper::Warm, Temper::Cold] {
+            for temper in Temper::ALL {
                 for fault in dependency.faults() {
                     for form in flow.forms() {
                         let Entry::Expect(expected) = entry(flow, dependency, temper, fault, *form) else { continue };
@@ -239,13 +249,17 @@ pub(crate) fn cells() -> Vec<Cell> {
 fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form: Form) -> Entry {
     use {Dependency as D, Entry::*, Flow as F, Outcome::*, Temper::*};
     match (fault, temper) {
-        (Fault::Store(StoreBreak::Garbage), Warm) => return Nothing("who has the file open reads on from its pages"),
+        (Fault::Store(StoreBreak::Garbage), Warm | Stale) => {
+            return Nothing("who has the file open reads on from its pages");
+        }
         (Fault::Store(StoreBreak::Emptied), Cold) => {
             return Nothing("it can be read and is another: no start, exit 20");
         }
-        (Fault::Wire(_) | Fault::Store(_), Warm | Cold) => {}
+        (Fault::Wire(_) | Fault::Store(_), Warm | Cold | Stale) => {}
     }
     match (flow, dependency, temper) {
+        (_, _, Stale) => stale(flow, dependency, fault),
+
         // To begin, the provider must be there: it is asked, unless it was a moment ago.
         (F::SignInBegin, D::Discovery, Warm | Cold) => Expect(TryAgain),
         (F::SignInBegin, D::Keys | D::Token, Warm | Cold) => Expect(ToProvider),
@@ -287,10 +301,37 @@ fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form:
         (F::PublicRoute, D::Token, Warm | Cold) => Nothing("a program has no part in the code flow"),
         (F::PublicRoute, D::Monolith, Warm | Cold) => Expect(of_monolith(fault, form)),
 
+        (F::StrictRoute, D::Discovery | D::Keys | D::Token, Warm | Cold) => Expect(Served),
+        (F::StrictRoute, D::Store, Warm) => Nothing("served until the next poll: the stale one is this"),
+        (F::StrictRoute, D::Store, Cold) => of_revocations(fault),
+        (F::StrictRoute, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
+
         (F::ForwardedRequest, D::Monolith, Warm | Cold) => Expect(of_monolith(fault, form)),
         (F::ForwardedRequest, D::Discovery | D::Keys | D::Token | D::Store, Warm | Cold) => {
             Nothing("the flows by ticket and by bearer are this")
         }
+    }
+}
+
+/// What comes of an outage that has lasted for hours: who is known is still known.
+fn stale(flow: Flow, dependency: Dependency, fault: Fault) -> Entry {
+    use {Dependency as D, Entry::*, Flow as F, Outcome::*};
+    match (flow, dependency) {
+        (F::Ticket, D::Store) | (F::BearerKnownKid, D::Discovery | D::Keys) => Expect(Served),
+        (F::StrictRoute, D::Store) => of_revocations(fault),
+        (F::SignInBegin | F::Callback | F::Logout, _) => Nothing("nothing that they need goes stale"),
+        (F::Ticket | F::StrictRoute, D::Discovery | D::Keys | D::Token | D::Monolith)
+        | (F::BearerKnownKid, D::Token | D::Store | D::Monolith) => Nothing("it does not stand on that"),
+        (F::BearerUnknownKid | F::PublicRoute | F::ForwardedRequest, _) => Nothing("the flow by a known key is this"),
+    }
+}
+
+/// What comes of a broken store where nothing may be stale: the revocation set is, once it cannot be read.
+fn of_revocations(fault: Fault) -> Entry {
+    match fault {
+        Fault::Wire(_) => unreachable!("the store has no wire"),
+        Fault::Store(StoreBreak::Emptied | StoreBreak::Garbage) => Entry::Expect(Outcome::Unavailable),
+        Fault::Store(StoreBreak::Locked | StoreBreak::Full) => Entry::Nothing("it can be read: the next poll confirms"),
     }
 }
 
@@ -306,7 +347,7 @@ fn of_monolith(fault: Fault, form: Form) -> Outcome {
             Status(401) | LoginRedirect => Outcome::Disputed,
             Status(403 | 429) | Nonsense if form == Form::Device => Outcome::Disputed,
             Status(status) => Outcome::PassedOn(status),
-            Nonsense => Outcome::PassedOn(200),
+            Nonsense | EmptySet => Outcome::PassedOn(200),
         },
     }
 }
