@@ -17,6 +17,9 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Schedule {
     due: Timestamp,
+    /// When the attempt began that confirmed it last.
+    #[serde(default)]
+    begun: Timestamp,
     #[serde(skip)]
     failed: Option<Timestamp>,
 }
@@ -26,22 +29,32 @@ const GRACE: Duration = Duration::from_secs(15);
 
 impl Schedule {
     /// Due at once: nothing was ever confirmed.
-    pub(crate) const NEVER: Self = Self { due: Timestamp::from_millis(0), failed: None };
+    pub(crate) const NEVER: Self =
+        Self { due: Timestamp::from_millis(0), begun: Timestamp::from_millis(0), failed: None };
 
     /// Confirmed by an attempt that began at `begun`; due again after `every`, give or take a tenth.
     pub(crate) fn confirmed(begun: Timestamp, every: Duration) -> Self {
-        Self { due: begun + every.mul_f64(0.9 + 0.2 * fraction()), failed: None }
+        Self { due: begun + every.mul_f64(0.9 + 0.2 * fraction()), begun, failed: None }
     }
 
     /// The same, after an attempt that began at `begun` and failed.
     #[must_use]
     pub(crate) fn failed(self, begun: Timestamp) -> Self {
+        if self.is_from_the_future(begun) {
+            return Self { due: begun, begun, failed: Some(begun) };
+        }
         Self { failed: Some(begun), ..self }
     }
 
     /// How long until it is due; zero if it is.
     pub(crate) fn wait(self, now: Now) -> Duration {
-        self.due.since(now.wall())
+        if self.is_from_the_future(now.wall()) { Duration::ZERO } else { self.due.since(now.wall()) }
+    }
+
+    /// A confirmation from the future says that a clock was wrong, and nothing about age: else one that was a year
+    /// ahead would keep us from asking for a year.
+    fn is_from_the_future(self, now: Timestamp) -> bool {
+        self.begun > now + GRACE
     }
 
     /// When the last attempt since the last confirmation failed.
@@ -82,7 +95,7 @@ mod tests {
     #[test]
     fn staleness_begins_where_the_confirmation_was_due() {
         let begun = Timestamp::from_secs(100_000);
-        let schedule = Schedule { due: begun + HOUR, failed: None };
+        let schedule = Schedule { due: begun + HOUR, begun, failed: None };
         let check = |schedule: Schedule, after: u64, stale: bool| {
             let now = Now::at(begun + Duration::from_secs(after));
             let expected = if stale {
@@ -113,8 +126,23 @@ mod tests {
     }
 
     #[test]
+    fn a_confirmation_from_the_future_is_asked_for_again() {
+        let (now, ahead) = (Timestamp::from_secs(100_000), Timestamp::from_secs(9_000_000));
+        let schedule = Schedule::confirmed(ahead, HOUR);
+        assert_eq!(schedule.wait(Now::at(now)), Duration::ZERO);
+        let failed = schedule.failed(now);
+        let missing = Freshness::LastKnownGood { missing: Dependency::Keys, since: now };
+        assert_eq!(failed.freshness(Dependency::Keys, Now::at(now + HOUR)), missing);
+        assert_eq!(failed.failed(now + HOUR).freshness(Dependency::Keys, Now::at(now + HOUR)), missing);
+    }
+
+    #[test]
     fn a_restart_goes_on_counting() {
-        let schedule = Schedule { due: Timestamp::from_secs(50), failed: Some(Timestamp::from_secs(60)) };
+        let schedule = Schedule {
+            due: Timestamp::from_secs(50),
+            begun: Timestamp::from_secs(10),
+            failed: Some(Timestamp::from_secs(60)),
+        };
         let text = serde_json::to_string(&schedule).expect("plain");
         let back: Schedule = serde_json::from_str(&text).expect("as written");
         assert_eq!(back.due, schedule.due);

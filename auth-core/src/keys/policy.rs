@@ -45,8 +45,11 @@ impl Bucket {
 
     /// Takes one, if there is one.
     pub(super) fn take(&mut self, policy: &KeyPolicy, now: Timestamp) -> bool {
+        let most = policy.refill * policy.burst;
+        // What was taken while a clock was ahead does not keep it empty until then.
+        self.full_at = self.full_at.min(now + most);
         let full_at = self.full_at.max(now) + policy.refill;
-        if full_at.since(now) > policy.refill * policy.burst {
+        if full_at.since(now) > most {
             return false;
         }
         self.full_at = full_at;
@@ -69,5 +72,6 @@ mod tests {
             [true, true, true, true, true, false, false, true, false, false, true]
         );
         assert!((0..9).filter(|_| taken(noon + 86_400)).count() == 5, "it never holds more than the burst");
+        assert_eq!([0, 60].map(|after| taken(noon + after)), [false, true], "the clock was a day ahead");
     }
 }
