@@ -36,8 +36,9 @@ struct NotAnAccessToken {
 /// Claims that only an ID token has (OpenID Connect Core §2, §3.3.2.11).
 const OF_ID_TOKENS: [&str; 3] = ["at_hash", "c_hash", "nonce"];
 
-/// Claims that only an access token has (RFC 9068 §2.2.3; Entra's `scp`).
-const OF_ACCESS_TOKENS: [&str; 3] = ["roles", "scope", "scp"];
+/// Claims that only an access token has (RFC 9068 §2.2.3; Entra's `scp` and `idtyp`). Not `roles`: Entra states them in
+/// ID tokens too.
+const OF_ACCESS_TOKENS: [&str; 3] = ["idtyp", "scope", "scp"];
 
 /// Judges claims, and gives the principal that they state.
 pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Result<Principal, Stop> {

@@ -115,7 +115,9 @@ async fn claims_are_judged_by_their_rules() {
     check(json!({"nonce": "n"}), "good").await;
     check(json!({"nonce": "n", "scp": null}), "malformed").await;
     check(json!({"at_hash": "h", "scp": null}), "malformed").await;
-    check(json!({"nonce": "n", "scp": null, "roles": ["reader"]}), "good").await;
+    check(json!({"nonce": "n", "scp": null, "roles": ["reader"]}), "malformed").await;
+    check(json!({"nonce": "n", "scp": null, "roles": ["reader"], "idtyp": "app"}), "good").await;
+    check(json!({"scp": null, "roles": ["reader"]}), "good").await;
     check(json!({"scp": null}), "good").await;
 }
 
