@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     policy::{Bucket, KeyPolicy},
     proof::Forged,
-    set::{KeySet, Nonsense, Said},
+    set::{self, KeySet, Nonsense, Said},
 };
 use crate::{
     alarm,
@@ -137,7 +137,10 @@ impl Known {
         let issued = token.claimed_start().unwrap_or(now.wall());
         let born = held.born.filter(|born| *born >= issued + policy.settle)?;
         let in_doubt = match token.kid() {
-            Some(kid) => self.doubts.contains_key(kid),
+            // A key without a name may be of any.
+            Some(kid) => {
+                self.doubts.contains_key(kid) || self.doubts.keys().any(|name| name.starts_with(set::NAMELESS))
+            }
             None => !self.doubts.is_empty(),
         };
         match said {

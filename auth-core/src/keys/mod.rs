@@ -90,7 +90,12 @@ impl IssuerKeys {
         clock: Clock,
         data: &Path,
     ) -> Self {
-        let copy = LastGood::new(data, "keys", &issuer);
+        // Keys from elsewhere are other keys: they verify nothing here, and above all they prove nothing false.
+        let of = match &from {
+            KeysFrom::Discovery(_) => issuer.to_string(),
+            KeysFrom::Uri(uri) => format!("{issuer} {uri}"),
+        };
+        let copy = LastGood::new(data, "keys", &of);
         let known = Mutex::new(Known::load(copy.read(), algorithms));
         let flight = Flight::new(keeper.clone());
         let algorithms = algorithms.to_vec();

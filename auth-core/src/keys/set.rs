@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{HeaderMap, header};
 use serde_json::Value;
 
@@ -16,6 +17,9 @@ const MOST: usize = 100;
 
 /// The most keys that a token which names none is tried with.
 const MOST_TRIED: usize = 8;
+
+/// What the names begin with that we give to keys without one.
+pub(super) const NAMELESS: &str = "nameless ";
 
 /// The keys of one good answer.
 pub(super) struct KeySet {
@@ -92,12 +96,14 @@ impl KeySet {
             Value::Object(members) => VerifyingKey::from_jwk(members, configured),
             _ => Err(UnusableJwk::Unfit("not an object")),
         };
-        if let Some(kid) = &kid {
-            // Two keys of one name are one statement about that name.
-            let before = self.fingerprints.get(kid).map(|hash| hash.to_vec()).unwrap_or_default();
-            let hash = digest(&SHA256, &[before, jwk.to_string().into_bytes()].concat());
-            self.fingerprints.insert(kid.clone(), hash.as_ref().try_into().expect("SHA-256 has 32 bytes"));
-        }
+        let said = jwk.to_string().into_bytes();
+        // A key without a name is named by what it is: another one is another key, and its going is noticed too.
+        let name =
+            kid.clone().unwrap_or_else(|| format!("{NAMELESS}{}", URL_SAFE_NO_PAD.encode(digest(&SHA256, &said))));
+        // Two keys of one name are one statement about that name.
+        let before = self.fingerprints.get(&name).map(|hash| hash.to_vec()).unwrap_or_default();
+        let hash = digest(&SHA256, &[before, said].concat());
+        self.fingerprints.insert(name, hash.as_ref().try_into().expect("SHA-256 has 32 bytes"));
         match (key, kid) {
             (Ok(key), _) => self.keys.push(key),
             (Err(unusable), kid) => {

@@ -29,7 +29,11 @@ impl Setting {
     }
 
     fn keys(&self) -> IssuerKeys {
-        let url = Url::parse(self.server.base()).expect("an issuer");
+        self.keys_at("")
+    }
+
+    fn keys_at(&self, path: &str) -> IssuerKeys {
+        let url = Url::parse(self.server.base()).and_then(|base| base.join(path)).expect("an address");
         let policy = OutboundPolicy { total: Duration::from_millis(500), ..OutboundPolicy::default() };
         IssuerKeys::new(
             self.server.base().into(),
@@ -222,6 +226,40 @@ async fn a_new_key_of_the_same_name_is_adopted_and_not_yet_believed_against_the_
     setting.publish(&[new.jwk()]);
     keys.0.fetched().await.expect("it is a good set");
     assert_eq!(setting.verdict(&keys, &setting.token(&old, 60)).await, "bad-signature");
+}
+
+#[tokio::test]
+async fn a_key_without_a_name_is_believed_and_missed_like_any_other() {
+    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let nameless = |issuer: &Issuer| {
+        let mut jwk = issuer.jwk();
+        jwk.as_object_mut().expect("an object").remove("kid");
+        jwk
+    };
+    let keys = setting.keys();
+    setting.publish(&[nameless(&k1)]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 60)).await, "good");
+    let first = keys.generation();
+    for (later, expected) in [(0, "unsettled"), (9, "unsettled"), (1, "bad-signature")] {
+        setting.clock.advance(MINUTE * later);
+        setting.publish(&[nameless(&k2)]);
+        keys.0.fetched().await.expect("it is a good set");
+        assert_ne!(keys.generation(), first, "nothing that the first set proved stands any more");
+        assert_eq!(setting.verdict(&keys, &setting.token(&k1, 60)).await, expected, "{later} min later");
+    }
+}
+
+#[tokio::test]
+async fn what_one_address_said_is_not_taken_for_what_another_says() {
+    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let wrong = setting.keys_at("/wrong");
+    setting.publish(&[k2.jwk()]);
+    assert_eq!(setting.verdict(&wrong, &setting.token(&k2, 60)).await, "good");
+    let right = setting.keys_at("/right");
+    setting.breaks();
+    assert_eq!(setting.verdict(&right, &setting.token(&k1, 60)).await, "unavailable");
+    assert_eq!(setting.verdict(&right, &setting.token(&k2, 60)).await, "unavailable");
+    assert_eq!(setting.verdict(&setting.keys_at("/wrong"), &setting.token(&k2, 60)).await, "good");
 }
 
 #[tokio::test]
