@@ -3,12 +3,13 @@
 use std::{
     io,
     path::{Path, PathBuf},
+    sync::Mutex,
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{alarm, disk};
+use crate::{alarm, disk, lock::lock};
 
 /// One thing's last good copy.
 #[derive(Clone, Debug)]
@@ -18,6 +19,9 @@ pub(crate) struct LastGood {
 
 /// The longest copy that is read, in bytes: a key set of the longest kind, written as text inside text.
 const LONGEST: usize = 2 * 1024 * 1024;
+
+/// One issuer's keys may be held twice, for other algorithms: two who write one file at once would mix what they write.
+static WRITING: Mutex<()> = Mutex::new(());
 
 impl LastGood {
     /// The copy of what `name` and `of` say, under `data`. `of` may be any text; its hash names the file.
@@ -41,6 +45,7 @@ impl LastGood {
     pub(crate) async fn write<T: Serialize + Send + 'static>(&self, value: T) {
         let path = self.path.clone();
         let written = tokio::task::spawn_blocking(move || {
+            let _writing = lock(&WRITING);
             disk::make_folder(path.parent().unwrap_or(Path::new(".")))?;
             disk::write_whole(&path, &serde_json::to_vec(&value)?)
         });
@@ -54,6 +59,21 @@ impl LastGood {
 mod tests {
     use super::*;
     use crate::scratch::Folder;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn two_who_write_at_once_do_not_mix() {
+        let data = Folder::new();
+        let copy = LastGood::new(data.path(), "keys", "https://idp.example");
+        let writes = (1..=40_usize).map(|n| {
+            let copy = copy.clone();
+            tokio::spawn(async move { copy.write(vec![n; n * 500]).await })
+        });
+        for write in writes.collect::<Vec<_>>() {
+            write.await.expect("writes");
+        }
+        let read: Vec<usize> = copy.read().expect("the last of them");
+        assert!(read.iter().all(|n| n * 500 == read.len()), "one of them, whole");
+    }
 
     #[tokio::test]
     async fn what_was_written_reads_back_and_garbage_is_nothing() {
