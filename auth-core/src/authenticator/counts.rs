@@ -12,7 +12,7 @@ pub(super) struct Counts {
     authenticated: Counter,
     rejected: [Counter; Reason::ALL.len()],
     unavailable: [Counter; Dependency::ALL.len()],
-    unsettled: Counter,
+    unsettled: [Counter; Dependency::ALL.len()],
 }
 
 impl Counts {
@@ -21,7 +21,7 @@ impl Counts {
             authenticated: metrics::counter!("authenticated"),
             rejected: Reason::ALL.map(|reason| metrics::counter!(format!("rejected.{reason}"))),
             unavailable: Dependency::ALL.map(|dependency| metrics::counter!(format!("unavailable.{dependency}"))),
-            unsettled: metrics::counter!("unavailable.keys.unsettled"),
+            unsettled: Dependency::ALL.map(|of| metrics::counter!(format!("unavailable.{of}.unsettled"))),
         }
     }
 
@@ -52,12 +52,12 @@ impl Counts {
     /// What a stranger can cause at will is counted apart, and is no warning.
     pub(super) fn unavailable(&self, unavailable: &Unavailable) {
         let dependency = unavailable.dependency;
-        if unavailable.is_unsettled() {
-            self.unsettled.increment(1);
-            return tracing::info!(dependency = dependency.as_str(), cause = %unavailable, "unavailable");
-        }
+        let counters = if unavailable.is_unsettled() { &self.unsettled } else { &self.unavailable };
         if let Some(at) = Dependency::ALL.iter().position(|known| *known == dependency) {
-            self.unavailable[at].increment(1);
+            counters[at].increment(1);
+        }
+        if unavailable.is_unsettled() {
+            return tracing::info!(dependency = dependency.as_str(), cause = %unavailable, "unavailable");
         }
         tracing::warn!(dependency = dependency.as_str(), cause = %unavailable, "unavailable");
     }
