@@ -17,6 +17,7 @@ use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
 };
+use tokio_util::sync::CancellationToken;
 
 use super::{Health, Mode, cast::Scene, page::Page, stage::Stage};
 
@@ -34,7 +35,7 @@ pub struct Options {
 pub struct Show {
     page: Page,
     playing: JoinHandle<()>,
-    end: mpsc::Sender<Cue>,
+    end: CancellationToken,
 }
 
 /// What the page asks for.
@@ -46,7 +47,6 @@ pub(super) enum Cue {
     Replay,
     Revoke,
     Heal,
-    End,
 }
 
 /// What the page shows.
@@ -107,9 +107,10 @@ impl Show {
         let (publish, state) = watch::channel(State::default());
         let gateway = stage.gateway_address();
         let curl = format!("curl -i -H 'Authorization: Bearer {}' {gateway}/api/calendar", stage.display_token());
-        let page = Page::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), gateway, curl, state, cues.clone());
+        let page = Page::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), gateway, curl, state, cues);
         let page = page.await?;
-        Ok(Self { page, playing: tokio::spawn(stage.play(cued, publish)), end: cues })
+        let end = CancellationToken::new();
+        Ok(Self { page, playing: tokio::spawn(stage.play(cued, publish, end.clone())), end })
     }
 
     /// Where the page is.
@@ -119,7 +120,7 @@ impl Show {
 
     /// Ends it all.
     pub async fn end(self) {
-        let _ = self.end.send(Cue::End).await;
+        self.end.cancel();
         let _ = self.playing.await;
     }
 }

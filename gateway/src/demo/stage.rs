@@ -9,6 +9,7 @@ use std::{
 
 use auth_core::{Clock, Subject, database::Disturbance};
 use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use tracing::Level;
 use url::Url;
 
@@ -99,25 +100,26 @@ impl Stage {
         self.provider.mint(&display_bearer(self.display))
     }
 
-    pub(super) async fn play(mut self, mut cues: mpsc::Receiver<Cue>, publish: watch::Sender<State>) {
-        let mut rounds = tokio::time::interval(self.options.round);
-        rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                biased;
-                cue = cues.recv() => match cue {
-                    None | Some(Cue::End) => break,
-                    Some(cue) => {
-                        self.follow(cue).await;
-                        publish.send_replace(self.state.clone());
-                    }
-                },
-                _ = rounds.tick() => {
-                    self.round().await;
-                    publish.send_replace(self.state.clone());
+    /// Plays until `end`, then stops the gateway. What a client waits for then is left unanswered.
+    pub(super) async fn play(
+        mut self,
+        mut cues: mpsc::Receiver<Cue>,
+        publish: watch::Sender<State>,
+        end: CancellationToken,
+    ) {
+        end.run_until_cancelled(async {
+            let mut rounds = tokio::time::interval(self.options.round);
+            rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(cue) = cues.recv() => self.follow(cue).await,
+                    _ = rounds.tick() => self.round().await,
                 }
+                publish.send_replace(self.state.clone());
             }
-        }
+        })
+        .await;
         self.gateway.shutdown().await;
     }
 
@@ -139,7 +141,6 @@ impl Stage {
             }
             Cue::Revoke => self.revoke().await,
             Cue::Heal => self.heal().await,
-            Cue::End => {}
         }
     }
 
