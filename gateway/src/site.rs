@@ -3,7 +3,7 @@
 use http::HeaderValue;
 use url::{Url, form_urlencoded};
 
-use crate::config::Config;
+use crate::{config::Config, headers::CookieNames};
 
 /// One gateway as its clients name it.
 #[derive(Clone, Debug)]
@@ -53,6 +53,11 @@ impl Site {
     /// What the name of every cookie of a sign-in that has begun starts with.
     pub fn try_cookie_prefix(&self) -> &'static str {
         if self.secure { "__Host-candor-try-" } else { "candor-try-" }
+    }
+
+    /// The names of both, for whoever reads or removes them.
+    pub fn cookies(&self) -> CookieNames {
+        CookieNames { ticket: self.ticket_cookie(), tries: self.try_cookie_prefix() }
     }
 
     /// One of our own paths: `/.candor/` and `rest`.

@@ -7,6 +7,7 @@
 mod demonstration;
 mod figures;
 mod forged_kids;
+mod forwarding;
 mod ingress;
 mod outages;
 mod planted;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
     let tests = [
         demonstration::tests(),
         forged_kids::tests(),
+        forwarding::tests(),
         ingress::tests(),
         outages::tests(),
         planted::tests(),

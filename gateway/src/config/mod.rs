@@ -26,6 +26,8 @@ use self::{
     value::Value,
 };
 
+use crate::reserved::Reserved;
+
 pub use issuers::{Bearer, BearerKind, Identity, ProviderKind, ResponseMode};
 pub use problem::Problem;
 pub use routes::{Expect, OnDenial, Route, RouteAsker};
@@ -57,6 +59,13 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// What is allowed and probably not meant.
     pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// The header names that no client sends for us: our own, and those by which upstreams are told who is asking.
+    pub fn reserved(&self) -> Reserved {
+        Reserved::with(self.upstreams.values().flat_map(|upstream| upstream.identity_headers.names()).flatten())
+    }
 }
 
 /// Reads a configuration.

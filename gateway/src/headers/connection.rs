@@ -1,21 +1,29 @@
 //! Fields that end at the next hop (RFC 9110 §7.6.1).
 
-use http::{HeaderMap, HeaderName, header};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Fields that are about one connection, whether `Connection` names them or not. The framing is among them: it is built
 /// anew from the body. So are proxy credentials: there is no proxy behind us that they are for.
-const HOP_BY_HOP: [HeaderName; 10] = [
+const HOP_BY_HOP: [HeaderName; 9] = [
     header::CONNECTION,
     header::PROXY_AUTHENTICATE,
     header::PROXY_AUTHORIZATION,
     header::TE,
-    header::TRAILER,
     header::TRANSFER_ENCODING,
     header::UPGRADE,
     HeaderName::from_static("http2-settings"),
     HeaderName::from_static("keep-alive"),
     HeaderName::from_static("proxy-connection"),
 ];
+
+/// The stated length as a plain number; `None` beside `Transfer-Encoding`, which wins (RFC 9112 §6.3).
+pub(super) fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return None;
+    }
+    let length: u64 = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
+    Some(HeaderValue::from(length))
+}
 
 /// Removes what `Connection` names, and what is hop-by-hop anyway.
 pub(super) fn remove(headers: &mut HeaderMap) {
@@ -37,8 +45,6 @@ fn named(headers: &HeaderMap) -> Vec<HeaderName> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     #[test]
@@ -55,7 +61,7 @@ mod tests {
         check(&[("accept", "a"), ("connection", "close")], &["accept"]);
         check(&[("connection", "x-a, X-B"), ("x-a", "1"), ("x-b", "2"), ("x-c", "3")], &["x-c"]);
         check(&[("connection", "x-a"), ("connection", "x-b,,"), ("x-a", "1"), ("x-b", "2")], &[]);
-        check(&[("te", "trailers"), ("trailer", "x"), ("upgrade", "h2c"), ("http2-settings", "")], &[]);
+        check(&[("te", "trailers"), ("upgrade", "h2c"), ("http2-settings", "")], &[]);
         check(&[("keep-alive", "5"), ("proxy-connection", "x"), ("proxy-authorization", "x"), ("via", "x")], &["via"]);
         check(&[("connection", "not a name, x-a"), ("x-a", "1")], &[]);
     }

@@ -43,9 +43,15 @@ const NOT_IN_TRAILERS: [HeaderName; 18] = [
 
 /// Turns an upstream's fields into those that leave.
 ///
-/// `Content-Length` stays: it is the answer to HEAD, and hyper holds a body to it.
+/// `Content-Length` stays: it is the answer to HEAD, and hyper holds a body to it. Not beside `Transfer-Encoding`: hyper
+/// would cut the body there. `Trailer` stays too: hyper sends on only the trailers that it names.
 pub fn from_upstream(headers: &mut HeaderMap, with: &Returning<'_>) {
+    let length = connection::plain_length(headers);
     connection::remove(headers);
+    headers.remove(header::CONTENT_LENGTH);
+    if let Some(length) = length {
+        headers.insert(header::CONTENT_LENGTH, length);
+    }
     remove_all(headers, reserved::is_gateways);
     headers.remove(CLEAR_SITE_DATA);
     keep_our_cookies(headers, with.cookies);
@@ -123,6 +129,14 @@ mod tests {
         );
         check(&[("clear-site-data", "\"*\""), ("content-length", "5")], &[("content-length", "5")]);
         check(&[("connection", "close, x-hop"), ("x-hop", "1"), ("transfer-encoding", "chunked")], &[]);
+    }
+
+    #[test]
+    fn an_answer_has_one_length() {
+        check(&[("transfer-encoding", "chunked"), ("content-length", "5")], &[]);
+        check(&[("content-length", "5"), ("content-length", "5")], &[("content-length", "5")]);
+        check(&[("content-length", "5, 5")], &[]);
+        check(&[("transfer-encoding", "chunked"), ("trailer", "x-checksum")], &[("trailer", "x-checksum")]);
     }
 
     #[test]

@@ -52,7 +52,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The framing is not among them, save for a length that was stated once and plainly: the body says how it is framed.
 /// Trailers of a request are not forwarded.
 pub fn to_upstream(headers: &mut HeaderMap, with: &Departure<'_>) {
-    let length = plain_length(headers);
+    let length = connection::plain_length(headers);
     connection::remove(headers);
     remove_what_is_not_theirs(headers, with);
     cookie_field::remove_ours(headers, with.cookies);
@@ -69,15 +69,6 @@ pub fn to_upstream(headers: &mut HeaderMap, with: &Departure<'_>) {
         signed.set_sensitive(true);
         headers.insert(X_GATEWAY_IDENTITY, signed);
     }
-}
-
-/// The stated length as a plain number; `None` beside `Transfer-Encoding`, which wins (RFC 9112 §6.3).
-fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
-    if headers.contains_key(header::TRANSFER_ENCODING) {
-        return None;
-    }
-    let length: u64 = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()?;
-    Some(HeaderValue::from(length))
 }
 
 fn remove_what_is_not_theirs(headers: &mut HeaderMap, with: &Departure<'_>) {

@@ -34,12 +34,11 @@ use auth_core::{
 use self::issuers::{Foundry, Issuers};
 use crate::{
     config::Config,
-    headers::{Believed, CookieNames},
+    headers::Believed,
     identity::Voucher,
     ingress::IngressRules,
     intake::IntakePolicy,
     limits::Limits,
-    reserved::Reserved,
     route::RouteTable,
     site::Site,
     telemetry::Telemetry,
@@ -264,15 +263,14 @@ impl Lasting<'_> {
 
 /// How heads are read under `config`.
 fn intake_policy(config: &Config, site: &Site) -> IntakePolicy {
-    let named = config.upstreams.values().flat_map(|upstream| upstream.identity_headers.names()).flatten();
     IntakePolicy {
         ingress: IngressRules {
             max_target: config.server.max_target,
             max_head: config.server.max_head,
-            reserved: Reserved::with(named),
+            reserved: config.reserved(),
         },
         believed: Believed { proxies: config.server.trusted_proxies.clone(), secure: site.is_secure() },
-        cookies: CookieNames { ticket: site.ticket_cookie(), tries: site.try_cookie_prefix() },
+        cookies: site.cookies(),
         origin: site.origin().to_owned(),
     }
 }

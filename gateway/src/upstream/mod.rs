@@ -8,17 +8,20 @@ mod exchange;
 mod judge;
 mod pool;
 
-use std::{collections::BTreeMap, rc::Rc, sync::Arc};
+use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
 use auth_core::{
     Now,
     policy::{Holder, Permit},
 };
 use bytes::Bytes;
-use http::{Extensions, HeaderValue, Request, Uri, Version, request, response};
+use http::{Extensions, HeaderValue, Request, Uri, Version, header, request, response};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
-use tokio::{task::spawn_local, time::Instant};
+use tokio::{
+    task::spawn_local,
+    time::{Instant, timeout},
+};
 use url::Url;
 
 pub use judge::Passed;
@@ -47,6 +50,9 @@ use crate::{
 
 /// How much of a disputed answer is read, so that its connection can serve again.
 const DRAIN: usize = 64 * 1024;
+
+/// And for how long: until then it occupies a place on its endpoint.
+const DRAIN_FOR: Duration = Duration::from_secs(1);
 
 /// Every upstream of one configuration.
 #[derive(Debug)]
@@ -83,12 +89,11 @@ impl Upstreams {
             let endpoint = upstream.endpoints.first().map(|url| Endpoint::new(upstream, url));
             Upstream { config: upstream.clone(), endpoint }
         };
-        let names = config.upstreams.values().flat_map(|upstream| upstream.identity_headers.names()).flatten();
         Self {
             upstreams: config.upstreams.iter().map(|(name, config)| (name.clone(), upstream(config))).collect(),
             voucher,
-            reserved: Reserved::with(names),
-            cookies: CookieNames { ticket: site.ticket_cookie(), tries: site.try_cookie_prefix() },
+            reserved: config.reserved(),
+            cookies: site.cookies(),
             public_url: config.server.public_url.clone(),
         }
     }
@@ -114,6 +119,10 @@ impl Upstreams {
         }
         let (upstream, endpoint) = self.find(route)?;
         self.address(&mut head, upstream, endpoint, (route, permit, whence))?;
+        if !incoming.is_end_stream() && !head.headers.contains_key(header::CONTENT_LENGTH) {
+            // hyper would take a GET for one without a body, and drop it.
+            head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+        }
         let slot = endpoint.slot(Instant::now() + upstream.config.connect_timeout).await?;
 
         let upload = Upload::new();
@@ -134,7 +143,7 @@ impl Upstreams {
         match (Case { route, permit, target: &target, endpoint: endpoint.name() }).judge(head) {
             Ok(judged) => Ok(judged.pass(body, |head| self.clean(head, upstream))),
             Err(fault) => {
-                spawn_local(discard(body));
+                spawn_local(timeout(DRAIN_FOR, discard(body)));
                 Err(fault)
             }
         }
