@@ -15,7 +15,7 @@ use secrecy::SecretString;
 
 use self::candidates::Candidates;
 use crate::{
-    fault::{Asker, Fault},
+    fault::{Asker, BadRequest, Fault},
     headers::{Arrival, Believed, CookieNames},
     ingress::{self, Host, IngressRules},
     path::CanonicalPath,
@@ -48,7 +48,7 @@ pub struct Intake {
     pub method: Method,
     /// The path, in every reading.
     pub path: CanonicalPath,
-    /// Whom it was sent to.
+    /// Whom the client sent it to: what a trusted proxy says, else `Host`.
     pub host: Host,
     /// Which way it came.
     pub arrival: Arrival,
@@ -73,7 +73,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Reads the head of a request from `peer`, strictly. The request comes back as it was.
 ///
 /// # Errors
-/// What [`ingress::strict`] refuses.
+/// What [`ingress::strict`] refuses, and a trusted proxy's `X-Forwarded-Host` that is no host.
 pub fn read<B>(
     request: Request<B>,
     id: RequestId,
@@ -83,12 +83,16 @@ pub fn read<B>(
     let (parts, body) = request.into_parts();
     let presumed = presumed_asker(&parts.headers);
     let head = ingress::strict(&parts, &policy.ingress).map_err(|fault| Bad { asker: presumed, fault })?;
+    let arrival = Arrival::of(&parts.headers, peer, head.host.received(), &policy.believed);
+    // The host that is sent on is the host that routes are found by.
+    let host = Host::parse(&arrival.host);
+    let host = host.ok_or(Bad { asker: presumed, fault: Fault::BadRequest(BadRequest::Host) })?;
     let intake = Intake {
         id,
         method: parts.method.clone(),
-        arrival: Arrival::of(&parts.headers, peer, head.host.received(), &policy.believed),
+        arrival,
         path: head.path,
-        host: head.host,
+        host,
         same_origin: is_same_origin(&parts.headers, &policy.origin),
         presumed,
         candidates: Candidates::of(&parts.headers, policy.cookies),
@@ -101,8 +105,6 @@ impl Intake {
     pub fn asker(&self, route: &Route) -> Asker {
         match route.asker {
             Some(RouteAsker::Device) => Asker::Device,
-            Some(RouteAsker::Browser) => Asker::Browser,
-            Some(RouteAsker::Script) => Asker::Script,
             None if route.requirement.is_for_devices_only() => Asker::Device,
             None => self.presumed,
         }
@@ -130,7 +132,7 @@ impl Intake {
     /// An `Authorization` that is not ours is somebody else's business.
     ///
     /// # Errors
-    /// [`BadRequest::TwoTickets`](crate::fault::BadRequest::TwoTickets), if there are two different tickets and one would count. Nothing is cleared: we do not
+    /// [`BadRequest::TwoTickets`], if there are two different tickets and one would count. Nothing is cleared: we do not
     /// know which of them somebody planted. Where anyone may pass, neither counts.
     pub fn credential(
         &self,
@@ -153,7 +155,7 @@ impl Intake {
     /// The ticket in our cookie.
     ///
     /// # Errors
-    /// [`BadRequest::TwoTickets`](crate::fault::BadRequest::TwoTickets), if there are two different ones.
+    /// [`BadRequest::TwoTickets`], if there are two different ones.
     pub fn ticket(&self) -> Result<Option<SecretString>, Fault> {
         self.candidates.ticket().map_err(Fault::BadRequest)
     }

@@ -45,6 +45,10 @@ impl Intake {
         };
         let address = one_of(headers, &[X_FORWARDED_URI, X_ORIGINAL_URI, X_ORIGINAL_URL]);
         let address = address.map_err(Fault::BadRequest)?.ok_or_else(|| malformed.clone())?;
+        if address.as_bytes().contains(&b'#') {
+            // `Uri` cuts a fragment off; a proxy may yet send it on, to a service that takes it for the path.
+            return Err(malformed);
+        }
         let uri = Uri::try_from(address.as_bytes()).map_err(|_| malformed.clone())?;
         let host = match uri.authority() {
             Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),

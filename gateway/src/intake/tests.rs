@@ -144,6 +144,25 @@ fn a_trusted_proxy_asks_about_an_address() {
     check(proxy, &[("x-original-uri", "/x"), ("x-forwarded-uri", "/y")], "bad request: own-parameters");
     check(proxy, &[("x-forwarded-uri", "/a/../b")], "bad request: dot-segment");
     check(proxy, &[("x-forwarded-uri", "nonsense")], "bad request: own-parameters");
+    check(proxy, &[("x-original-uri", "/public#/../admin")], "bad request: own-parameters");
     check(proxy, &[("x-forwarded-uri", "/x"), ("x-forwarded-method", "G ET")], "bad request: own-parameters");
     check(proxy, &[], "bad request: own-parameters");
+}
+
+#[test]
+fn routes_are_found_by_the_host_that_is_sent_on() {
+    let check = |peer: [u8; 4], said: &str, expected: &str| {
+        let fields = [("x-forwarded-host", said)];
+        let found = match read(request("/", &fields), RequestId::new(), peer.into(), &policy()) {
+            Ok((intake, _)) => {
+                assert_eq!(intake.host.received(), intake.arrival.host);
+                intake.host.as_str().to_owned()
+            }
+            Err(bad) => bad.fault.to_string(),
+        };
+        assert_eq!(found, expected, "{said}");
+    };
+    check([10, 0, 0, 1], "Public.example", "public.example");
+    check([192, 0, 2, 1], "public.example", "app.example");
+    check([10, 0, 0, 1], "a:b:c", "bad request: host");
 }

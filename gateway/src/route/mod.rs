@@ -64,8 +64,6 @@ pub enum OnDenial {
 pub enum Expect {
     /// JSON: HTML instead of it is a denial on routes that allow devices.
     Json,
-    /// HTML.
-    Html,
 }
 
 /// An asker that a route names.
@@ -73,8 +71,4 @@ pub enum Expect {
 pub enum RouteAsker {
     /// A display or another device.
     Device,
-    /// A person's browser.
-    Browser,
-    /// A script or a program.
-    Script,
 }
