@@ -25,11 +25,15 @@ use crate::{
 pub struct Passed {
     head: response::Parts,
     body: Body,
+    denies: bool,
 }
 
 /// A head that may pass, still as the upstream sent it.
 #[must_use]
-pub(super) struct Judged(response::Parts);
+pub(super) struct Judged {
+    head: response::Parts,
+    denies: bool,
+}
 
 /// One answer before its judge.
 pub(super) struct Case<'a> {
@@ -50,9 +54,10 @@ impl Passed {
         self.head.status
     }
 
-    /// Whether the upstream sends somebody away: such an answer counts with the mass-refusal guard.
+    /// Whether the upstream sends somebody away whom we vouch for: such an answer counts with the mass-refusal guard. A
+    /// challenge of the application's own does not: it asks for a password besides, and says nothing about ours.
     pub fn is_denial(&self) -> bool {
-        self.head.status == StatusCode::UNAUTHORIZED
+        self.denies
     }
 
     /// The head, already cleaned of what must not leave, and the body.
@@ -64,9 +69,9 @@ impl Passed {
 impl Judged {
     /// The answer that leaves: this head, after `clean` took out what must not, and `body`.
     pub(super) fn pass(self, body: Body, clean: impl FnOnce(&mut response::Parts)) -> Passed {
-        let mut head = self.0;
+        let Self { mut head, denies } = self;
         clean(&mut head);
-        Passed { head, body }
+        Passed { head, body, denies }
     }
 }
 
@@ -77,26 +82,25 @@ impl Case<'_> {
     /// [`Fault::DisputedIdentity`] for a denial of somebody we vouch for; [`Fault::UpstreamGarbage`] for what is no
     /// final answer.
     pub(super) fn judge(&self, head: response::Parts) -> Result<Judged, Fault> {
-        self.hear(&head)?;
-        Ok(Judged(head))
+        let denies = self.hear(&head)? && head.status == StatusCode::UNAUTHORIZED;
+        Ok(Judged { head, denies })
     }
 
-    fn hear(&self, head: &response::Parts) -> Result<(), Fault> {
+    /// Whether a denial passes, because the route says so.
+    fn hear(&self, head: &response::Parts) -> Result<bool, Fault> {
         if !(200..600).contains(&head.status.as_u16()) {
             let seen = format!("status {} in answer to no such question", head.status.as_u16());
             return Err(Fault::UpstreamGarbage(At::new(self.endpoint.clone(), seen)));
         }
         #[cfg(candor_planted)]
         if auth_core::planted::is("denial-passed-on") {
-            return Ok(());
+            return Ok(false);
         }
-        let Holder::Known(principal) = self.permit.holder() else { return Ok(()) };
-        if self.route.on_denial == OnDenial::Pass {
-            return Ok(());
-        }
+        let Holder::Known(principal) = self.permit.holder() else { return Ok(false) };
         let for_devices = self.is_for_devices() || principal.kind == Kind::Device;
         match self.denial(head, for_devices) {
-            None => Ok(()),
+            None => Ok(false),
+            Some(_) if self.route.on_denial == OnDenial::Pass => Ok(true),
             Some(setting) => Err(Fault::DisputedIdentity(Dispute {
                 endpoint: self.endpoint.clone(),
                 received: head.status,
@@ -122,7 +126,7 @@ impl Case<'_> {
             }
             // An honest failure may look as it likes: no client takes 5xx for a refusal.
             status if for_devices && !status.is_server_error() && self.is_unexpected_html(head) => {
-                Some("expect = \"html\", or on_denial = \"pass\"")
+                Some("no expect = \"json\", or on_denial = \"pass\"")
             }
             _ => None,
         }

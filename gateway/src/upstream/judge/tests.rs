@@ -67,7 +67,7 @@ fn answer(lines: &str) -> response::Parts {
     response.body(()).expect("an answer").into_parts().0
 }
 
-/// `pass`, `dispute` or `garbage`.
+/// `pass`, `pass (denial)`, `dispute` or `garbage`.
 fn judged(route: &Route, who: Option<Kind>, lines: &str) -> &'static str {
     let verdict = match who {
         Some(kind) => Verdict::Authenticated(principal(kind)),
@@ -78,7 +78,8 @@ fn judged(route: &Route, who: Option<Kind>, lines: &str) -> &'static str {
     let target = Uri::from_static("/app/page?x=1");
     let case = Case { route, permit: &permit, target: &target, endpoint: &"http://127.0.0.1:9000".into() };
     match case.judge(answer(lines)) {
-        Ok(_) => "pass",
+        Ok(Judged { denies: false, .. }) => "pass",
+        Ok(Judged { denies: true, .. }) => "pass (denial)",
         Err(Fault::DisputedIdentity(_)) => "dispute",
         Err(Fault::UpstreamGarbage(_)) => "garbage",
         Err(other) => panic!("{other}"),
@@ -169,7 +170,6 @@ fn whom_we_do_not_vouch_for_is_the_monoliths_business() {
     let open = route(Allow::Anyone);
     for lines in ["401", "403", "407", "302\nlocation: /accounts/login"] {
         assert_eq!(judged(&open, None, lines), "pass", "{lines}");
-        assert_eq!(judged(&Route { on_denial: OnDenial::Pass, ..people() }, Some(Kind::User), lines), "pass");
     }
     assert_eq!(judged(&open, Some(Kind::User), "401"), "dispute");
 }
@@ -179,5 +179,17 @@ fn what_is_no_final_answer_is_nonsense() {
     for lines in ["101", "100", "199", "600", "999"] {
         assert_eq!(judged(&people(), Some(Kind::User), lines), "garbage", "{lines}");
         assert_eq!(judged(&route(Allow::Anyone), None, lines), "garbage", "{lines}");
+    }
+}
+
+#[test]
+fn only_a_denial_of_somebody_we_vouch_for_counts_with_the_guard() {
+    let pass = Route { on_denial: OnDenial::Pass, ..people() };
+    let check = |lines, expected| assert_eq!(judged(&pass, Some(Kind::User), lines), expected, "{lines}");
+    check("401", "pass (denial)");
+    check("401\nwww-authenticate: Bearer", "pass (denial)");
+    check("401\nwww-authenticate: Basic", "pass");
+    for lines in ["200", "403", "407", "302\nlocation: /accounts/login"] {
+        check(lines, "pass");
     }
 }
