@@ -1,12 +1,12 @@
 //! A request as it arrives: what the connection knows of it besides its bytes, and the one snapshot of the configuration
 //! that it is served by, from its head to its answer.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc};
 
 use http::Request;
 use hyper::body::Incoming;
 
-use crate::{request_id::RequestId, running::Running};
+use crate::{fault::Asker, request_id::RequestId, running::Running};
 
 /// A request whose head was read.
 pub struct Arrived {
@@ -16,6 +16,9 @@ pub struct Arrived {
     pub peer: IpAddr,
     /// The configuration that was in force when it arrived. Nothing else is asked for one on its way.
     pub running: Arc<Running>,
+    /// Who asks: as far as the head shows, then as the route says. If handling it yields nothing, the answer is still in
+    /// their form.
+    pub asker: Rc<Cell<Asker>>,
     /// The request.
     pub request: Request<Incoming>,
 }

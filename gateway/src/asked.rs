@@ -98,7 +98,7 @@ impl Asked<'_> {
         };
         let seen = Seen {
             route: Some(route.path.as_str().into()),
-            upstream: Some(route.upstream.clone()),
+            upstream: admitted.map(|_| route.upstream.clone()),
             principal: admitted.and_then(Admitted::who),
             ..self.seen()
         };

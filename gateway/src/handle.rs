@@ -12,7 +12,7 @@ use crate::{
 
 /// Answers one request: reads its head, finds its route, asks who it is, sends it on, and judges what comes back.
 pub async fn handle(serving: &Serving, arrived: Arrived) -> Reply {
-    let Arrived { id, peer, running, request } = arrived;
+    let Arrived { id, peer, running, asker, request } = arrived;
     let now = serving.now();
     let (intake, request) = match intake::read(request, id, peer, &running.intake) {
         Ok(read) => read,
@@ -20,10 +20,14 @@ pub async fn handle(serving: &Serving, arrived: Arrived) -> Reply {
     };
     let asked = Asked { gateway: &serving.gateway, running: &running, intake: &intake, now };
     let route = match running.routes.find(&intake.path, intake.host.as_str(), &intake.method) {
-        Ok(Target::Own(path)) => return own::answer(&path, &asked, request).await,
+        Ok(Target::Own(path)) => {
+            asker.set(intake.asker_at(&path));
+            return own::answer(&path, &asked, request).await;
+        }
         Ok(Target::Upstream(route)) => route,
         Err(fault) => return asked.reply(Answer::Fault(fault), intake.presumed_asker()),
     };
+    asker.set(intake.asker(route));
     let admitted = match asked.admit(&route.requirement, intake.harm(route)).await {
         Ok(admitted) => admitted,
         Err(answer) => return asked.reply_on(route, None, answer),

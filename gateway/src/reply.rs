@@ -207,8 +207,9 @@ impl Reply {
         Self { answer: Answer::Fault(fault), asker, id, place: Place::default(), seen: Seen::default() }
     }
 
-    /// The response, and its line in the access log. This is what the server calls last.
-    pub fn leave(mut self, site: &Site, log: &AccessLog, now: Timestamp) -> Response<Body> {
+    /// The response, and its line in the access log: it is `now`, and the answer took `duration`. This is what the server
+    /// calls last.
+    pub fn leave(mut self, site: &Site, log: &AccessLog, now: Timestamp, duration: Duration) -> Response<Body> {
         let why = self.answer.why();
         let (asker, id) = (self.asker, self.id);
         let seen = std::mem::take(&mut self.seen);
@@ -226,7 +227,7 @@ impl Reply {
             principal: seen.principal,
             route: seen.route,
             upstream: seen.upstream,
-            duration: now.since(seen.time.unwrap_or(now)),
+            duration,
             reason: why.reason,
             detail: why.detail,
             fault: why.fault,
@@ -441,7 +442,13 @@ impl Form<'_> {
                 let here = self.link_here().filter(|_| cookies.is_empty());
                 with(self.sign_in_unavailable(&unavailable, here, begin), cookies)
             }
-            OwnAnswer::ConfirmLogout => self.page(&ok, &notices::confirm_logout(self.site)),
+            OwnAnswer::ConfirmLogout => {
+                let mut response = self.page(&ok, &notices::confirm_logout(self.site));
+                // Under `no-referrer` browsers post a form with `Origin: null` (Fetch §3.2), and the ones that send no
+                // Sec-Fetch-Site could never sign out.
+                response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+                response
+            }
             OwnAnswer::SignedOut { forget, elsewhere } => {
                 let done = serde_json::json!({ "signed_out": true, "elsewhere": elsewhere == Elsewhere::Done });
                 let response = match self.asker {
@@ -474,12 +481,15 @@ impl Form<'_> {
     }
 
     fn sign_in_unavailable(&self, unavailable: &Unavailable, here: Option<&str>, begin: String) -> Response<Body> {
-        let retry = self.spread(unavailable.retry_after);
+        // Sooner only meets the limit on beginning sign-ins: an office shares an address.
+        let retry = self.spread(unavailable.retry_after.max(Unavailable::RETRY_AFTER));
         let head = Head {
             retry: Some(retry),
             ..Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::VerdictUnavailable)
         };
-        let mut response = self.page(&head, &notices::sign_in_unavailable(here, begin, retry));
+        let detail = "Something that is needed for signing in does not answer. Whoever is signed in stays so.";
+        let page = || notices::sign_in_unavailable(here, begin, retry);
+        let mut response = self.said(&head, Some(detail), page);
         set(&mut response, PROXY_STATUS, UNDECIDED);
         response
     }

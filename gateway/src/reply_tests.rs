@@ -344,3 +344,20 @@ fn where_people_cannot_sign_in_nobody_is_sent_there() {
     };
     assert_eq!(form.sign_in(), None);
 }
+
+#[tokio::test]
+async fn a_form_of_ours_says_where_it_comes_from() {
+    let response = http(Answer::Own(OwnAnswer::ConfirmLogout), Asker::Browser, true);
+    assert_eq!(field(&response, "referrer-policy"), "same-origin", "else browsers post it with `Origin: null`");
+    assert!(text(response).await.contains("method=\"post\""));
+}
+
+#[test]
+fn a_program_that_cannot_sign_anybody_in_is_told_so_as_programs_are() {
+    let unavailable = Unavailable::because(Dependency::TokenEndpoint, "planned").retry_after(Duration::from_secs(1));
+    let answer = OwnAnswer::SignInUnavailable { unavailable, begin: "/.candor/login".to_owned(), cookies: Vec::new() };
+    let response = http(Answer::Own(answer), Asker::Script, true);
+    check_form(&response, Asker::Script);
+    let retry: u64 = field(&response, "retry-after").parse().expect("seconds");
+    assert!((5..10).contains(&retry), "{retry}");
+}

@@ -29,7 +29,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, ServiceExt};
@@ -77,7 +77,8 @@ struct Client<S> {
 
 /// What is kept of a request for the case that handling it yields nothing.
 struct Outline {
-    asker: Asker,
+    asker: Rc<Cell<Asker>>,
+    begun: Instant,
     id: RequestId,
     peer: IpAddr,
     method: Method,
@@ -164,7 +165,8 @@ where
         let ends_by_close = request.version() < Version::HTTP_11;
         let outline = Outline::of(&request, self.peer);
         let running = self.front.gateway.running();
-        let arrived = Arrived { id: outline.id, peer: self.peer, running: running.clone(), request };
+        let (id, asker) = (outline.id, outline.asker.clone());
+        let arrived = Arrived { id, peer: self.peer, running: running.clone(), asker, request };
         let respond = async {
             let reply = match self.front.service.clone().oneshot(arrived).await {
                 // A head that could not be read was seen by nobody else.
@@ -172,13 +174,13 @@ where
                 Ok(reply) => reply,
                 Err(_shed) => outline.reply(Fault::Overloaded),
             };
-            self.leave(reply, &running)
+            self.leave(reply, &running, outline.begun)
         };
         let response = match (Caught { inner: respond }).await {
             Ok(response) => response,
             Err(panic) => {
                 tracing::error!(panic = said(&*panic), id = %outline.id, "a request panicked");
-                self.leave(outline.reply(Fault::Panicked), &running)
+                self.leave(outline.reply(Fault::Panicked), &running, outline.begun)
             }
         };
         if let Some(limit) = response.body().idle_limit() {
@@ -187,16 +189,17 @@ where
         response.map(|body| Leaving { body, client: self.clone(), ends_by_close })
     }
 
-    fn leave(&self, reply: Reply, running: &Running) -> Response<Body> {
+    fn leave(&self, reply: Reply, running: &Running, begun: Instant) -> Response<Body> {
         let gateway = &self.front.gateway;
-        reply.leave(&running.site, &gateway.telemetry.access, gateway.now().wall())
+        reply.leave(&running.site, &gateway.telemetry.access, gateway.now().wall(), begun.elapsed())
     }
 }
 
 impl Outline {
     fn of(request: &Request<Incoming>, peer: IpAddr) -> Self {
         Self {
-            asker: presumed_asker(request.headers()),
+            asker: Rc::new(Cell::new(presumed_asker(request.headers()))),
+            begun: Instant::now(),
             id: RequestId::new(),
             peer,
             method: request.method().clone(),
@@ -205,7 +208,7 @@ impl Outline {
     }
 
     fn reply(&self, fault: Fault) -> Reply {
-        Reply { seen: self.seen(), ..Reply::to(self.asker, self.id, fault) }
+        Reply { seen: self.seen(), ..Reply::to(self.asker.get(), self.id, fault) }
     }
 
     fn seen(&self) -> Seen {
