@@ -13,6 +13,7 @@ mod outages;
 mod planted;
 mod pretenders;
 mod refuse_to_compile;
+mod secrets;
 mod sources;
 mod tidy;
 mod wycheproof;
@@ -47,6 +48,7 @@ fn main() -> ExitCode {
         planted::tests(),
         pretenders::tests(),
         refuse_to_compile::tests(),
+        secrets::tests(),
         tidy::tests(),
         wycheproof::tests(),
     ];

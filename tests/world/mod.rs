@@ -8,6 +8,8 @@ pub mod authority;
 pub mod caller;
 pub mod folder;
 pub mod process;
+pub mod raw;
+pub mod scripted;
 pub mod settings;
 pub mod store;
 pub mod wire;

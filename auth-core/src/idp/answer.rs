@@ -79,6 +79,17 @@ impl ErrorAnswer {
         self.rest.get("error_description").and_then(Value::as_str).map(|text| presentable(text, 400))
     }
 
+    /// The same without what it repeats of `secrets`: some providers quote the code that they refuse.
+    pub(super) fn without(mut self, secrets: &[&str]) -> Self {
+        self.error = hiding(&self.error, secrets);
+        for value in self.rest.values_mut() {
+            if let Value::String(text) = value {
+                *text = hiding(text, secrets);
+            }
+        }
+        self
+    }
+
     fn codes(&self) -> Vec<u64> {
         let codes = self.rest.get("error_codes").and_then(Value::as_array);
         codes.map(|codes| codes.iter().filter_map(Value::as_u64).collect()).unwrap_or_default()
@@ -88,6 +99,14 @@ impl ErrorAnswer {
 /// Text of a stranger's, without control characters, and no longer than `most` characters.
 pub(crate) fn presentable(text: &str, most: usize) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(most).collect::<String>().trim().to_owned()
+}
+
+/// A stranger's text without these secrets of ours, in case it quotes them, as they are or form-encoded.
+pub(crate) fn hiding(text: &str, secrets: &[&str]) -> String {
+    secrets.iter().filter(|secret| !secret.is_empty()).fold(text.to_owned(), |text, secret| {
+        let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+        text.replace(secret, "[…]").replace(&encoded, "[…]")
+    })
 }
 
 impl fmt::Display for ErrorAnswer {
@@ -141,6 +160,18 @@ mod tests {
         check("{}");
         check(r#"{"error":7}"#);
         check(r#"{"error":{"code":"invalid_grant"}}"#);
+    }
+
+    #[test]
+    fn what_a_provider_quotes_of_our_secrets_is_not_told() {
+        let check = |text: &str, expected: &str| assert_eq!(hiding(text, &["c0d3", "a b+", ""]), expected);
+        check("the code c0d3 is stale (c0d3)", "the code […] is stale ([…])");
+        check("a b+ or a+b%2B", "[…] or […]");
+        check("nothing", "nothing");
+        let body = r#"{"error":"c0d3","error_description":"not c0d3","error_codes":[50196]}"#;
+        let answer = ErrorAnswer::read(body.as_bytes()).expect("an error answer").without(&["c0d3"]);
+        assert_eq!(answer.to_string(), "[…]: not […]");
+        assert_eq!(answer.meaning(), Meaning::Throttled, "the rest stays");
     }
 
     #[test]

@@ -87,15 +87,20 @@ impl Provider {
             .await;
         match answer {
             Ok(answer) => answer.into_tokens(),
-            Err(error) => Err(self.fault(error)),
+            Err(error) => {
+                let client_secret = config.client_secret.as_ref().map_or("", |secret| secret.expose_secret());
+                Err(self.fault(error, &[code.expose_secret(), verifier.expose_secret(), client_secret]))
+            }
         }
     }
 
-    fn fault(&self, error: RequestTokenError<CallFault, ErrorAnswer>) -> ExchangeFault {
+    /// What `error` means. What the provider says of it is told without the `secrets` that it was sent.
+    fn fault(&self, error: RequestTokenError<CallFault, ErrorAnswer>, secrets: &[&str]) -> ExchangeFault {
         match error {
-            RequestTokenError::ServerResponse(answer) => self.refused(&answer),
+            RequestTokenError::ServerResponse(answer) => self.refused(&answer.without(secrets)),
             RequestTokenError::Request(CallFault::Denied { status, error }) => {
-                let said = error.map_or_else(|| "nothing more".to_owned(), |error| error.to_string());
+                let said = error.map(|error| error.without(secrets).to_string());
+                let said = said.unwrap_or_else(|| "nothing more".to_owned());
                 self.misconfigured(&format!("status {status}, {said}"))
             }
             RequestTokenError::Request(fault) => {

@@ -16,7 +16,7 @@ use url::Url;
 
 use self::exchange::Client;
 pub(crate) use self::{
-    answer::presentable,
+    answer::{hiding, presentable},
     exchange::{ExchangeFault, Tokens},
 };
 use crate::{

@@ -14,7 +14,7 @@ use crate::{
     clock::Now,
     dependency::Dependency,
     discovery::Document,
-    idp::{ExchangeFault, Provider, Tokens, presentable},
+    idp::{ExchangeFault, Provider, Tokens, hiding, presentable},
     session::{NewSession, Sessions},
     verdict::Unavailable,
 };
@@ -67,7 +67,12 @@ impl Conclusion {
                 let said = format!("the provider says `{word}`");
                 self.keeping_the_try(Unavailable::because(Dependency::TokenEndpoint, said))
             }
-            _ => self.refused(word, params.error_description.as_deref()),
+            _ => {
+                // Some providers quote the request that they refuse.
+                let state = [params.state.as_deref().unwrap_or_default()];
+                let description = params.error_description.as_deref().map(|text| hiding(text, &state));
+                self.refused(&hiding(word, &state), description.as_deref())
+            }
         }
     }
 
