@@ -145,6 +145,16 @@ impl Groups {
         }
     }
 
+    /// The groups to tell others of: all that the issuer stated, or of a ticket those that we asked about. `None` if
+    /// nobody knows of any group whether they are in it, which is not "in none".
+    pub fn stated(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::Known(groups) => Some(groups),
+            Self::Kept { asked, member_of } => (!asked.is_empty()).then_some(&**member_of),
+            Self::NotAsked => None,
+        }
+    }
+
     /// The groups that they are known to be in.
     pub fn member_of(&self) -> impl Iterator<Item = &str> {
         let known = match self {
@@ -231,6 +241,10 @@ mod tests {
         assert_eq!(Groups::NotAsked.membership("admin"), Membership::NotAsked);
         let set = |names: &[&str]| Arc::new(names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>());
         let kept = Groups::Kept { asked: set(&["staff", "admin"]), member_of: set(&["staff"]) };
+        assert_eq!(kept.stated(), Some(&*set(&["staff"])));
+        assert_eq!(Groups::Kept { asked: set(&["admin"]), member_of: set(&[]) }.stated(), Some(&*set(&[])));
+        assert_eq!(Groups::Kept { asked: set(&[]), member_of: set(&[]) }.stated(), None, "not knowing is not none");
+        assert_eq!(Groups::NotAsked.stated(), None);
         assert_eq!(kept.membership("staff"), Membership::Member);
         assert_eq!(kept.membership("admin"), Membership::NotMember);
         assert_eq!(kept.membership("board"), Membership::NotAsked);

@@ -63,7 +63,7 @@ struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     roles: &'a [String],
-    /// Of a ticket, those that some route asks about. Absent where the issuer stated none: not knowing is not "none".
+    /// Of a ticket, those that some route asks about. Absent where we know of none: not knowing is not "none".
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<&'a str>>,
 }
@@ -113,12 +113,7 @@ impl Voucher {
             name: whom.name.as_deref(),
             email: whom.email.as_deref(),
             roles: &whom.roles,
-            groups: match &whom.groups {
-                Groups::Known(groups) | Groups::Kept { member_of: groups, .. } => {
-                    Some(groups.iter().map(String::as_str).collect())
-                }
-                Groups::NotAsked => None,
-            },
+            groups: whom.groups.stated().map(|groups| groups.iter().map(String::as_str).collect()),
         };
         let token = self
             .keyring

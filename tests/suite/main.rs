@@ -10,6 +10,7 @@ mod forged_kids;
 mod forwarding;
 mod ingress;
 mod outages;
+mod peers;
 mod planted;
 mod pretenders;
 mod refuse_to_compile;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         forwarding::tests(),
         ingress::tests(),
         outages::tests(),
+        peers::tests(),
         planted::tests(),
         pretenders::tests(),
         refuse_to_compile::tests(),

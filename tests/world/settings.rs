@@ -98,7 +98,7 @@ connect_timeout = "{deadline}"
 }
 
 /// What a gateway is started with beside its configuration: deadlines of tests, one worker, no access log.
-pub(crate) fn options() -> Options {
+pub fn options() -> Options {
     let level = std::env::var("CANDOR_LOG").ok().and_then(|level| level.parse().ok());
     let mut telemetry = Telemetry::start(Format::Json, level.unwrap_or(tracing::Level::ERROR));
     telemetry.access = AccessLog::to(Box::new(std::io::sink()), Format::Json);
@@ -109,7 +109,7 @@ pub(crate) fn options() -> Options {
 
 /// A port that nobody listens on, and that the system does not give away by itself: so it is still free when the
 /// gateway takes it, and when a stopped gateway comes back.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = u16::try_from(std::process::id() % 200).unwrap_or(0) * 100;
     loop {

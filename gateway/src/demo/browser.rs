@@ -18,12 +18,20 @@ use url::Url;
 
 const REDIRECTS: usize = 10;
 
-/// A client with a cookie jar. Cookies are kept by host, as browsers do, whatever the port.
+/// A client with a cookie jar. Cookies are kept by host and path, as browsers do, whatever the port.
 pub struct Browser {
     client: Client<HttpConnector, Full<Bytes>>,
-    jar: BTreeMap<(String, String), String>,
+    jar: BTreeMap<Kept, String>,
     headers: HeaderMap,
     deadline: Duration,
+}
+
+/// What names a cookie in the jar (RFC 6265 §5.3).
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Kept {
+    host: String,
+    name: String,
+    path: String,
 }
 
 /// One answer, read whole.
@@ -93,23 +101,24 @@ impl Browser {
 
     /// The cookie `name` that would be sent to `url`.
     pub fn cookie(&self, url: &Url, name: &str) -> Option<&str> {
-        self.jar.get(&(host_of(url), name.to_owned())).map(String::as_str)
+        self.sent_to(url).find(|(kept, _)| kept.name == name).map(|(_, value)| value)
     }
 
-    /// Puts a cookie into the jar.
+    /// Puts a cookie into the jar, for every path.
     pub fn set_cookie(&mut self, url: &Url, name: &str, value: &str) {
-        self.jar.insert((host_of(url), name.to_owned()), value.to_owned());
+        let kept = Kept { host: host_of(url), name: name.to_owned(), path: "/".to_owned() };
+        self.jar.insert(kept, value.to_owned());
     }
 
     /// Forgets the cookie `name`.
     pub fn forget_cookie(&mut self, url: &Url, name: &str) {
-        self.jar.remove(&(host_of(url), name.to_owned()));
+        let host = host_of(url);
+        self.jar.retain(|kept, _| kept.host != host || kept.name != name);
     }
 
-    /// The names of the cookies kept for the host of `url`.
+    /// The names of the cookies that would be sent to `url`.
     pub fn cookie_names(&self, url: &Url) -> Vec<String> {
-        let host = host_of(url);
-        self.jar.keys().filter(|(of, _)| *of == host).map(|(_, name)| name.clone()).collect()
+        self.sent_to(url).map(|(kept, _)| kept.name.clone()).collect()
     }
 
     /// Asks for `url`; a redirect is an answer.
@@ -200,19 +209,26 @@ impl Browser {
     }
 
     fn cookies_for(&self, url: &Url) -> String {
-        let host = host_of(url);
-        let sent = self.jar.iter().filter(|((of, _), _)| *of == host);
-        sent.map(|((_, name), value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+        self.sent_to(url).map(|(kept, value)| format!("{}={value}", kept.name)).collect::<Vec<_>>().join("; ")
+    }
+
+    fn sent_to(&self, url: &Url) -> impl Iterator<Item = (&Kept, &str)> + use<'_> {
+        let (host, path) = (host_of(url), url.path().to_owned());
+        self.jar
+            .iter()
+            .filter(move |(kept, _)| kept.host == host && path_matches(&kept.path, &path))
+            .map(|(kept, value)| (kept, &**value))
     }
 
     fn keep_cookies(&mut self, seen: &Seen) {
         let host = host_of(&seen.url);
         for cookie in seen.set_cookies() {
-            let key = (host.clone(), cookie.name().to_owned());
+            let path = cookie.path().filter(|path| path.starts_with('/')).unwrap_or(default_path(&seen.url)).to_owned();
+            let kept = Kept { host: host.clone(), name: cookie.name().to_owned(), path };
             if is_deletion(&cookie) {
-                self.jar.remove(&key);
+                self.jar.remove(&kept);
             } else {
-                self.jar.insert(key, cookie.value().to_owned());
+                self.jar.insert(kept, cookie.value().to_owned());
             }
         }
     }
@@ -262,8 +278,26 @@ impl Seen {
     }
 }
 
+/// By a lifetime of nothing, or by a date that nobody means otherwise: 1970.
 fn is_deletion(cookie: &Cookie<'_>) -> bool {
-    cookie.max_age().is_some_and(|age| age.is_zero() || age.is_negative())
+    const A_YEAR: i64 = 365 * 24 * 3600;
+    match cookie.max_age() {
+        Some(age) => age.is_zero() || age.is_negative(),
+        None => cookie.expires_datetime().is_some_and(|at| at.unix_timestamp() < A_YEAR),
+    }
+}
+
+/// RFC 6265 §5.1.4.
+fn path_matches(kept: &str, asked: &str) -> bool {
+    asked.strip_prefix(kept).is_some_and(|rest| rest.is_empty() || kept.ends_with('/') || rest.starts_with('/'))
+}
+
+/// RFC 6265 §5.1.4, for a cookie that states no path.
+fn default_path(url: &Url) -> &str {
+    match url.path().rfind('/') {
+        None | Some(0) => "/",
+        Some(end) => &url.path()[..end],
+    }
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {
@@ -292,6 +326,37 @@ fn chain(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cookie_is_sent_below_its_path_until_it_is_deleted() {
+        let at = |path: &str| Url::parse(&format!("http://127.0.0.3:1{path}")).expect("an address");
+        let answer = |path: &str, lines: &[&'static str]| Seen {
+            url: at(path),
+            status: StatusCode::OK,
+            headers: lines.iter().map(|line| (SET_COOKIE, HeaderValue::from_static(line))).collect(),
+            body: Bytes::new(),
+        };
+        let mut browser = Browser::navigating(Duration::from_secs(1));
+        let set = [
+            "all=1; path=/",
+            "tab=2; path=/in/7",
+            "near=3",
+            "tab=4; path=/in/8; expires=Fri, 01 Jan 2100 00:00:00 GMT",
+        ];
+        browser.keep_cookies(&answer("/in/begin", &set));
+        let check = |browser: &Browser, path: &str, expected: &str| {
+            assert_eq!(browser.cookies_for(&at(path)), expected, "{path}");
+        };
+        check(&browser, "/", "all=1");
+        check(&browser, "/in/7", "all=1; near=3; tab=2");
+        check(&browser, "/in/7/on?x", "all=1; near=3; tab=2");
+        check(&browser, "/in/77", "all=1; near=3");
+        check(&browser, "/in/8", "all=1; near=3; tab=4");
+        let deleted = ["tab=; path=/in/7; expires=Thu, 01 Jan 1970 00:00:00 GMT", "all=; Max-Age=0; Path=/"];
+        browser.keep_cookies(&answer("/", &deleted));
+        check(&browser, "/in/7", "near=3");
+        check(&browser, "/in/8", "near=3; tab=4");
+    }
 
     #[test]
     fn a_form_is_read_with_its_hidden_fields() {

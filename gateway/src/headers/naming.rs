@@ -89,8 +89,7 @@ impl IdentityHeaders {
 
 /// Groups in their order, separated by commas; a comma in a group's name is escaped.
 fn listed(groups: &Groups) -> Option<HeaderValue> {
-    let Groups::Known(groups) = groups else { return None };
-    let list = groups.iter().map(|group| escaped(group, ",")).collect::<Vec<_>>().join(",");
+    let list = groups.stated()?.iter().map(|group| escaped(group, ",")).collect::<Vec<_>>().join(",");
     HeaderValue::try_from(list).ok()
 }
 

@@ -1,0 +1,287 @@
+//! A certified provider in a process of its own, a gateway with a plain `gateway.toml`, and the monolith behind it.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use auth_core::Clock;
+use gateway::{
+    demo::{Monolith, browser::Seen},
+    running::Tuning,
+    server::{self, Options, Started},
+};
+use serde_json::Value;
+use url::Url;
+use world::{
+    caller::{Caller, Heard},
+    folder::Folder,
+    settings,
+    wire::Wire,
+};
+
+const SECRET: &str = "peers-only-secret";
+
+/// Everything started for one test.
+pub(super) struct Stage {
+    pub(super) peer: Peer,
+    /// The wire to the provider, for the gateway and for browsers: the issuer stands at it.
+    pub(super) wire: Wire,
+    pub(super) monolith: Monolith,
+    /// Stands still until the test moves it, so that "ten seconds ago" needs no waiting.
+    pub(super) clock: Clock,
+    /// Where people reach the gateway.
+    pub(super) home: Url,
+    /// Where it listens.
+    listen: Url,
+    config: String,
+    gateway: Option<Started>,
+    folder: Folder,
+}
+
+/// A gateway's place: what people call it, and what its provider is told besides.
+pub(super) struct Place {
+    pub(super) public_url: Option<&'static str>,
+    pub(super) further: &'static str,
+}
+
+/// The provider's process. Dropping it ends it.
+pub(super) struct Peer {
+    process: Child,
+    port: u16,
+    redirect_uri: String,
+    issuer: String,
+}
+
+/// Whether the peers are installed: `tests/peers/install` does it.
+pub(super) fn installed() -> bool {
+    node().exists() && peers().join("node_modules/oidc-provider").exists()
+}
+
+fn peers() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
+}
+
+fn node() -> PathBuf {
+    peers().join("node_modules/.bin/node")
+}
+
+impl Stage {
+    /// Starts everything, on http, as on a developer's machine.
+    pub(super) async fn start() -> Self {
+        Self::at(Place { public_url: None, further: "" }).await
+    }
+
+    pub(super) async fn at(place: Place) -> Self {
+        let (gateway_port, peer_port) = (settings::free_port(), settings::free_port());
+        let listen = Url::parse(&format!("http://127.0.0.1:{gateway_port}")).expect("an address");
+        let home = place.public_url.map_or(listen.clone(), |url| Url::parse(url).expect("an address"));
+        let wire = Wire::to(([127, 0, 0, 1], peer_port).into()).await.expect("a wire can be laid");
+        let redirect_uri = home.join("/.candor/callback/peer").expect("a path").to_string();
+        let peer = Peer::start(peer_port, redirect_uri, wire.base()).await;
+        let monolith = Monolith::start(([127, 0, 0, 1], 0).into()).await.expect("the monolith starts");
+        let config = config(&listen, &home, &wire, &monolith, place.further);
+        let folder = Folder::new();
+        std::fs::write(folder.path().join("client_secret"), SECRET).expect("a file can be written");
+        let clock = Clock::standing_at(Clock::system().now().wall());
+        let mut stage = Self { peer, wire, monolith, clock, home, listen, config, gateway: None, folder };
+        stage.start_gateway().await;
+        stage
+    }
+
+    async fn start_gateway(&mut self) {
+        let config = gateway::config::parse(&self.config, self.folder.path(), &|_| None);
+        let config = config.unwrap_or_else(|problems| panic!("{problems:#?}\n{}", self.config));
+        // The provider runs on a busy machine: only what is broken may be late.
+        let tuning = Tuning { call: Duration::from_secs(4), ..Tuning::default() };
+        let options = Options { clock: self.clock.clone(), tuning, ..settings::options() };
+        self.gateway = Some(server::start(config, options).await.expect("the gateway starts"));
+    }
+
+    /// Stops the gateway and starts it again: what it held in memory is gone.
+    pub(super) async fn restart_gateway(&mut self) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.shutdown().await;
+        }
+        self.start_gateway().await;
+    }
+
+    /// The address of `path` as people know it.
+    pub(super) fn url(&self, path: &str) -> Url {
+        self.home.join(path).expect("a path")
+    }
+
+    /// The same where the gateway listens: between the two stands what speaks TLS.
+    pub(super) fn behind_tls(&self, url: &Url) -> Url {
+        self.listen.join(&url[url::Position::BeforePath..]).expect("a path")
+    }
+
+    pub(super) async fn ask(&self, caller: &mut Caller, path: &str) -> Heard {
+        caller.get(&self.url(path), &self.monolith).await
+    }
+
+    /// Makes the last good contact with the provider old enough that signing in asks it again.
+    pub(super) fn let_contact_grow_old(&self) {
+        self.clock.advance(Duration::from_secs(11));
+    }
+
+    /// The claims of a signed identity, checked by a library that nobody here wrote and the gateway's published keys.
+    pub(super) async fn verified(&self, token: &str) -> Value {
+        let keys = self.url("/.candor/keys.json").to_string();
+        let issuer = self.home.as_str().trim_end_matches('/').to_owned();
+        let token = token.to_owned();
+        tokio::task::spawn_blocking(move || {
+            let mut command = Command::new(node());
+            command.arg(peers().join("verify.mjs")).args([&keys, &issuer, "monolith", "gateway-identity+jwt"]);
+            let mut check = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node starts");
+            check.stdin.take().expect("its input").write_all(token.as_bytes()).expect("it reads");
+            let said = check.wait_with_output().expect("it ends");
+            assert!(said.status.success(), "an independent library takes the signed identity");
+            serde_json::from_slice(&said.stdout).expect("claims")
+        })
+        .await
+        .expect("the check ends")
+    }
+}
+
+impl Peer {
+    async fn start(port: u16, redirect_uri: String, issuer: String) -> Self {
+        let process = launch(port, redirect_uri.clone(), issuer.clone()).await;
+        Self { process, port, redirect_uri, issuer }
+    }
+
+    /// Ends it and starts it again: its store and its key are lost.
+    pub(super) async fn restart(&mut self) {
+        self.end();
+        self.process = launch(self.port, self.redirect_uri.clone(), self.issuer.clone()).await;
+    }
+
+    /// Stops the process in its tracks: connections are accepted by the system, and nothing is ever said.
+    pub(super) fn freeze(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a frozen process go on.
+    pub(super) fn thaw(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").arg(signal).arg(self.process.id().to_string()).status();
+        assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
+    }
+
+    fn end(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// A provider that listens.
+async fn launch(port: u16, redirect_uri: String, issuer: String) -> Child {
+    let started = tokio::task::spawn_blocking(move || {
+        let mut command = Command::new(node());
+        command.arg(peers().join("provider.mjs")).args([&port.to_string(), &redirect_uri, &issuer]);
+        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("node starts");
+        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
+        let listens = lines.map_while(Result::ok).any(|line| line == "listening");
+        assert!(listens, "the provider listens");
+        process
+    });
+    started.await.expect("the provider starts")
+}
+
+fn config(listen: &Url, home: &Url, wire: &Wire, monolith: &Monolith, further: &str) -> String {
+    let (at, home) = (&listen[url::Position::BeforeHost..url::Position::AfterPort], home.as_str());
+    let (issuer, endpoint) = (wire.base(), monolith.address());
+    format!(
+        r#"[server]
+listen = ["{at}"]
+public_url = "{home}"
+data = "data"
+
+[admin]
+listen = "127.0.0.1:0"
+
+[[identity]]
+name = "peer"
+kind = "oidc"
+issuer = "{issuer}"
+client_id = "candor"
+client_secret = {{ file = "client_secret" }}
+scopes = ["openid", "profile", "email"]
+{further}
+
+[upstreams.monolith]
+endpoints = ["http://{endpoint}"]
+
+[[routes]]
+path = "/"
+upstream = "monolith"
+allow = ["user"]
+
+[[routes]]
+path = "/staff/"
+upstream = "monolith"
+allow = ["group:staff"]
+
+[[routes]]
+path = "/board/"
+upstream = "monolith"
+allow = ["group:board"]
+"#
+    )
+}
+
+/// A person's way through the provider's own pages, from any page of a sign-in that began.
+pub(super) struct Person<'a> {
+    pub(super) caller: &'a mut Caller,
+    pub(super) name: &'a str,
+}
+
+impl Person<'_> {
+    /// Signs in from the provider's login page `page` on, and consents if asked. Stops before the callback, and gives
+    /// its address.
+    pub(super) async fn until_callback(&mut self, page: Seen) -> Url {
+        let mut page = page;
+        for _ in 0..8 {
+            page = match self.fill_in(page).await {
+                Ok(callback) => return callback,
+                Err(next) => next,
+            };
+        }
+        panic!("no callback: {} {}", page.url, page.text())
+    }
+
+    /// Signs in from the login page `page` on, to the end.
+    pub(super) async fn through(&mut self, page: Seen) -> Seen {
+        let callback = self.until_callback(page).await;
+        let seen = self.caller.browser().get(&callback).await.expect("the callback is answered");
+        self.caller.browser().follow(seen).await.expect("and leads somewhere")
+    }
+
+    /// The next page, or the callback's address.
+    async fn fill_in(&mut self, page: Seen) -> Result<Url, Seen> {
+        let browser = self.caller.browser();
+        if let Some(next) = page.location() {
+            if next.path().starts_with("/.candor/callback/") {
+                return Ok(next);
+            }
+            return Err(browser.get(&next).await.expect("the provider answers"));
+        }
+        let (action, mut fields) = page.form().unwrap_or_else(|| panic!("a form: {} {}", page.status, page.text()));
+        if fields.contains(&("prompt".to_owned(), "login".to_owned())) {
+            let said = [("login", self.name), ("password", "anything")];
+            fields.extend(said.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
+        Err(browser.post(&action, &fields).await.expect("the provider answers"))
+    }
+}
