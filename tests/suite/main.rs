@@ -4,6 +4,7 @@
 //! `tests() -> Vec<Trial>` and stands in the list below; it makes its trials by [`plain`] or [`in_a_runtime`], tells
 //! its figures to [`figures::say`], and what it had to leave out to [`figures::left_out`].
 
+mod cold_start;
 mod demonstration;
 mod figures;
 mod forged_kids;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
     // Most tests wait for deadlines, not for a core.
     arguments.test_threads.get_or_insert(6);
     let tests = [
+        cold_start::tests(),
         demonstration::tests(),
         forged_kids::tests(),
         forwarding::tests(),

@@ -59,6 +59,8 @@ fn compile_against(libraries: &Libraries, case: &Path, misuse: bool) -> Result<(
     let out = libraries.folder.join(format!("{stem}.{}.{misuse}.rmeta", std::process::id()));
     rustc.current_dir(sources::top()).args(["--edition=2024", "--crate-type=lib", "--error-format=json"]);
     rustc.args(["--check-cfg=cfg(misuse)", "-Aunused"]).arg(format!("--emit=metadata={}", out.display()));
+    // Where it leaves what is too long for an error.
+    rustc.arg("--out-dir").arg(&libraries.folder);
     rustc.arg(case).arg("-L").arg(format!("dependency={}", libraries.folder.display()));
     for (name, path) in &libraries.externs {
         rustc.arg("--extern").arg(format!("{name}={}", path.display()));

@@ -15,10 +15,10 @@ use super::{
 };
 
 /// The cookie that holds a ticket, where people reach the gateway by http.
-const TICKET: &str = "candor";
+pub(crate) const TICKET: &str = "candor";
 
 /// Somebody on their way, and their bad twin.
-pub(super) struct Going {
+pub(crate) struct Going {
     flow: Flow,
     path: &'static str,
     subject: String,
@@ -37,8 +37,11 @@ struct Bad {
     callback: Option<Url>,
 }
 
+/// Makes a good ticket bad.
+type Spoil = fn(&str) -> String;
+
 /// In which way a ticket is bad.
-const BAD_TICKETS: [(&str, fn(&str) -> String); 3] = [
+pub(crate) const BAD_TICKETS: [(&str, Spoil); 3] = [
     ("tampered", |ticket| swapped(ticket, ticket.len() / 2)),
     ("under-another-key", |ticket| swapped(ticket, 4)),
     ("cut-short", |ticket| ticket[..ticket.len() - 8].to_owned()),
@@ -236,7 +239,7 @@ async fn go(world: &World, flow: Flow, caller: &mut Caller, callback: Option<&Ur
 /// nothing an answer that was meant for another.
 async fn bad_callback(world: &World, good: Option<&Url>, path: &str, index: usize) -> Bad {
     let mut caller = Caller::new(Form::Browser);
-    if index % 2 == 0 {
+    if index.is_multiple_of(2) {
         return Bad { name: "no-try", caller, callback: good.cloned() };
     }
     let own = world.until_callback(&mut caller, "grace", path).await;

@@ -3,7 +3,7 @@
 //!
 //! What must come of each cell stands in [`table`]; what must never be, in [`oracle`]; how it is done, in [`flows`].
 
-mod flows;
+pub(crate) mod flows;
 pub(crate) mod oracle;
 pub(crate) mod table;
 

@@ -56,39 +56,45 @@ pub(crate) fn sum_up() {
     }
 }
 
-/// Judges what the good credential of `subject` was told. An answer of the upstream's that the route lets pass is the
-/// upstream's word, not ours; who begins to sign in is sent to sign in, and who signs out loses the ticket.
+/// Judges what the good credential of `subject` was told.
 pub(crate) fn judge_good(when: &str, heard: &Heard, subject: &str, cell: &Cell, complaints: &mut Complaints) {
-    let passed_on = matches!(cell.expected, Outcome::PassedOn(_));
-    let refused = match &heard.answer {
-        Err(_) => None,
-        Ok(_) if passed_on && heard.word() == Some("upstream") => None,
-        Ok(seen) => {
-            let to = seen.location().map(|to| to.path().to_owned()).unwrap_or_default();
-            let signs_in = to.starts_with("/.candor/login") || to.starts_with("/authorize") || to.contains("/login");
-            if matches!(seen.status.as_u16(), 401 | 403 | 407) {
-                Some("was refused")
-            } else if signs_in && cell.flow != Flow::SignInBegin {
-                Some("was sent to sign in")
-            } else if seen.deleted_cookies().iter().any(|name| !name.contains("-try-")) && cell.flow != Flow::Logout {
-                Some("lost its ticket")
-            } else if seen.header("www-authenticate").is_some() || seen.header("clear-site-data").is_some() {
-                Some("was asked for a credential")
-            } else {
-                None
-            }
-        }
-    };
-    if let Some(how) = refused {
+    if let Some(how) = blame(heard, cell.flow, cell.expected) {
         FALSE_REFUSALS.fetch_add(1, Ordering::SeqCst);
         complaints.add(format!("{when}, the good credential {how}: {}", heard.line()));
     }
-    for seen in &heard.reached {
-        if seen.identity().is_some() && seen.header("x-auth-request-user") != Some(subject) {
-            WRONGLY_ADMITTED.fetch_add(1, Ordering::SeqCst);
-            complaints.add(format!("{when}, {subject} went on as {:?}", seen.header("x-auth-request-user")));
-        }
+    for other in others(heard, subject) {
+        WRONGLY_ADMITTED.fetch_add(1, Ordering::SeqCst);
+        complaints.add(format!("{when}, {subject} went on as {other:?}"));
     }
+}
+
+/// How somebody with a good credential was blamed for an outage, if they were. An answer of the upstream's that the
+/// route lets pass is the upstream's word, not ours; who begins to sign in is sent to sign in, and who signs out loses
+/// the ticket.
+pub(crate) fn blame(heard: &Heard, flow: Flow, expected: Outcome) -> Option<&'static str> {
+    let seen = heard.answer.as_ref().ok()?;
+    if matches!(expected, Outcome::PassedOn(_)) && heard.word() == Some("upstream") {
+        return None;
+    }
+    let to = seen.location().map(|to| to.path().to_owned()).unwrap_or_default();
+    let signs_in = to.starts_with("/.candor/login") || to.starts_with("/authorize") || to.contains("/login");
+    if matches!(seen.status.as_u16(), 401 | 403 | 407) {
+        Some("was refused")
+    } else if signs_in && flow != Flow::SignInBegin {
+        Some("was sent to sign in")
+    } else if seen.deleted_cookies().iter().any(|name| !name.contains("-try-")) && flow != Flow::Logout {
+        Some("lost its ticket")
+    } else if seen.header("www-authenticate").is_some() || seen.header("clear-site-data").is_some() {
+        Some("was asked for a credential")
+    } else {
+        None
+    }
+}
+
+/// In whose name the monolith was asked, other than `subject`'s.
+pub(crate) fn others<'h>(heard: &'h Heard, subject: &str) -> Vec<&'h str> {
+    let named = heard.reached.iter().filter(|seen| seen.identity().is_some());
+    named.map(|seen| seen.header("x-auth-request-user").unwrap_or_default()).filter(|name| *name != subject).collect()
 }
 
 /// Judges what the bad twin `name` was told: it may be told anything, but goes nowhere in anybody's name.

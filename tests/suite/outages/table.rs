@@ -337,7 +337,7 @@ fn of_revocations(fault: Fault) -> Entry {
 
 /// What comes of a broken monolith, for somebody we vouch for. What would make a display erase itself is disputed: a
 /// 403, and HTML where JSON is expected. Others may be told that.
-fn of_monolith(fault: Fault, form: Form) -> Outcome {
+pub(crate) fn of_monolith(fault: Fault, form: Form) -> Outcome {
     match fault {
         Fault::Store(_) => unreachable!("the monolith is no store"),
         Fault::Wire(how) => match how {
