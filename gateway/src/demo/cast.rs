@@ -48,7 +48,8 @@ pub(super) struct Display {
     program: Browser,
     calendar_at: Url,
     calendar_of: Option<String>,
-    activated: bool,
+    /// The answer that made it erase itself, until somebody types its PIN.
+    erased_by: Option<String>,
 }
 
 impl Ada {
@@ -73,12 +74,10 @@ impl Ada {
         let met = self.browser.get(&self.site).await;
         let cleared = matches!(&met, Ok(seen) if !seen.deleted_cookies().is_empty());
         let sent_away = matches!(&met, Ok(seen) if seen.status.is_redirection() || refused(seen));
-        let was_signed_in = self.signed_in;
         self.signed_in &= !(cleared || sent_away);
         let answer = line(&met);
         let (then, mood) = match &met {
-            _ if !was_signed_in => ("sits at the sign-in page".to_owned(), Mood::Lost),
-            _ if !self.signed_in => ("signed out, what she typed is gone".to_owned(), Mood::Lost),
+            _ if !self.signed_in => ("signed out, sits at the sign-in page".to_owned(), Mood::Lost),
             Ok(seen) if seen.status == StatusCode::OK => ("sees her calendar".to_owned(), Mood::Well),
             Ok(seen) => (format!("a page that says so{}; still signed in", retry(seen)), Mood::Waiting),
             Err(_) => ("the browser waits; still signed in".to_owned(), Mood::Waiting),
@@ -89,28 +88,28 @@ impl Ada {
 
 impl Display {
     pub(super) fn new(calendar_at: Url, token: &str) -> Self {
-        Self { program: program(token), calendar_at, calendar_of: None, activated: true }
+        Self { program: program(token), calendar_at, calendar_of: None, erased_by: None }
     }
 
     /// Somebody types its PIN: it has a token again, and fetches its calendar anew.
     pub(super) fn activate(&mut self, token: &str) {
-        (self.program, self.activated) = (program(token), true);
+        (self.program, self.erased_by) = (program(token), None);
     }
 
     pub(super) fn is_activated(&self) -> bool {
-        self.activated
+        self.erased_by.is_none()
     }
 
     /// Asks for the calendar; `time` is what it writes beside a calendar that it got.
     pub(super) async fn act(&mut self, time: &str) -> Scene {
-        if !self.activated {
-            return scene("–", "shows a six-digit PIN and waits for an installer", Mood::Lost);
+        if let Some(answer) = &self.erased_by {
+            return scene(answer, "erased token and calendar, wants a PIN", Mood::Lost);
         }
         let met = self.program.get(&self.calendar_at).await;
         let answer = line(&met);
         match &met {
             Ok(seen) if refused(seen) => {
-                (self.calendar_of, self.activated) = (None, false);
+                (self.calendar_of, self.erased_by) = (None, Some(answer.clone()));
                 scene(&answer, "erased token and calendar, wants a PIN", Mood::Lost)
             }
             Ok(seen) if is_calendar(seen) => {
