@@ -69,6 +69,8 @@ struct Polled {
     /// When the last good one began.
     confirmed: Option<Timestamp>,
     purged: Option<Timestamp>,
+    /// Whether the store answers, and does not take what it does not know.
+    refusing: bool,
 }
 
 /// How the set is kept.
@@ -259,21 +261,19 @@ impl Revocations {
         }
     }
 
-    /// Tells the store what it does not know, and reads what we do not know.
+    /// Reads what we do not know, and tells the store what it does not know. A full store says who is revoked though it
+    /// takes nothing: what it says counts.
     async fn exchange(&self, polled: &mut Polled, began: Now) -> Result<(), Unavailable> {
-        let pending: Vec<Arc<Entry>> = self.0.set.load().pending().cloned().collect();
-        for entry in &pending {
-            sql::write(&self.0.store, entry, began).await?;
-        }
         // The first answer of a process is whole.
         let since = polled.confirmed.map(|at| at - OVERLAP);
         let mut news = sql::read(&self.0.store, since).await?;
-        let known = self.0.set.load();
+        let known = self.0.set.load_full();
         news.retain(|entry| !known.holds(entry));
-        if !news.is_empty() || !pending.is_empty() {
+        let told = self.tell(&known, polled, began).await;
+        if !news.is_empty() || !told.is_empty() {
             let learned = |set: &mut Set| {
                 news.iter().for_each(|entry| set.add(entry));
-                pending.iter().for_each(|entry| set.settle(entry));
+                told.iter().for_each(|entry| set.settle(entry));
             };
             if let Err(error) = self.change(true, learned).await {
                 tracing::warn!("the revocation set is not in {}: {error}", self.0.path.display());
@@ -285,6 +285,24 @@ impl Revocations {
             self.purge(began).await;
         }
         Ok(())
+    }
+
+    /// Tells the store what it does not know. Gives what it took.
+    async fn tell(&self, known: &Set, polled: &mut Polled, began: Now) -> Vec<Arc<Entry>> {
+        let mut told = Vec::new();
+        let mut refusing = false;
+        for entry in known.pending() {
+            if let Err(unavailable) = sql::write(&self.0.store, entry, began).await {
+                if !polled.refusing {
+                    tracing::warn!("the store is not told yet who has signed out: {unavailable}");
+                }
+                refusing = true;
+                break;
+            }
+            told.push(entry.clone());
+        }
+        polled.refusing = refusing;
+        told
     }
 
     /// Forgets what has been over for a day: its credential is refused for its own expiry. A failure is made good by

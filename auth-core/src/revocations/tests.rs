@@ -165,6 +165,20 @@ async fn a_logout_while_the_store_is_down_is_kept_on_disk_and_told_later() {
 }
 
 #[tokio::test]
+async fn a_store_that_is_full_still_says_who_is_revoked() {
+    let site = Site::new().await;
+    let other = site.beside();
+    let (set, there) = (site.open().await, other.open().await);
+    assert_eq!(other.end(&there, 2).await.expect("healthy"), Elsewhere::Done);
+    site.store.disturb(Disturbance::Full).await.expect("healthy until now");
+    assert_eq!(site.end(&set, 1).await.expect("the disk takes it"), Elsewhere::WhenTheStoreIsBack);
+    set.poll().await.expect("it answers");
+    assert_eq!(site.says(&set, &session(2)), "ended");
+    assert_eq!(site.says(&set, &session(3)), "live");
+    assert_eq!(set.0.set.load().pending().count(), 1);
+}
+
+#[tokio::test]
 async fn a_logout_that_nothing_took_has_not_happened() {
     let site = Site::new().await;
     let set = site.open().await;
