@@ -78,9 +78,8 @@ fn to_provider(asked: &Asked<'_>, begun: &Begun) -> Result<Answer, NotACookie> {
     let keep = &begun.cookie;
     let value = keep.value.expose_secret();
     let mut cookies = vec![SetCookie::sign_in_try(&keep.name, value, keep.lifetime, keep.cross_site, site)?];
-    for name in &begun.forget {
-        cookies.push(SetCookie::forget_try(name, site)?);
-    }
+    // One that cannot be named stays: whoever planted it must not keep anybody from signing in.
+    cookies.extend(begun.forget.iter().filter_map(|name| SetCookie::forget_try(name, site).ok()));
     Ok(Answer::Own(OwnAnswer::ToProvider { location: begun.location.to_string(), cookies }))
 }
 
@@ -209,7 +208,7 @@ fn begin_address(asked: &Asked<'_>, return_to: Option<&str>, again: bool) -> Str
     asked.running.site.login_at(None, Some(return_to.as_str()), again)
 }
 
-/// The spent try's cookie, taken back. One that cannot be named stays, and runs out by itasked.
+/// The spent try's cookie, taken back. One that cannot be named stays, and runs out by itself.
 fn forget(asked: &Asked<'_>, spent: Option<String>) -> Vec<SetCookie> {
     spent.and_then(|name| SetCookie::forget_try(&name, &asked.running.site).ok()).into_iter().collect()
 }
