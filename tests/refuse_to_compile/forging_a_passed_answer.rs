@@ -6,7 +6,7 @@ use gateway::{body::Body, upstream::Passed};
 
 #[cfg(misuse)]
 pub fn forged(head: http::response::Parts, body: Body) -> Passed {
-    Passed { head, body }
+    Passed { head, body, denies: false }
 }
 
 #[cfg(not(misuse))]
