@@ -31,18 +31,17 @@ impl Intake {
     /// `X-Original-Method` and `-URI` or `-URL` (nginx).
     ///
     /// # Errors
-    /// [`Fault::NoSuchRoute`] unless a trusted proxy asks; [`BadRequest::OwnParameters`] if the address is missing,
-    /// stated in two ways, or no address; what is wrong with its path.
+    /// [`Fault::NoSuchRoute`] unless a trusted proxy asks; [`BadRequest::OwnParameters`] if method or address are missing,
+    /// stated in two ways, or none; what is wrong with its path.
     pub fn original(&self, headers: &HeaderMap) -> Result<Original, Fault> {
         if !self.arrival.by_proxy {
             return Err(Fault::NoSuchRoute);
         }
         let malformed = Fault::BadRequest(BadRequest::OwnParameters);
         let method = one_of(headers, &[X_FORWARDED_METHOD, X_ORIGINAL_METHOD]).map_err(Fault::BadRequest)?;
-        let method = match method {
-            Some(method) => Method::from_bytes(method.as_bytes()).map_err(|_| malformed.clone())?,
-            None => self.method.clone(),
-        };
+        // nginx asks by GET about every method: taken for the original's, it would pass a POST where only GET may.
+        let method = method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
+        let method = method.ok_or_else(|| malformed.clone())?;
         let address = one_of(headers, &[X_FORWARDED_URI, X_ORIGINAL_URI, X_ORIGINAL_URL]);
         let address = address.map_err(Fault::BadRequest)?.ok_or_else(|| malformed.clone())?;
         if address.as_bytes().contains(&b'#') {

@@ -140,11 +140,15 @@ fn a_trusted_proxy_asks_about_an_address() {
     check(proxy, &traefik, "POST www.example /x");
     check([192, 0, 2, 1], &traefik, "no such route");
     check(proxy, &[("x-original-uri", "/x"), ("x-original-method", "PUT")], "PUT app.example /x");
-    check(proxy, &[("x-original-url", "https://www.example/x")], "GET www.example /x");
-    check(proxy, &[("x-original-uri", "/x"), ("x-forwarded-uri", "/y")], "bad request: own-parameters");
-    check(proxy, &[("x-forwarded-uri", "/a/../b")], "bad request: dot-segment");
-    check(proxy, &[("x-forwarded-uri", "nonsense")], "bad request: own-parameters");
-    check(proxy, &[("x-original-uri", "/public#/../admin")], "bad request: own-parameters");
+    let get = ("x-original-method", "GET");
+    check(proxy, &[get, ("x-original-url", "https://www.example/x")], "GET www.example /x");
+    check(proxy, &[get, ("x-original-uri", "/x"), ("x-forwarded-uri", "/y")], "bad request: own-parameters");
+    check(proxy, &[get, ("x-forwarded-uri", "/a/../b")], "bad request: dot-segment");
+    check(proxy, &[get, ("x-forwarded-uri", "nonsense")], "bad request: own-parameters");
+    check(proxy, &[get, ("x-original-uri", "/public#/../admin")], "bad request: own-parameters");
+    check(proxy, &[get, ("x-forwarded-method", "PUT"), ("x-original-uri", "/x")], "bad request: own-parameters");
+    check(proxy, &[("x-original-uri", "/x")], "bad request: own-parameters");
+    check(proxy, &[get], "bad request: own-parameters");
     check(proxy, &[("x-forwarded-uri", "/x"), ("x-forwarded-method", "G ET")], "bad request: own-parameters");
     check(proxy, &[], "bad request: own-parameters");
 }
