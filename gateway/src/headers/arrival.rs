@@ -35,6 +35,18 @@ const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port")
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
+/// With any of these, a proxy speaks the older family of fields.
+const SAID_BY_MOST: [HeaderName; 3] = [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PROTO];
+
+/// How a proxy says which way a request came.
+#[derive(Clone, Copy)]
+enum Family {
+    /// `X-Forwarded-*`.
+    X,
+    /// `Forwarded` (RFC 7239).
+    Standard,
+}
+
 /// More proxies than this in a row are nobody's set-up.
 const MOST_HOPS: usize = 32;
 
@@ -59,13 +71,18 @@ impl Arrival {
     }
 
     fn believe(&mut self, headers: &HeaderMap, believed: &Believed) {
-        let stated = if headers.contains_key(X_FORWARDED_FOR) {
-            elements(headers, &X_FORWARDED_FOR).map(address).collect()
-        } else {
-            elements(headers, &header::FORWARDED).map(|element| parameter(element, "for").and_then(address)).collect()
+        // A proxy that sets one family passes on what its client says in the other.
+        let family =
+            if SAID_BY_MOST.iter().any(|name| headers.contains_key(name)) { Family::X } else { Family::Standard };
+        let stated = match family {
+            Family::X => elements(headers, &X_FORWARDED_FOR).map(address).collect(),
+            Family::Standard => {
+                let hops = elements(headers, &header::FORWARDED);
+                hops.map(|element| parameter(element, "for").and_then(address)).collect()
+            }
         };
         self.walk(stated, believed);
-        let proto = last(headers, &X_FORWARDED_PROTO, "proto");
+        let proto = family.last(headers, &X_FORWARDED_PROTO, "proto");
         if let Some(proto) = proto.as_deref() {
             self.secure = match proto.to_ascii_lowercase().as_str() {
                 "https" | "wss" => true,
@@ -73,7 +90,7 @@ impl Arrival {
                 _ => self.secure,
             };
         }
-        let host = last(headers, &X_FORWARDED_HOST, "host").filter(|host| is_host(host));
+        let host = family.last(headers, &X_FORWARDED_HOST, "host").filter(|host| is_host(host));
         if let Some(host) = host.and_then(|host| HeaderValue::try_from(host).ok()) {
             self.host = host;
         }
@@ -130,14 +147,16 @@ fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item
     headers.get_all(name).iter().flat_map(|value| value.to_str().unwrap_or_default().split(',')).map(str::trim)
 }
 
-/// The rightmost element: what the proxy next to us says. `Forwarded` is read where the older field is missing.
-fn last(headers: &HeaderMap, name: &HeaderName, parameter_name: &str) -> Option<String> {
-    match elements(headers, name).last() {
-        Some(element) => Some(element.to_owned()),
-        None => elements(headers, &header::FORWARDED)
-            .last()
-            .and_then(|element| parameter(element, parameter_name))
-            .map(str::to_owned),
+impl Family {
+    /// The rightmost element of the field `name`, or its parameter there: what the proxy next to us says.
+    fn last(self, headers: &HeaderMap, name: &HeaderName, parameter_name: &str) -> Option<String> {
+        let element = match self {
+            Self::X => elements(headers, name).last(),
+            Self::Standard => {
+                elements(headers, &header::FORWARDED).last().and_then(|element| parameter(element, parameter_name))
+            }
+        };
+        element.map(str::to_owned)
     }
 }
 
@@ -204,6 +223,11 @@ mod tests {
         assert_eq!((told.secure, told.host.as_bytes(), told.by_proxy), (true, b"public.example".as_slice(), true));
         let stranger = arrival("192.0.2.1", &fields);
         assert_eq!((stranger.secure, stranger.host.as_bytes()), (false, b"app.example".as_slice()));
+        let mixed = [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=6.6.6.6;host=evil.example;proto=https")];
+        let told = arrival("10.0.0.1", &mixed);
+        assert_eq!((told.secure, told.host.as_bytes()), (false, b"app.example".as_slice()), "a client's own word");
+        let standard = arrival("10.0.0.1", &[("forwarded", "for=203.0.113.9;host=public.example;proto=https")]);
+        assert_eq!((standard.secure, standard.host.as_bytes()), (true, b"public.example".as_slice()));
         let odd = arrival("10.0.0.1", &[("x-forwarded-proto", "gopher"), ("x-forwarded-host", "a/b")]);
         assert_eq!((odd.secure, odd.host.as_bytes()), (false, b"app.example".as_slice()));
     }
