@@ -102,11 +102,16 @@ impl Server {
         let trusted = section.value("trusted_proxies").and_then(|value| value.each("[\"10.0.0.0/8\"]", network));
         let data = section.value("data").and_then(|value| value.path("\"data\""));
         let public_url = section.required("public_url", "\"https://app.example.com\"").and_then(|value| public(&value));
+        let trusted_proxies = trusted.unwrap_or_default();
+        if public_url.as_ref().is_some_and(|url| url.scheme() == "https") && trusted_proxies.is_empty() {
+            let message = "something before the gateway speaks https, and every client will seem to be that";
+            section.warning(message.to_owned(), "name its address in `trusted_proxies`, for example [\"127.0.0.1\"]");
+        }
         Some(Self {
             listen,
             public_url: public_url?,
             data: data.unwrap_or_else(|| section.file.base.join("data")),
-            trusted_proxies: trusted.unwrap_or_default(),
+            trusted_proxies,
             head_timeout,
             idle_timeout,
             max_target: usize::try_from(max_target).ok()?,

@@ -59,7 +59,7 @@ fn with(section: &str, text: &str) -> String {
 #[test]
 fn what_is_not_said_has_the_documented_default() {
     let config = read(LEAST).expect("the least configuration reads");
-    assert_eq!(config.warnings, []);
+    compare(LEAST, &config.warnings, &["2:2 every client will seem to be that / trusted_proxies"]);
     assert_eq!(config.own_prefix, "/.candor");
     let server = &config.server;
     assert_eq!(server.listen, ["127.0.0.1:8080".parse().expect("an address")]);
@@ -501,7 +501,11 @@ fn sections_must_fit_together() {
 #[test]
 fn what_is_probably_not_meant_is_a_warning() {
     let warned = |text: &str, expected: &[&str]| match read(text) {
-        Ok(config) => compare(text, &config.warnings, expected),
+        Ok(mut config) => {
+            // That nothing is said to speak https before it is the least configuration's own.
+            config.warnings.retain(|warning| !warning.message.contains("speaks https"));
+            compare(text, &config.warnings, expected);
+        }
         Err(problems) => compare(text, &problems, &[]),
     };
     warned(&with("[[routes]]", "on_denial = \"pass\""), &["11:13 a 401 from this upstream reaches people"]);
