@@ -52,7 +52,10 @@ pub enum KeyringFault {
         error: io::Error,
     },
     /// The file is damaged.
-    #[error("the keyring {path} is damaged: {what}. Way out: restore it from a backup; {ADOPT}")]
+    #[error(
+        "the keyring {path} is damaged: {what}. Way out: restore it from a backup; or, if it is gone for good, move it \
+         away, and `gateway keys adopt --config FILE` makes another"
+    )]
     Damaged {
         /// The file.
         path: PathBuf,

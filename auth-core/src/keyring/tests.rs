@@ -122,6 +122,11 @@ async fn a_damaged_keyring_is_a_fault_and_its_keys_are_never_shown() {
         assert!(fault.contains(expected) && fault.contains("Way out"), "{fault}");
         assert!(!fault.contains(secret));
     }
+    fs::write(&path, "garbage").expect("the folder can be written");
+    assert!(fault(&folder).await.contains("move it away, and `gateway keys adopt"));
+    fs::rename(&path, folder.path().join("elsewhere")).expect("it is there");
+    Keyring::adopt(folder.path(), &store(&folder), NOW).await.expect("the way out");
+    let _ = open(&folder).await.expect("they were joined");
 }
 
 #[tokio::test]
