@@ -199,6 +199,7 @@ fn first_red(cells: Vec<(usize, Cell)>) -> Result<Option<(String, Vec<String>)>,
                     match complaints_of(index, cell) {
                         Ok(complaints) if complaints.is_empty() => {}
                         Ok(complaints) => *lock(&red) = Ok(Some((cell.name(), complaints))),
+                        Err(BrokeDown) if matches!(*lock(&red), Ok(Some(_))) => {}
                         Err(BrokeDown) => *lock(&red) = Err(BrokeDown),
                     }
                 }
