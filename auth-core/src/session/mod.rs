@@ -15,6 +15,7 @@ use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
 
 use aws_lc_rs::rand;
 use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 
 pub use crate::revocations::Elsewhere;
 use crate::{
@@ -93,6 +94,14 @@ pub struct Opened {
     pub credential: CredentialId,
 }
 
+/// The session that a browser had when it went to sign in, as its sealed try remembers it: the callback may come without
+/// the ticket, since a cross-site POST brings no `SameSite=Lax` cookie.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct Before {
+    session: String,
+    until: Timestamp,
+}
+
 /// A session that has ended.
 #[derive(Debug)]
 #[must_use]
@@ -165,10 +174,23 @@ impl Sessions {
         self.0.revocations.end_session(session, whose.until, who, why, now).await
     }
 
-    /// Ends the session that a sign-in replaced, as far as that can be done: the new one stands either way.
+    /// The session of a ticket that a sign-in may replace.
+    pub(crate) fn before(&self, ticket: &str, now: Now) -> Option<Before> {
+        let Principal { session, until, .. } = self.unseal(ticket, now).ok()?.principal;
+        Some(Before { session: session?.to_string(), until })
+    }
+
+    /// Ends the session of the ticket that a sign-in replaced.
     async fn end_replaced(&self, ticket: &str, who: &str, now: Now) {
-        let Ok(old) = self.unseal(ticket, now) else { return };
-        match self.end(&old.principal, who, "signed in again", now).await {
+        if let Some(before) = self.before(ticket, now) {
+            self.end_before(&before, who, now).await;
+        }
+    }
+
+    /// Ends the session that a sign-in replaced, as far as that can be done: the new one stands either way.
+    pub(crate) async fn end_before(&self, before: &Before, who: &str, now: Now) {
+        let Ok(session) = before.session.parse() else { return };
+        match self.0.revocations.end_session(session, before.until, who, "signed in again", now).await {
             Ok(Elsewhere::Done | Elsewhere::WhenTheStoreIsBack) => {}
             Err(unavailable) => tracing::warn!("the session before a sign-in could not be ended: {unavailable}"),
         }

@@ -122,6 +122,9 @@ impl Conclusion {
         let replaces = callback.replaces.as_ref().map(ExposeSecret::expose_secret);
         let begun = self.sessions.begin(new, replaces, self.now).await;
         let ticket = begun.map_err(|unavailable| self.spending_the_try(unavailable))?;
+        if let (None, Some(before)) = (replaces, &self.found.before) {
+            self.sessions.end_before(before, &subject, self.now).await;
+        }
         tracing::info!(provider = %self.provider.name(), subject, "signed in");
         Ok(Finished { ticket, return_to: self.found.return_to.clone(), spent: self.cookie.clone() })
     }

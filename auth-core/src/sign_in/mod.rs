@@ -12,7 +12,7 @@ mod tries;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 pub use self::{
@@ -63,6 +63,9 @@ pub struct Begin<'a> {
     pub again: bool,
     /// The browser's try cookies: name and value.
     pub tries: &'a [(String, String)],
+    /// The ticket that the browser has already. Its session ends once the new one stands, also if the callback comes
+    /// without it.
+    pub replaces: Option<SecretString>,
 }
 
 /// A sign-in that has begun.
@@ -133,7 +136,8 @@ impl SignIn {
         let provider = parts.provider(name).ok_or(BeginFault::NoSuchProvider)?;
         let unavailable = |down| BeginFault::Unavailable(fault::noted(name, down));
         let document = provider.ask(now).await.map_err(unavailable)?;
-        let new = Try::begin(name, begin.return_to, now).map_err(unavailable)?;
+        let mut new = Try::begin(name, begin.return_to, now).map_err(unavailable)?;
+        new.before = begin.replaces.and_then(|ticket| parts.sessions.before(ticket.expose_secret(), now));
         let asking = Asking {
             state: &new.state(&parts.seals, begin.again, now),
             nonce: &new.nonce,

@@ -60,7 +60,7 @@ impl Gateway {
     }
 
     async fn begin(&self, again: bool) -> Away {
-        let begin = Begin { return_to: "/report?month=7", again, tries: &[] };
+        let begin = Begin { return_to: "/report?month=7", again, tries: &[], replaces: None };
         let begun =
             self.sign_in.begin("first", begin, self.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
         let state = self.provider.visit(&begun.location);
@@ -171,7 +171,7 @@ async fn somebody_signs_in_and_gets_where_they_wanted() {
 #[tokio::test]
 async fn a_form_post_needs_a_cookie_that_crosses_sites() {
     let gateway = Gateway::start("https://app.example").await;
-    let begin = Begin { return_to: "/", again: false, tries: &[] };
+    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None };
     let begun =
         gateway.sign_in.begin("second", begin, gateway.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
     assert!(begun.cookie.cross_site);
@@ -338,13 +338,30 @@ async fn a_new_sign_in_ends_the_session_before_it() {
 }
 
 #[tokio::test]
+async fn a_form_post_ends_the_session_before_it_though_it_comes_without_its_ticket() {
+    let gateway = Gateway::start("https://app.example").await;
+    let first = gateway.begin(false).await;
+    let first = gateway.back(&first, "code=good").await.unwrap_or_else(|fault| panic!("{fault:?}"));
+    let old = first.ticket.text().clone();
+    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: Some(old.clone()) };
+    let begun =
+        gateway.sign_in.begin("second", begin, gateway.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
+    let query = format!("state={}&code=good", gateway.provider.visit(&begun.location));
+    let tries = [(begun.cookie.name.clone(), begun.cookie.value.expose_secret().to_owned())];
+    let second = gateway.callback("second", &query, &tries).await.unwrap_or_else(|fault| panic!("{fault:?}"));
+    let opened = |ticket: &SecretString| gateway.sessions.open(ticket.expose_secret(), gateway.clock.now());
+    assert!(matches!(opened(&old), Err(Stop::Rejected(ended)) if ended.reason() == Reason::Ended));
+    assert!(opened(second.ticket.text()).is_ok());
+}
+
+#[tokio::test]
 async fn a_dead_provider_is_said_before_anybody_is_sent_there() {
     let mut gateway = Gateway::start("https://app.example").await;
     gateway.provider.kill().await;
-    let begin = Begin { return_to: "/", again: false, tries: &[] };
+    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None };
     let fault = gateway.sign_in.begin("first", begin, gateway.clock.now()).await.err().expect("it is dead");
     assert!(matches!(fault, BeginFault::Unavailable(down) if down.dependency == crate::Dependency::Discovery));
-    let begin = Begin { return_to: "/", again: false, tries: &[] };
+    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None };
     let fault = gateway.sign_in.begin("third", begin, gateway.clock.now()).await.err();
     assert!(matches!(fault, Some(BeginFault::NoSuchProvider)));
 }

@@ -15,6 +15,7 @@ use crate::{
     clock::{Now, Timestamp},
     dependency::Dependency,
     seal::{Purpose, Seals},
+    session::Before,
     verdict::{OrUnavailable, Unavailable},
 };
 
@@ -52,6 +53,9 @@ pub(super) struct Try {
     verifier: String,
     pub(super) return_to: String,
     begun: Timestamp,
+    /// The session that the browser had when it left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) before: Option<Before>,
 }
 
 /// What the `state` parameter holds.
@@ -80,6 +84,7 @@ impl Try {
             verifier: random::<32>()?,
             return_to: return_to.to_owned(),
             begun: now.wall(),
+            before: None,
         })
     }
 

@@ -62,7 +62,8 @@ pub(super) async fn login(asked: &Asked<'_>, head: &request::Parts) -> Answer {
         return Answer::Fault(limited);
     }
     let tries = tries(asked);
-    let begin = Begin { return_to: return_to.as_str(), again, tries: &tries };
+    let replaces = replaces(asked);
+    let begin = Begin { return_to: return_to.as_str(), again, tries: &tries, replaces };
     match asked.running.sign_in.begin(&provider, begin, asked.now).await {
         Ok(begun) => to_provider(asked, &begun).unwrap_or_else(cannot_set),
         Err(BeginFault::NoSuchProvider) => bad_parameters(),
@@ -96,8 +97,7 @@ pub(super) async fn callback(asked: &Asked<'_>, provider: &str, head: &request::
     let callback = Callback {
         params,
         tries: tries(asked),
-        // Two different tickets: nobody knows which is whose, so neither is ended.
-        replaces: asked.intake.ticket().ok().flatten(),
+        replaces: replaces(asked),
         address: Some(asked.intake.arrival.client),
         browser: single(&head.headers, header::USER_AGENT.as_str()).map(str::to_owned),
     };
@@ -186,6 +186,11 @@ pub(super) async fn logout(asked: &Asked<'_>) -> Answer {
             Answer::Own(OwnAnswer::WasNotSignedIn { forget })
         }
     }
+}
+
+/// The ticket whose session a sign-in ends. Of two different ones nobody knows which is whose, so neither is ended.
+fn replaces(asked: &Asked<'_>) -> Option<SecretString> {
+    asked.intake.ticket().ok().flatten()
 }
 
 /// The sign-ins that this browser has begun: name and value.
