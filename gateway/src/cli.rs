@@ -148,6 +148,7 @@ fn serve(config: PathBuf) -> ExitCode {
 async fn until_told(config: Config, telemetry: Telemetry) -> Result<(), StartFault> {
     let signal = |kind| signal(kind).map_err(StartFault::Machine);
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let mut hangup = signal(SignalKind::hangup())?;
     for warning in &config.warnings {
         tracing::warn!("configuration {warning}");
     }
@@ -155,9 +156,13 @@ async fn until_told(config: Config, telemetry: Telemetry) -> Result<(), StartFau
     let started = server::start(config, Options::new(telemetry)).await?;
     let listen = started.addresses().iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(", ");
     tracing::info!("serving {public} on {listen}, admin on http://{}", started.admin());
-    select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            // Unheard it would end the process at once, and whoever rotates logs means no such thing.
+            _ = hangup.recv() => tracing::warn!("SIGHUP changes nothing: a new configuration takes a restart"),
+        }
     }
     tracing::info!("stopping: no new connections, finishing what is under way");
     select! {

@@ -50,10 +50,10 @@ impl Intake {
         }
         let uri = Uri::try_from(address.as_bytes()).map_err(|_| malformed.clone())?;
         let host = match uri.authority() {
-            Some(authority) => HeaderValue::from_str(authority.as_str()).ok(),
-            None => Some(self.arrival.host.clone()),
+            Some(authority) => HeaderValue::from_str(authority.as_str()).ok().as_ref().and_then(Host::parse),
+            None => Some(self.host.clone()),
         };
-        let host = host.as_ref().and_then(Host::parse).ok_or_else(|| malformed.clone())?;
+        let host = host.ok_or_else(|| malformed.clone())?;
         let target: &PathAndQuery = uri.path_and_query().ok_or(malformed)?;
         Ok(Original { method, path: CanonicalPath::read(target).map_err(Fault::BadRequest)?, host })
     }

@@ -293,4 +293,20 @@ mod tests {
         assert_eq!(said(&*panic.expect_err("it panicked")), "planned: 7");
         assert_eq!((Caught { inner: async { 7 } }).await.expect("no panic"), 7);
     }
+
+    #[test]
+    fn what_yields_nothing_is_answered_as_the_route_has_it() {
+        let outline = Outline {
+            asker: Rc::new(Cell::new(Asker::Script)),
+            begun: Instant::now(),
+            id: RequestId::new(),
+            peer: [192, 0, 2, 1].into(),
+            method: Method::GET,
+            uri: Uri::from_static("/display/x"),
+        };
+        let arrived = outline.asker.clone();
+        assert_eq!(outline.reply(Fault::Panicked).asker, Asker::Script);
+        arrived.set(Asker::Device);
+        assert_eq!(outline.reply(Fault::Panicked).asker, Asker::Device);
+    }
 }
