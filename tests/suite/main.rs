@@ -16,6 +16,7 @@ mod planted;
 mod pretenders;
 mod refuse_to_compile;
 mod secrets;
+mod serving;
 mod sources;
 mod tidy;
 mod wycheproof;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         pretenders::tests(),
         refuse_to_compile::tests(),
         secrets::tests(),
+        serving::tests(),
         tidy::tests(),
         wycheproof::tests(),
     ];

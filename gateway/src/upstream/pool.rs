@@ -25,6 +25,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::Instant,
 };
+use tokio_util::task::AbortOnDropHandle;
 use tower::retry::budget::{Budget, TpsBudget};
 
 use super::endpoint::{Endpoint, EndpointId};
@@ -62,6 +63,9 @@ pub(super) struct Connection {
     sender: SendRequest<Body>,
     heard: Rc<Cell<bool>>,
     reused: bool,
+    /// hyper would keep the connection of a request that nobody waits for any more, for as long as the endpoint takes
+    /// none of its body: it ends with this.
+    _carrying: AbortOnDropHandle<()>,
 }
 
 /// Why a request got no answer.
@@ -149,14 +153,14 @@ impl Connection {
             .handshake(TokioIo::new(socket))
             .await
             .map_err(|error| Fault::UpstreamReset(endpoint.at(&error.to_string())))?;
-        tokio::task::spawn_local(async move {
+        let carrying = AbortOnDropHandle::new(tokio::task::spawn_local(async move {
             // Whoever waits for an answer is told; an idle connection that ends needs no word.
             let _ = connection.await;
-        });
-        Ok(Self { sender, heard, reused: false })
+        }));
+        Ok(Self { sender, heard, reused: false, _carrying: carrying })
     }
 
-    /// Sends `request`; the answer's head. Dropping the future closes the connection.
+    /// Sends `request`; the answer's head. Dropping the connection closes it, whatever is under way.
     ///
     /// # Errors
     /// [`Lost`] if no answer comes.
