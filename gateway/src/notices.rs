@@ -66,16 +66,18 @@ pub(crate) fn not_permitted(sign_in: Option<String>) -> Page {
     }
 }
 
-/// Nobody can be signed in at the moment. `here`: the callback, if loading it again may yet work.
-pub(crate) fn sign_in_unavailable(here: Option<&str>, begin: String, retry: u64) -> Page {
+/// Nobody can be signed in at the moment. `here`: the address to load again, if that may yet work. `begin`: where another
+/// sign-in begins, if that is another address: another provider may be well.
+pub(crate) fn sign_in_unavailable(here: Option<&str>, begin: Option<String>, retry: u64) -> Page {
     let page = Page::new(
         "Signing in is unavailable just now",
         "Something that we need for it does not answer. Whoever is signed in already stays so. You will come to the \
          address that you wanted once it is back.",
     );
-    match here {
-        Some(here) => again(page, Some(here), Some(retry)),
-        None => page.link("Try again", begin),
+    let page = again(page, here, here.map(|_| retry));
+    match begin {
+        Some(begin) => page.link("Begin again", begin),
+        None => page,
     }
 }
 

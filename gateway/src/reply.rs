@@ -149,8 +149,8 @@ pub enum OwnAnswer {
     SignInUnavailable {
         /// What is missing.
         unavailable: Unavailable,
-        /// Where signing in begins, with the address that was wanted.
-        begin: String,
+        /// Where another sign-in begins, with the address that was wanted, if that is not where this was asked.
+        begin: Option<String>,
         /// The spent try. None spent: the same callback may yet succeed.
         cookies: Vec<SetCookie>,
     },
@@ -480,7 +480,12 @@ impl Form<'_> {
         self.page(&Head::new(FaultStatus::BadRequest.into(), AnswerWord::Own), &page)
     }
 
-    fn sign_in_unavailable(&self, unavailable: &Unavailable, here: Option<&str>, begin: String) -> Response<Body> {
+    fn sign_in_unavailable(
+        &self,
+        unavailable: &Unavailable,
+        here: Option<&str>,
+        begin: Option<String>,
+    ) -> Response<Body> {
         // Sooner only meets the limit on beginning sign-ins: an office shares an address.
         let retry = self.spread(unavailable.retry_after.max(Unavailable::RETRY_AFTER));
         let head = Head {

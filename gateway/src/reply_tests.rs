@@ -323,7 +323,8 @@ fn a_way_to_our_own_sign_in_takes_a_refusal() {
 async fn a_sign_in_that_cannot_be_finished_keeps_what_was_wanted() {
     let begin = "/.candor/login?return_to=%2Forders".to_owned();
     let unavailable = || Unavailable::because(Dependency::TokenEndpoint, "planned");
-    let answer = |cookies| OwnAnswer::SignInUnavailable { unavailable: unavailable(), begin: begin.clone(), cookies };
+    let answer =
+        |cookies| OwnAnswer::SignInUnavailable { unavailable: unavailable(), begin: Some(begin.clone()), cookies };
     let kept = http(Answer::Own(answer(Vec::new())), Asker::Browser, true);
     assert_eq!(kept.status(), 503);
     assert!(text(kept).await.contains("http-equiv=\"refresh\""), "the same callback may yet succeed");
@@ -355,7 +356,7 @@ async fn a_form_of_ours_says_where_it_comes_from() {
 #[test]
 fn a_program_that_cannot_sign_anybody_in_is_told_so_as_programs_are() {
     let unavailable = Unavailable::because(Dependency::TokenEndpoint, "planned").retry_after(Duration::from_secs(1));
-    let answer = OwnAnswer::SignInUnavailable { unavailable, begin: "/.candor/login".to_owned(), cookies: Vec::new() };
+    let answer = OwnAnswer::SignInUnavailable { unavailable, begin: None, cookies: Vec::new() };
     let response = http(Answer::Own(answer), Asker::Script, true);
     check_form(&response, Asker::Script);
     let retry: u64 = field(&response, "retry-after").parse().expect("seconds");

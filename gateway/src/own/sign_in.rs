@@ -68,7 +68,8 @@ pub(super) async fn login(asked: &Asked<'_>, head: &request::Parts) -> Answer {
         Ok(begun) => to_provider(asked, &begun).unwrap_or_else(cannot_set),
         Err(BeginFault::NoSuchProvider) => bad_parameters(),
         Err(BeginFault::Unavailable(unavailable)) => {
-            let begin = begin_address(asked, Some(return_to.as_str()), again);
+            let several = asked.running.sign_in.providers().len() > 1;
+            let begin = several.then(|| begin_address(asked, Some(return_to.as_str()), again));
             Answer::Own(OwnAnswer::SignInUnavailable { unavailable, begin, cookies: Vec::new() })
         }
     }
@@ -137,7 +138,7 @@ fn not_signed_in(asked: &Asked<'_>, fault: SignInFault) -> Answer {
             failed(SignInFailure::Refused { word, description, correlation }, begin, spent)
         }
         SignInFault::Unavailable { unavailable, return_to, spent } => {
-            let begin = begin_address(asked, Some(&return_to), false);
+            let begin = Some(begin_address(asked, Some(&return_to), false));
             let cookies = forget(asked, spent);
             Answer::Own(OwnAnswer::SignInUnavailable { unavailable, begin, cookies })
         }

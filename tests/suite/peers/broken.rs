@@ -39,6 +39,7 @@ async fn outlived(stage: &mut Stage, break_it: impl AsyncFn(&Stage), heal: impl 
     let kept = grace.browser().get(&callback).await.expect("an answer");
     is_told_the_truth(&kept);
     assert!(kept.set_cookies().is_empty(), "what was begun is kept");
+    assert!(kept.text().contains("Begin again") && !told.text().contains("Begin again"), "{}", kept.text());
     goes_on(&stage.ask(&mut ada, "/calendar").await, "ada");
 
     stage.restart_gateway().await;
