@@ -20,9 +20,10 @@ use std::{
     time::Duration,
 };
 
-use auth_core::Clock;
+use auth_core::{Clock, Subject, database::Disturbance};
 use gateway::{
     demo::{Bearer, Idp, Login, Monolith, Part, browser::Seen, idp},
+    running::Gateway,
     server::{self, Options, Started},
 };
 use url::{Position, Url};
@@ -205,6 +206,47 @@ impl World {
         self.start_gateway().await;
     }
 
+    /// Breaks the store from within: what becomes of the gateway's connections to it.
+    ///
+    /// # Panics
+    /// The gateway does not run, or the store is broken already.
+    pub async fn disturb_store(&self, how: Disturbance) {
+        self.gateway().store.disturb(how).await.expect("a whole store can be broken");
+    }
+
+    /// Heals the store, however it was broken.
+    ///
+    /// # Panics
+    /// It cannot be healed: the test is at fault.
+    pub async fn heal_store(&mut self) {
+        self.store.heal().await.expect("the store can be healed");
+        if let Some(running) = &self.gateway {
+            running.gateway().store.heal().await.expect("its connections can be healed");
+        }
+    }
+
+    /// Asks the store who is revoked, now; whether it said so.
+    ///
+    /// # Panics
+    /// The gateway does not run.
+    pub async fn poll_revocations(&self) -> bool {
+        self.gateway().revocations.poll().await.is_ok()
+    }
+
+    /// Signs `subject` out everywhere: whatever of theirs began up to now is revoked.
+    ///
+    /// # Panics
+    /// The gateway does not run, or its store is broken.
+    pub async fn revoke(&self, subject: &str) {
+        let subject = Subject::new(self.idp.issuer(), subject);
+        let revoked = self.gateway().revocations.revoke_user(subject, "the test", "", self.clock.now()).await;
+        revoked.expect("all is well while this is written");
+    }
+
+    fn gateway(&self) -> &Gateway {
+        self.gateway.as_ref().expect("the gateway runs").gateway()
+    }
+
     /// Waits until what the gateway knows of the provider is on disk. Until then the fetch that brought it is under
     /// way, and whoever asks the provider joins it, however far a test has moved the clock meanwhile.
     ///
@@ -296,19 +338,26 @@ impl World {
             self.clock.advance(Duration::from_secs(1));
             beat.tick().await;
         }
-        panic!("never signed in: {:?}", last.map(|seen| (seen.status, seen.text())))
+        panic!("never signed in: {:?}", last.map(|seen| seen.status))
     }
 
-    /// Takes `caller` through the provider's login as `subject`, and returns the callback's address, not yet visited.
+    /// Takes `caller` through the provider's login as `subject`, and returns the callback's address, not yet visited. What
+    /// a busy machine misses is tried again, as by [`World::sign_in`].
     ///
     /// # Panics
-    /// The way did not lead there.
+    /// The way never led there.
     pub async fn until_callback(&self, caller: &mut Caller, subject: &str, path: &str) -> Url {
-        match self.try_until_callback(caller, subject, path).await {
-            Ok(callback) => callback,
-            Err(Some(seen)) => panic!("a redirect on the way: {} {}", seen.status, seen.text()),
-            Err(None) => panic!("an answer on the way"),
+        let mut beat = tokio::time::interval(Duration::from_millis(20));
+        let mut last = None;
+        for _ in 0..20 {
+            match self.try_until_callback(caller, subject, path).await {
+                Ok(callback) => return callback,
+                Err(seen) => last = seen,
+            }
+            self.clock.advance(Duration::from_secs(1));
+            beat.tick().await;
         }
+        panic!("never came to the callback: {:?}", last.map(|seen| seen.status))
     }
 
     /// The same, where it may not lead there yet.
@@ -321,9 +370,22 @@ impl World {
         subject: &str,
         path: &str,
     ) -> Result<Url, Option<Seen>> {
+        self.try_until_callback_from(caller, subject, &self.url(path)).await
+    }
+
+    /// The same, beginning at a link.
+    ///
+    /// # Errors
+    /// Where it ended instead.
+    pub async fn try_until_callback_from(
+        &self,
+        caller: &mut Caller,
+        subject: &str,
+        link: &Url,
+    ) -> Result<Url, Option<Seen>> {
         self.idp.set_login(Login::Immediately(subject.to_owned()));
         let browser = caller.browser();
-        let mut seen = browser.get(&self.url(path)).await.map_err(|_| None)?;
+        let mut seen = browser.get(link).await.map_err(|_| None)?;
         for _ in 0..6 {
             let Some(mut next) = seen.location() else { return Err(Some(seen)) };
             if next.path().starts_with("/.candor/callback/") {

@@ -87,6 +87,11 @@ connect_timeout = "{deadline}"
         Url::parse(&format!("http://127.0.0.1:{}", self.port)).expect("an address")
     }
 
+    /// Whoever asks from loopback is believed as another proxy, from the next start of the gateway on: for forward-auth.
+    pub fn trust_loopback(&mut self) {
+        self.replace("data = \"data\"", "data = \"data\"\ntrusted_proxies = [\"127.0.0.1/32\"]");
+    }
+
     /// Replaces `old` by `new` in the text, for the next start of the gateway.
     ///
     /// # Panics

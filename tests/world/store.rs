@@ -7,7 +7,7 @@ use std::{
 
 use sqlx::{
     ConnectOptions, Connection, Executor, SqliteConnection,
-    sqlite::{SqliteConnectOptions, SqliteJournalMode},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteLockingMode},
 };
 
 /// The store of one world, as somebody with a shell on the machine could get at it.
@@ -23,6 +23,9 @@ pub struct Store {
 pub enum StoreBreak {
     /// Another process holds the write lock and does not let go.
     Locked,
+    /// Another process holds the file for itself: nobody reads it either. For a cold start: nobody gets there while
+    /// somebody has the file open.
+    LockedOut,
     /// Every write is refused, as by a full disk. Reading works.
     Full,
     /// The tables are gone, as after a restored empty file.
@@ -33,7 +36,7 @@ pub enum StoreBreak {
 
 impl StoreBreak {
     /// Every way.
-    pub const ALL: [Self; 4] = [Self::Locked, Self::Full, Self::Emptied, Self::Garbage];
+    pub const ALL: [Self; 5] = [Self::Locked, Self::LockedOut, Self::Full, Self::Emptied, Self::Garbage];
 
     /// Its name in the matrix.
     pub fn name(self) -> String {
@@ -61,6 +64,12 @@ impl Store {
             StoreBreak::Locked => {
                 let mut connection = self.connect().await?;
                 connection.execute("BEGIN IMMEDIATE").await?;
+                self.lock = Some(connection);
+            }
+            StoreBreak::LockedOut => {
+                let options = self.options().locking_mode(SqliteLockingMode::Exclusive);
+                let mut connection = options.connect().await?;
+                connection.execute("BEGIN EXCLUSIVE").await?;
                 self.lock = Some(connection);
             }
             StoreBreak::Full => {
@@ -91,7 +100,7 @@ impl Store {
     pub async fn heal(&mut self) -> Result<(), sqlx::Error> {
         match self.broken.take() {
             None => {}
-            Some(StoreBreak::Locked) => {
+            Some(StoreBreak::Locked | StoreBreak::LockedOut) => {
                 if let Some(mut connection) = self.lock.take() {
                     connection.execute("ROLLBACK").await?;
                     connection.close().await?;
@@ -115,12 +124,14 @@ impl Store {
     }
 
     async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
+        self.options().connect().await
+    }
+
+    fn options(&self) -> SqliteConnectOptions {
         SqliteConnectOptions::new()
             .filename(&self.path)
             .journal_mode(SqliteJournalMode::Wal)
             .busy_timeout(std::time::Duration::from_secs(5))
-            .connect()
-            .await
     }
 
     async fn run(&self, statement: String) -> Result<(), sqlx::Error> {

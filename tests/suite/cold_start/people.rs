@@ -9,9 +9,10 @@ use world::{
 
 use super::tally::Tally;
 use crate::outages::{
-    flows::{BAD_TICKETS, TICKET},
+    flows::TICKET,
     oracle,
     table::{Flow, Outcome},
+    twins::BAD_TICKETS,
 };
 
 /// Everybody who was there before.
@@ -74,7 +75,7 @@ impl People {
         let home = world.url("/");
         let ticket = self.grace.browser().cookie(&home, TICKET).expect("Grace is signed in").to_owned();
         let heard = self.grace.post(&world.url("/.candor/logout"), &[], &world.monolith).await;
-        tally.good("logout", &heard, "grace", Flow::Logout, Outcome::SignedOut, Form::Browser);
+        tally.good("logout", &heard, "grace", Flow::Logout, Outcome::SignedOutHere, Form::Browser);
         self.twins.push(Twin::of_ticket("ended in the dark", ticket));
     }
 }

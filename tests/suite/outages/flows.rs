@@ -1,8 +1,9 @@
-//! How somebody goes each way: with a good credential, with its bad twin, and again when all is healed.
+//! How somebody goes each way: with a good credential, with its bad twins, and again when all is healed.
 
 use std::time::Duration;
 
-use gateway::demo::{Bearer, Twin, browser::Seen};
+use gateway::demo::{Bearer, Part, browser::Seen};
+use http::{HeaderName, HeaderValue};
 use url::Url;
 use world::{
     World,
@@ -12,53 +13,50 @@ use world::{
 use super::{
     oracle::{self, Complaints},
     table::{Cell, Flow, Outcome, Temper},
+    twins::{self, Impostor},
 };
 
 /// The cookie that holds a ticket, where people reach the gateway by http.
 pub(crate) const TICKET: &str = "candor";
 
-/// Somebody on their way, and their bad twin.
+/// Somebody on their way, and their bad twins.
 pub(crate) struct Going {
     flow: Flow,
     path: &'static str,
     subject: String,
     good: Caller,
-    /// Where the good one comes back to, if this is a callback.
-    callback: Option<Url>,
     /// What the good one had before signing out.
     ticket: Option<String>,
-    twin: Option<Bad>,
+    coming: Coming,
+    twins: Vec<Impostor>,
 }
 
-/// A bad twin: in which way it is bad, and who shows it.
-struct Bad {
-    name: &'static str,
-    caller: Caller,
+/// How far the good one has come who comes back from the provider.
+#[derive(Default)]
+struct Coming {
+    /// Where to.
     callback: Option<Url>,
+    /// Whether the provider has answered the code.
+    spent: bool,
+    /// The link of the last page on which the sign-in begins once more.
+    begin: Option<Url>,
+    /// Whether they have been served: they are signed in.
+    arrived: bool,
 }
-
-/// Makes a good ticket bad.
-type Spoil = fn(&str) -> String;
-
-/// In which way a ticket is bad.
-pub(crate) const BAD_TICKETS: [(&str, Spoil); 3] = [
-    ("tampered", |ticket| swapped(ticket, ticket.len() / 2)),
-    ("under-another-key", |ticket| swapped(ticket, 4)),
-    ("cut-short", |ticket| ticket[..ticket.len() - 8].to_owned()),
-];
 
 impl Going {
-    /// Brings somebody to the point where the dependency is about to break. `index` chooses the twin.
+    /// Brings somebody to the point where the dependency is about to break. `index` chooses which twin goes first.
     pub(super) async fn prepare(world: &mut World, cell: &Cell, index: usize) -> Self {
         let form = cell.form;
         let by_ticket = match cell.flow {
-            Flow::SignInBegin | Flow::Callback | Flow::Ticket | Flow::Logout | Flow::StrictRoute => true,
-            Flow::BearerKnownKid | Flow::BearerUnknownKid | Flow::PublicRoute => false,
-            Flow::ForwardedRequest => form == Form::Browser,
+            Flow::SignInBegin | Flow::Callback | Flow::Ticket | Flow::Logout => true,
+            Flow::BearerKnownKid | Flow::BearerUnknownKid | Flow::PublicRoute | Flow::Verify => false,
+            Flow::StrictRoute | Flow::ForwardedRequest => form == Form::Browser,
         };
         let path = match (cell.flow, form) {
             (Flow::PublicRoute, _) => "/public/page",
             (Flow::StrictRoute, _) => "/admin/panel",
+            (Flow::Callback, _) => "/calendar?week=47&day=mon",
             (_, Form::Browser) => "/calendar",
             (_, Form::Script) => "/api/calendar",
             (_, Form::Device) => "/display/calendar",
@@ -68,20 +66,23 @@ impl Going {
             path,
             subject: if by_ticket { "ada" } else { "display-4.12" }.to_owned(),
             good: Caller::new(form),
-            callback: None,
             ticket: None,
-            twin: None,
+            coming: Coming::default(),
+            twins: Vec::new(),
         };
         if by_ticket {
-            going.prepare_person(world, cell, index).await
+            going.prepare_person(world, cell).await
         } else {
-            going.prepare_program(world, index).await
+            going.prepare_program(world).await
+        }
+        if !going.twins.is_empty() {
+            let first = index % going.twins.len();
+            going.twins.rotate_left(first);
         }
         going
     }
 
-    async fn prepare_person(&mut self, world: &mut World, cell: &Cell, index: usize) {
-        let home = world.url("/");
+    async fn prepare_person(&mut self, world: &mut World, cell: &Cell) {
         match self.flow {
             Flow::SignInBegin => {
                 let mut earlier = Caller::new(Form::Browser);
@@ -92,24 +93,25 @@ impl Going {
                 if cell.temper == Temper::Warm {
                     world.sign_in(&mut Caller::new(Form::Browser), "grace", self.path).await;
                 }
-                self.callback = Some(world.until_callback(&mut self.good, &self.subject, self.path).await);
-                self.twin = Some(bad_callback(world, self.callback.as_ref(), self.path, index).await);
+                let callback = world.until_callback(&mut self.good, &self.subject, self.path).await;
+                self.twins = twins::of_callback(world, &callback, self.path).await;
+                self.coming.callback = Some(callback);
             }
             _ => {
+                let form = self.good.form();
+                self.twins = twins::of_earlier_sessions(world, form).await;
                 let mut browser = Caller::new(Form::Browser);
                 world.sign_in(&mut browser, &self.subject, "/calendar").await;
+                let home = world.url("/");
                 let ticket = browser.browser().cookie(&home, TICKET).expect("signed in").to_owned();
-                let (name, spoil) = BAD_TICKETS[index % BAD_TICKETS.len()];
                 self.good.browser().set_cookie(&home, TICKET, &ticket);
-                let mut caller = Caller::new(self.good.form());
-                caller.browser().set_cookie(&home, TICKET, &spoil(&ticket));
-                self.twin = Some(Bad { name, caller, callback: None });
+                self.twins.extend(twins::of_ticket(world, form, &ticket).await);
                 self.ticket = Some(ticket);
             }
         }
     }
 
-    async fn prepare_program(&mut self, world: &mut World, index: usize) {
+    async fn prepare_program(&mut self, world: &mut World) {
         let form = self.good.form();
         let bearer = Bearer::of(&self.subject).lasting(Duration::from_secs(6 * 3600));
         // Asked where keys are waited for: a route open to anyone waits for nothing.
@@ -118,10 +120,8 @@ impl Going {
         if self.flow == Flow::BearerUnknownKid {
             world.idp.rotate();
         }
-        let twin = Twin::ALL[index % Twin::ALL.len()];
         self.good = Caller::bearing(form, &world.idp.mint(&bearer));
-        let caller = Caller::bearing(form, &world.idp.twin(&bearer, twin));
-        self.twin = Some(Bad { name: twin.as_str(), caller, callback: None });
+        self.twins = twins::of_bearer(world, form, &bearer).await;
     }
 
     /// Who the good one truly is.
@@ -129,41 +129,44 @@ impl Going {
         &self.subject
     }
 
-    /// What must come of it when nothing is broken.
-    pub(super) fn healed(&self) -> Outcome {
-        match self.flow {
-            Flow::SignInBegin => Outcome::ToProvider,
-            Flow::Logout => Outcome::SignedOut,
-            _ => Outcome::Served,
+    /// Goes the way with the good credential.
+    pub(super) async fn good(&mut self, world: &World) -> Heard {
+        let asked = world.idp.asked(Part::Token);
+        let heard = go(world, self.flow, &mut self.good, self.coming.callback.as_ref(), self.path).await;
+        if self.flow == Flow::Callback {
+            self.coming.spent |= world.idp.asked(Part::Token) > asked;
+            self.coming.arrived |= oracle::meets(Outcome::Served, Form::Browser, &heard);
+            self.coming.begin = oracle::begin_link(&heard).or(self.coming.begin.take());
+        }
+        heard
+    }
+
+    /// What is wrong with what became of the code, as the provider saw it.
+    pub(super) fn judge_the_code(&self, expected: Outcome, complaints: &mut Complaints) {
+        match (expected, self.coming.spent) {
+            (Outcome::TryIsKept, true) => complaints.add("the code was spent"),
+            (Outcome::TryIsSpent, false) => complaints.add("the provider was never shown the code"),
+            _ => {}
         }
     }
 
-    /// Goes the way with the good credential.
-    pub(super) async fn good(&mut self, world: &World) -> Heard {
-        go(world, self.flow, &mut self.good, self.callback.as_ref(), self.path).await
-    }
-
-    /// The same when it is healed. A code that the provider has answered is spent, so that who got a 503 after that
-    /// begins again, as the page offers; somebody who signed out has nothing to sign out of, and signs in first.
+    /// The same when it is healed. Who came back while it was broken loads the same address again, or follows the link
+    /// of the page if the provider has answered the code. Somebody who signed out has nothing to sign out of, and signs
+    /// in first.
     pub(super) async fn good_again(&mut self, world: &World) -> Heard {
         match self.flow {
-            Flow::Callback => {
-                let served = |heard: &Heard| oracle::meets(Outcome::Served, Form::Browser, heard);
-                let heard = self.good(world).await;
-                if served(&heard) {
-                    return heard;
+            Flow::Callback if self.coming.arrived => world.ask(&mut self.good, self.path).await,
+            Flow::Callback if self.coming.spent => {
+                let Some(begin) = self.coming.begin.clone() else { return self.good(world).await };
+                match world.try_until_callback_from(&mut self.good, &self.subject, &begin).await {
+                    Ok(callback) => {
+                        self.coming.callback = Some(callback);
+                        self.good(world).await
+                    }
+                    // The provider may not be known to be back yet: then this says so, and the next try comes.
+                    Err(Some(seen)) => Heard { answer: Ok(seen), reached: Vec::new() },
+                    Err(None) => self.good(world).await,
                 }
-                // Whoever was signed in while it was broken has spent the code, and is somebody.
-                let now = world.ask(&mut self.good, self.path).await;
-                if served(&now) {
-                    return now;
-                }
-                // The provider may not be known to be back yet: then this try says so, and the next comes.
-                let Ok(again) = world.try_until_callback(&mut self.good, &self.subject, self.path).await else {
-                    return heard;
-                };
-                self.callback = Some(again);
-                self.good(world).await
             }
             Flow::Logout => {
                 let heard = world.ask(&mut self.good, "/calendar").await;
@@ -183,15 +186,32 @@ impl Going {
         }
     }
 
-    /// Goes the way with the bad twin.
-    pub(super) async fn twin(&mut self, world: &World) -> Option<(&'static str, Heard)> {
-        let Bad { name, caller, callback } = self.twin.as_mut()?;
-        let mut heard = go(world, self.flow, caller, callback.as_ref(), self.path).await;
-        if matches!(self.flow, Flow::Callback | Flow::Logout) {
-            // Whatever they were told: are they somebody now?
-            heard = world.ask(caller, "/calendar").await;
+    /// Shows every bad twin while something is broken: nobody goes on in anybody's name.
+    pub(super) async fn twins_while_broken(&mut self, world: &World, complaints: &mut Complaints) {
+        for twin in &mut self.twins {
+            let heard = twin.go(world, self.flow, self.path).await;
+            complaints.count_a_twin();
+            oracle::judge_twin("broken", &heard, twin.name, complaints);
         }
-        Some((*name, heard))
+    }
+
+    /// The same when all is healed: then it is told the truth.
+    pub(super) async fn twins_when_healed(&mut self, world: &World, complaints: &mut Complaints) {
+        for twin in &mut self.twins {
+            let mut beat = tokio::time::interval(Duration::from_millis(20));
+            for left in (0..super::TRIES).rev() {
+                let heard = twin.go(world, self.flow, self.path).await;
+                oracle::judge_twin("healed", &heard, twin.name, complaints);
+                if oracle::is_told(self.flow, twin.name, &heard) || !twin.provable && oracle::is_undecided(&heard) {
+                    break;
+                }
+                if left == 0 {
+                    complaints.add(format!("healed, the twin `{}` is not refused: {}", twin.name, heard.line()));
+                }
+                world.clock().advance(Duration::from_secs(1));
+                beat.tick().await;
+            }
+        }
     }
 
     /// Who signed out is signed out: the ticket of before is good for nothing.
@@ -200,13 +220,15 @@ impl Going {
         let mut copied = Caller::new(Form::Browser);
         copied.browser().set_cookie(&world.url("/"), TICKET, ticket);
         let heard = world.ask(&mut copied, "/calendar").await;
-        if !heard.identities().is_empty() {
-            oracle::wrongly_admitted(format!("the ticket still works after logout: {}", heard.line()), complaints);
+        oracle::judge_twin("after logout", &heard, "ended", complaints);
+        if !oracle::is_told(self.flow, "ended", &heard) {
+            complaints.add(format!("after logout, the ticket of before is not refused: {}", heard.line()));
         }
     }
 }
 
-async fn go(world: &World, flow: Flow, caller: &mut Caller, callback: Option<&Url>, path: &str) -> Heard {
+/// One way, once.
+pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback: Option<&Url>, path: &str) -> Heard {
     match flow {
         Flow::SignInBegin => {
             // The last good contact is so long ago that the provider is asked again.
@@ -221,11 +243,17 @@ async fn go(world: &World, flow: Flow, caller: &mut Caller, callback: Option<&Ur
             let callback = callback.expect("a callback has its address");
             let heard = caller.get(callback, &world.monolith).await;
             match heard.answer.as_ref().ok().and_then(Seen::location) {
-                Some(home) if home.path() == path => caller.get(&home, &world.monolith).await,
+                // Nowhere else than to what was asked for in the first place.
+                Some(home) if home == world.url(path) => caller.get(&home, &world.monolith).await,
                 _ => heard,
             }
         }
         Flow::Logout => caller.post(&world.url("/.candor/logout"), &[], &world.monolith).await,
+        Flow::Verify => {
+            let original = HeaderValue::from_str(path).expect("a path is visible ASCII");
+            caller.browser().always_send(HeaderName::from_static("x-forwarded-uri"), original);
+            caller.get(&world.url("/.candor/verify"), &world.monolith).await
+        }
         Flow::Ticket
         | Flow::BearerKnownKid
         | Flow::BearerUnknownKid
@@ -233,28 +261,4 @@ async fn go(world: &World, flow: Flow, caller: &mut Caller, callback: Option<&Ur
         | Flow::StrictRoute
         | Flow::ForwardedRequest => world.ask(caller, path).await,
     }
-}
-
-/// Somebody who comes back with what is not theirs: a code that was given to somebody else, or to a browser that began
-/// nothing an answer that was meant for another.
-async fn bad_callback(world: &World, good: Option<&Url>, path: &str, index: usize) -> Bad {
-    let mut caller = Caller::new(Form::Browser);
-    if index.is_multiple_of(2) {
-        return Bad { name: "no-try", caller, callback: good.cloned() };
-    }
-    let own = world.until_callback(&mut caller, "grace", path).await;
-    let foreign = world.until_callback(&mut Caller::new(Form::Browser), "ada", path).await;
-    let value = |url: &Url, name: &str| {
-        url.query_pairs().find(|(has, _)| has == name).map(|(_, value)| value.into_owned()).unwrap_or_default()
-    };
-    let mut stolen = own.clone();
-    stolen.query_pairs_mut().clear().extend_pairs([("code", value(&foreign, "code")), ("state", value(&own, "state"))]);
-    Bad { name: "foreign-code", caller, callback: Some(stolen) }
-}
-
-/// `text` with another letter at `at`.
-fn swapped(text: &str, at: usize) -> String {
-    let mut bytes = text.as_bytes().to_vec();
-    bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
-    String::from_utf8_lossy(&bytes).into_owned()
 }

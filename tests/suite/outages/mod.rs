@@ -6,6 +6,7 @@
 pub(crate) mod flows;
 pub(crate) mod oracle;
 pub(crate) mod table;
+pub(crate) mod twins;
 
 use std::time::Duration;
 
@@ -20,13 +21,16 @@ use world::{
 use self::{
     flows::Going,
     oracle::Complaints,
-    table::{Cell, Dependency, Fault, Temper},
+    table::{Cell, Dependency, Fault, Flow, Temper},
 };
-use crate::{in_a_runtime, plain};
+use crate::{figures, in_a_runtime, plain};
 pub(crate) use oracle::sum_up;
 
 /// How often what was healed is asked again before it counts as not healed.
 const TRIES: u32 = 60;
+
+/// In how many worlds a cell may miss a deadline.
+const WORLDS: u32 = 2;
 
 /// Longer than anything is confirmed for, shorter than who is known goes on without.
 const LONG_OUTAGE: Duration = Duration::from_secs(2 * 3600);
@@ -44,8 +48,8 @@ pub(crate) fn tests() -> Vec<Trial> {
 /// The goal is counted where cells ran; here, that the table has not quietly shrunk.
 fn the_matrix_is_large_enough() {
     let cells = table::cells();
-    let expected_to_touch = cells.iter().filter(|cell| cell.touches()).count();
-    assert!(expected_to_touch >= 120, "{expected_to_touch} of {} cells touch what they break", cells.len());
+    let show = cells.iter().filter(|cell| cell.shows_its_break()).count();
+    assert!(show >= oracle::LEAST_TOUCHED, "{show} of {} cells show that they touch what they break", cells.len());
 }
 
 /// With the last-known-good on disk and everything down at once, a start loses nobody.
@@ -68,18 +72,31 @@ async fn starts_with_everything_down() {
     assert_eq!((person.identities().len(), display.identities().len()), (1, 1), "each in their own name");
 }
 
+/// A busy machine may miss a deadline of 400 ms, and the gateway says so: true, and not what the table expects. Then the
+/// cell has another world. A lie has no second chance.
 async fn run(cell: Cell, index: usize) {
+    for _ in 0..WORLDS {
+        let complaints = judged(cell, index).await;
+        if complaints.lines().is_empty() || complaints.are_grave() {
+            return complaints.settle(&cell);
+        }
+        figures::count("cells of the outage matrix begun again, since a deadline was missed");
+    }
     judged(cell, index).await.settle(&cell);
 }
 
-/// Runs a cell. `index` chooses the twin.
+/// Runs a cell. `index` chooses which twin goes first.
 pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
     let mut complaints = Complaints::default();
     let mut world = World::new();
     if cell.is_reached_by_tls() {
         world = world.secure();
     }
-    let mut world = world.standing_clock().start().await;
+    let mut world = world.standing_clock().prepare().await;
+    if cell.flow == Flow::Verify {
+        world.settings.trust_loopback();
+    }
+    world.start_gateway().await;
     let mut going = Going::prepare(&mut world, &cell, index).await;
     if cell.temper == Temper::Cold {
         world.stop_gateway().await;
@@ -94,47 +111,57 @@ pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
     if cell.temper == Temper::Cold {
         world.start_gateway().await;
     }
+    // Nobody is asked before the store has been: whoever counts on its answer has missed one, or has a fresh one.
+    let confirmed = world.poll_revocations().await;
 
     let heard = going.good(&world).await;
     oracle::judge_good("broken", &heard, going.subject(), &cell, &mut complaints);
     if !oracle::meets(cell.expected, cell.form, &heard) {
         complaints.add(format!("heard {}", heard.line()));
     }
-    if let Some((name, heard)) = going.twin(&world).await {
-        oracle::judge_twin("broken", &heard, name, &mut complaints);
-    }
-    let touched = wire(&world, cell.dependency).is_some_and(|wire| wire.touched() > 0);
-    oracle::count(touched || cell.shows_its_break());
-    if cell.touches() && !touched && !cell.shows_its_break() {
-        complaints.add("what was broken was never touched");
-    }
+    going.judge_the_code(cell.expected, &mut complaints);
+    going.twins_while_broken(&world, &mut complaints).await;
+    judge_the_touch(&world, &cell, confirmed, &mut complaints);
 
     heal(&mut world, &cell).await;
     let heard = until_healed(&mut world, &cell, &mut going, &mut complaints).await;
-    if !oracle::meets(going.healed(), cell.form, &heard) {
+    if !oracle::meets(cell.flow.whole(), cell.form, &heard) {
         complaints.add(format!("healed, heard {}", heard.line()));
     }
-    if let Some((name, heard)) = going.twin(&world).await {
-        oracle::judge_twin("healed", &heard, name, &mut complaints);
-    }
+    going.twins_when_healed(&world, &mut complaints).await;
     going.afterwards(&world, &mut complaints).await;
     complaints
+}
+
+/// Whether anybody met what is broken: as its wire counts, as the store's answer shows, or as the outcome alone proves.
+fn judge_the_touch(world: &World, cell: &Cell, confirmed: bool, complaints: &mut Complaints) {
+    let met = match wire(world, cell.dependency) {
+        Some(wire) => wire.touched() > 0,
+        None => !confirmed,
+    };
+    if met || cell.shows_its_break() {
+        complaints.count_as_touched();
+    }
+    if !met && cell.shows_its_break() && cell.counts_who_meets_it() {
+        complaints.add("what was broken was never touched");
+    }
 }
 
 /// Asks again until it works. Time goes on between the tries, so that no back-off is waited for.
 async fn until_healed(world: &mut World, cell: &Cell, going: &mut Going, complaints: &mut Complaints) -> Heard {
     let mut beat = tokio::time::interval(Duration::from_millis(20));
-    let mut heard = going.good_again(world).await;
     for _ in 0..TRIES {
+        // The first time that this does not fail, the store is back.
+        world.poll_revocations().await;
+        let heard = going.good_again(world).await;
         oracle::judge_good("healed", &heard, going.subject(), cell, complaints);
-        if oracle::meets(going.healed(), cell.form, &heard) {
-            break;
+        if oracle::meets(cell.flow.whole(), cell.form, &heard) {
+            return heard;
         }
         world.clock().advance(Duration::from_secs(3));
         beat.tick().await;
-        heard = going.good_again(world).await;
     }
-    heard
+    going.good_again(world).await
 }
 
 async fn break_it(world: &mut World, cell: &Cell) {
@@ -144,13 +171,14 @@ async fn break_it(world: &mut World, cell: &Cell) {
             wire.break_with(how).await;
         }
         Fault::Store(how) => world.store.break_with(how).await.expect("the store can be broken"),
+        Fault::Within(how) => world.disturb_store(how).await,
     }
 }
 
 async fn heal(world: &mut World, cell: &Cell) {
     match wire(world, cell.dependency) {
         Some(wire) => wire.heal().await,
-        None => world.store.heal().await.expect("the store can be healed"),
+        None => world.heal_store().await,
     }
 }
 

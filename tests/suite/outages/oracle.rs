@@ -3,9 +3,10 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use url::Url;
 use world::caller::{Form, Heard};
 
-use super::table::{Cell, Flow, Outcome};
+use super::table::{self, Cell, Flow, Outcome};
 use crate::figures;
 
 static CELLS: AtomicUsize = AtomicUsize::new(0);
@@ -14,58 +15,97 @@ static TWINS: AtomicUsize = AtomicUsize::new(0);
 static FALSE_REFUSALS: AtomicUsize = AtomicUsize::new(0);
 static WRONGLY_ADMITTED: AtomicUsize = AtomicUsize::new(0);
 
-/// What is wrong with a cell, said as lines.
+/// What a twin is called that was good once, and is only too old.
+pub(crate) const EXPIRED: &str = "expired";
+
+/// A matrix of which fewer cells touch what they break is none.
+pub(crate) const LEAST_TOUCHED: usize = 120;
+
+/// What is wrong with a cell, said as lines, and what it counts for.
 #[derive(Default)]
-pub(crate) struct Complaints(Vec<String>);
+pub(crate) struct Complaints {
+    lines: Vec<String>,
+    touched: bool,
+    twins: usize,
+    false_refusals: usize,
+    wrongly_admitted: usize,
+}
 
 impl Complaints {
     pub(crate) fn add(&mut self, what: impl Into<String>) {
-        self.0.push(what.into());
+        self.lines.push(what.into());
     }
 
     /// What there is to complain about.
     pub(crate) fn lines(&self) -> &[String] {
-        &self.0
+        &self.lines
     }
 
+    /// The cell met what it broke.
+    pub(crate) fn count_as_touched(&mut self) {
+        self.touched = true;
+    }
+
+    /// One more twin was shown.
+    pub(crate) fn count_a_twin(&mut self) {
+        self.twins += 1;
+    }
+
+    /// Whether somebody was lied to, or let in. All else may be a deadline that a busy machine missed.
+    pub(crate) fn are_grave(&self) -> bool {
+        self.false_refusals + self.wrongly_admitted > 0
+    }
+
+    /// Counts the cell.
+    ///
     /// # Panics
     /// There is something to complain about.
     pub(crate) fn settle(self, cell: &Cell) {
-        assert!(self.0.is_empty(), "cell {} expects {:?}:\n  {}", cell.name(), cell.expected, self.0.join("\n  "));
+        for (counter, by) in [
+            (&CELLS, 1),
+            (&TOUCHED, usize::from(self.touched)),
+            (&TWINS, self.twins),
+            (&FALSE_REFUSALS, self.false_refusals),
+            (&WRONGLY_ADMITTED, self.wrongly_admitted),
+        ] {
+            counter.fetch_add(by, Ordering::SeqCst);
+        }
+        assert!(
+            self.lines.is_empty(),
+            "cell {} expects {:?}:\n  {}",
+            cell.name(),
+            cell.expected,
+            self.lines.join("\n  ")
+        );
     }
 }
 
-/// Counts one cell.
-pub(crate) fn count(touched: bool) {
-    CELLS.fetch_add(1, Ordering::SeqCst);
-    TOUCHED.fetch_add(usize::from(touched), Ordering::SeqCst);
-}
-
-/// The last line of the matrix, if any cell ran.
-pub(crate) fn sum_up() {
-    let figure = |counter: &AtomicUsize| counter.load(Ordering::SeqCst);
-    if figure(&CELLS) > 0 {
+/// The last line of the matrix, if any cell ran. Whether the goal is met; only a part of the matrix need not touch much.
+#[must_use]
+pub(crate) fn sum_up() -> bool {
+    let [cells, touched, twins, false_refusals, wrongly_admitted] =
+        [&CELLS, &TOUCHED, &TWINS, &FALSE_REFUSALS, &WRONGLY_ADMITTED].map(|counter| counter.load(Ordering::SeqCst));
+    if cells > 0 {
         figures::say(format!(
-            "outage matrix: {} cells, {} touched their dependency, {} bad twins, {} false refusals, {} wrongly admitted",
-            figure(&CELLS),
-            figure(&TOUCHED),
-            figure(&TWINS),
-            figure(&FALSE_REFUSALS),
-            figure(&WRONGLY_ADMITTED),
+            "outage matrix: {cells} cells, {touched} touched their dependency, {twins} bad twins, \
+             {false_refusals} false refusals, {wrongly_admitted} wrongly admitted"
         ));
     }
+    let is_whole = cells == table::cells().len();
+    false_refusals + wrongly_admitted == 0 && (!is_whole || touched >= LEAST_TOUCHED)
 }
 
 /// Judges what the good credential of `subject` was told.
 pub(crate) fn judge_good(when: &str, heard: &Heard, subject: &str, cell: &Cell, complaints: &mut Complaints) {
     if let Some(how) = blame(heard, cell.flow, cell.expected) {
-        FALSE_REFUSALS.fetch_add(1, Ordering::SeqCst);
+        complaints.false_refusals += 1;
         complaints.add(format!("{when}, the good credential {how}: {}", heard.line()));
     }
     for other in others(heard, subject) {
-        WRONGLY_ADMITTED.fetch_add(1, Ordering::SeqCst);
+        complaints.wrongly_admitted += 1;
         complaints.add(format!("{when}, {subject} went on as {other:?}"));
     }
+    judge_form(when, heard, cell.form, complaints);
 }
 
 /// How somebody with a good credential was blamed for an outage, if they were. An answer of the upstream's that the
@@ -91,25 +131,48 @@ pub(crate) fn blame(heard: &Heard, flow: Flow, expected: Outcome) -> Option<&'st
     }
 }
 
-/// In whose name the monolith was asked, other than `subject`'s.
+/// In whose name it went on, other than `subject`'s.
 pub(crate) fn others<'h>(heard: &'h Heard, subject: &str) -> Vec<&'h str> {
-    let named = heard.reached.iter().filter(|seen| seen.identity().is_some());
-    named.map(|seen| seen.header("x-auth-request-user").unwrap_or_default()).filter(|name| *name != subject).collect()
+    names(heard).into_iter().filter(|name| *name != subject).collect()
 }
 
 /// Judges what the bad twin `name` was told: it may be told anything, but goes nowhere in anybody's name.
 pub(crate) fn judge_twin(when: &str, heard: &Heard, name: &str, complaints: &mut Complaints) {
-    TWINS.fetch_add(1, Ordering::SeqCst);
-    if !heard.identities().is_empty() {
-        WRONGLY_ADMITTED.fetch_add(1, Ordering::SeqCst);
-        complaints.add(format!("{when}, the twin `{name}` reached the monolith with an identity: {}", heard.line()));
+    if !names(heard).is_empty() {
+        complaints.wrongly_admitted += 1;
+        complaints.add(format!("{when}, the twin `{name}` goes on with an identity: {}", heard.line()));
     }
 }
 
-/// Somebody was let in who should not have been, as told by `what`.
-pub(crate) fn wrongly_admitted(what: impl Into<String>, complaints: &mut Complaints) {
-    WRONGLY_ADMITTED.fetch_add(1, Ordering::SeqCst);
-    complaints.add(what);
+/// Whatever we say ourselves, we say in the asker's form; and when nobody can tell or serve, when to ask again.
+fn judge_form(when: &str, heard: &Heard, form: Form, complaints: &mut Complaints) {
+    let Ok(seen) = &heard.answer else { return };
+    if matches!(heard.word(), Some("upstream" | "own")) || seen.status.is_redirection() {
+        return;
+    }
+    let kind = if form == Form::Browser { "text/html" } else { "application/problem+json" };
+    if !seen.header("content-type").is_some_and(|has| has.starts_with(kind)) {
+        complaints.add(format!("{when}, told as {:?}: {}", seen.header("content-type"), heard.line()));
+    }
+    if seen.status == 503 && seen.header("retry-after").is_none() {
+        complaints.add(format!("{when}, not told when to ask again: {}", heard.line()));
+    }
+    if seen.header("cache-control") != Some("no-store") {
+        complaints.add(format!("{when}, a cache may keep it: {}", heard.line()));
+    }
+}
+
+/// In whose name a request went on: to the monolith, or past the proxy that asked for it.
+fn names(heard: &Heard) -> Vec<&str> {
+    let reached = heard.reached.iter().filter(|seen| seen.identity().is_some());
+    let named = reached.map(|seen| seen.header("x-auth-request-user").unwrap_or_default());
+    named.chain(vouched_for(heard)).collect()
+}
+
+/// Whom the gateway told another proxy about.
+fn vouched_for(heard: &Heard) -> Option<&str> {
+    let seen = heard.answer.as_ref().ok()?;
+    seen.header("x-auth-request-user").filter(|_| heard.word() == Some("own"))
 }
 
 /// Whether what was heard is what the table expects.
@@ -117,19 +180,54 @@ pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
     let with = |status: u16, word: &str| heard.status() == Some(status) && heard.word() == Some(word);
     let named = !heard.identities().is_empty();
     let for_form = |status: u16| if form == Form::Device { 503 } else { status };
+    let says = |text: &str| heard.answer.as_ref().is_ok_and(|seen| seen.text().contains(text));
     match expected {
         Outcome::Served => with(200, "upstream") && named,
         Outcome::ServedWithoutName => with(200, "upstream") && !named,
         Outcome::ToProvider => leads_to(heard, "/authorize"),
-        Outcome::Unavailable => with(503, "verdict-unavailable") && heard.reached.is_empty(),
+        Outcome::Unavailable => is_undecided(heard) && heard.reached.is_empty(),
         Outcome::UpstreamFailed => with(for_form(502), "upstream-failed"),
         Outcome::UpstreamTimeout => with(for_form(504), "upstream-timeout"),
         Outcome::Disputed => with(503, "upstream-disputed"),
         Outcome::PassedOn(status) => with(status, "upstream"),
         Outcome::Cut => heard.answer.is_err(),
-        Outcome::SignedOut => with(200, "own"),
-        Outcome::TryAgain => with(503, "verdict-unavailable"),
+        Outcome::SignedOut => with(200, "own") && says("everywhere else"),
+        Outcome::SignedOutHere => with(200, "own") && says("as soon as the store is back"),
+        Outcome::TryAgain => is_undecided(heard),
+        Outcome::TryIsKept => is_undecided(heard) && !forgets_a_try(heard),
+        Outcome::TryIsSpent => is_undecided(heard) && forgets_a_try(heard) && begin_link(heard).is_some(),
+        Outcome::Vouched => with(200, "own") && vouched_for(heard).is_some(),
     }
+}
+
+/// Whether it says that we cannot tell.
+pub(crate) fn is_undecided(heard: &Heard) -> bool {
+    heard.status() == Some(503) && heard.word() == Some("verdict-unavailable")
+}
+
+/// Whether the bad twin `name` was told that it is bad, or, where nobody needs to be good, went on without a name. A
+/// display whose token has merely expired is not refused: it is told to renew.
+pub(crate) fn is_told(flow: Flow, name: &str, heard: &Heard) -> bool {
+    if name == EXPIRED && heard.word() == Some("renewal-required") {
+        return heard.status() == Some(503);
+    }
+    let refused = matches!(heard.word(), Some("credential-invalid" | "credential-missing"))
+        && (heard.status() == Some(401) || leads_to(heard, "/.candor/login"));
+    refused || flow == Flow::PublicRoute && meets(Outcome::ServedWithoutName, Form::Script, heard)
+}
+
+/// The link of a page on which a sign-in begins once more.
+pub(crate) fn begin_link(heard: &Heard) -> Option<Url> {
+    let seen = heard.answer.as_ref().ok()?;
+    let page = seen.text();
+    let links = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let login =
+        links.map(|link| link.replace("&#38;", "&").replace("&amp;", "&")).find(|link| link.contains("/login"))?;
+    seen.url.join(&login).ok()
+}
+
+fn forgets_a_try(heard: &Heard) -> bool {
+    heard.answer.as_ref().is_ok_and(|seen| seen.deleted_cookies().iter().any(|name| name.contains("-try-")))
 }
 
 /// Whether it is a redirect to `path`.

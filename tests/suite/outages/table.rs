@@ -3,6 +3,7 @@
 //! It is written as matches without a default arm, over every flow, dependency and temper, and over every way to
 //! break: a combination that nobody thought about does not compile.
 
+use auth_core::database::Disturbance;
 use world::{
     caller::Form,
     store::StoreBreak,
@@ -28,8 +29,10 @@ pub(crate) enum Flow {
     BearerUnknownKid,
     /// Asks on a route open to anyone.
     PublicRoute,
-    /// Asks with a ticket where nothing may be stale: `max_stale = "0s"`.
+    /// Asks where nothing may be stale: `max_stale = "0s"`.
     StrictRoute,
+    /// Another proxy asks whether somebody with a bearer token may pass.
+    Verify,
     /// Asks with a credential that needs nobody's help, so that all hangs on the monolith.
     ForwardedRequest,
 }
@@ -65,8 +68,10 @@ pub(crate) enum Temper {
 pub(crate) enum Fault {
     /// As wires break, and what answers behind them.
     Wire(Break),
-    /// As SQLite breaks.
+    /// As SQLite breaks, by what somebody else does to the file.
     Store(StoreBreak),
+    /// As SQLite breaks, by what becomes of the connections to it.
+    Within(Disturbance),
 }
 
 /// What must come of it.
@@ -92,8 +97,17 @@ pub(crate) enum Outcome {
     Cut,
     /// A page that says: signed out.
     SignedOut,
+    /// A page that says: signed out here, and elsewhere as soon as the store is back.
+    SignedOutHere,
     /// 503, and what was asked for is kept.
     TryAgain,
+    /// 503, and the same callback may yet succeed: nobody has seen its code.
+    TryIsKept,
+    /// 503, and the page leads to where the sign-in begins once more, with the address that was wanted: the provider
+    /// has answered the code.
+    TryIsSpent,
+    /// 200 to another proxy, with the caller's name.
+    Vouched,
 }
 
 /// One entry of the table.
@@ -117,7 +131,7 @@ pub(crate) struct Cell {
 }
 
 impl Flow {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::SignInBegin,
         Self::Callback,
         Self::Ticket,
@@ -126,17 +140,34 @@ impl Flow {
         Self::BearerUnknownKid,
         Self::PublicRoute,
         Self::StrictRoute,
+        Self::Verify,
         Self::ForwardedRequest,
     ];
 
     /// Who goes this way.
     const fn forms(self) -> &'static [Form] {
         match self {
-            Self::SignInBegin | Self::Callback | Self::Logout | Self::StrictRoute => &[Form::Browser],
-            Self::Ticket => &[Form::Browser, Form::Script],
+            Self::SignInBegin | Self::Callback | Self::Logout => &[Form::Browser],
+            Self::Verify => &[Form::Script],
             Self::BearerKnownKid | Self::BearerUnknownKid => &[Form::Script, Form::Device],
-            Self::PublicRoute => &[Form::Browser, Form::Script],
+            Self::Ticket | Self::StrictRoute | Self::PublicRoute => &[Form::Browser, Form::Script],
             Self::ForwardedRequest => &[Form::Browser, Form::Script, Form::Device],
+        }
+    }
+
+    /// What comes of it when nothing is broken.
+    pub(crate) const fn whole(self) -> Outcome {
+        match self {
+            Self::SignInBegin => Outcome::ToProvider,
+            Self::Logout => Outcome::SignedOut,
+            Self::Verify => Outcome::Vouched,
+            Self::Callback
+            | Self::Ticket
+            | Self::BearerKnownKid
+            | Self::BearerUnknownKid
+            | Self::PublicRoute
+            | Self::StrictRoute
+            | Self::ForwardedRequest => Outcome::Served,
         }
     }
 }
@@ -168,7 +199,10 @@ impl Dependency {
             Self::Keys => wire.into_iter().chain([EmptySet, WrongCertificate]).map(Fault::Wire).collect(),
             Self::Discovery | Self::Token => wire.into_iter().chain([WrongCertificate]).map(Fault::Wire).collect(),
             Self::Monolith => wire.into_iter().map(Fault::Wire).collect(),
-            Self::Store => StoreBreak::ALL.map(Fault::Store).into(),
+            Self::Store => {
+                let within = Disturbance::ALL.into_iter().map(Fault::Within);
+                StoreBreak::ALL.into_iter().map(Fault::Store).chain(within).collect()
+            }
         }
     }
 }
@@ -178,6 +212,7 @@ impl Fault {
         match self {
             Self::Wire(how) => how.name(),
             Self::Store(how) => how.name(),
+            Self::Within(how) => format!("within-{how:?}").to_lowercase(),
         }
     }
 }
@@ -193,27 +228,22 @@ impl Cell {
         matches!(self.dependency, Dependency::Discovery | Dependency::Keys | Dependency::Token)
     }
 
-    /// Whether its outcome alone proves that the break was met: it is not what comes of it when nothing is broken. A
-    /// refused connection and a broken store cannot count who met them.
+    /// Whether its outcome alone proves that the break was met: it is not what comes of it when nothing is broken. So it
+    /// must touch what it breaks; where everything goes on as if nothing were broken, it need not.
     pub(crate) fn shows_its_break(&self) -> bool {
-        let whole = match self.flow {
-            Flow::SignInBegin => Outcome::ToProvider,
-            Flow::Logout => Outcome::SignedOut,
-            _ => Outcome::Served,
-        };
-        self.expected != whole
+        self.expected != self.flow.whole()
     }
 
-    /// Whether it must touch what it breaks. Where everything goes on as if nothing were broken, it need not.
-    pub(crate) fn touches(&self) -> bool {
-        self.shows_its_break()
+    /// Whether whoever meets the break is counted by what is broken. Nobody can count a connection that is refused.
+    pub(crate) fn counts_who_meets_it(&self) -> bool {
+        matches!(self.fault, Fault::Wire(how) if how != Refused)
     }
 
     /// Where nobody is asked, all ways to break are alike: three of them stand for the rest.
     fn stands_for_others(&self) -> bool {
         match self.fault {
             Fault::Wire(how) => matches!(how, Refused | Hang | Status(401)),
-            Fault::Store(_) => true,
+            Fault::Store(_) | Fault::Within(_) => true,
         }
     }
 
@@ -249,16 +279,17 @@ pub(crate) fn cells() -> Vec<Cell> {
 fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form: Form) -> Entry {
     use {Dependency as D, Entry::*, Flow as F, Outcome::*, Temper::*};
     match (fault, temper) {
-        (Fault::Store(StoreBreak::Garbage), Warm | Stale) => {
-            return Nothing("who has the file open reads on from its pages");
+        (Fault::Store(StoreBreak::Garbage | StoreBreak::LockedOut), Warm | Stale) => {
+            return Nothing("who has the file open keeps it: from within, its connections end first");
         }
         (Fault::Store(StoreBreak::Emptied), Cold) => {
             return Nothing("it can be read and is another: no start, exit 20");
         }
-        (Fault::Wire(_) | Fault::Store(_), Warm | Cold | Stale) => {}
+        (Fault::Within(_), Cold) => return Nothing("who has not started has no connections"),
+        (Fault::Wire(_) | Fault::Store(_) | Fault::Within(_), Warm | Cold | Stale) => {}
     }
     match (flow, dependency, temper) {
-        (_, _, Stale) => stale(flow, dependency, fault),
+        (_, _, Stale) => stale(flow, dependency, fault, form),
 
         // To begin, the provider must be there: it is asked, unless it was a moment ago.
         (F::SignInBegin, D::Discovery, Warm | Cold) => Expect(TryAgain),
@@ -266,10 +297,11 @@ fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form:
         (F::SignInBegin, D::Store, Warm | Cold) => Expect(ToProvider),
         (F::SignInBegin, D::Monolith, Warm | Cold) => Nothing("the monolith has no part in it"),
 
-        (F::Callback, D::Token, Warm) => Expect(TryAgain),
+        // No code is spent while nobody could read what it buys. Only a session that cannot be written comes after.
+        (F::Callback, D::Token, Warm) => Expect(TryIsKept),
         (F::Callback, D::Keys | D::Discovery, Warm) => Expect(Served),
-        (F::Callback, D::Keys | D::Discovery | D::Token, Cold) => Expect(TryAgain),
-        (F::Callback, D::Store, Warm | Cold) => Expect(TryAgain),
+        (F::Callback, D::Keys | D::Discovery | D::Token, Cold) => Expect(TryIsKept),
+        (F::Callback, D::Store, Warm | Cold) => Expect(TryIsSpent),
         (F::Callback, D::Monolith, Warm | Cold) => Nothing("a forwarded request is what comes after"),
 
         (F::Ticket, D::Discovery | D::Keys | D::Token, Warm | Cold) => Expect(Served),
@@ -277,7 +309,7 @@ fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form:
         (F::Ticket, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
 
         (F::Logout, D::Discovery | D::Keys | D::Token, Warm | Cold) => Expect(SignedOut),
-        (F::Logout, D::Store, Warm | Cold) => Expect(SignedOut),
+        (F::Logout, D::Store, Warm | Cold) => Expect(SignedOutHere),
         (F::Logout, D::Monolith, Warm | Cold) => Nothing("the monolith has no part in it"),
 
         (F::BearerKnownKid, D::Discovery | D::Keys, Warm) => Expect(Served),
@@ -301,10 +333,18 @@ fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form:
         (F::PublicRoute, D::Token, Warm | Cold) => Nothing("a program has no part in the code flow"),
         (F::PublicRoute, D::Monolith, Warm | Cold) => Expect(of_monolith(fault, form)),
 
-        (F::StrictRoute, D::Discovery | D::Keys | D::Token, Warm | Cold) => Expect(Served),
-        (F::StrictRoute, D::Store, Warm) => Nothing("served until the next poll: the stale one is this"),
-        (F::StrictRoute, D::Store, Cold) => of_revocations(fault),
+        (F::StrictRoute, D::Discovery | D::Keys | D::Token, Warm | Cold) => match form {
+            Form::Browser => Expect(Served),
+            Form::Script | Form::Device => Nothing("the flow by a known key is this"),
+        },
+        (F::StrictRoute, D::Store, Warm | Cold) => Expect(of_revocations(fault)),
         (F::StrictRoute, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
+
+        (F::Verify, D::Discovery | D::Keys, Warm) => Expect(Vouched),
+        (F::Verify, D::Discovery | D::Keys, Cold) => Expect(Unavailable),
+        (F::Verify, D::Store, Warm | Cold) => Expect(Vouched),
+        (F::Verify, D::Token, Warm | Cold) => Nothing("a program has no part in the code flow"),
+        (F::Verify, D::Monolith, Warm | Cold) => Nothing("nothing is forwarded"),
 
         (F::ForwardedRequest, D::Monolith, Warm | Cold) => Expect(of_monolith(fault, form)),
         (F::ForwardedRequest, D::Discovery | D::Keys | D::Token | D::Store, Warm | Cold) => {
@@ -314,24 +354,31 @@ fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form:
 }
 
 /// What comes of an outage that has lasted for hours: who is known is still known.
-fn stale(flow: Flow, dependency: Dependency, fault: Fault) -> Entry {
+fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry {
     use {Dependency as D, Entry::*, Flow as F, Outcome::*};
     match (flow, dependency) {
-        (F::Ticket, D::Store) | (F::BearerKnownKid, D::Discovery | D::Keys) => Expect(Served),
-        (F::StrictRoute, D::Store) => of_revocations(fault),
+        (F::Ticket, D::Store) | (F::BearerKnownKid, D::Discovery | D::Keys | D::Store) => Expect(Served),
+        (F::StrictRoute, D::Store) => match form {
+            Form::Browser => Expect(of_revocations(fault)),
+            Form::Script | Form::Device => Nothing("the keys of its bearer are stale too"),
+        },
         (F::SignInBegin | F::Callback | F::Logout, _) => Nothing("nothing that they need goes stale"),
         (F::Ticket | F::StrictRoute, D::Discovery | D::Keys | D::Token | D::Monolith)
-        | (F::BearerKnownKid, D::Token | D::Store | D::Monolith) => Nothing("it does not stand on that"),
-        (F::BearerUnknownKid | F::PublicRoute | F::ForwardedRequest, _) => Nothing("the flow by a known key is this"),
+        | (F::BearerKnownKid, D::Token | D::Monolith) => Nothing("it does not stand on that"),
+        (F::BearerUnknownKid | F::PublicRoute | F::Verify | F::ForwardedRequest, _) => {
+            Nothing("the flow by a known key is this")
+        }
     }
 }
 
-/// What comes of a broken store where nothing may be stale: the revocation set is, once it cannot be read.
-fn of_revocations(fault: Fault) -> Entry {
+/// What comes of a broken store where nothing may be stale: who is revoked is, once that cannot be read. What stops
+/// only writing stops no poll.
+fn of_revocations(fault: Fault) -> Outcome {
     match fault {
         Fault::Wire(_) => unreachable!("the store has no wire"),
-        Fault::Store(StoreBreak::Emptied | StoreBreak::Garbage) => Entry::Expect(Outcome::Unavailable),
-        Fault::Store(StoreBreak::Locked | StoreBreak::Full) => Entry::Nothing("it can be read: the next poll confirms"),
+        Fault::Store(StoreBreak::Emptied | StoreBreak::Garbage | StoreBreak::LockedOut)
+        | Fault::Within(Disturbance::Closed | Disturbance::Garbage | Disturbance::Locked) => Outcome::Unavailable,
+        Fault::Store(StoreBreak::Locked | StoreBreak::Full) | Fault::Within(Disturbance::Full) => Outcome::Served,
     }
 }
 
@@ -339,7 +386,7 @@ fn of_revocations(fault: Fault) -> Entry {
 /// 403, and HTML where JSON is expected. Others may be told that.
 pub(crate) fn of_monolith(fault: Fault, form: Form) -> Outcome {
     match fault {
-        Fault::Store(_) => unreachable!("the monolith is no store"),
+        Fault::Store(_) | Fault::Within(_) => unreachable!("the monolith is no store"),
         Fault::Wire(how) => match how {
             Refused | Reset | Garble | WrongCertificate => Outcome::UpstreamFailed,
             Hang | Drip => Outcome::UpstreamTimeout,

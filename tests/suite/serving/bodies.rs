@@ -11,7 +11,7 @@ use crate::in_a_runtime;
 const BUFFERS: usize = 48 << 20;
 
 /// A stalled flood says so much at a time.
-const PIECE: [u8; 64 * 1024] = [b'a'; 64 * 1024];
+static PIECE: [u8; 64 * 1024] = [b'a'; 64 * 1024];
 
 pub(super) fn tests() -> Vec<Trial> {
     vec![
