@@ -11,10 +11,11 @@ use auth_core::{
 use http::Method;
 
 use crate::{
+    answer::{Answer, Place, Refusal, Seen},
     cookies::Forget,
     fault::Asker,
     intake::Intake,
-    reply::{Answer, Place, Refusal, Reply, Seen},
+    reply::Reply,
     route::{ReturnTo, Route},
     running::{Gateway, Running},
     telemetry::Who,

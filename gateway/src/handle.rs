@@ -1,12 +1,7 @@
 //! The life of a request, on one screen.
 
 use crate::{
-    arrived::Arrived,
-    asked::Asked,
-    intake, own,
-    reply::{Answer, Reply},
-    route::Target,
-    running::Serving,
+    answer::Answer, arrived::Arrived, asked::Asked, intake, own, reply::Reply, route::Target, running::Serving,
     upstream::Whence,
 };
 

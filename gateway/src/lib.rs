@@ -18,7 +18,7 @@
 //! - 4 [`intake`], [`site`]: a head, understood; what our addresses and cookies are called.
 //! - 5 [`upstream`]: sending on, and judging what comes back.
 //! - 5 [`cookies`], `notices`: keeping a ticket, and forgetting only one that has ended; what people are told.
-//! - 6 `problem`: what programs are told.
+//! - 6 [`answer`], `problem`: what happened, before it takes a form; what programs are told.
 //! - 7 [`reply`]: what leaves, in the form of whoever asked.
 //! - 8 [`running`]: one configuration's live parts, and what outlives it.
 //! - 9 [`arrived`], `asked`: a request with its snapshot; the same while it is being answered.
@@ -31,6 +31,7 @@
 mod notices;
 mod problem;
 
+pub mod answer;
 pub mod arrived;
 mod asked;
 pub mod body;

@@ -5,17 +5,16 @@
 //! judged. That is checked once more on the finished response: a debug build panics, a release build answers 500 and
 //! rings an alarm. What the pages say is in `notices`, what programs are told in `problem`.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::time::Duration;
 
 use auth_core::{
     alarm,
     clock::Timestamp,
-    principal::Principal,
     session::Elsewhere,
     verdict::{Reason, Rejected, Unavailable},
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode,
+    HeaderName, HeaderValue, Response, StatusCode,
     header::{
         ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
         RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
@@ -23,6 +22,7 @@ use http::{
 };
 
 use crate::{
+    answer::{Answer, OwnAnswer, Place, Refusal, Seen, SignInFailure},
     body::Body,
     cookies::{Forget, SetCookie},
     fault::{AnswerWord, Asker, Fault, FaultStatus},
@@ -31,7 +31,7 @@ use crate::{
     problem::Problem,
     request_id::RequestId,
     site::Site,
-    telemetry::{AccessLine, AccessLog, Who},
+    telemetry::{AccessLine, AccessLog},
     upstream::Passed,
 };
 
@@ -55,143 +55,6 @@ pub struct Reply {
     pub place: Place,
     /// What the access log says of the request.
     pub seen: Seen,
-}
-
-/// What happened.
-#[derive(Debug)]
-pub enum Answer {
-    /// Something went wrong that is no verdict.
-    Fault(Fault),
-    /// One of our own paths answers.
-    Own(OwnAnswer),
-    /// The credential is provably no good, or absent.
-    Refused(Refusal),
-    /// We cannot tell.
-    Unavailable(Unavailable),
-    /// The upstream's answer, judged.
-    Upstream(Passed),
-}
-
-/// Where something was asked.
-#[derive(Clone, Debug, Default)]
-pub struct Place {
-    /// Whether the request can be made again by following a link: GET or HEAD.
-    pub repeatable: bool,
-    /// Its path and query, if they are safe to link to.
-    pub here: Option<String>,
-    /// Whether signing in could help here: the route is for people, and there is a provider.
-    pub sign_in: bool,
-}
-
-/// What the access log says of a request, besides its answer.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// When its head was read.
-    pub time: Option<Timestamp>,
-    /// Whence it came.
-    pub client: Option<IpAddr>,
-    /// Its method.
-    pub method: Method,
-    /// Its path as it was sent, without its query: queries hold codes.
-    pub path: String,
-    /// Who sent it, if we know.
-    pub principal: Option<Who>,
-    /// The route's path.
-    pub route: Option<Arc<str>>,
-    /// The upstream's name, if it was sent there.
-    pub upstream: Option<Arc<str>>,
-}
-
-/// A refusal on its way out, and the right to forget the ticket if the refusal ended it.
-#[derive(Debug)]
-pub struct Refusal {
-    rejected: Rejected,
-    forget: Option<Forget>,
-}
-
-/// What one of our own paths answers.
-#[derive(Debug)]
-pub enum OwnAnswer {
-    /// 200 with JSON.
-    Json(serde_json::Value),
-    /// Who is signed in, for people.
-    Me(Box<Principal>),
-    /// What a word of `x-gateway-answer` means.
-    Explain(AnswerWord),
-    /// A forward-auth question answered with yes: 200, and who it is.
-    Vouched(HeaderMap),
-    /// Which provider to sign in with: name and address.
-    Choose(Vec<(String, String)>),
-    /// 303 to the provider, with the sign-in that has begun kept in a cookie.
-    ToProvider {
-        /// The provider's authorisation address, with our question.
-        location: String,
-        /// The try to keep, and those to take back.
-        cookies: Vec<SetCookie>,
-    },
-    /// 303 to where the person wanted to go, with the ticket.
-    SignedIn {
-        /// The ticket to keep, and the spent try.
-        cookies: Vec<SetCookie>,
-        /// A path of ours, safe.
-        return_to: String,
-    },
-    /// The person must begin once more, by choice.
-    SignInFailed {
-        /// What went wrong.
-        how: SignInFailure,
-        /// Where signing in begins, with the address that was wanted.
-        begin: String,
-        /// The spent try.
-        cookies: Vec<SetCookie>,
-    },
-    /// Nobody can be signed in at the moment.
-    SignInUnavailable {
-        /// What is missing.
-        unavailable: Unavailable,
-        /// Where another sign-in begins, with the address that was wanted, if that is not where this was asked.
-        begin: Option<String>,
-        /// The spent try. None spent: the same callback may yet succeed.
-        cookies: Vec<SetCookie>,
-    },
-    /// The button that signs out.
-    ConfirmLogout,
-    /// Signed out: here, and as far as the other gateways know.
-    SignedOut {
-        /// The right to forget the ticket.
-        forget: Option<Forget>,
-        /// How far it has reached.
-        elsewhere: Elsewhere,
-    },
-    /// The figures of the admin listener, in the text form that Prometheus reads.
-    Figures(String),
-    /// Alive, and ready for requests.
-    Well,
-    /// Alive, and on its way out: no new requests, please.
-    Draining,
-    /// A logout by somebody who was not signed in.
-    WasNotSignedIn {
-        /// The right to forget a ticket that had ended before.
-        forget: Option<Forget>,
-    },
-}
-
-/// Why a person has to begin a sign-in once more.
-#[derive(Debug)]
-pub enum SignInFailure {
-    /// The callback belongs to no sign-in of this browser's.
-    BeginAgain,
-    /// The browser keeps no cookies.
-    CookiesBlocked,
-    /// The provider said no.
-    Refused {
-        /// Its word.
-        word: String,
-        /// Its explanation.
-        description: Option<String>,
-        /// Finds the log line.
-        correlation: String,
-    },
 }
 
 /// A response in the making: what an answer decides besides its body.
@@ -267,53 +130,6 @@ impl Reply {
     }
 }
 
-/// What the log says about an answer.
-#[derive(Default)]
-struct Why {
-    reason: Option<&'static str>,
-    detail: Option<String>,
-    fault: Option<&'static str>,
-}
-
-impl Answer {
-    fn why(&self) -> Why {
-        let missing = |unavailable: &Unavailable| Why {
-            reason: Some(unavailable.dependency.as_str()),
-            detail: Some(unavailable.to_string()),
-            fault: None,
-        };
-        match self {
-            Self::Fault(fault) => {
-                Why { reason: None, detail: Some(fault.to_string()), fault: Some(fault.proxy_error()) }
-            }
-            Self::Unavailable(unavailable) | Self::Own(OwnAnswer::SignInUnavailable { unavailable, .. }) => {
-                missing(unavailable)
-            }
-            Self::Refused(refusal) => Why {
-                reason: Some(refusal.rejected.reason().as_str()),
-                detail: Some(refusal.rejected.detail().to_string()),
-                fault: None,
-            },
-            Self::Own(OwnAnswer::SignInFailed { how: SignInFailure::Refused { word, correlation, .. }, .. }) => {
-                Why { detail: Some(format!("the provider said {word:?}; correlation {correlation}")), ..Why::default() }
-            }
-            Self::Own(_) | Self::Upstream(_) => Why::default(),
-        }
-    }
-}
-
-impl Refusal {
-    /// A refusal; `forget` if it ended the ticket that came with the request.
-    pub fn new(rejected: Rejected, forget: Option<Forget>) -> Self {
-        Self { rejected, forget }
-    }
-
-    /// What was proven.
-    pub fn rejected(&self) -> &Rejected {
-        &self.rejected
-    }
-}
-
 /// 401, 403, or a redirect to our own sign-in.
 fn blames_the_caller(response: &Response<Body>, site: &Site) -> bool {
     matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
@@ -357,7 +173,7 @@ impl Form<'_> {
     }
 
     fn refused(&self, refusal: Refusal) -> Response<Body> {
-        let Refusal { rejected, forget } = refusal;
+        let (rejected, forget) = refusal.into_parts();
         let mut response = match (rejected.reason(), self.asker) {
             (Reason::NotPermitted, _) => {
                 let head = Head::new(StatusCode::FORBIDDEN, AnswerWord::NotPermitted);

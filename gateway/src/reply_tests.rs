@@ -288,7 +288,7 @@ fn faults_have_the_status_that_the_table_says() {
     check(Fault::RateLimited { retry_after: Duration::from_secs(1) }, [429; 4], "overloaded");
     check(Fault::BadRequest(BadRequest::Host), [400; 4], "bad-request");
     check(Fault::NoSuchRoute, [404; 4], "no-such-route");
-    check(Fault::WrongMethod(Methods::new([Method::GET])), [405; 4], "bad-request");
+    check(Fault::WrongMethod(Methods::new([http::Method::GET])), [405; 4], "bad-request");
     check(Fault::BodyTooLarge, [413; 4], "bad-request");
     check(Fault::TargetTooLong, [414; 4], "bad-request");
     check(Fault::ExpectationUnknown, [417; 4], "bad-request");
@@ -297,7 +297,7 @@ fn faults_have_the_status_that_the_table_says() {
 
 #[test]
 fn a_wrong_method_names_the_right_ones_and_a_dispute_what_was_received() {
-    let response = http(Answer::Fault(Fault::WrongMethod(Methods::new([Method::GET]))), Asker::Script, true);
+    let response = http(Answer::Fault(Fault::WrongMethod(Methods::new([http::Method::GET]))), Asker::Script, true);
     assert_eq!(field(&response, "allow"), "GET");
     let dispute = Dispute { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, setting: "s" };
     let response = http(Answer::Fault(Fault::DisputedIdentity(dispute)), Asker::Script, true);

@@ -2,7 +2,7 @@
 //!
 //! What an upstream says leaves only after the judge has passed it.
 
-use gateway::{body::Body, reply::Answer, upstream::Passed};
+use gateway::{answer::Answer, body::Body, upstream::Passed};
 
 #[cfg(misuse)]
 pub fn pass_on(answer: http::Response<Body>) -> Answer {

@@ -56,7 +56,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["config"],
             &["intake", "site"],
             &["upstream", "cookies", "notices"],
-            &["problem"],
+            &["answer", "problem"],
             &["reply"],
             &["running"],
             &["arrived", "asked"],

@@ -8,9 +8,9 @@ use auth_core::policy::{Holder, Permit};
 use http::{HeaderMap, HeaderName, request};
 
 use crate::{
+    answer::{Answer, OwnAnswer, Place},
     asked::Asked,
     fault::Fault,
-    reply::{Answer, OwnAnswer, Place},
     route::{Route, Target},
 };
 

@@ -14,8 +14,9 @@ use http::{HeaderMap, Request};
 use hyper::body::Incoming;
 
 use crate::{
+    answer::{Answer, OwnAnswer, Place},
     asked::Asked,
-    reply::{Answer, OwnAnswer, Place, Reply},
+    reply::Reply,
     route::OwnPath,
 };
 

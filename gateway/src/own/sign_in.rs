@@ -18,10 +18,10 @@ use tokio::time::timeout;
 
 use super::single;
 use crate::{
+    answer::{Answer, OwnAnswer, SignInFailure},
     asked::Asked,
     cookies::{Forget, NotACookie, SetCookie},
     fault::{BadRequest, Fault},
-    reply::{Answer, OwnAnswer, SignInFailure},
     route::ReturnTo,
 };
 

@@ -35,12 +35,13 @@ use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, ServiceExt};
 
 use crate::{
+    answer::Seen,
     arrived::Arrived,
     body::{Body, BodyError},
     fault::{Asker, Fault},
     intake::presumed_asker,
     io::{Io, Limits, Phase, State},
-    reply::{Reply, Seen},
+    reply::Reply,
     request_id::RequestId,
     running::{Gateway, Running},
 };

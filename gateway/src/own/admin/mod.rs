@@ -3,8 +3,9 @@
 use http::{Method, Request};
 
 use crate::{
+    answer::{Answer, OwnAnswer, Place, Seen},
     fault::{Allow, Asker, Fault},
-    reply::{Answer, OwnAnswer, Place, Reply, Seen},
+    reply::Reply,
     request_id::RequestId,
     running::Gateway,
 };

@@ -1,0 +1,209 @@
+//! What happened to a request, before it takes a form: a fault, an answer of our own, a refusal, Unavailable, or an
+//! upstream answer that was judged. Deliberately absent: any status.
+
+use std::{net::IpAddr, sync::Arc};
+
+use auth_core::{
+    clock::Timestamp,
+    principal::Principal,
+    session::Elsewhere,
+    verdict::{Rejected, Unavailable},
+};
+use http::{HeaderMap, Method};
+
+use crate::{
+    cookies::{Forget, SetCookie},
+    fault::{AnswerWord, Fault},
+    telemetry::Who,
+    upstream::Passed,
+};
+
+/// What happened.
+#[derive(Debug)]
+pub enum Answer {
+    /// Something went wrong that is no verdict.
+    Fault(Fault),
+    /// One of our own paths answers.
+    Own(OwnAnswer),
+    /// The credential is provably no good, or absent.
+    Refused(Refusal),
+    /// We cannot tell.
+    Unavailable(Unavailable),
+    /// The upstream's answer, judged.
+    Upstream(Passed),
+}
+
+/// Where something was asked.
+#[derive(Clone, Debug, Default)]
+pub struct Place {
+    /// Whether the request can be made again by following a link: GET or HEAD.
+    pub repeatable: bool,
+    /// Its path and query, if they are safe to link to.
+    pub here: Option<String>,
+    /// Whether signing in could help here: the route is for people, and there is a provider.
+    pub sign_in: bool,
+}
+
+/// What the access log says of a request, besides its answer.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// When its head was read.
+    pub time: Option<Timestamp>,
+    /// Whence it came.
+    pub client: Option<IpAddr>,
+    /// Its method.
+    pub method: Method,
+    /// Its path as it was sent, without its query: queries hold codes.
+    pub path: String,
+    /// Who sent it, if we know.
+    pub principal: Option<Who>,
+    /// The route's path.
+    pub route: Option<Arc<str>>,
+    /// The upstream's name, if it was sent there.
+    pub upstream: Option<Arc<str>>,
+}
+
+/// A refusal on its way out, and the right to forget the ticket if the refusal ended it.
+#[derive(Debug)]
+pub struct Refusal {
+    rejected: Rejected,
+    forget: Option<Forget>,
+}
+
+/// What one of our own paths answers.
+#[derive(Debug)]
+pub enum OwnAnswer {
+    /// 200 with JSON.
+    Json(serde_json::Value),
+    /// Who is signed in, for people.
+    Me(Box<Principal>),
+    /// What a word of `x-gateway-answer` means.
+    Explain(AnswerWord),
+    /// A forward-auth question answered with yes: 200, and who it is.
+    Vouched(HeaderMap),
+    /// Which provider to sign in with: name and address.
+    Choose(Vec<(String, String)>),
+    /// 303 to the provider, with the sign-in that has begun kept in a cookie.
+    ToProvider {
+        /// The provider's authorisation address, with our question.
+        location: String,
+        /// The try to keep, and those to take back.
+        cookies: Vec<SetCookie>,
+    },
+    /// 303 to where the person wanted to go, with the ticket.
+    SignedIn {
+        /// The ticket to keep, and the spent try.
+        cookies: Vec<SetCookie>,
+        /// A path of ours, safe.
+        return_to: String,
+    },
+    /// The person must begin once more, by choice.
+    SignInFailed {
+        /// What went wrong.
+        how: SignInFailure,
+        /// Where signing in begins, with the address that was wanted.
+        begin: String,
+        /// The spent try.
+        cookies: Vec<SetCookie>,
+    },
+    /// Nobody can be signed in at the moment.
+    SignInUnavailable {
+        /// What is missing.
+        unavailable: Unavailable,
+        /// Where another sign-in begins, with the address that was wanted, if that is not where this was asked.
+        begin: Option<String>,
+        /// The spent try. None spent: the same callback may yet succeed.
+        cookies: Vec<SetCookie>,
+    },
+    /// The button that signs out.
+    ConfirmLogout,
+    /// Signed out: here, and as far as the other gateways know.
+    SignedOut {
+        /// The right to forget the ticket.
+        forget: Option<Forget>,
+        /// How far it has reached.
+        elsewhere: Elsewhere,
+    },
+    /// The figures of the admin listener, in the text form that Prometheus reads.
+    Figures(String),
+    /// Alive, and ready for requests.
+    Well,
+    /// Alive, and on its way out: no new requests, please.
+    Draining,
+    /// A logout by somebody who was not signed in.
+    WasNotSignedIn {
+        /// The right to forget a ticket that had ended before.
+        forget: Option<Forget>,
+    },
+}
+
+/// Why a person has to begin a sign-in once more.
+#[derive(Debug)]
+pub enum SignInFailure {
+    /// The callback belongs to no sign-in of this browser's.
+    BeginAgain,
+    /// The browser keeps no cookies.
+    CookiesBlocked,
+    /// The provider said no.
+    Refused {
+        /// Its word.
+        word: String,
+        /// Its explanation.
+        description: Option<String>,
+        /// Finds the log line.
+        correlation: String,
+    },
+}
+
+/// What the log says about an answer.
+#[derive(Default)]
+pub(crate) struct Why {
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) detail: Option<String>,
+    pub(crate) fault: Option<&'static str>,
+}
+
+impl Answer {
+    /// What the log says about it.
+    pub(crate) fn why(&self) -> Why {
+        let missing = |unavailable: &Unavailable| Why {
+            reason: Some(unavailable.dependency.as_str()),
+            detail: Some(unavailable.to_string()),
+            fault: None,
+        };
+        match self {
+            Self::Fault(fault) => {
+                Why { reason: None, detail: Some(fault.to_string()), fault: Some(fault.proxy_error()) }
+            }
+            Self::Unavailable(unavailable) | Self::Own(OwnAnswer::SignInUnavailable { unavailable, .. }) => {
+                missing(unavailable)
+            }
+            Self::Refused(refusal) => Why {
+                reason: Some(refusal.rejected.reason().as_str()),
+                detail: Some(refusal.rejected.detail().to_string()),
+                fault: None,
+            },
+            Self::Own(OwnAnswer::SignInFailed { how: SignInFailure::Refused { word, correlation, .. }, .. }) => {
+                Why { detail: Some(format!("the provider said {word:?}; correlation {correlation}")), ..Why::default() }
+            }
+            Self::Own(_) | Self::Upstream(_) => Why::default(),
+        }
+    }
+}
+
+impl Refusal {
+    /// A refusal; `forget` if it ended the ticket that came with the request.
+    pub fn new(rejected: Rejected, forget: Option<Forget>) -> Self {
+        Self { rejected, forget }
+    }
+
+    /// The refusal, and the right to forget.
+    pub(crate) fn into_parts(self) -> (Rejected, Option<Forget>) {
+        (self.rejected, self.forget)
+    }
+
+    /// What was proven.
+    pub fn rejected(&self) -> &Rejected {
+        &self.rejected
+    }
+}
