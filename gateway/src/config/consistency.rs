@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use super::{
     file::{Section, nearest},
-    issuers::{Bearer, BearerKind, Identity},
+    issuers::{Bearer, BearerKind, Identity, ResponseMode},
     routes::{OnDenial, Written},
     server::{Admin, Server},
     upstreams::Upstream,
@@ -78,6 +78,14 @@ impl Parts<'_, '_> {
             let same = |other: &Option<Identity>| names(other) == names(identity) && identity.is_some();
             if self.identity[..index].iter().any(|(other, _)| same(other)) {
                 section.problem("another [[identity]] has the same name".to_owned(), Some("rename one".to_owned()));
+            }
+            if let (Some(identity), Some(server)) = (identity, self.server)
+                && identity.response_mode == ResponseMode::FormPost
+                && !cookie_comes_back(&server.public_url, &identity.issuer)
+            {
+                let message =
+                    "over http, browsers send no cookie along with a form_post: nobody can sign in".to_owned();
+                section.warning(message, "use https, or response_mode = \"query\"");
             }
         }
         for (index, (bearer, section)) in self.bearer.iter().enumerate() {
@@ -221,6 +229,13 @@ fn overlap(one: Option<&[Method]>, other: Option<&[Method]>) -> Option<String> {
             (!shared.is_empty()).then(|| format!(" for {}", shared.join(", ")))
         }
     }
+}
+
+/// Whether the cookie of a sign-in comes back with a form that `issuer`'s page sends: a cookie that crosses sites must be
+/// `Secure`.
+fn cookie_comes_back(public_url: &Url, issuer: &str) -> bool {
+    let same_site = |issuer: Url| issuer.scheme() == "http" && issuer.host() == public_url.host();
+    public_url.scheme() == "https" || Url::parse(issuer).is_ok_and(same_site)
 }
 
 /// Whether two listeners cannot both have their address. Port 0 is always another port.

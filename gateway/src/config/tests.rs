@@ -177,7 +177,7 @@ allow = ["anyone"]
 on_denial = "pass"
 "#;
     let config = read(text).expect("everything that exists reads");
-    assert_eq!(config.warnings, []);
+    compare(text, &config.warnings, &["22:1 over http, browsers send no cookie"]);
     assert_eq!(config.own_prefix, "/auth");
     let server = &config.server;
     assert_eq!(server.listen.len(), 2);
@@ -517,6 +517,11 @@ fn what_is_probably_not_meant_is_a_warning() {
         &format!("{LEAST}[upstreams.spare]\nendpoints = [\"http://a\"]"),
         &["14:12 no route leads to the upstream `spare`"],
     );
+    let form_post = with("[[identity]]", "response_mode = \"form_post\"");
+    warned(&form_post, &[]);
+    let developing = form_post.replace("https://app.example.com", "http://127.0.0.1:8080");
+    warned(&developing, &["4:1 over http, browsers send no cookie along with a form_post"]);
+    warned(&developing.replace("https://login.example.com", "http://127.0.0.1:9100"), &[]);
     warned(&LEAST.replace("\"user\"", "\"service\""), &["13:9 no issuer of programs' tokens"]);
     let identity = LEAST.find("[[identity]]").expect("it is there")..LEAST.find("[upstreams").expect("it is there");
     let mut nobody = LEAST.to_owned();
