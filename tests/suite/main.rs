@@ -4,6 +4,7 @@
 //! `tests() -> Vec<Trial>` and stands in the list below; it makes its trials by [`plain`] or [`in_a_runtime`], tells
 //! its figures to [`figures::say`], and what it had to leave out to [`figures::left_out`].
 
+mod bad_input;
 mod cold_start;
 mod demonstration;
 mod figures;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
     // Most tests wait for deadlines, not for a core.
     arguments.test_threads.get_or_insert(6);
     let tests = [
+        bad_input::tests(),
         cold_start::tests(),
         demonstration::tests(),
         forged_kids::tests(),
