@@ -177,7 +177,7 @@ allow = ["anyone"]
 on_denial = "pass"
 "#;
     let config = read(text).expect("everything that exists reads");
-    compare(text, &config.warnings, &["22:1 over http, browsers send no cookie"]);
+    compare(text, &config.warnings, &["20:1 over http, browsers send no cookie"]);
     assert_eq!(config.own_prefix, "/auth");
     let server = &config.server;
     assert_eq!(server.listen.len(), 2);
