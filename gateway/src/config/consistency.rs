@@ -87,6 +87,16 @@ impl Parts<'_, '_> {
                     "over http, browsers send no cookie along with a form_post: nobody can sign in".to_owned();
                 section.warning(message, "use https, or response_mode = \"query\"");
             }
+            // What is known of an issuer is known once: two ways to it would mean that one is silently not taken.
+            let way = |it: &Identity| (it.ca.clone(), it.discovery_url.clone(), it.endpoint_hosts.clone());
+            let earlier = self.identity[..index].iter().filter_map(|(other, _)| other.as_ref());
+            if let Some(identity) = identity
+                && earlier.filter(|it| it.issuer == identity.issuer).any(|it| way(it) != way(identity))
+            {
+                let instead = "give both the same `ca`, `discovery_url` and `endpoint_hosts`".to_owned();
+                section
+                    .problem("another [[identity]] reaches the same issuer in another way".to_owned(), Some(instead));
+            }
         }
         for (index, (bearer, section)) in self.bearer.iter().enumerate() {
             let Some(bearer) = bearer else { continue };
@@ -94,6 +104,14 @@ impl Parts<'_, '_> {
             if self.bearer[..index].iter().any(|(other, _)| same(other)) {
                 let instead = "keep one, with the audiences of both".to_owned();
                 section.problem("another [[bearer]] has the same issuer".to_owned(), Some(instead));
+            }
+            let signs_people_in = |(identity, _): &(Option<Identity>, _)| {
+                let same = identity.as_ref().filter(|identity| identity.issuer == bearer.issuer);
+                same.is_some_and(|identity| bearer.audience.iter().any(|audience| **audience == *identity.client_id))
+            };
+            if self.identity.iter().any(signs_people_in) {
+                let instead = "register an application of its own for the API, and name that in `audience`";
+                section.warning("tokens that people sign in with could pass as access tokens".to_owned(), instead);
             }
         }
     }

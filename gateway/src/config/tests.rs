@@ -488,6 +488,11 @@ fn sections_must_fit_together() {
     check(&format!("{LEAST}{again}"), &["14:1 another [[identity]] has the same name"]);
     let bearer = "[[bearer]]\nissuer = \"https://b.example\"\naudience = [\"a\"]\n";
     check(&format!("{LEAST}{bearer}{bearer}"), &["17:1 another [[bearer]] has the same issuer / audiences of both"]);
+    let tenant = "[[identity]]\nname = \"again\"\nissuer = \"https://login.example.com\"\nclient_id = \"b\"\n";
+    check(&format!("{LEAST}{tenant}"), &[]);
+    let elsewhere =
+        format!("{tenant}discovery_url = \"https://login.example.com/b/.well-known/openid-configuration\"\n");
+    check(&format!("{LEAST}{elsewhere}"), &["14:1 reaches the same issuer in another way / discovery_url"]);
     let nobody = |allow: &str| {
         let identity = LEAST.find("[[identity]]").expect("it is there")..LEAST.find("[upstreams").expect("it is there");
         let mut text = LEAST.replace("\"user\"", allow);
@@ -522,6 +527,10 @@ fn what_is_probably_not_meant_is_a_warning() {
     let developing = form_post.replace("https://app.example.com", "http://127.0.0.1:8080");
     warned(&developing, &["4:1 over http, browsers send no cookie along with a form_post"]);
     warned(&developing.replace("https://login.example.com", "http://127.0.0.1:9100"), &[]);
+    warned(
+        &format!("{LEAST}[[bearer]]\nissuer = \"https://login.example.com\"\naudience = [\"candor\"]\n"),
+        &["14:1 tokens that people sign in with could pass as access tokens / an application of its own"],
+    );
     warned(&LEAST.replace("\"user\"", "\"service\""), &["13:9 no issuer of programs' tokens"]);
     let identity = LEAST.find("[[identity]]").expect("it is there")..LEAST.find("[upstreams").expect("it is there");
     let mut nobody = LEAST.to_owned();
