@@ -5,6 +5,8 @@
 
 mod acceptor;
 mod connection;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 use std::{
