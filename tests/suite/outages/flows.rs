@@ -19,6 +19,9 @@ use super::{
 /// The cookie that holds a ticket, where people reach the gateway by http.
 pub(crate) const TICKET: &str = "candor";
 
+/// How often a twin is shown when all is healed, until it is told.
+const ASKED_AGAIN: u32 = 10;
+
 /// Somebody on their way, and their bad twins.
 pub(crate) struct Going {
     flow: Flow,
@@ -199,7 +202,7 @@ impl Going {
     pub(super) async fn twins_when_healed(&mut self, world: &World, complaints: &mut Complaints) {
         for twin in &mut self.twins {
             let mut beat = tokio::time::interval(Duration::from_millis(20));
-            for left in (0..super::TRIES).rev() {
+            for left in (0..ASKED_AGAIN).rev() {
                 let heard = twin.go(world, self.flow, self.path).await;
                 oracle::judge_twin("healed", &heard, twin.name, complaints);
                 if oracle::is_told(self.flow, twin.name, &heard) || !twin.provable && oracle::is_undecided(&heard) {
@@ -252,6 +255,9 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
         Flow::Verify => {
             let original = HeaderValue::from_str(path).expect("a path is visible ASCII");
             caller.browser().always_send(HeaderName::from_static("x-forwarded-uri"), original);
+            caller
+                .browser()
+                .always_send(HeaderName::from_static("x-forwarded-method"), HeaderValue::from_static("GET"));
             caller.get(&world.url("/.candor/verify"), &world.monolith).await
         }
         Flow::Ticket
