@@ -113,11 +113,10 @@ impl Tally {
         self.hangs += usize::from(heard.hung);
         let status = heard.status();
         self.panics += usize::from(status == Some(500));
-        let clear = match (case.expected, status) {
-            (Expected::Refused, Some(303 | 400..=499 | 503)) => true,
-            (Expected::Answered | Expected::AnsweredOrCut, Some(200..=499 | 502..=504)) => true,
-            (Expected::AnsweredOrCut, None) => true,
-            _ => false,
+        let clear = match case.expected {
+            Expected::Refused => matches!(status, Some(303 | 400..=499 | 503)),
+            Expected::Answered => matches!(status, Some(200..=499 | 502..=504)),
+            Expected::AnsweredOrCut => matches!(status, None | Some(200..=499 | 502..=504)),
         };
         if heard.hung || !clear {
             self.faults.push(format!("{}: {:?}: {heard:?}", case.name, String::from_utf8_lossy(&case.bytes)));

@@ -3,6 +3,7 @@
 
 mod canaries;
 mod flows;
+mod outages;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use libtest_mimic::Trial;
@@ -41,14 +42,14 @@ async fn no_secret_is_logged() {
         flows::people(&mut stage).await;
         flows::programs(&mut stage).await;
         flows::upstreams(&mut stage).await;
-        flows::exchanges(&mut stage).await;
+        outages::exchanges(&mut stage).await;
         flows::bad_heads(&mut stage).await;
-        flows::dead_store(&mut stage).await;
+        outages::dead_store(&mut stage).await;
         let warm = stage.strike().await;
         let mut canaries = Canaries::default();
-        let mut stage = Stage::set(format, |provider| flows::nonsense(provider, &mut canaries)).await;
+        let mut stage = Stage::set(format, |provider| outages::nonsense(provider, &mut canaries)).await;
         stage.canaries = canaries;
-        flows::strangers(&mut stage).await;
+        outages::strangers(&mut stage).await;
         let cold = stage.strike().await;
         for heard in [warm, cold] {
             planted += heard.planted;
