@@ -121,7 +121,7 @@ pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
     }
     going.judge_the_code(cell.expected, &mut complaints);
     going.twins_while_broken(&world, &mut complaints).await;
-    judge_the_touch(&world, &cell, confirmed, &mut complaints);
+    judge_the_touch(&world, &cell, confirmed, &mut complaints).await;
 
     heal(&mut world, &cell).await;
     let heard = until_healed(&mut world, &cell, &mut going, &mut complaints).await;
@@ -134,7 +134,16 @@ pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
 }
 
 /// Whether anybody met what is broken: as its wire counts, as the store's answer shows, or as the outcome alone proves.
-fn judge_the_touch(world: &World, cell: &Cell, confirmed: bool, complaints: &mut Complaints) {
+/// Where nobody waits for it, that may come a moment later.
+async fn judge_the_touch(world: &World, cell: &Cell, confirmed: bool, complaints: &mut Complaints) {
+    let mut beat = tokio::time::interval(Duration::from_millis(10));
+    let counts = cell.shows_its_break() && cell.counts_who_meets_it();
+    for _ in 0..300 {
+        if !counts || wire(world, cell.dependency).is_none_or(|wire| wire.touched() > 0) {
+            break;
+        }
+        beat.tick().await;
+    }
     let met = match wire(world, cell.dependency) {
         Some(wire) => wire.touched() > 0,
         None => !confirmed,
@@ -142,7 +151,7 @@ fn judge_the_touch(world: &World, cell: &Cell, confirmed: bool, complaints: &mut
     if met || cell.shows_its_break() {
         complaints.count_as_touched();
     }
-    if !met && cell.shows_its_break() && cell.counts_who_meets_it() {
+    if !met && counts {
         complaints.add("what was broken was never touched");
     }
 }
