@@ -2,10 +2,11 @@
 
 .PHONY: demo test
 
-# First build: about 4 minutes. PORT=… chooses where the page is.
+# PORT=… chooses where the page is.
 demo:
-	cargo build --locked --quiet --profile quick --package gateway
-	exec target/quick/gateway demo $(if $(PORT),--port $(PORT))
+	@[ -x target/quick/gateway ] || echo "first build: about 4 minutes" >&2
+	@cargo build --locked --profile quick --package gateway
+	@exec target/quick/gateway demo $(if $(PORT),--port $(PORT))
 
 # Everything CI runs. Installs what is missing; see tests/peers/install.
 test:
