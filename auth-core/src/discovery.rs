@@ -5,7 +5,7 @@
 
 mod document;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, sync::Mutex, sync::Weak, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, sync::Mutex, time::Duration};
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use crate::{
     last_good::LastGood,
     lock::lock,
     outbound::Outbound,
-    schedule::{Schedule, back_off},
+    schedule::{Schedule, keep_fresh},
     verdict::Unavailable,
 };
 
@@ -93,7 +93,15 @@ impl Discovery {
 
     /// Begins to keep it fresh, hourly ± 10 %, on the keeper. Ends when the last clone is dropped.
     pub fn start(&self) {
-        self.0.keeper.spawn(keep_fresh(Arc::downgrade(&self.0), self.0.clock.clone()));
+        let schedule = |inner: &Inner| lock(&inner.known).schedule;
+        let refresh = |inner: Arc<Inner>| async move {
+            let fetched = inner.fetched().await;
+            if let Err(unavailable) = &fetched {
+                tracing::warn!(issuer = %inner.provider.issuer, "discovery failed: {unavailable}");
+            }
+            fetched.map(|_| ())
+        };
+        self.0.keeper.spawn(keep_fresh(Arc::downgrade(&self.0), self.0.clock.clone(), schedule, refresh));
     }
 
     /// The issuer, as configured.
@@ -217,28 +225,6 @@ impl Provider {
             Some(url) => Ok(url.clone()),
             None => Url::parse(&format!("{}/.well-known/openid-configuration", self.issuer.trim_end_matches('/'))),
         }
-    }
-}
-
-async fn keep_fresh(inner: Weak<Inner>, clock: Clock) {
-    let mut failures = 0;
-    loop {
-        let wait = {
-            let Some(inner) = inner.upgrade() else { return };
-            let due_in = lock(&inner.known).schedule.wait(clock.now());
-            if due_in.is_zero() {
-                let fetched = inner.fetched().await;
-                failures = if fetched.is_ok() { 0 } else { failures + 1 };
-                if let Err(unavailable) = &fetched {
-                    tracing::warn!(issuer = %inner.provider.issuer, "discovery failed: {unavailable}");
-                }
-                if failures > 0 { back_off(failures - 1) } else { Duration::ZERO }
-            } else {
-                // The wall clock may be set meanwhile, so do not trust one long sleep.
-                due_in.min(Duration::from_secs(60))
-            }
-        };
-        tokio::time::sleep(wait).await;
     }
 }
 

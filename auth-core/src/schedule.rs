@@ -1,16 +1,21 @@
 //! When a confirmation is due, and since when one is missing.
 //!
 //! A confirmation is missing once an attempt at it failed or its deadline passed, not while the first attempt is under
-//! way. Kept apart from any I/O, and judged by the wall clock, so that staleness goes on across a restart.
+//! way. It does no I/O of its own, and is judged by the wall clock, so that staleness goes on across a restart.
 
-use std::time::Duration;
+use std::{
+    future::Future,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::{Now, Timestamp},
+    clock::{Clock, Now, Timestamp},
     dependency::Dependency,
     principal::Freshness,
+    verdict::Unavailable,
 };
 
 /// One thing that is confirmed again and again.
@@ -73,8 +78,32 @@ impl Schedule {
     }
 }
 
+/// Refreshes `of` whenever its `schedule` says that it is due, with back-off after failures, until nobody holds it.
+pub(crate) async fn keep_fresh<T, R: Future<Output = Result<(), Unavailable>>>(
+    of: Weak<T>,
+    clock: Clock,
+    schedule: impl Fn(&T) -> Schedule,
+    refresh: impl Fn(Arc<T>) -> R,
+) {
+    let mut failures = 0;
+    loop {
+        let wait = {
+            let Some(of) = of.upgrade() else { return };
+            let due_in = schedule(&of).wait(clock.now());
+            if due_in.is_zero() {
+                failures = if refresh(of).await.is_ok() { 0 } else { failures + 1 };
+                if failures > 0 { back_off(failures - 1) } else { Duration::ZERO }
+            } else {
+                // The wall clock may be set meanwhile, so do not trust one long sleep.
+                due_in.min(Duration::from_secs(60))
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
 /// How long to wait after this many failures in a row: doubling from a second to a minute, spread by a quarter.
-pub(crate) fn back_off(failures: u32) -> Duration {
+fn back_off(failures: u32) -> Duration {
     Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(60)).mul_f64(0.75 + 0.5 * fraction())
 }
 

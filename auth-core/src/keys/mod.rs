@@ -12,7 +12,7 @@ mod set;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, Weak},
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -30,7 +30,7 @@ use crate::{
     lock::lock,
     outbound::Outbound,
     principal::Freshness,
-    schedule::back_off,
+    schedule::keep_fresh,
     verdict::{Rejected, Stop, Unavailable},
 };
 
@@ -104,7 +104,9 @@ impl IssuerKeys {
 
     /// Begins to keep them fresh on the keeper. Ends when the last clone is dropped.
     pub fn start(&self) {
-        self.0.keeper.spawn(keep_fresh(Arc::downgrade(&self.0), self.0.clock.clone()));
+        let schedule = |inner: &Inner| lock(&inner.known).schedule;
+        let refresh = |inner: Arc<Inner>| async move { inner.fetched().await };
+        self.0.keeper.spawn(keep_fresh(Arc::downgrade(&self.0), self.0.clock.clone(), schedule, refresh));
     }
 
     /// The issuer whose keys these are.
@@ -279,25 +281,6 @@ impl Inner {
     fn is_down(&self, now: Now) -> bool {
         let known = lock(&self.known);
         known.schedule.last_failure().is_some() || known.schedule.freshness(Dependency::Keys, now) != Freshness::Live
-    }
-}
-
-async fn keep_fresh(inner: Weak<Inner>, clock: Clock) {
-    let mut failures = 0;
-    loop {
-        let wait = {
-            let Some(inner) = inner.upgrade() else { return };
-            let due_in = lock(&inner.known).schedule.wait(clock.now());
-            if due_in.is_zero() {
-                let fetched = inner.fetched().await;
-                failures = if fetched.is_ok() { 0 } else { failures + 1 };
-                if failures > 0 { back_off(failures - 1) } else { Duration::ZERO }
-            } else {
-                // The wall clock may be set meanwhile, so do not trust one long sleep.
-                due_in.min(Duration::from_secs(60))
-            }
-        };
-        tokio::time::sleep(wait).await;
     }
 }
 

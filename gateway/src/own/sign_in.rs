@@ -128,8 +128,8 @@ fn not_signed_in(asked: &Asked<'_>, fault: SignInFault) -> Answer {
     match fault {
         SignInFault::NoSuchProvider => Answer::Fault(Fault::NoSuchRoute),
         SignInFault::Malformed(_) => bad_parameters(),
-        SignInFault::BeginAgain { why, return_to, again, spent } => {
-            tracing::info!(why = why.as_str(), "a callback that belongs to no sign-in of this browser's");
+        // The library has logged why.
+        SignInFault::BeginAgain { why: _, return_to, again, spent } => {
             failed(SignInFailure::BeginAgain, begin_address(asked, return_to.as_deref(), again), spent)
         }
         SignInFault::CookiesBlocked => failed(SignInFailure::CookiesBlocked, begin_address(asked, None, true), None),
