@@ -28,9 +28,10 @@ struct WrongAudience {
     aud: Vec<String>,
 }
 
-/// It says itself that it is an ID token.
+/// It says itself that it is another kind of token.
 struct NotAnAccessToken {
     who: Subject,
+    kind: &'static str,
 }
 
 /// Claims that only an ID token has (OpenID Connect Core §2, §3.3.2.11).
@@ -39,6 +40,10 @@ const OF_ID_TOKENS: [&str; 3] = ["at_hash", "c_hash", "nonce"];
 /// Claims that only an access token has (RFC 9068 §2.2.3; Entra's `scp` and `idtyp`). Not `roles`: Entra states them in
 /// ID tokens too.
 const OF_ACCESS_TOKENS: [&str; 3] = ["idtyp", "scope", "scp"];
+
+/// The claim by which Keycloak says in every token which kind it is, and the kinds that are no access tokens. It gives them
+/// all the same `typ` in the header, and to its refresh tokens a `scope`.
+const OF_KEYCLOAK: (&str, [&str; 5]) = ("typ", ["ID", "Logout", "Offline", "Refresh", "Serialized-ID"]);
 
 /// Judges claims, and gives the principal that they state.
 pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Result<Principal, Stop> {
@@ -74,14 +79,21 @@ fn for_us(claims: &Claims, from: &BearerIssuer, who: &Subject) -> Result<(), Rej
     Err(Rejected::proven_by(WrongAudience { who: who.clone(), aud: claims.aud.clone() }))
 }
 
-/// Entra gives both kinds of token the same `typ` and, to an application that is its own API, the same audience. So an
-/// ID token is known by what only it carries.
+/// Whether it is an access token at all. A logout token (OpenID Connect Back-Channel Logout 1.0 §2.4) and every other
+/// security event token carries `events`, a JSON object (RFC 8417 §2.2), and need not say so in its header.
 fn is_access_token(claims: &Claims, who: &Subject) -> Result<(), Rejected> {
-    let has = |names: [&str; 3]| names.iter().any(|name| claims.all.contains_key(*name));
-    if has(OF_ID_TOKENS) && !has(OF_ACCESS_TOKENS) {
-        return Err(Rejected::proven_by(NotAnAccessToken { who: who.clone() }));
+    let another = |kind| Err(Rejected::proven_by(NotAnAccessToken { who: who.clone(), kind }));
+    if claims.all.get("events").is_some_and(Value::is_object) {
+        return another("a security event token, such as a logout token, is no access token");
     }
-    Ok(())
+    let (claim, others) = OF_KEYCLOAK;
+    if claims.text(claim).is_some_and(|kind| others.contains(&kind)) {
+        return another("its issuer says in `typ` that it is another kind of token");
+    }
+    // Entra gives both kinds of token the same header, and to an application that is its own API the same audience. So
+    // an ID token is known by what only it carries.
+    let has = |names: [&str; 3]| names.iter().any(|name| claims.all.contains_key(*name));
+    if has(OF_ID_TOKENS) && !has(OF_ACCESS_TOKENS) { another("an ID token is no access token") } else { Ok(()) }
 }
 
 /// Whether it has begun and is not over. With the clock in doubt, only what both clocks say is a proof.
@@ -160,7 +172,7 @@ impl Proof for NotAnAccessToken {
         Reason::Malformed
     }
     fn detail(&self) -> Detail {
-        Detail::new("an ID token is no access token")
+        Detail::new(self.kind)
     }
     fn about(&self) -> Option<Subject> {
         Some(self.who.clone())

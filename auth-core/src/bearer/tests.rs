@@ -122,6 +122,47 @@ async fn claims_are_judged_by_their_rules() {
 }
 
 #[tokio::test]
+async fn another_kind_of_token_of_the_same_issuer_is_no_access_token() {
+    let setting = Setting::new(Kind::Service).await;
+    let check = async |header: &str, change: Value, expected: &str| {
+        let token = setting.issuer.raw(header, &setting.claims(&change).to_string());
+        assert_eq!(setting.word(&token).await, expected, "{header} {change}");
+    };
+    let (plain, jwt) = (r#"{"alg":"EdDSA","kid":"k1"}"#, r#"{"alg":"EdDSA","kid":"k1","typ":"JWT"}"#);
+    let logout = json!({"events": {"http://schemas.openid.net/event/backchannel-logout": {}}, "sid": "s-1"});
+    check(jwt, logout.clone(), "malformed").await;
+    check(plain, logout, "malformed").await;
+    check(
+        jwt,
+        json!({"events": {"https://schemas.openid.net/secevent/caep/event-type/session-revoked": {}}}),
+        "malformed",
+    )
+    .await;
+    check(jwt, json!({"events": ["standup"]}), "good").await;
+    for kind in ["ID", "Logout", "Offline", "Refresh", "Serialized-ID"] {
+        check(jwt, json!({"typ": kind, "scope": "openid"}), "malformed").await;
+    }
+    for kind in ["Bearer", "DPoP", "JWT", "refresh"] {
+        check(jwt, json!({"typ": kind, "scope": "openid"}), "good").await;
+    }
+    for typ in [
+        "logout+jwt",
+        "secevent+jwt",
+        "dpop+jwt",
+        "token-introspection+jwt",
+        "client-authentication+jwt",
+        "oauth-authz-req+jwt",
+        "entity-statement+jwt",
+        "Application/Logout+JWT",
+    ] {
+        check(&format!(r#"{{"alg":"EdDSA","kid":"k1","typ":"{typ}"}}"#), json!({}), "malformed").await;
+    }
+    for typ in ["JWT", "at+jwt", "application/at+jwt"] {
+        check(&format!(r#"{{"alg":"EdDSA","kid":"k1","typ":"{typ}"}}"#), json!({}), "good").await;
+    }
+}
+
+#[tokio::test]
 async fn a_token_that_is_not_valid_yet_says_when_it_will_be() {
     let setting = Setting::new(Kind::Service).await;
     let stop = setting.asked(&setting.token(&json!({"nbf": NOON + 130}))).await.expect_err("not yet");
