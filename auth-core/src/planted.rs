@@ -1,5 +1,5 @@
-//! Named bugs, for tests of the tests: each must turn the outage matrix red. Compiled only under
-//! `--cfg candor_planted`, which a release build refuses.
+//! Named bugs, for tests of the tests: each must turn the outage matrix red, or let an attack succeed. Compiled only
+//! under `--cfg candor_planted`, which a release build refuses.
 
 #[cfg(not(debug_assertions))]
 compile_error!("planted faults must never be in a release build");

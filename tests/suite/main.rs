@@ -4,6 +4,7 @@
 //! `tests() -> Vec<Trial>` and stands in the list below; it makes its trials by [`plain`] or [`in_a_runtime`], tells
 //! its figures to [`figures::say`], and what it had to leave out to [`figures::left_out`].
 
+mod attacks;
 mod bad_input;
 mod cold_start;
 mod demonstration;
@@ -36,14 +37,16 @@ fn main() -> ExitCode {
     }
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
-        Some(planted::ALL) => return planted::catch_all(),
-        Some(planted::UNTIL_RED) => return planted::run_until_red(words),
+        Some(planted::ALL) => return planted::catch_all(&words.collect::<Vec<_>>()),
+        Some(planted::UNTIL_RED) => return planted::until_red::run(words),
+        Some(attacks::ATTACK) => return attacks::make(&words.collect::<Vec<_>>()),
         _ => {}
     }
     let mut arguments = Arguments::from_args();
     // Most tests wait for deadlines, not for a core.
     arguments.test_threads.get_or_insert(6);
     let tests = [
+        attacks::tests(),
         bad_input::tests(),
         cold_start::tests(),
         demonstration::tests(),
@@ -64,7 +67,7 @@ fn main() -> ExitCode {
     if arguments.list {
         return conclusion.exit_code();
     }
-    let goal_met = outages::sum_up();
+    let goal_met = outages::sum_up() & attacks::sum_up();
     let nothing_missing = figures::print();
     if goal_met && nothing_missing { conclusion.exit_code() } else { ExitCode::FAILURE }
 }
@@ -79,13 +82,17 @@ pub(crate) fn plain(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
 
 /// A test on a tokio runtime of its own, which ends with it. It fails by panicking.
 pub(crate) fn in_a_runtime<T: Future<Output = ()>>(name: &str, test: impl FnOnce() -> T + Send + 'static) -> Trial {
-    plain(name, || {
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .expect("a runtime can be built");
-        runtime.block_on(test());
-        runtime.shutdown_background();
-    })
+    plain(name, || on_a_runtime(test))
+}
+
+/// Runs `test` on a tokio runtime of its own, which ends with it.
+pub(crate) fn on_a_runtime<T: Future>(test: impl FnOnce() -> T) -> T::Output {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .expect("a runtime can be built");
+    let output = runtime.block_on(test());
+    runtime.shutdown_background();
+    output
 }

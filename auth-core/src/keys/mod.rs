@@ -152,6 +152,10 @@ impl IssuerKeys {
         if crate::planted::is("signature-skipped") && self.0.is_down(now) {
             return token.claims().map(|claims| (claims, 0)).map_err(|lack| incomplete(lack.0));
         }
+        #[cfg(candor_planted)]
+        if crate::planted::is("signature-not-checked") {
+            return token.claims().map(|claims| (claims, 0)).map_err(|lack| incomplete(lack.0));
+        }
         let held = match self.0.held() {
             Some(held) => held,
             None => self.0.first(now).await.map_err(|down| Unproven::Stop(down.into()))?,

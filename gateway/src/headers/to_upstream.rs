@@ -78,6 +78,10 @@ fn remove_what_is_not_theirs(headers: &mut HeaderMap, with: &Departure<'_>) {
         .filter(|name| {
             let unlisted = name.as_str().contains('_') && !with.underscore_headers.contains(name);
             underscores += u64::from(unlisted);
+            #[cfg(candor_planted)]
+            if auth_core::planted::is("identity-headers-pass") {
+                return false;
+            }
             unlisted
                 || with.reserved.covers(name.as_str())
                 || reserved::is_framing(name.as_str())

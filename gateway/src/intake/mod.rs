@@ -167,6 +167,10 @@ impl Intake {
 }
 
 fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {
+    #[cfg(candor_planted)]
+    if auth_core::planted::is("any-site-may-post") {
+        return true;
+    }
     let is = |name: &HeaderName, expected: &str| {
         let mut values = headers.get_all(name).iter();
         values.next().is_some_and(|value| value.as_bytes() == expected.as_bytes()) && values.next().is_none()

@@ -94,6 +94,12 @@ impl RouteTable {
         let mut readings = path.readings();
         let received = readings.next().unwrap_or_default();
         let found = self.exactly(received, host);
+        #[cfg(candor_planted)]
+        if let Found::Place(index) = found
+            && auth_core::planted::is("path-read-once")
+        {
+            return self.places[index].route(method).map(Target::Upstream);
+        }
         for reading in readings {
             if self.exactly(reading, host) != found {
                 return ambiguous;
