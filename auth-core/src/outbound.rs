@@ -17,6 +17,7 @@ use hyper_util::{
 };
 use url::Url;
 
+pub use reach::Named;
 use reach::{Connector, Reach};
 pub use tls::CaFault;
 
@@ -29,6 +30,8 @@ pub struct OutboundPolicy {
     pub total: Duration,
     /// Certificates (PEM) to trust besides the public ones.
     pub ca: Option<Vec<u8>>,
+    /// What the configuration names for this provider besides its issuer.
+    pub named: Vec<Named>,
 }
 
 /// A client for one provider. Cheap to clone; clones share connections.
@@ -79,14 +82,15 @@ pub enum Forbidden {
     /// Only https; http to loopback hosts alone.
     #[error("{0}: only https, or http to loopback")]
     Scheme(String),
-    /// A link-local, or otherwise special, address; or a private one, and the issuer itself is not there.
+    /// A link-local, or otherwise special, address; or a private one that the configuration does not name, and the
+    /// issuer itself is not there.
     #[error("{0} is not in this issuer's reach")]
     Address(String),
 }
 
 impl Default for OutboundPolicy {
     fn default() -> Self {
-        Self { connect: Duration::from_secs(2), total: Duration::from_secs(5), ca: None }
+        Self { connect: Duration::from_secs(2), total: Duration::from_secs(5), ca: None, named: Vec::new() }
     }
 }
 
@@ -96,9 +100,9 @@ impl Outbound {
     /// # Errors
     /// If `policy.ca` holds no certificate.
     pub fn new(issuer: &Url, policy: OutboundPolicy) -> Result<Self, CaFault> {
-        let OutboundPolicy { connect, total, ca } = policy;
-        let reach = Arc::new(Reach::of(issuer));
-        let connector = Connector::new(Arc::clone(&reach), tls::config(ca.as_deref())?, connect);
+        let OutboundPolicy { connect, total, ca, named } = policy;
+        let reach = Arc::new(Reach::of(issuer, named));
+        let connector = Connector::new(Arc::clone(&reach), &tls::config(ca.as_deref())?, connect);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(15))

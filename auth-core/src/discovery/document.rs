@@ -7,6 +7,9 @@ use url::Url;
 
 use crate::jws::strict_object;
 
+/// The longest name of another issuer that is told, in characters.
+const LONGEST_SHOWN: usize = 200;
+
 /// A provider's document that was found good.
 #[derive(Clone, Debug)]
 pub struct Document {
@@ -33,9 +36,14 @@ pub enum Nonsense {
     #[error("the discovery document is no strict JSON object")]
     NoObject,
     /// It is another issuer's (OpenID Connect Discovery 1.0 §4.3).
-    #[error("the discovery document is of another issuer")]
-    OtherIssuer,
-    /// A member is missing, no URL, or not https (http only from loopback to loopback).
+    #[error("the discovery document is of the issuer {of:?}, not of {expected:?}")]
+    OtherIssuer {
+        /// Whose it says that it is. A stranger chose it.
+        of: String,
+        /// As configured.
+        expected: Arc<str>,
+    },
+    /// A member that we need is missing, no URL, or not https (http only from loopback to loopback).
     #[error("`{0}` in the discovery document is missing or no https address")]
     Endpoint(&'static str),
 }
@@ -57,8 +65,14 @@ impl Document {
     }
 
     fn from_object(members: Map<String, Value>, issuer: &Arc<str>) -> Result<Self, Nonsense> {
-        if members.get("issuer").and_then(Value::as_str) != Some(issuer) {
-            return Err(Nonsense::OtherIssuer);
+        match members.get("issuer") {
+            Some(Value::String(of)) if **of == **issuer => {}
+            Some(Value::String(of)) => {
+                let of = of.chars().take(LONGEST_SHOWN).collect();
+                return Err(Nonsense::OtherIssuer { of, expected: Arc::clone(issuer) });
+            }
+            // A page that says it is JSON, or half a document: what a broken provider sends, and no other's document.
+            Some(_) | None => return Err(Nonsense::Endpoint("issuer")),
         }
         let endpoint = |name: &'static str| match members.get(name) {
             None | Some(Value::Null) => Ok(None),

@@ -7,7 +7,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
     vec,
 };
@@ -25,9 +25,19 @@ use url::{Host, Url};
 
 use super::Forbidden;
 
-/// Where an issuer is, and so what it may name.
+/// Where an issuer is, and so what its documents may name; and what the configuration names beside it.
 pub(super) struct Reach {
     issuer: String,
+    named: Vec<Named>,
+}
+
+/// A place that the configuration names for a provider. The operator's own hand wrote it, so it may be reached on
+/// loopback and on private addresses too, wherever the issuer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Named {
+    host: String,
+    /// Any port, if none is named.
+    port: Option<u16>,
 }
 
 /// What kind of place an address is.
@@ -39,44 +49,90 @@ enum Place {
     Never,
 }
 
+/// Who named an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// The configuration.
+    Operator,
+    /// A document of the provider's.
+    Provider,
+}
+
 /// Resolves names, and drops what is out of reach.
 #[derive(Clone)]
-pub(super) struct Resolver(Arc<Reach>);
+pub(super) struct Resolver {
+    reach: Arc<Reach>,
+    by: By,
+}
 
 /// Connects, TLS included, within one deadline.
 #[derive(Clone)]
 pub(super) struct Connector {
-    https: HttpsConnector<HttpConnector<Resolver>>,
+    reach: Arc<Reach>,
+    /// A resolver learns no ports, so there is one for what the configuration names, and one for all else.
+    to_named: HttpsConnector<HttpConnector<Resolver>>,
+    to_others: HttpsConnector<HttpConnector<Resolver>>,
     deadline: Duration,
 }
 
 type Pending<T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send>>;
 
+impl Named {
+    /// An address that the configuration names.
+    ///
+    /// # Errors
+    /// If nothing there can ever be reached: neither https nor on loopback, or a link-local or otherwise special address.
+    pub fn address(url: &Url) -> Result<Self, Forbidden> {
+        let host = url.host_str().unwrap_or_default();
+        is_spoken(url.scheme(), host)?;
+        Ok(Self { port: url.port_or_known_default(), ..Self::host(host)? })
+    }
+
+    /// A host that the configuration names, with any port.
+    ///
+    /// # Errors
+    /// As [`Named::address`], of its address.
+    pub fn host(host: &str) -> Result<Self, Forbidden> {
+        match literal(host).map(place) {
+            Some(Place::Never) => Err(Forbidden::Address(host.to_owned())),
+            Some(Place::Public | Place::Private | Place::Loopback) | None => {
+                Ok(Self { host: host.to_owned(), port: None })
+            }
+        }
+    }
+
+    fn is_of(&self, uri: &Uri) -> bool {
+        let default = if uri.scheme_str() == Some("http") { 80 } else { 443 };
+        uri.host() == Some(&*self.host) && self.port.is_none_or(|port| port == uri.port_u16().unwrap_or(default))
+    }
+}
+
 impl Reach {
-    pub(super) fn of(issuer: &Url) -> Self {
-        Self { issuer: issuer.host_str().unwrap_or_default().to_owned() }
+    pub(super) fn of(issuer: &Url, named: Vec<Named>) -> Self {
+        Self { issuer: issuer.host_str().unwrap_or_default().to_owned(), named }
+    }
+
+    fn named_by(&self, uri: &Uri) -> By {
+        if self.named.iter().any(|named| named.is_of(uri)) { By::Operator } else { By::Provider }
     }
 
     /// What can be said before resolving: the scheme, and an address that is written out (which no resolver sees).
     pub(super) fn allows_uri(&self, uri: &Uri) -> Result<(), Forbidden> {
         let host = uri.host().unwrap_or_default();
-        let literal = literal(host);
-        let loopback = literal.is_some_and(|address| place(address) == Place::Loopback)
-            || host == "localhost"
-            || host.ends_with(".localhost");
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some("http") if loopback => {}
-            _ => return Err(Forbidden::Scheme(host.to_owned())),
+        is_spoken(uri.scheme_str().unwrap_or_default(), host)?;
+        let Some(address) = literal(host) else { return Ok(()) };
+        #[cfg(candor_planted)]
+        if crate::planted::is("documents-name-anything") {
+            return Ok(());
         }
-        let Some(address) = literal else { return Ok(()) };
         match place(address) {
             Place::Public => Ok(()),
             Place::Never => Err(Forbidden::Address(host.to_owned())),
+            Place::Private | Place::Loopback if self.named_by(uri) == By::Operator => Ok(()),
             // The issuer's own host, or another that is written out in the same kind of place. An issuer that is a
             // name may only lead to names here, or to its own address.
             inner if host == self.issuer || self.literal_place() == Some(inner) => Ok(()),
-            Place::Loopback if self.issuer == "localhost" || self.issuer.ends_with(".localhost") => Ok(()),
+            Place::Loopback if is_loopback_name(&self.issuer) => Ok(()),
             Place::Private | Place::Loopback => Err(Forbidden::Address(host.to_owned())),
         }
     }
@@ -86,9 +142,11 @@ impl Reach {
     }
 
     /// Of the addresses that `host` resolved to, those in reach.
-    async fn within(&self, host: &str, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
+    async fn within(&self, host: &str, by: By, found: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Forbidden> {
         let places = |addresses: &[SocketAddr]| addresses.iter().map(|a| place(a.ip())).collect::<Vec<_>>();
-        let issuer_is_in = if host == self.issuer || places(&found).iter().all(|place| *place == Place::Public) {
+        let by_itself =
+            by == By::Operator || host == self.issuer || places(&found).iter().all(|place| *place == Place::Public);
+        let issuer_is_in = if by_itself {
             places(&found)
         } else if let Some(place) = self.literal_place() {
             vec![place]
@@ -96,14 +154,31 @@ impl Reach {
             let issuer = tokio::net::lookup_host((self.issuer.as_str(), 0)).await;
             places(&issuer.map(Iterator::collect::<Vec<_>>).unwrap_or_default())
         };
+        // What is named as this machine is spoken to without TLS, so it must be this machine (RFC 6761 §6.3).
+        let only_here = is_loopback_name(host);
         let in_reach = |address: &SocketAddr| match place(address.ip()) {
-            Place::Public => true,
+            Place::Public => !only_here,
             Place::Never => false,
+            Place::Private if only_here => false,
             inner => issuer_is_in.contains(&inner),
         };
         let found: Vec<_> = found.into_iter().filter(in_reach).collect();
         if found.is_empty() { Err(Forbidden::Address(host.to_owned())) } else { Ok(found) }
     }
+}
+
+/// Only https; http to this machine alone.
+fn is_spoken(scheme: &str, host: &str) -> Result<(), Forbidden> {
+    let here = || literal(host).is_some_and(|address| place(address) == Place::Loopback) || is_loopback_name(host);
+    match scheme {
+        "https" => Ok(()),
+        "http" if here() => Ok(()),
+        _ => Err(Forbidden::Scheme(host.to_owned())),
+    }
+}
+
+fn is_loopback_name(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 fn literal(host: &str) -> Option<IpAddr> {
@@ -168,23 +243,25 @@ impl Service<Name> for Resolver {
     }
 
     fn call(&mut self, name: Name) -> Self::Future {
-        let reach = Arc::clone(&self.0);
+        let Self { reach, by } = self.clone();
         Box::pin(async move {
             let found = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let allowed = reach.within(name.as_str(), found).await;
+            let allowed = reach.within(name.as_str(), by, found).await;
             allowed.map(Vec::into_iter).map_err(|forbidden| io::Error::new(io::ErrorKind::PermissionDenied, forbidden))
         })
     }
 }
 
 impl Connector {
-    pub(super) fn new(reach: Arc<Reach>, tls: ClientConfig, deadline: Duration) -> Self {
-        let mut http = HttpConnector::new_with_resolver(Resolver(reach));
-        http.enforce_http(false);
-        http.set_nodelay(true);
-        let https =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(http);
-        Self { https, deadline }
+    pub(super) fn new(reach: Arc<Reach>, tls: &ClientConfig, deadline: Duration) -> Self {
+        let to = |by| {
+            let mut http = HttpConnector::new_with_resolver(Resolver { reach: Arc::clone(&reach), by });
+            http.enforce_http(false);
+            http.set_nodelay(true);
+            let https = HttpsConnectorBuilder::new().with_tls_config(tls.clone()).https_or_http();
+            https.enable_http1().wrap_connector(http)
+        };
+        Self { to_named: to(By::Operator), to_others: to(By::Provider), reach, deadline }
     }
 }
 
@@ -194,12 +271,17 @@ impl Service<Uri> for Connector {
     type Future = Pending<Self::Response, Self::Error>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        self.https.poll_ready(context)
+        ready!(self.to_named.poll_ready(context)?);
+        self.to_others.poll_ready(context)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
         // hyper's own deadline is divided among addresses and leaves TLS out.
-        let connecting = tokio::time::timeout(self.deadline, self.https.call(uri));
+        let https = match self.reach.named_by(&uri) {
+            By::Operator => &mut self.to_named,
+            By::Provider => &mut self.to_others,
+        };
+        let connecting = tokio::time::timeout(self.deadline, https.call(uri));
         Box::pin(async move { connecting.await? })
     }
 }
@@ -230,7 +312,7 @@ mod tests {
     #[test]
     fn what_is_written_out_is_judged_before_anything_is_sent() {
         let check = |issuer: &str, target: &str, expected| {
-            let reach = Reach::of(&Url::parse(issuer).expect("an issuer"));
+            let reach = Reach::of(&url(issuer), Vec::new());
             assert_eq!(reach.allows_uri(&target.parse().expect("a target")).is_ok(), expected, "{issuer} {target}");
         };
         check("https://idp.example", "https://idp.example/keys", true);
@@ -251,18 +333,75 @@ mod tests {
         check("https://idp.example", "ftp://idp.example/keys", false);
     }
 
+    #[test]
+    fn what_the_configuration_names_is_in_reach_and_its_neighbours_are_not() {
+        let named = |addresses: &[&str], hosts: &[&str]| -> Vec<Named> {
+            let addresses = addresses.iter().map(|address| Named::address(&url(address)));
+            addresses.chain(hosts.iter().map(|host| Named::host(host))).collect::<Result<_, _>>().expect("reachable")
+        };
+        let beside = named(&["http://127.0.0.1:8081/keys", "https://[fd00::1]/keys"], &["10.0.0.7"]);
+        let reach = Reach::of(&url("https://idp.example"), beside);
+        let check = |target: &str, expected| {
+            assert_eq!(reach.allows_uri(&target.parse().expect("a target")).is_ok(), expected, "{target}");
+        };
+        check("http://127.0.0.1:8081/keys", true);
+        check("http://127.0.0.1:8082/keys", false);
+        check("http://127.0.0.1/keys", false);
+        check("http://127.0.0.2:8081/keys", false);
+        check("https://[fd00::1]/other", true);
+        check("https://[fd00::1]:444/keys", false);
+        check("https://[fd00::2]/keys", false);
+        check("https://10.0.0.7:9443/token", true);
+        check("http://10.0.0.7/token", false);
+        check("https://10.0.0.8/token", false);
+        check("https://169.254.169.254/", false);
+    }
+
+    #[test]
+    fn what_can_never_be_reached_cannot_be_named() {
+        let check = |address: &str, expected| {
+            assert_eq!(Named::address(&url(address)).is_ok(), expected, "{address}");
+        };
+        check("https://10.0.0.1/keys", true);
+        check("http://127.0.0.1:4000/keys", true);
+        check("http://localhost:4000/keys", true);
+        check("http://idp.localhost/keys", true);
+        check("http://10.0.0.1/keys", false);
+        check("http://idp.example/keys", false);
+        check("https://169.254.169.254/keys", false);
+        check("https://[fe80::1]/keys", false);
+        check("https://0.0.0.0/keys", false);
+        check("ftp://idp.example/keys", false);
+        assert!(Named::host("169.254.169.254").is_err());
+        assert!(Named::host("keys.example").is_ok());
+    }
+
     #[tokio::test]
     async fn names_are_judged_by_where_they_lead() {
         let at = |ip: &str| SocketAddr::new(ip.parse().expect("an address"), 0);
-        let outside = Reach { issuer: "192.0.2.1".to_owned() };
-        assert_eq!(outside.within("a.example", vec![at("8.8.8.8")]).await, Ok(vec![at("8.8.8.8")]));
-        assert_eq!(outside.within("a.example", vec![at("127.0.0.1"), at("8.8.8.8")]).await, Ok(vec![at("8.8.8.8")]));
-        assert!(outside.within("a.example", vec![at("10.0.0.1")]).await.is_err());
-        let inside = Reach { issuer: "10.1.1.1".to_owned() };
-        assert!(inside.within("a.example", vec![at("10.0.0.1")]).await.is_ok());
-        assert!(inside.within("a.example", vec![at("127.0.0.1")]).await.is_err());
-        let itself = Reach { issuer: "a.example".to_owned() };
-        assert!(itself.within("a.example", vec![at("192.168.0.9")]).await.is_ok());
-        assert!(itself.within("a.example", vec![at("169.254.1.1")]).await.is_err());
+        let issuer = |host: &str| Reach { issuer: host.to_owned(), named: Vec::new() };
+        let within =
+            async |issuer: &Reach, host: &str, ip: &str| issuer.within(host, By::Provider, vec![at(ip)]).await.is_ok();
+        let outside = issuer("192.0.2.1");
+        let both = vec![at("127.0.0.1"), at("8.8.8.8")];
+        assert_eq!(outside.within("a.example", By::Provider, both).await, Ok(vec![at("8.8.8.8")]));
+        assert!(within(&outside, "a.example", "8.8.8.8").await);
+        assert!(!within(&outside, "a.example", "10.0.0.1").await);
+        let inside = issuer("10.1.1.1");
+        assert!(within(&inside, "a.example", "10.0.0.1").await);
+        assert!(!within(&inside, "a.example", "127.0.0.1").await);
+        let itself = issuer("a.example");
+        assert!(within(&itself, "a.example", "192.168.0.9").await);
+        assert!(!within(&itself, "a.example", "169.254.1.1").await);
+        let named = async |host: &str, ip: &str| outside.within(host, By::Operator, vec![at(ip)]).await.is_ok();
+        assert!(named("keys.internal", "10.0.0.1").await);
+        assert!(named("keys.internal", "127.0.0.1").await);
+        assert!(!named("keys.internal", "169.254.169.254").await);
+        assert!(named("keys.localhost", "127.0.0.1").await);
+        assert!(!named("keys.localhost", "8.8.8.8").await, "http must not leave this machine");
+    }
+
+    fn url(text: &str) -> Url {
+        Url::parse(text).expect("a URL")
     }
 }

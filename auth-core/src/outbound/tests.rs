@@ -26,6 +26,28 @@ async fn got(client: &Outbound, url: &str) -> String {
 }
 
 #[tokio::test]
+async fn what_the_configuration_names_is_called_wherever_it_is() {
+    let [keys, other] = [Parrot::start().await, Parrot::start().await];
+    for server in [&keys, &other] {
+        server.says_raw("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi");
+    }
+    let port = |server: &Parrot| Url::parse(server.base()).expect("an address").port().expect("a port");
+    let at = |host: &str, server: &Parrot| format!("http://{host}:{}/keys", port(server));
+    let issuer = Url::parse("https://192.0.2.1").expect("an issuer");
+    let named = |address: &str| Named::address(&Url::parse(address).expect("an address")).expect("reachable");
+    let policy = OutboundPolicy {
+        total: Duration::from_millis(300),
+        named: vec![named(&at("127.0.0.1", &keys)), named(&at("localhost", &keys))],
+        ..OutboundPolicy::default()
+    };
+    let client = Outbound::new(&issuer, policy).expect("no extra certificates");
+    for host in ["127.0.0.1", "localhost"] {
+        assert_eq!(got(&client, &at(host, &keys)).await, "200 hi", "{host}");
+        assert_eq!(got(&client, &at(host, &other)).await, "forbidden", "{host}: another port is another's");
+    }
+}
+
+#[tokio::test]
 async fn an_answer_is_whole_or_an_error() {
     let server = Parrot::start().await;
     let client = client(server.base());

@@ -88,6 +88,32 @@ mod tests {
         assert!(!said.contains("warning"), "{said}");
     }
 
+    #[cfg(feature = "demo")]
+    #[test]
+    fn keys_on_this_machine_may_be_asked_whoever_the_issuer_is() {
+        use crate::demo::{Idp, Part, idp::Options};
+
+        let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+        let idp = runtime.block_on(Idp::start(Options::default())).expect("the provider starts");
+        let folder = folder("keys-here");
+        let path = folder.join("gateway.toml");
+        let keys = idp.url(Part::Keys);
+        let text = format!(
+            "[server]\npublic_url = \"https://app.example.com\"\n\
+             [[bearer]]\nissuer = \"https://idp.invalid\"\naudience = [\"a\"]\njwks_uri = \"{keys}\"\n\
+             [upstreams.monolith]\nendpoints = [\"http://{}\"]\n\
+             [[routes]]\npath = \"/\"\nupstream = \"monolith\"\nallow = [\"service\"]\n",
+            idp.address()
+        );
+        fs::write(&path, text).expect("the file can be written");
+        let mut out = Vec::new();
+        let conclusion = check(&path, true, &mut out);
+        let said = String::from_utf8(out).expect("what is said is text");
+        assert_eq!(conclusion, Conclusion::Ready, "{said}");
+        assert!(said.contains(&format!("up       keys of https://idp.invalid at {keys}")), "{said}");
+        fs::remove_dir_all(&folder).expect("the folder goes");
+    }
+
     #[test]
     fn what_is_no_configuration_is_refused_in_words() {
         let folder = folder("garbage");

@@ -5,7 +5,12 @@
 
 use std::{collections::BTreeMap, error::Error, fs, io::Read as _, path::Path, sync::Arc, time::Duration};
 
-use auth_core::outbound::{Outbound, OutboundPolicy};
+use auth_core::{
+    discovery::Document,
+    outbound::{Outbound, OutboundPolicy},
+};
+use bytes::Bytes;
+use http::StatusCode;
 use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
 use url::Url;
@@ -36,24 +41,11 @@ pub(super) fn report(config: &Config, text: &mut String) -> bool {
 
 async fn ask(config: &Config) -> Vec<(String, Result<(), String>)> {
     let mut answers = Vec::new();
-    for (issuer, (identity, uri)) in issuers(config) {
-        let outbound = match outbound(issuer, identity) {
-            Ok(outbound) => outbound,
-            Err(cause) => {
-                answers.push((format!("issuer {issuer}"), Err(cause)));
-                continue;
-            }
-        };
-        let uri = match uri {
-            Some(uri) => Ok(uri.clone()),
-            None => document(&outbound, issuer, identity).await,
-        };
-        let keys = match &uri {
-            Ok(uri) => keys(&outbound, uri).await,
-            Err(_) => Err("nobody said where they are".to_owned()),
-        };
-        answers.push((format!("discovery of {issuer}"), uri.map(drop)));
-        answers.push((format!("keys of {issuer}"), keys));
+    for (issuer, asked) in issuers(config) {
+        match outbound(config, issuer, asked.identity) {
+            Ok(outbound) => asked.ask(&outbound, issuer, &mut answers).await,
+            Err(cause) => answers.push((format!("issuer {issuer}"), Err(cause))),
+        }
     }
     answers.push(("store".to_owned(), store(&config.store.sqlite)));
     for upstream in config.upstreams.values() {
@@ -64,42 +56,73 @@ async fn ask(config: &Config) -> Vec<(String, Result<(), String>)> {
     answers
 }
 
-/// Every issuer once, with what is said about it: a provider of people may issue programs' tokens too.
-fn issuers(config: &Config) -> BTreeMap<&str, (Option<&Identity>, Option<&Url>)> {
-    let mut issuers = BTreeMap::new();
+/// What is to be asked of one issuer.
+#[derive(Default)]
+struct Asked<'c> {
+    identity: Option<&'c Identity>,
+    /// Whether something is to be found by its discovery document.
+    by_discovery: bool,
+    /// Where else its keys are.
+    uris: Vec<&'c Url>,
+}
+
+/// Every issuer once, with all that is said about it: a provider of people may issue programs' tokens too.
+fn issuers(config: &Config) -> BTreeMap<&str, Asked<'_>> {
+    let mut issuers: BTreeMap<&str, Asked<'_>> = BTreeMap::new();
     for identity in &config.identity {
-        issuers.entry(&*identity.issuer).or_insert((Some(identity), None));
+        let asked = issuers.entry(&*identity.issuer).or_default();
+        asked.identity.get_or_insert(identity);
+        asked.by_discovery = true;
     }
     for bearer in &config.bearer {
-        issuers.entry(&*bearer.issuer).or_insert((None, bearer.jwks_uri.as_ref()));
+        let asked = issuers.entry(&*bearer.issuer).or_default();
+        match &bearer.jwks_uri {
+            Some(uri) => asked.uris.push(uri),
+            None => asked.by_discovery = true,
+        }
     }
     issuers
 }
 
-fn outbound(issuer: &str, identity: Option<&Identity>) -> Result<Outbound, String> {
-    let url = Url::parse(issuer).map_err(|fault| fault.to_string())?;
-    let ca = identity.and_then(|identity| identity.ca.as_ref()).map(|ca: &Arc<[u8]>| ca.to_vec());
-    Outbound::new(&url, OutboundPolicy { ca, ..OutboundPolicy::default() }).map_err(|fault| fault.to_string())
+impl Asked<'_> {
+    async fn ask(&self, outbound: &Outbound, issuer: &str, answers: &mut Vec<(String, Result<(), String>)>) {
+        if self.by_discovery {
+            let document = document(outbound, issuer, self.identity).await;
+            let keys = match &document {
+                Ok(document) => keys(outbound, &document.jwks_uri).await,
+                Err(_) => Err("nobody said where they are".to_owned()),
+            };
+            answers.push((format!("discovery of {issuer}"), document.map(drop)));
+            answers.push((format!("keys of {issuer}"), keys));
+        }
+        for uri in &self.uris {
+            answers.push((format!("keys of {issuer} at {uri}"), keys(outbound, uri).await));
+        }
+    }
 }
 
-/// Where the issuer's document says its keys are.
-async fn document(outbound: &Outbound, issuer: &str, identity: Option<&Identity>) -> Result<Url, String> {
+/// A client that reaches what the gateway's own would.
+fn outbound(config: &Config, issuer: &str, identity: Option<&Identity>) -> Result<Outbound, String> {
+    let url = Url::parse(issuer).map_err(|fault| fault.to_string())?;
+    let ca = identity.and_then(|identity| identity.ca.as_ref()).map(|ca: &Arc<[u8]>| ca.to_vec());
+    let policy = OutboundPolicy { ca, named: config.named_for(issuer), ..OutboundPolicy::default() };
+    Outbound::new(&url, policy).map_err(|fault| fault.to_string())
+}
+
+/// The issuer's document, read as the gateway reads it.
+async fn document(outbound: &Outbound, issuer: &str, identity: Option<&Identity>) -> Result<Document, String> {
     let url = match identity.and_then(|identity| identity.discovery_url.clone()) {
         Some(url) => url,
         None => Url::parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))
             .map_err(|fault| fault.to_string())?,
     };
-    let document = json(outbound, &url, DOCUMENT).await?;
-    let says = document.get("issuer").and_then(Value::as_str);
-    if says != Some(issuer) {
-        return Err(format!("its document names the issuer {:?}, not {issuer:?}", says.unwrap_or_default()));
-    }
-    let keys = document.get("jwks_uri").and_then(Value::as_str).ok_or("its document names no jwks_uri")?;
-    Url::parse(keys).map_err(|fault| format!("its jwks_uri: {fault}"))
+    let body = body(outbound, &url, DOCUMENT).await?;
+    Document::read(&body, &issuer.into()).map_err(|nonsense| format!("{url}: {nonsense}"))
 }
 
 async fn keys(outbound: &Outbound, uri: &Url) -> Result<(), String> {
-    let set = json(outbound, uri, KEYS).await?;
+    let body = body(outbound, uri, KEYS).await?;
+    let set: Value = serde_json::from_slice(&body).map_err(|fault| format!("{uri} is no JSON: {fault}"))?;
     match set.get("keys").and_then(Value::as_array).map(Vec::len) {
         None => Err(format!("{uri} is no key set")),
         Some(0) => Err(format!("{uri} is an empty key set")),
@@ -107,12 +130,9 @@ async fn keys(outbound: &Outbound, uri: &Url) -> Result<(), String> {
     }
 }
 
-async fn json(outbound: &Outbound, url: &Url, cap: usize) -> Result<Value, String> {
+async fn body(outbound: &Outbound, url: &Url, cap: usize) -> Result<Bytes, String> {
     let answer = outbound.get(url, cap).await.map_err(|fault| format!("{url}: {}", whole(&fault)))?;
-    if !answer.status.is_success() {
-        return Err(format!("{url} answers {}", answer.status));
-    }
-    serde_json::from_slice(&answer.body).map_err(|fault| format!("{url} is no JSON: {fault}"))
+    if answer.status == StatusCode::OK { Ok(answer.body) } else { Err(format!("{url} answers {}", answer.status)) }
 }
 
 /// A fault with its causes: "cannot connect" alone helps nobody.

@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use auth_core::jws::Algorithm;
+use auth_core::{
+    jws::Algorithm,
+    outbound::{Forbidden, Named},
+};
 use secrecy::SecretString;
 use url::Url;
 
-use super::{file::Section, server::is_loopback, value::Value};
+use super::{Config, file::Section, value::Value};
 
 /// `[[identity]]`: an OpenID provider that signs people in.
 #[derive(Clone, Debug)]
@@ -21,7 +24,7 @@ pub struct Identity {
     pub client_id: String,
     /// Our secret there; `None` for a public client, which PKCE alone protects.
     pub client_secret: Option<SecretString>,
-    /// What we ask for, `openid` among it. Default `openid profile offline_access`.
+    /// What we ask for, `openid` among it. Default `openid profile email`, and for Entra ID `offline_access`.
     pub scopes: Vec<String>,
     /// The `prompt` parameter.
     pub prompt: Option<String>,
@@ -85,6 +88,9 @@ pub enum BearerKind {
     User,
 }
 
+/// OpenID Connect Core §11.
+const OFFLINE_ACCESS: &str = "offline_access";
+
 const ISSUER: &str = "\"https://login.example.com\"";
 
 /// The words for algorithms (RFC 7518 §3.1, RFC 8037). Only asymmetric ones: with HMAC whoever verifies can forge.
@@ -103,17 +109,32 @@ const ALGORITHMS: [(&str, Algorithm); 9] = [
 /// Entra's issuers that stand for many tenants.
 const MANY_TENANTS: [&str; 3] = ["common", "consumers", "organizations"];
 
+impl Config {
+    /// What it names for an issuer besides the issuer itself: by the operator's own hand, so that it may be reached
+    /// wherever it is.
+    pub fn named_for(&self, issuer: &str) -> Vec<Named> {
+        let identities = self.identity.iter().filter(|identity| *identity.issuer == *issuer);
+        let bearers = self.bearer.iter().filter(|bearer| *bearer.issuer == *issuer);
+        let hosts = identities.clone().flat_map(|identity| &identity.endpoint_hosts).map(|host| Named::host(host));
+        let documents = identities.filter_map(|identity| identity.discovery_url.as_ref());
+        let addresses = documents.chain(bearers.filter_map(|bearer| bearer.jwks_uri.as_ref())).map(Named::address);
+        // Each was found to be one that can be reached when it was read.
+        addresses.chain(hosts).filter_map(Result::ok).collect()
+    }
+}
+
 impl Identity {
     /// Reads one `[[identity]]`; `None` if something that has no default is missing or wrong.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let name = section.required("name", "\"entra\"").and_then(|value| name(&value));
         let kind = section
             .value("kind")
-            .and_then(|value| value.choice(&[("oidc", ProviderKind::Oidc), ("entra", ProviderKind::Entra)]));
+            .and_then(|value| value.choice(&[("oidc", ProviderKind::Oidc), ("entra", ProviderKind::Entra)]))
+            .unwrap_or(ProviderKind::Oidc);
         let issuer = section.required("issuer", ISSUER).and_then(|value| issuer(&value));
         let client_id = section.required("client_id", "\"…\"").and_then(|value| value.text("\"candor\""));
         let client_secret = section.value("client_secret").map(|value| value.secret());
-        let scopes = section.value("scopes").map(|value| scopes(&value).unwrap_or_default());
+        let scopes = section.value("scopes").map(|value| scopes(&value, kind).unwrap_or_default());
         let prompt = section.value("prompt").and_then(|value| {
             value.choice(&[("consent", "consent"), ("login", "login"), ("select_account", "select_account")])
         });
@@ -133,11 +154,11 @@ impl Identity {
         section.finish();
         Some(Self {
             name: name?.into(),
-            kind: kind.unwrap_or(ProviderKind::Oidc),
+            kind,
             issuer: issuer?.into(),
             client_id: client_id?.to_owned(),
             client_secret: client_secret.flatten(),
-            scopes: scopes.unwrap_or_else(|| ["openid", "profile", "offline_access"].map(str::to_owned).to_vec()),
+            scopes: scopes.unwrap_or_else(|| default_scopes(kind)),
             prompt: prompt.map(str::to_owned),
             discovery_url,
             ca,
@@ -213,25 +234,50 @@ fn issuer<'a>(value: &Value<'a>) -> Option<&'a str> {
     Some(text)
 }
 
-/// An address of a provider: https, unless it cannot leave this machine.
+/// An address of a provider: https, unless it cannot leave this machine; and one that may be reached at all.
 fn provider_url(value: &Value<'_>) -> Option<Url> {
     let url = value.url(ISSUER)?;
-    if url.scheme() == "http" && !is_loopback(&url) {
-        value
-            .problem("http is only for providers on this machine: anybody on the way could forge keys", "use https://");
-        return None;
+    match Named::address(&url) {
+        Ok(_) => Some(url),
+        Err(Forbidden::Scheme(_)) => {
+            let why = "http is only for providers on this machine: anybody on the way could forge keys";
+            value.problem(why, "use https://");
+            None
+        }
+        Err(Forbidden::Address(host)) => {
+            never_reached(value, &host);
+            None
+        }
     }
-    Some(url)
 }
 
 fn host(value: &Value<'_>) -> Option<String> {
-    value.parsed("a host name", "\"keys.example.com\"", |text| match url::Host::parse(text) {
+    let host = value.parsed("a host name", "\"keys.example.com\"", |text| match url::Host::parse(text) {
         Ok(host) if !text.contains(['/', '@']) => Some(host.to_string()),
         Ok(_) | Err(_) => None,
-    })
+    })?;
+    if Named::host(&host).is_err() {
+        never_reached(value, &host);
+        return None;
+    }
+    Some(host)
 }
 
-fn scopes(value: &Value<'_>) -> Option<Vec<String>> {
+fn never_reached(value: &Value<'_>, host: &str) {
+    value.problem(format!("{host} is never called: it is a link-local or otherwise special address"), "name another");
+}
+
+/// Entra ID gives no refresh token without `offline_access`. Elsewhere that scope means something else and costs much:
+/// Keycloak keeps an offline session for each sign-in, and refuses whoever may not have one.
+fn default_scopes(kind: ProviderKind) -> Vec<String> {
+    let further: &[&str] = match kind {
+        ProviderKind::Entra => &[OFFLINE_ACCESS],
+        ProviderKind::Oidc => &[],
+    };
+    ["openid", "profile", "email"].iter().chain(further).map(|&scope| scope.to_owned()).collect()
+}
+
+fn scopes(value: &Value<'_>, kind: ProviderKind) -> Option<Vec<String>> {
     let scopes = value.each("[\"openid\", \"profile\"]", |one| {
         one.parsed("one scope, without spaces", "\"profile\"", |text| {
             (!text.contains(char::is_whitespace)).then(|| text.to_owned())
@@ -239,6 +285,11 @@ fn scopes(value: &Value<'_>) -> Option<Vec<String>> {
     })?;
     if !scopes.iter().any(|scope| scope == "openid") {
         value.problem("without the scope `openid` there is no ID token", "add \"openid\"");
+    }
+    if kind == ProviderKind::Oidc && scopes.iter().any(|scope| scope == OFFLINE_ACCESS) {
+        let what = "`offline_access` asks for a session at the provider that outlives signing out there, and some \
+                    (Keycloak) refuse whoever may not have one";
+        value.warning(what, "leave it out: nothing here needs it");
     }
     Some(scopes)
 }

@@ -2,8 +2,9 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use auth_core::{jws::Algorithm, policy::Allow, principal::Kind};
+use auth_core::{jws::Algorithm, outbound::Named, policy::Allow, principal::Kind};
 use secrecy::ExposeSecret;
+use url::Url;
 
 use super::*;
 use crate::telemetry::Format;
@@ -75,7 +76,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(config.sessions.hard_without_refresh, Duration::from_secs(12 * 3600));
     let identity = &config.identity[0];
     assert_eq!((identity.kind, identity.response_mode), (ProviderKind::Oidc, ResponseMode::Query));
-    assert_eq!(identity.scopes, ["openid", "profile", "offline_access"]);
+    assert_eq!(identity.scopes, ["openid", "profile", "email"]);
     assert_eq!(identity.algorithms, [Algorithm::Rs256]);
     assert_eq!((&*identity.name_claim, &*identity.groups_claim), ("name", "groups"));
     assert!(identity.client_secret.is_none() && identity.prompt.is_none() && identity.ca.is_none());
@@ -350,6 +351,36 @@ fn secrets_come_from_elsewhere_and_are_in_no_message() {
 }
 
 #[test]
+fn an_offline_session_is_asked_for_where_it_is_needed_and_nowhere_else() {
+    let entra = read(&with("[[identity]]", "kind = \"entra\"")).expect("it reads");
+    assert_eq!(entra.identity[0].scopes, ["openid", "profile", "email", "offline_access"]);
+    let warnings = |kind: &str| {
+        let text = with("[[identity]]", &format!("kind = \"{kind}\"\nscopes = [\"openid\", \"offline_access\"]"));
+        let config = read(&text).expect("it reads");
+        assert_eq!(config.identity[0].scopes, ["openid", "offline_access"], "what is said is taken");
+        let of_scopes = config.warnings.iter().filter(|warning| warning.message.contains("`offline_access`"));
+        of_scopes.map(|warning| (warning.line, warning.column)).collect::<Vec<_>>()
+    };
+    assert_eq!(warnings("entra"), []);
+    assert_eq!(warnings("oidc"), [(6, 10)]);
+}
+
+#[test]
+fn what_is_named_for_an_issuer_goes_with_it() {
+    let text = with("[[identity]]", "discovery_url = \"https://10.0.0.1/meta\"\nendpoint_hosts = [\"10.0.0.2\"]")
+        + "[[bearer]]\nissuer = \"https://login.example.com\"\naudience = [\"a\"]\njwks_uri = \"http://127.0.0.1:8081/keys\"\n";
+    let config = read(&text).expect("it reads");
+    let url = |text: &str| Url::parse(text).expect("a URL");
+    let expected = [
+        Named::address(&url("https://10.0.0.1/meta")),
+        Named::address(&url("http://127.0.0.1:8081/keys")),
+        Named::host("10.0.0.2"),
+    ];
+    assert_eq!(config.named_for("https://login.example.com"), expected.map(|named| named.expect("reachable")));
+    assert_eq!(config.named_for("https://login.example.com/"), []);
+}
+
+#[test]
 fn issuers_and_upstreams_have_forms() {
     let identity = |text| with("[[identity]]", text);
     let issuer = |text| LEAST.replace("https://login.example.com", text);
@@ -357,6 +388,9 @@ fn issuers_and_upstreams_have_forms() {
     check(&issuer("http://localhost:3000"), &[]);
     check(&issuer("http://127.0.0.3:3000/"), &[]);
     check(&issuer("http://[::1]:3000"), &[]);
+    check(&issuer("http://idp.localhost:3000"), &[]);
+    check(&issuer("https://10.0.0.7"), &[]);
+    check(&issuer("https://169.254.169.254"), &["6:10 169.254.169.254 is never called / name another"]);
     check(&issuer("https://a.example/?x=1"), &["6:10 an issuer has no query"]);
     check(&issuer("login"), &["6:10 `issuer` must be an address"]);
     check(&identity("scopes = [\"profile\"]"), &["5:10 without the scope `openid`"]);
@@ -368,6 +402,8 @@ fn issuers_and_upstreams_have_forms() {
     check(&identity("kind = \"google\""), &["5:8 `kind` must be \"oidc\" or \"entra\""]);
     check(&identity("prompt = \"none\""), &["5:10 `prompt` must be \"consent\" or"]);
     check(&identity("endpoint_hosts = [\"https://a\"]"), &["5:19 `endpoint_hosts` must be a host name"]);
+    check(&identity("endpoint_hosts = [\"169.254.1.1\"]"), &["5:19 169.254.1.1 is never called"]);
+    check(&identity("discovery_url = \"https://[fe80::1]/x\""), &["5:17 [fe80::1] is never called"]);
     check(&identity("ca = \"/nowhere/ca.pem\""), &["5:6 /nowhere/ca.pem cannot be read"]);
     check(&LEAST.replace("\"entra\"", "\"Entra ID\""), &["5:8 `name` must be 1 to 32 of a-z"]);
     check(&LEAST.replace("client_id = \"candor\"", ""), &["4:1 [[identity]] has no `client_id`"]);
@@ -377,6 +413,11 @@ fn issuers_and_upstreams_have_forms() {
     check(&bearer("audience = \"a\""), &["16:12 `audience` must be a list, not a text"]);
     check(&bearer("audience = [\"a\"]\nleeway = \"10m\""), &["17:10 `leeway` must be from 0ms to 5m"]);
     check(&bearer("audience = [\"a\"]\nkind = \"device\""), &["17:8 `kind` must be \"service\" or \"user\""]);
+    let keys_at = |uri: &str| bearer(&format!("audience = [\"a\"]\njwks_uri = \"{uri}\""));
+    check(&keys_at("http://127.0.0.1:4000/keys"), &[]);
+    check(&keys_at("https://10.0.0.7/keys"), &[]);
+    check(&keys_at("http://10.0.0.7/keys"), &["17:12 http is only for providers on this machine"]);
+    check(&keys_at("https://169.254.169.254/keys"), &["17:12 169.254.169.254 is never called"]);
     let upstream = |text| with("[upstreams.monolith]", text);
     check(&upstream("host = \"a b\""), &["9:8 `host` must be \"public\", \"endpoint\" or a host name"]);
     check(&upstream("max_connections = 0"), &["9:19 `max_connections` must be from 1 to 65536"]);

@@ -95,6 +95,7 @@ impl Foundry<'_> {
             connect: self.tuning.connect,
             total: self.tuning.call,
             ca: identity.and_then(|identity| identity.ca.as_ref()).map(|pem| pem.to_vec()),
+            named: self.config.named_for(issuer),
         };
         let outbound =
             Outbound::new(&url, policy).map_err(|CaFault(fault)| StartFault::Ca(issuer.to_string(), fault))?;
