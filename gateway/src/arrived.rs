@@ -4,9 +4,8 @@
 use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc};
 
 use http::Request;
-use hyper::body::Incoming;
 
-use crate::{fault::Asker, request_id::RequestId, running::Running};
+use crate::{body::Received, fault::Asker, request_id::RequestId, running::Running};
 
 /// A request whose head was read.
 pub struct Arrived {
@@ -20,5 +19,5 @@ pub struct Arrived {
     /// their form.
     pub asker: Rc<Cell<Asker>>,
     /// The request.
-    pub request: Request<Incoming>,
+    pub request: Request<Received>,
 }

@@ -1,11 +1,12 @@
 //! The one body type, of what goes out to clients and of what goes on to upstreams.
 //!
-//! It streams, holds nothing back and keeps the idle deadlines: hyper polls a body only when the other side can take
+//! It streams, keeps the idle deadlines, and holds nothing back but a small request body until it is whole: hyper polls a body only when the other side can take
 //! more, so back-pressure costs nothing here. A body that breaks is an error, never an end: whoever reads it sees the
 //! connection cut, and cannot take half an answer for a whole one.
 
+mod upload;
+
 use std::{
-    cell::Cell,
     fmt,
     pin::{Pin, pin},
     rc::Rc,
@@ -13,11 +14,16 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
+
+pub use upload::{Received, Upload, UploadFault, UploadState};
+
+use upload::FromClient;
 
 /// A body.
 #[must_use]
@@ -27,16 +33,8 @@ enum Kind {
     Empty,
     Full(Bytes),
     Client(FromClient),
+    Gathered(Bytes, Rc<Upload>),
     Upstream(FromUpstream),
-}
-
-/// A request's body on its way to an upstream. Its trailers are dropped.
-struct FromClient {
-    incoming: Incoming,
-    idle: Idle,
-    /// How many bytes it may still have.
-    left: Option<u64>,
-    upload: Rc<Upload>,
 }
 
 /// An upstream's answer on its way to a client.
@@ -51,36 +49,6 @@ struct FromUpstream {
 pub trait Slot {
     /// The answer was read to its end, so that its connection may serve again.
     fn finished(self: Box<Self>);
-}
-
-/// How far a request's body has come: what tells a slow client from a slow upstream.
-pub struct Upload {
-    state: Cell<UploadState>,
-    moved: Cell<Instant>,
-}
-
-/// What became of a request's body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UploadState {
-    /// The upstream has taken what there was; the client owes the next bytes.
-    ClientOwes,
-    /// There are bytes, and the upstream has not asked for them.
-    UpstreamOwes,
-    /// All of it was handed over.
-    Done,
-    /// The client is to blame for its end.
-    Failed(UploadFault),
-}
-
-/// Why a request's body ended before its time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UploadFault {
-    /// It broke off, or its framing did.
-    Broken,
-    /// It stood still for too long.
-    Stalled,
-    /// It is larger than the route takes.
-    TooLarge,
 }
 
 /// A body that cannot go on.
@@ -117,12 +85,36 @@ impl Body {
     }
 
     /// A client's body: at most `max` bytes, never still for longer than `idle`. `upload` tells how it goes.
-    pub fn from_client(incoming: Incoming, idle: Duration, max: Option<u64>, upload: Rc<Upload>) -> Self {
-        if incoming.is_end_stream() {
-            upload.state.set(UploadState::Done);
+    pub fn from_client(received: Received, idle: Duration, max: Option<u64>, upload: Rc<Upload>) -> Self {
+        if received.is_end_stream() {
+            upload.is(UploadState::Done);
             return Self::empty();
         }
-        Self(Kind::Client(FromClient { incoming, idle: Idle::new(idle), left: max, upload }))
+        Self(Kind::Client(FromClient::new(received, idle, max, upload)))
+    }
+
+    /// Reads a client's body whole, if it says that it is no longer than `small`. Every other stays as it is: its end may
+    /// wait for the beginning of an answer.
+    ///
+    /// # Errors
+    /// It ended before its time.
+    pub async fn gathered(mut self, small: usize) -> Result<Self, UploadFault> {
+        let Kind::Client(client) = &self.0 else { return Ok(self) };
+        let upload = client.upload().clone();
+        let Some(size) = self.size_hint().exact().and_then(|size| usize::try_from(size).ok()) else { return Ok(self) };
+        if size > small {
+            return Ok(self);
+        }
+        let mut whole = BytesMut::with_capacity(size);
+        while let Some(frame) = self.frame().await {
+            match (frame, upload.state()) {
+                (_, UploadState::Failed(fault)) => return Err(fault),
+                (Err(_), _) => return Err(UploadFault::Broken),
+                (Ok(frame), _) => whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
+            }
+        }
+        upload.is(UploadState::UpstreamOwes);
+        Ok(Self(Kind::Gathered(whole.freeze(), upload)))
     }
 
     /// An upstream's body, never still for longer than `idle`; it occupies `slot` until it ends. `trailers` removes
@@ -143,85 +135,9 @@ impl Body {
     /// How long this body may stand still; `None` for one that cannot.
     pub fn idle_limit(&self) -> Option<Duration> {
         match &self.0 {
-            Kind::Empty | Kind::Full(_) => None,
-            Kind::Client(body) => Some(body.idle.limit),
+            Kind::Empty | Kind::Full(_) | Kind::Gathered(..) => None,
+            Kind::Client(body) => Some(body.idle_limit()),
             Kind::Upstream(body) => Some(body.idle.limit),
-        }
-    }
-}
-
-impl Upload {
-    /// Nothing has been asked for yet.
-    pub fn new() -> Rc<Self> {
-        Rc::new(Self { state: Cell::new(UploadState::UpstreamOwes), moved: Cell::new(Instant::now()) })
-    }
-
-    /// What became of it.
-    pub fn state(&self) -> UploadState {
-        self.state.get()
-    }
-
-    /// When it last moved.
-    pub fn moved(&self) -> Instant {
-        self.moved.get()
-    }
-
-    /// Starts the clock anew: the request is about to be handed over.
-    pub fn restart(&self) {
-        self.moved.set(Instant::now());
-    }
-
-    fn is(&self, state: UploadState) {
-        self.state.set(state);
-        self.moved.set(Instant::now());
-    }
-
-    fn fails(&self, fault: UploadFault) -> BodyError {
-        self.is(UploadState::Failed(fault));
-        BodyError::Client(fault)
-    }
-}
-
-impl FromClient {
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        loop {
-            let Poll::Ready(next) = pin!(&mut self.incoming).poll_frame(cx) else {
-                if self.upload.state() != UploadState::ClientOwes {
-                    self.upload.is(UploadState::ClientOwes);
-                }
-                ready!(self.idle.poll(cx));
-                return Poll::Ready(Some(Err(self.upload.fails(UploadFault::Stalled))));
-            };
-            self.idle.rest();
-            let data = match next {
-                None => {
-                    self.upload.is(UploadState::Done);
-                    return Poll::Ready(None);
-                }
-                Some(Err(_)) => return Poll::Ready(Some(Err(self.upload.fails(UploadFault::Broken)))),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) => data,
-                    // Trailers end the body; what they say stays here.
-                    Err(_) => continue,
-                },
-            };
-            if !self.fits(data.len()) {
-                return Poll::Ready(Some(Err(self.upload.fails(UploadFault::TooLarge))));
-            }
-            let ended = self.incoming.is_end_stream();
-            self.upload.is(if ended { UploadState::Done } else { UploadState::UpstreamOwes });
-            return Poll::Ready(Some(Ok(Frame::data(data))));
-        }
-    }
-
-    fn fits(&mut self, bytes: usize) -> bool {
-        let Some(left) = &mut self.left else { return true };
-        match left.checked_sub(bytes as u64) {
-            Some(rest) => {
-                *left = rest;
-                true
-            }
-            None => false,
         }
     }
 }
@@ -280,6 +196,7 @@ impl fmt::Debug for Body {
             Kind::Empty => "Body(empty)",
             Kind::Full(_) => "Body(full)",
             Kind::Client(_) => "Body(from client)",
+            Kind::Gathered(..) => "Body(gathered from client)",
             Kind::Upstream(_) => "Body(from upstream)",
         })
     }
@@ -298,6 +215,12 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(frame)))
             }
             Kind::Client(body) => body.poll_data(cx),
+            Kind::Gathered(bytes, upload) => {
+                upload.is(UploadState::Done);
+                let frame = Frame::data(std::mem::take(bytes));
+                self.0 = Kind::Empty;
+                Poll::Ready(Some(Ok(frame)))
+            }
             Kind::Upstream(body) => body.poll_piece(cx),
         }
     }
@@ -305,8 +228,8 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Empty => true,
-            Kind::Full(_) => false,
-            Kind::Client(body) => body.incoming.is_end_stream(),
+            Kind::Full(_) | Kind::Gathered(..) => false,
+            Kind::Client(body) => body.is_end_stream(),
             Kind::Upstream(body) => body.incoming.is_end_stream(),
         }
     }
@@ -314,8 +237,8 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
-            Kind::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
-            Kind::Client(body) => body.incoming.size_hint(),
+            Kind::Full(bytes) | Kind::Gathered(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Client(body) => body.size_hint(),
             Kind::Upstream(body) => body.incoming.size_hint(),
         }
     }

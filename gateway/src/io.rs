@@ -1,7 +1,8 @@
 //! A client's connection, and the two deadlines that hyper has one timer for.
 //!
 //! [`Io`] is the one concrete connection type; it shares a [`Phase`] with whoever serves the connection. A connection
-//! is idle until its first byte, reads a head until the service is called, and is busy until the answer has gone. Idle
+//! is idle until its first byte, reads a head until the service is called, and is busy until the answer has gone and the
+//! request's body has been read or given up. Idle
 //! and head have deadlines here; what happens while busy has deadlines in the body. TLS is not built yet.
 
 use std::{
@@ -34,8 +35,12 @@ pub struct Phase {
     since: Cell<Instant>,
     limits: Limits,
     write_limit: Cell<Duration>,
+    holders: Cell<usize>,
     leftover: Cell<Option<TcpStream>>,
 }
+
+/// Part of a request that is still being served: its body, or its answer.
+pub struct Busy(Rc<Phase>);
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +74,7 @@ impl Phase {
             since: Cell::new(Instant::now()),
             limits,
             write_limit: Cell::new(limits.idle),
+            holders: Cell::new(0),
             leftover: Cell::new(None),
         })
     }
@@ -78,15 +84,12 @@ impl Phase {
         self.state.get()
     }
 
-    /// A whole head was read.
-    pub fn busy(&self) {
+    /// A whole head was read: the connection is busy until what this returns, and all that was cloned from it, is gone.
+    pub fn busy(self: &Rc<Self>) -> Busy {
         self.enter(State::Busy, Instant::now());
         self.write_limit.set(self.limits.idle);
-    }
-
-    /// The answer has gone.
-    pub fn idle(&self) {
-        self.enter(State::Idle, Instant::now());
+        self.holders.set(self.holders.get() + 1);
+        Busy(self.clone())
     }
 
     /// How long the client may refuse to take bytes of this answer.
@@ -118,6 +121,23 @@ impl Phase {
     fn enter(&self, state: State, now: Instant) {
         self.state.set(state);
         self.since.set(now);
+    }
+}
+
+impl Clone for Busy {
+    fn clone(&self) -> Self {
+        self.0.holders.set(self.0.holders.get() + 1);
+        Self(self.0.clone())
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let left = self.0.holders.get() - 1;
+        self.0.holders.set(left);
+        if left == 0 {
+            self.0.enter(State::Idle, Instant::now());
+        }
     }
 }
 

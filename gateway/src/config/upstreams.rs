@@ -26,6 +26,9 @@ pub struct Upstream {
     pub identity_headers: IdentityHeaders,
     /// Whether its paths differ by case: then case is not folded when a path's readings are compared. Default no.
     pub case_sensitive: bool,
+    /// Whether a connection serves on after a request with a body. Not where the service may leave bodies unread, and
+    /// take them for the next request. Default yes.
+    pub reuse_after_body: bool,
 }
 
 const ENDPOINT: &str = "[\"http://127.0.0.1:9000\"]";
@@ -71,6 +74,7 @@ impl Upstream {
             .and_then(|value| value.duration(Duration::from_millis(10)..=Duration::from_secs(60)));
         let identity_headers = section.value("identity_headers").and_then(|value| identity_headers(&value));
         let case_sensitive = section.value("case_sensitive").and_then(|value| value.boolean());
+        let reuse_after_body = section.value("reuse_after_body").and_then(|value| value.boolean());
         section.finish();
         Some(Self {
             name: name?.into(),
@@ -80,6 +84,7 @@ impl Upstream {
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(2)),
             identity_headers: identity_headers.unwrap_or(IdentityHeaders::XAuthRequest),
             case_sensitive: case_sensitive.unwrap_or(false),
+            reuse_after_body: reuse_after_body.unwrap_or(true),
         })
     }
 }

@@ -11,17 +11,17 @@ use auth_core::{
     principal::Kind,
 };
 use http::{HeaderMap, Request};
-use hyper::body::Incoming;
 
 use crate::{
     answer::{Answer, OwnAnswer, Place},
     asked::Asked,
+    body::Received,
     reply::Reply,
     route::OwnPath,
 };
 
 /// Answers one of our own paths.
-pub(crate) async fn answer(path: &OwnPath, asked: &Asked<'_>, request: Request<Incoming>) -> Reply {
+pub(crate) async fn answer(path: &OwnPath, asked: &Asked<'_>, request: Request<Received>) -> Reply {
     let (head, body) = request.into_parts();
     let mut place = None;
     let answer = match path {

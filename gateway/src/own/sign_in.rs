@@ -11,7 +11,6 @@ use auth_core::{
 };
 use http::{Method, header, request};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::timeout;
@@ -20,6 +19,7 @@ use super::single;
 use crate::{
     answer::{Answer, OwnAnswer, SignInFailure},
     asked::Asked,
+    body::Received,
     cookies::{Forget, NotACookie, SetCookie},
     fault::{BadRequest, Fault},
     route::ReturnTo,
@@ -86,7 +86,7 @@ fn to_provider(asked: &Asked<'_>, begun: &Begun) -> Result<Answer, NotACookie> {
 }
 
 /// Where a provider sends people back to: with the answer in the query, or in the body of a form.
-pub(super) async fn callback(asked: &Asked<'_>, provider: &str, head: &request::Parts, body: Incoming) -> Answer {
+pub(super) async fn callback(asked: &Asked<'_>, provider: &str, head: &request::Parts, body: Received) -> Answer {
     let form = match head.method {
         Method::POST => match read_form(head, body).await {
             Ok(form) => form,
@@ -219,7 +219,7 @@ fn forget(asked: &Asked<'_>, spent: Option<String>) -> Vec<SetCookie> {
     spent.and_then(|name| SetCookie::forget_try(&name, &asked.running.site).ok()).into_iter().collect()
 }
 
-async fn read_form(head: &request::Parts, body: Incoming) -> Result<Vec<u8>, Fault> {
+async fn read_form(head: &request::Parts, body: Received) -> Result<Vec<u8>, Fault> {
     let media_type = single(&head.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {

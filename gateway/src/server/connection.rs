@@ -37,10 +37,10 @@ use tower::{BoxError, Service, ServiceExt};
 use crate::{
     answer::Seen,
     arrived::Arrived,
-    body::{Body, BodyError},
+    body::{Body, BodyError, Received},
     fault::{Asker, Fault},
     intake::presumed_asker,
-    io::{Io, Limits, Phase, State},
+    io::{Busy, Io, Limits, Phase, State},
     reply::Reply,
     request_id::RequestId,
     running::{Gateway, Running},
@@ -86,11 +86,12 @@ struct Outline {
     uri: Uri,
 }
 
-/// A body on its way to the client; the connection is busy until it is dropped.
+/// A body on its way to the client.
 struct Leaving<S> {
     body: Body,
     client: Rc<Client<S>>,
     ends_by_close: bool,
+    _busy: Busy,
 }
 
 pin_project_lite::pin_project! {
@@ -161,12 +162,13 @@ where
     S: Service<Arrived, Response = Reply, Error = BoxError> + Clone + 'static,
 {
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<Leaving<S>> {
-        self.phase.busy();
+        let busy = self.phase.busy();
         self.sent_body.set(!request.body().is_end_stream());
         let ends_by_close = request.version() < Version::HTTP_11;
         let outline = Outline::of(&request, self.peer);
         let running = self.front.gateway.running();
         let (id, asker) = (outline.id, outline.asker.clone());
+        let request = request.map(|body| Received::new(body, || Box::new(busy.clone())));
         let arrived = Arrived { id, peer: self.peer, running: running.clone(), asker, request };
         let respond = async {
             let reply = match self.front.service.clone().oneshot(arrived).await {
@@ -187,7 +189,7 @@ where
         if let Some(limit) = response.body().idle_limit() {
             self.phase.set_write_limit(limit);
         }
-        response.map(|body| Leaving { body, client: self.clone(), ends_by_close })
+        response.map(|body| Leaving { body, client: self.clone(), ends_by_close, _busy: busy })
     }
 
     fn leave(&self, reply: Reply, running: &Running, begun: Instant) -> Response<Body> {
@@ -252,12 +254,6 @@ impl<S> http_body::Body for Leaving<S> {
 
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
-    }
-}
-
-impl<S> Drop for Leaving<S> {
-    fn drop(&mut self) {
-        self.client.phase.idle();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, rc::Rc, time::Duration};
 
-use http::{Method, Request, Response};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
@@ -28,7 +28,7 @@ pub(super) struct Exchange<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) pools: &'a Rc<Pools>,
     pub(super) deadlines: Deadlines,
-    pub(super) upload: &'a Upload,
+    pub(super) upload: &'a Rc<Upload>,
     /// Whether the request may be sent again: idempotent, and without a body.
     pub(super) repeatable: bool,
 }
@@ -45,12 +45,42 @@ pub(super) fn is_idempotent(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS | Method::TRACE | Method::PUT | Method::DELETE)
 }
 
+/// Whether what a body on such a request means is defined (RFC 9110 §9.3): a server that expects none may leave it
+/// unread.
+pub(super) fn expects_a_body(method: &Method) -> bool {
+    !matches!(*method, Method::GET | Method::HEAD | Method::DELETE | Method::OPTIONS | Method::TRACE | Method::CONNECT)
+}
+
+/// Whether a head says that its connection ends with it.
+fn closes(headers: &HeaderMap) -> bool {
+    let options = headers.get_all(header::CONNECTION).iter().filter_map(|value| HeaderValue::to_str(value).ok());
+    options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case("close"))
+}
+
+/// Whose fault it is that a request's body ended before its time.
+pub(super) fn of_upload(fault: UploadFault) -> Fault {
+    match fault {
+        UploadFault::Broken => Fault::BadRequest(BadRequest::BodyBroken),
+        UploadFault::Stalled => Fault::BadRequest(BadRequest::BodyStalled),
+        UploadFault::TooLarge => Fault::BodyTooLarge,
+    }
+}
+
 impl Exchange<'_> {
-    /// Sends the request and waits for the answer's head.
+    /// Sends the request and waits for the answer's head. If that comes before the upload is done, the upload goes on
+    /// beside the answer, but not to an endpoint that has refused it or is about to close.
     ///
     /// # Errors
     /// A fault: the client's if its body failed, else the endpoint's.
     pub(super) async fn run(&self, request: Request<Body>) -> Result<(Response<Incoming>, Connection), Fault> {
+        let (answer, connection) = self.ask(request).await?;
+        if answer.status().as_u16() >= 400 || closes(answer.headers()) {
+            self.upload.stop();
+        }
+        Ok((answer, connection))
+    }
+
+    async fn ask(&self, request: Request<Body>) -> Result<(Response<Incoming>, Connection), Fault> {
         let mut next = request;
         if let Some(mut pooled) = self.pools.reuse(self.endpoint) {
             match self.attempt(&mut pooled, next).await? {
@@ -87,7 +117,7 @@ impl Exchange<'_> {
         request: Request<Body>,
     ) -> Result<Result<Response<Incoming>, Lost>, Fault> {
         self.upload.restart();
-        let mut answer = pin!(connection.send(request));
+        let mut answer = pin!(connection.send(request, self.upload));
         let mut deadline = Instant::now() + self.limit();
         loop {
             if let Ok(answer) = timeout_at(deadline, answer.as_mut()).await {
@@ -106,14 +136,14 @@ impl Exchange<'_> {
 
     fn limit(&self) -> Duration {
         match self.upload.state() {
-            UploadState::Done | UploadState::Failed(_) => self.deadlines.response,
+            UploadState::Done | UploadState::Stopped | UploadState::Failed(_) => self.deadlines.response,
             UploadState::ClientOwes | UploadState::UpstreamOwes => self.deadlines.idle_body,
         }
     }
 
     fn late(&self) -> Deadline {
         match self.upload.state() {
-            UploadState::Done | UploadState::Failed(_) => Deadline::ResponseHead,
+            UploadState::Done | UploadState::Stopped | UploadState::Failed(_) => Deadline::ResponseHead,
             UploadState::ClientOwes | UploadState::UpstreamOwes => Deadline::RequestBody,
         }
     }
@@ -121,10 +151,8 @@ impl Exchange<'_> {
     /// Whose fault it is that a connection failed.
     fn blame(&self, error: &hyper::Error) -> Fault {
         match self.upload.state() {
-            UploadState::Failed(UploadFault::Broken) => Fault::BadRequest(BadRequest::BodyBroken),
-            UploadState::Failed(UploadFault::Stalled) => Fault::BadRequest(BadRequest::BodyStalled),
-            UploadState::Failed(UploadFault::TooLarge) => Fault::BodyTooLarge,
-            UploadState::Done | UploadState::ClientOwes | UploadState::UpstreamOwes => {
+            UploadState::Failed(fault) => of_upload(fault),
+            UploadState::Done | UploadState::Stopped | UploadState::ClientOwes | UploadState::UpstreamOwes => {
                 let at = self.endpoint.at(&error.to_string());
                 if error.is_parse() { Fault::UpstreamGarbage(at) } else { Fault::UpstreamReset(at) }
             }

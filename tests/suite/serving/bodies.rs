@@ -141,7 +141,7 @@ async fn a_client_that_stalls_is_let_go() {
         settings.replace("response_timeout = \"400ms\"", "response_timeout = \"25s\"");
     })
     .await;
-    let (mut client, upstream, _) = setting.asked(&request("POST", "x", "Content-Length: 10\r\n")).await;
+    let (mut client, upstream, _) = setting.asked(&request("POST", "x", "Content-Length: 100000\r\n")).await;
     client.say("hello").await;
     let answer = client.message().await;
     assert!(

@@ -85,6 +85,11 @@ impl Line {
         head + &String::from_utf8_lossy(&body)
     }
 
+    /// Says that nothing more is coming, and goes on listening.
+    pub(super) async fn finish(&mut self) {
+        self.stream.shutdown().await.expect("it was open");
+    }
+
     /// What comes until the other side ends the connection.
     pub(super) async fn end(mut self) -> End {
         self.ends().await

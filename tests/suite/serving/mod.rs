@@ -4,6 +4,7 @@
 
 mod bodies;
 mod clients;
+mod early;
 mod endings;
 mod line;
 mod upstreams;
@@ -15,7 +16,10 @@ use world::{World, settings::Settings};
 use self::line::Line;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    [clients::tests(), bodies::tests(), upstreams::tests(), endings::tests()].into_iter().flatten().collect()
+    [clients::tests(), bodies::tests(), early::tests(), upstreams::tests(), endings::tests()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// A gateway before an upstream that is spoken by hand.

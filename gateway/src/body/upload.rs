@@ -1,0 +1,230 @@
+//! A request's body on its way to an upstream, and how far it has come.
+
+use std::{
+    any::Any,
+    cell::Cell,
+    pin::{Pin, pin},
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
+use tokio::time::Instant;
+
+use super::{BodyError, Idle};
+
+/// A request's body as its connection reads it.
+pub struct Received {
+    incoming: Incoming,
+    /// What lasts as long: the connection is busy until its client has been heard out, or is heard no more.
+    _hold: Option<Box<dyn Any>>,
+}
+
+/// A request's body on its way to an upstream. Its trailers are dropped.
+pub(super) struct FromClient {
+    received: Received,
+    idle: Idle,
+    /// How many bytes it may still have.
+    left: Option<u64>,
+    upload: Rc<Upload>,
+}
+
+/// How far a request's body has come: what tells a slow client from a slow upstream, and an answer that came in its turn
+/// from one that did not wait.
+pub struct Upload {
+    state: Cell<UploadState>,
+    moved: Cell<Instant>,
+    sent: Cell<bool>,
+}
+
+/// What became of a request's body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadState {
+    /// The upstream has taken what there was; the client owes the next bytes.
+    ClientOwes,
+    /// There are bytes, and the upstream has not asked for them.
+    UpstreamOwes,
+    /// All of it was handed over.
+    Done,
+    /// The upstream has answered, and is sent no more of it.
+    Stopped,
+    /// The client is to blame for its end.
+    Failed(UploadFault),
+}
+
+/// Why a request's body ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UploadFault {
+    /// It broke off, or its framing did.
+    Broken,
+    /// It stood still for too long.
+    Stalled,
+    /// It is larger than the route takes.
+    TooLarge,
+}
+
+impl Received {
+    /// The body that `incoming` reads; `hold` lasts as long, if there is one to read.
+    pub fn new(incoming: Incoming, hold: impl FnOnce() -> Box<dyn Any>) -> Self {
+        let hold = (!incoming.is_end_stream()).then(hold);
+        Self { incoming, _hold: hold }
+    }
+}
+
+impl Upload {
+    /// Nothing has been asked for yet.
+    pub fn new() -> Rc<Self> {
+        let (state, moved) = (Cell::new(UploadState::UpstreamOwes), Cell::new(Instant::now()));
+        Rc::new(Self { state, moved, sent: Cell::new(false) })
+    }
+
+    /// Of a request without a body.
+    #[cfg(test)]
+    pub fn of_nothing() -> Rc<Self> {
+        let upload = Self::new();
+        upload.is(UploadState::Done);
+        upload
+    }
+
+    /// What became of it.
+    pub fn state(&self) -> UploadState {
+        self.state.get()
+    }
+
+    /// When it last moved.
+    pub fn moved(&self) -> Instant {
+        self.moved.get()
+    }
+
+    /// Starts the clock anew: the request is about to be handed over.
+    pub fn restart(&self) {
+        self.moved.set(Instant::now());
+        self.sent.set(false);
+    }
+
+    /// Everything that was handed over so far has been written to the upstream.
+    pub fn flushed(&self) {
+        if self.state() == UploadState::Done {
+            self.sent.set(true);
+        }
+    }
+
+    /// Whether the upstream was sent the request to its last byte.
+    pub fn is_sent(&self) -> bool {
+        self.sent.get()
+    }
+
+    /// Whether more of it may go to the upstream.
+    pub fn is_under_way(&self) -> bool {
+        match self.state() {
+            UploadState::ClientOwes | UploadState::UpstreamOwes => true,
+            UploadState::Done => !self.is_sent(),
+            UploadState::Stopped | UploadState::Failed(_) => false,
+        }
+    }
+
+    /// Sends no more of it: the upstream has answered, and will not read the rest.
+    pub fn stop(&self) {
+        if matches!(self.state(), UploadState::ClientOwes | UploadState::UpstreamOwes) {
+            self.is(UploadState::Stopped);
+        }
+    }
+
+    pub(super) fn is(&self, state: UploadState) {
+        self.state.set(state);
+        self.moved.set(Instant::now());
+    }
+
+    fn fails(&self, fault: UploadFault) -> BodyError {
+        self.is(UploadState::Failed(fault));
+        BodyError::Client(fault)
+    }
+}
+
+impl FromClient {
+    pub(super) fn new(received: Received, idle: Duration, left: Option<u64>, upload: Rc<Upload>) -> Self {
+        Self { received, idle: Idle::new(idle), left, upload }
+    }
+
+    pub(super) fn upload(&self) -> &Rc<Upload> {
+        &self.upload
+    }
+
+    pub(super) fn idle_limit(&self) -> Duration {
+        self.idle.limit
+    }
+
+    pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if self.upload.state() == UploadState::Stopped {
+            // An end would be a lie, and an error would cut the answer too. The connection ends with the answer.
+            return Poll::Pending;
+        }
+        loop {
+            let Poll::Ready(next) = pin!(&mut self.received).poll_frame(cx) else {
+                if self.upload.state() != UploadState::ClientOwes {
+                    self.upload.is(UploadState::ClientOwes);
+                }
+                ready!(self.idle.poll(cx));
+                return Poll::Ready(Some(Err(self.upload.fails(UploadFault::Stalled))));
+            };
+            self.idle.rest();
+            let data = match next {
+                None => {
+                    self.upload.is(UploadState::Done);
+                    return Poll::Ready(None);
+                }
+                Some(Err(_)) => return Poll::Ready(Some(Err(self.upload.fails(UploadFault::Broken)))),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => data,
+                    // Trailers end the body; what they say stays here.
+                    Err(_) => continue,
+                },
+            };
+            if !self.fits(data.len()) {
+                return Poll::Ready(Some(Err(self.upload.fails(UploadFault::TooLarge))));
+            }
+            let ended = self.received.is_end_stream();
+            self.upload.is(if ended { UploadState::Done } else { UploadState::UpstreamOwes });
+            return Poll::Ready(Some(Ok(Frame::data(data))));
+        }
+    }
+
+    pub(super) fn is_end_stream(&self) -> bool {
+        self.received.is_end_stream()
+    }
+
+    pub(super) fn size_hint(&self) -> SizeHint {
+        self.received.size_hint()
+    }
+
+    fn fits(&mut self, bytes: usize) -> bool {
+        let Some(left) = &mut self.left else { return true };
+        match left.checked_sub(bytes as u64) {
+            Some(rest) => {
+                *left = rest;
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl http_body::Body for Received {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        Pin::new(&mut self.incoming).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
+    }
+}
