@@ -5,19 +5,20 @@
 mod load;
 mod probe;
 mod summary;
+mod unread;
 
 use std::{io::Write, path::Path};
 
 pub use load::{Unreadable, load};
 
 /// How a check ended: the program's exit code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conclusion {
     /// Ready to serve.
     Ready = 0,
     /// Would start, and serve whom it knows; but something it depends on is down.
     Down = 10,
-    /// Would not start.
+    /// Would not start, or must not: an upstream runs what a stranger writes in a body.
     Refused = 20,
 }
 
@@ -37,8 +38,7 @@ pub fn check(path: &Path, probe: bool, out: &mut dyn Write) -> Conclusion {
             for warning in &config.warnings {
                 text.push_str(&format!("warning {warning}\n"));
             }
-            let down = if probe { probe::report(&config, &mut text) } else { false };
-            if down { Conclusion::Down } else { Conclusion::Ready }
+            if probe { probe::report(&config, &mut text) } else { Conclusion::Ready }
         }
     };
     // Nobody reads it any more: the exit code still says everything.

@@ -13,44 +13,70 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
 use tokio::{net::TcpStream, time::timeout};
-use url::Url;
+use url::{Position, Url};
 
-use crate::config::{Config, Identity, Upstream};
+use super::{
+    Conclusion,
+    unread::{Question, answers_twice},
+};
+use crate::config::{Config, HostHeader, Identity, Upstream};
 
 const DOCUMENT: usize = 256 * 1024;
 const KEYS: usize = 512 * 1024;
 
-/// Asks everything, writes a line each, and says whether something is down.
-pub(super) fn report(config: &Config, text: &mut String) -> bool {
+/// What is wrong with something that was asked.
+enum Trouble {
+    Down(String),
+    /// It answers, and must not be served with as it is configured.
+    Refused(String),
+}
+
+/// What was asked, and what came of it.
+type Answer = (String, Result<(), Trouble>);
+
+/// Asks everything, writes a line each, and says what that comes to.
+pub(super) fn report(config: &Config, text: &mut String) -> Conclusion {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(cause) => {
             text.push_str(&format!("down     nothing can be asked: {cause}\n"));
-            return true;
+            return Conclusion::Down;
         }
     };
-    let answers = runtime.block_on(ask(config));
-    for (what, answer) in &answers {
-        match answer {
-            Ok(()) => text.push_str(&format!("up       {what}\n")),
-            Err(cause) => text.push_str(&format!("down     {what}: {cause}\n")),
-        }
+    let mut conclusion = Conclusion::Ready;
+    for (what, answer) in runtime.block_on(ask(config)) {
+        let worst = match answer {
+            Ok(()) => {
+                text.push_str(&format!("up       {what}\n"));
+                Conclusion::Ready
+            }
+            Err(Trouble::Down(cause)) => {
+                text.push_str(&format!("down     {what}: {cause}\n"));
+                Conclusion::Down
+            }
+            Err(Trouble::Refused(cause)) => {
+                text.push_str(&format!("refused  {what}: {cause}\n"));
+                Conclusion::Refused
+            }
+        };
+        conclusion = conclusion.max(worst);
     }
-    answers.iter().any(|(_, answer)| answer.is_err())
+    conclusion
 }
 
-async fn ask(config: &Config) -> Vec<(String, Result<(), String>)> {
+async fn ask(config: &Config) -> Vec<Answer> {
     let mut answers = Vec::new();
     for (issuer, asked) in issuers(config) {
         match outbound(config, issuer, asked.identity) {
             Ok(outbound) => asked.ask(&outbound, issuer, &mut answers).await,
-            Err(cause) => answers.push((format!("issuer {issuer}"), Err(cause))),
+            Err(cause) => answers.push((format!("issuer {issuer}"), Err(Trouble::Down(cause)))),
         }
     }
-    answers.push(("store".to_owned(), store(&config.store.sqlite)));
+    answers.push(("store".to_owned(), store(&config.store.sqlite).map_err(Trouble::Down)));
     for upstream in config.upstreams.values() {
         for endpoint in &upstream.endpoints {
-            answers.push((format!("upstream {} at {endpoint}", upstream.name), connect(upstream, endpoint).await));
+            let answer = bodies(config, upstream, endpoint).await;
+            answers.push((format!("upstream {} at {endpoint}", upstream.name), answer));
         }
     }
     answers
@@ -85,18 +111,18 @@ fn issuers(config: &Config) -> BTreeMap<&str, Asked<'_>> {
 }
 
 impl Asked<'_> {
-    async fn ask(&self, outbound: &Outbound, issuer: &str, answers: &mut Vec<(String, Result<(), String>)>) {
+    async fn ask(&self, outbound: &Outbound, issuer: &str, answers: &mut Vec<Answer>) {
         if self.by_discovery {
             let document = document(outbound, issuer, self.identity).await;
             let keys = match &document {
                 Ok(document) => keys(outbound, &document.jwks_uri).await,
                 Err(_) => Err("nobody said where they are".to_owned()),
             };
-            answers.push((format!("discovery of {issuer}"), document.map(drop)));
-            answers.push((format!("keys of {issuer}"), keys));
+            answers.push((format!("discovery of {issuer}"), document.map(drop).map_err(Trouble::Down)));
+            answers.push((format!("keys of {issuer}"), keys.map_err(Trouble::Down)));
         }
         for uri in &self.uris {
-            answers.push((format!("keys of {issuer} at {uri}"), keys(outbound, uri).await));
+            answers.push((format!("keys of {issuer} at {uri}"), keys(outbound, uri).await.map_err(Trouble::Down)));
         }
     }
 }
@@ -159,13 +185,47 @@ fn store(path: &Path) -> Result<(), String> {
     }
 }
 
-async fn connect(upstream: &Upstream, endpoint: &Url) -> Result<(), String> {
+/// Whether `endpoint` answers, and runs no request that only a body spells.
+async fn bodies(config: &Config, upstream: &Upstream, endpoint: &Url) -> Result<(), Trouble> {
+    let host = match &upstream.host {
+        HostHeader::Public => authority(&config.server.public_url),
+        HostHeader::Endpoint => authority(endpoint),
+        HostHeader::Literal(host) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
+    };
+    let post = if upstream.reuse_after_body { Question::Post } else { Question::LastPost };
+    for question in [post, Question::LastGet] {
+        let stream = connect(upstream, endpoint).await.map_err(Trouble::Down)?;
+        if !answers_twice(stream, &host, question).await.map_err(Trouble::Down)? {
+            continue;
+        }
+        let cause = match question {
+            Question::Post => format!(
+                "it leaves the body of a request unread and takes it for the next request; \
+                 write `reuse_after_body = false` under [upstreams.{}]",
+                upstream.name
+            ),
+            Question::LastPost | Question::LastGet => {
+                "it takes the body of a request for the next one, even after `Connection: close`; \
+                 let it verify X-Gateway-Identity itself, or put a server before it that reads bodies"
+                    .to_owned()
+            }
+        };
+        return Err(Trouble::Refused(cause));
+    }
+    Ok(())
+}
+
+fn authority(url: &Url) -> String {
+    url[Position::BeforeHost..Position::AfterPort].to_owned()
+}
+
+async fn connect(upstream: &Upstream, endpoint: &Url) -> Result<TcpStream, String> {
     let host = endpoint.host_str().unwrap_or_default();
     // A literal IPv6 address stands in brackets in an address, and without them for a resolver.
     let host = host.trim_start_matches('[').trim_end_matches(']');
     let port = endpoint.port_or_known_default().unwrap_or(80);
     match timeout(upstream.connect_timeout.max(Duration::from_millis(1)), TcpStream::connect((host, port))).await {
-        Ok(Ok(_)) => Ok(()),
+        Ok(Ok(stream)) => Ok(stream),
         Ok(Err(cause)) => Err(cause.to_string()),
         Err(_) => Err(format!("no connection within {:?}", upstream.connect_timeout)),
     }

@@ -86,6 +86,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((&upstream.host, &upstream.identity_headers), (&HostHeader::Public, &IdentityHeaders::XAuthRequest));
     assert_eq!((upstream.max_connections, upstream.connect_timeout.as_secs()), (512, 2));
     assert!(!upstream.case_sensitive);
+    assert!(upstream.reuse_after_body);
     let route = &config.routes[0];
     assert_eq!((route.on_denial, route.expect, route.asker), (OnDenial::Dispute, None, None));
     assert_eq!((route.response_timeout.as_secs(), route.idle_body_timeout.as_secs()), (30, 30));
@@ -148,6 +149,7 @@ max_connections = 7
 connect_timeout = "300ms"
 identity_headers = { user = "X-User", groups = "x-groups" }
 case_sensitive = true
+reuse_after_body = false
 [upstreams.other]
 endpoints = ["http://[::1]:9001"]
 host = "legacy.example.com:8000"
@@ -210,6 +212,7 @@ on_denial = "pass"
     assert_eq!((&bearer.audience[..], bearer.jwks_uri.is_some()), (&["a".to_owned(), "b".to_owned()][..], true));
     let (monolith, other) = (&config.upstreams["monolith"], &config.upstreams["other"]);
     assert_eq!((&monolith.host, monolith.max_connections, monolith.case_sensitive), (&HostHeader::Endpoint, 7, true));
+    assert!(!monolith.reuse_after_body);
     let IdentityHeaders::Named(named) = &monolith.identity_headers else { panic!("it has names of its own") };
     assert_eq!((named.user.as_ref().map(|it| it.as_str()), &named.email), (Some("x-user"), &None));
     assert!(matches!(&other.host, HostHeader::Literal(host) if host == "legacy.example.com:8000"));

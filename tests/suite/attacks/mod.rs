@@ -27,6 +27,7 @@
 //! command, what its defence keeps away.
 
 mod bearers;
+mod bodies;
 mod headers;
 mod paths;
 mod sign_in;
@@ -64,7 +65,7 @@ pub(crate) struct Probes {
 }
 
 /// The attacks of each file.
-const FILES: &[&[Attack]] = &[bearers::ATTACKS, headers::ATTACKS, paths::ATTACKS, sign_in::ATTACKS];
+const FILES: &[&[Attack]] = &[bearers::ATTACKS, bodies::ATTACKS, headers::ATTACKS, paths::ATTACKS, sign_in::ATTACKS];
 
 /// What the whole run came to: kinds, probes, and how many of those succeeded.
 static TOTAL: Mutex<(usize, usize, usize)> = Mutex::new((0, 0, 0));
