@@ -14,7 +14,7 @@ use url::Url;
 
 use crate::{
     alarm,
-    clock::{Clock, Now, Timestamp},
+    clock::{Clock, Now, Steady},
     dependency::Dependency,
     flight::Flight,
     keeper::Keeper,
@@ -68,9 +68,9 @@ struct Inner {
 struct Known {
     document: Option<Arc<Document>>,
     pinned: BTreeSet<String>,
-    contact: Option<Timestamp>,
+    contact: Option<Steady>,
     /// The last attempt since the last contact that failed.
-    failed: Option<(Timestamp, Unavailable)>,
+    failed: Option<(Steady, Unavailable)>,
     schedule: Schedule,
 }
 
@@ -129,7 +129,7 @@ impl Discovery {
     pub async fn ask(&self, now: Now) -> Result<Arc<Document>, Unavailable> {
         let Known { document, contact, .. } = lock(&self.0.known).clone();
         match (document, contact) {
-            (Some(document), Some(contact)) if now.wall().since(contact) <= RECENT => Ok(document),
+            (Some(document), Some(contact)) if now.steady().since(contact) <= RECENT => Ok(document),
             _ => self.0.asked().await,
         }
     }
@@ -141,7 +141,7 @@ impl Inner {
     async fn asked(self: &Arc<Self>) -> Result<Arc<Document>, Unavailable> {
         let failed = lock(&self.known).failed.clone();
         match failed {
-            Some((at, down)) if self.clock.now().wall().since(at) < PAUSE => Err(down.retry_after(PAUSE)),
+            Some((at, down)) if self.clock.now().steady().since(at) < PAUSE => Err(down.retry_after(PAUSE)),
             Some(_) | None => self.fetched().await,
         }
     }
@@ -153,7 +153,7 @@ impl Inner {
     }
 
     async fn fetch(self: Arc<Self>) -> Result<Arc<Document>, Unavailable> {
-        let begun = self.clock.now().wall();
+        let begun = self.clock.now().steady();
         match self.get().await {
             Ok(document) => {
                 let (known, stored) = lock(&self.known).adopt(document, begun, &self.provider);
@@ -193,7 +193,7 @@ impl Known {
 
     /// Takes a good document, unless it names hosts that are neither pinned nor allowed: then the old one stays. Either
     /// way the provider has answered. Gives the document that counts, and what to write to disk.
-    fn adopt(&mut self, new: Document, begun: Timestamp, provider: &Provider) -> (Arc<Document>, Option<Stored>) {
+    fn adopt(&mut self, new: Document, begun: Steady, provider: &Provider) -> (Arc<Document>, Option<Stored>) {
         self.contact = Some(begun);
         self.failed = None;
         self.schedule = Schedule::confirmed(begun, EVERY);

@@ -23,7 +23,7 @@ use aws_lc_rs::digest;
 
 use crate::{
     alarm,
-    clock::{Now, Timestamp},
+    clock::{Now, Steady},
     dependency::Dependency,
     lock::lock,
     verdict::{Reason, Rejected, Stop, Unavailable},
@@ -46,7 +46,7 @@ pub struct Held {
 /// A formerly accepted credential that is now denied.
 #[derive(Clone, Copy, Debug)]
 struct Denial {
-    at: Timestamp,
+    at: Steady,
     by: By,
 }
 
@@ -121,7 +121,7 @@ impl Held {
 
     /// Notes that `credential` was accepted.
     pub fn accepted(&self, credential: CredentialId, now: Now) {
-        self.seen.note(credential, now.wall());
+        self.seen.note(credential, now.steady());
         if self.denials.load(Ordering::Relaxed) > 0 {
             let mut denied = lock(&self.denied);
             if denied.get(&credential).is_some_and(|denial| denial.by == By::Ourselves) {
@@ -134,7 +134,7 @@ impl Held {
     /// Notes that `credential` was refused. It counts only if it was accepted in the last day, and only for a reason
     /// that a mistake of ours or a provider's can cause.
     pub fn refused(&self, credential: CredentialId, refusal: &Rejected, now: Now) {
-        if may_be_a_mistake(refusal) {
+        if may_be_a_mistake(refusal, now) {
             self.count(credential, By::Ourselves, now);
         }
     }
@@ -143,7 +143,7 @@ impl Held {
     /// refusal, so that nothing can be forgotten uncounted.
     pub fn dead(&self, refusal: &Rejected, credential: CredentialId, now: Now) -> Option<Dead> {
         self.refused(credential, refusal, now);
-        let held = may_be_a_mistake(refusal) && self.has_tripped(now);
+        let held = may_be_a_mistake(refusal, now) && self.has_tripped(now);
         (refusal.ends_credential() && !held).then_some(Dead { of: credential })
     }
 
@@ -152,7 +152,7 @@ impl Held {
     pub fn hold(&self, stop: Stop, harm: Harm, now: Now) -> Stop {
         match stop {
             Stop::Rejected(refusal)
-                if harm == Harm::Destroys && may_be_a_mistake(&refusal) && self.has_tripped(now) =>
+                if harm == Harm::Destroys && may_be_a_mistake(&refusal, now) && self.has_tripped(now) =>
             {
                 held_back(&format!("{}: {}", refusal.reason(), refusal.detail())).into()
             }
@@ -170,12 +170,12 @@ impl Held {
     }
 
     fn count(&self, credential: CredentialId, by: By, now: Now) {
-        if !self.seen.within_a_day(credential, now.wall()) {
+        if !self.seen.within_a_day(credential, now.steady()) {
             return;
         }
         let mut denied = lock(&self.denied);
         if denied.len() < Self::DENIALS || denied.contains_key(&credential) {
-            denied.insert(credential, Denial { at: now.wall(), by });
+            denied.insert(credential, Denial { at: now.steady(), by });
             self.denials.store(denied.len(), Ordering::Relaxed);
         }
     }
@@ -200,17 +200,18 @@ impl Held {
     fn too_many(&self, now: Now) -> bool {
         let denials = {
             let mut denied = lock(&self.denied);
-            denied.retain(|_, denial| now.wall().since(denial.at) <= Self::WINDOW);
+            denied.retain(|_, denial| now.steady().since(denial.at) <= Self::WINDOW);
             self.denials.store(denied.len(), Ordering::Relaxed);
             denied.len()
         };
-        denials >= Self::FEW.max(self.seen.lately(now.wall()).div_ceil(50))
+        denials >= Self::FEW.max(self.seen.lately(now.steady()).div_ceil(50))
     }
 }
 
-/// Whether a mistake of ours or a provider's can cause this refusal. Not so: none was given, expiry in order, a
-/// logout, a person's order on record, and being known without being allowed (which costs nobody a credential).
-fn may_be_a_mistake(refusal: &Rejected) -> bool {
+/// Whether a mistake of ours or a provider's can cause this refusal. Not so: none was given, expiry while the clock is
+/// beyond doubt, a logout, a person's order on record, and being known without being allowed (which costs nobody a
+/// credential).
+fn may_be_a_mistake(refusal: &Rejected, now: Now) -> bool {
     match refusal.reason() {
         Reason::BadSeal
         | Reason::BadSignature
@@ -219,7 +220,8 @@ fn may_be_a_mistake(refusal: &Rejected) -> bool {
         | Reason::WrongAudience
         | Reason::WrongIssuer => true,
         Reason::Revoked => !refusal.ordered(),
-        Reason::Ended | Reason::Expired | Reason::Missing | Reason::NotPermitted => false,
+        Reason::Expired => now.expiry_may_be_a_mistake(),
+        Reason::Ended | Reason::Missing | Reason::NotPermitted => false,
     }
 }
 

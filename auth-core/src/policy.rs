@@ -288,7 +288,7 @@ mod tests {
     fn staleness_is_judged_by_the_route() {
         let since = |hours: u64| Freshness::LastKnownGood {
             missing: Dependency::Keys,
-            since: NOON - Duration::from_secs(hours * 3600),
+            since: Now::at(NOON).steady() - Duration::from_secs(hours * 3600),
         };
         let check = |max_stale, hours, expected| {
             let ada = Principal { freshness: since(hours), ..ada() };

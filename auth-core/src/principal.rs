@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::{Now, Timestamp},
+    clock::{Now, Steady, Timestamp},
     dependency::Dependency,
 };
 
@@ -99,7 +99,7 @@ pub enum Freshness {
         /// Whose confirmation.
         missing: Dependency,
         /// When the oldest missing confirmation was due.
-        since: Timestamp,
+        since: Steady,
     },
 }
 
@@ -171,7 +171,7 @@ impl Freshness {
     pub fn staleness(self, now: Now) -> Option<(Dependency, Duration)> {
         match self {
             Self::Live => None,
-            Self::LastKnownGood { missing, since } => Some((missing, now.wall().since(since))),
+            Self::LastKnownGood { missing, since } => Some((missing, now.steady().since(since))),
         }
     }
 
@@ -252,7 +252,7 @@ mod tests {
 
     #[test]
     fn a_verdict_is_as_old_as_the_oldest_thing_it_rests_on() {
-        let stale = |missing, at| Freshness::LastKnownGood { missing, since: Timestamp::from_secs(at) };
+        let stale = |missing, at| Freshness::LastKnownGood { missing, since: Steady::from_millis(at) };
         let (keys, store) = (stale(Dependency::Keys, 10), stale(Dependency::Store, 20));
         assert_eq!(keys.and(store), keys);
         assert_eq!(store.and(keys), keys);

@@ -1,7 +1,7 @@
 //! When a confirmation is due, and since when one is missing.
 //!
 //! A confirmation is missing once an attempt at it failed or its deadline passed, not while the first attempt is under
-//! way. It does no I/O of its own, and is judged by the wall clock, so that staleness goes on across a restart.
+//! way. It does no I/O of its own, and is judged by the line that nothing steps, which goes on across a restart.
 
 use std::{
     future::Future,
@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::{Clock, Now, Timestamp},
+    clock::{Clock, Now, Steady},
     dependency::Dependency,
     principal::Freshness,
     verdict::Unavailable,
@@ -21,12 +21,12 @@ use crate::{
 /// One thing that is confirmed again and again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Schedule {
-    due: Timestamp,
+    due: Steady,
     /// When the attempt began that confirmed it last.
     #[serde(default)]
-    begun: Timestamp,
+    begun: Steady,
     #[serde(skip)]
-    failed: Option<Timestamp>,
+    failed: Option<Steady>,
 }
 
 /// How long an attempt may be under way before what it should confirm counts as missing.
@@ -34,17 +34,16 @@ const GRACE: Duration = Duration::from_secs(15);
 
 impl Schedule {
     /// Due at once: nothing was ever confirmed.
-    pub(crate) const NEVER: Self =
-        Self { due: Timestamp::from_millis(0), begun: Timestamp::from_millis(0), failed: None };
+    pub(crate) const NEVER: Self = Self { due: Steady::from_millis(0), begun: Steady::from_millis(0), failed: None };
 
     /// Confirmed by an attempt that began at `begun`; due again after `every`, give or take a tenth.
-    pub(crate) fn confirmed(begun: Timestamp, every: Duration) -> Self {
+    pub(crate) fn confirmed(begun: Steady, every: Duration) -> Self {
         Self { due: begun + every.mul_f64(0.9 + 0.2 * fraction()), begun, failed: None }
     }
 
     /// The same, after an attempt that began at `begun` and failed.
     #[must_use]
-    pub(crate) fn failed(self, begun: Timestamp) -> Self {
+    pub(crate) fn failed(self, begun: Steady) -> Self {
         if self.is_from_the_future(begun) {
             return Self { due: begun, begun, failed: Some(begun) };
         }
@@ -53,52 +52,67 @@ impl Schedule {
 
     /// How long until it is due; zero if it is.
     pub(crate) fn wait(self, now: Now) -> Duration {
-        if self.is_from_the_future(now.wall()) { Duration::ZERO } else { self.due.since(now.wall()) }
+        if self.is_from_the_future(now.steady()) { Duration::ZERO } else { self.due(now).since(now.steady()) }
     }
 
-    /// A confirmation from the future says that a clock was wrong, and nothing about age: else one that was a year
-    /// ahead would keep us from asking for a year.
-    fn is_from_the_future(self, now: Timestamp) -> bool {
+    fn due(self, now: Now) -> Steady {
+        now.due(self.due, self.begun)
+    }
+
+    /// A confirmation from the future says that what we know of time was lost, and nothing about age: else one that was
+    /// a year ahead would keep us from asking for a year.
+    fn is_from_the_future(self, now: Steady) -> bool {
         self.begun > now + GRACE
     }
 
     /// When the last attempt since the last confirmation failed.
-    pub(crate) fn last_failure(self) -> Option<Timestamp> {
+    pub(crate) fn last_failure(self) -> Option<Steady> {
         self.failed
     }
 
     /// Whether the confirmation is missing, and since when.
     pub(crate) fn freshness(self, of: Dependency, now: Now) -> Freshness {
-        let failed = self.failed.is_some_and(|failed| failed >= self.due);
-        if failed || now.wall() >= self.due + GRACE {
-            Freshness::LastKnownGood { missing: of, since: self.due }
+        let due = self.due(now);
+        let failed = self.failed.is_some_and(|failed| failed >= due);
+        if failed || now.steady() >= due + GRACE {
+            Freshness::LastKnownGood { missing: of, since: due }
         } else {
             Freshness::Live
         }
     }
 }
 
-/// Refreshes `of` whenever its `schedule` says that it is due, with back-off after failures, until nobody holds it.
+/// How often a provider is asked while the clock is in doubt: each answer may say what time it is.
+const IN_DOUBT: Duration = Duration::from_secs(60);
+
+/// Refreshes `of` whenever its `schedule` says that it is due, with back-off after failures, until nobody holds it; and at
+/// once when doubt about the clock begins, since the answer may end it.
 pub(crate) async fn keep_fresh<T, R: Future<Output = Result<(), Unavailable>>>(
     of: Weak<T>,
     clock: Clock,
     schedule: impl Fn(&T) -> Schedule,
     refresh: impl Fn(Arc<T>) -> R,
 ) {
+    let mut doubts = clock.doubts();
     let mut failures = 0;
+    let mut wanted = false;
     loop {
         let wait = {
             let Some(of) = of.upgrade() else { return };
             let due_in = schedule(&of).wait(clock.now());
-            if due_in.is_zero() {
+            if due_in.is_zero() || wanted {
                 failures = if refresh(of).await.is_ok() { 0 } else { failures + 1 };
+                wanted = failures > 0;
                 if failures > 0 { back_off(failures - 1) } else { Duration::ZERO }
             } else {
-                // The wall clock may be set meanwhile, so do not trust one long sleep.
-                due_in.min(Duration::from_secs(60))
+                // The machine may sleep meanwhile, which no timer of ours sees: do not trust one long sleep.
+                due_in.min(IN_DOUBT)
             }
         };
-        tokio::time::sleep(wait).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => wanted |= failures == 0 && !wait.is_zero() && clock.now().is_in_doubt(),
+            () = doubts.begun() => wanted = true,
+        }
     }
 }
 
@@ -118,15 +132,20 @@ fn fraction() -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Timestamp;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
+    fn at(moment: Steady) -> Now {
+        Now::at(Timestamp::from_millis(moment.as_millis()))
+    }
+
     #[test]
     fn staleness_begins_where_the_confirmation_was_due() {
-        let begun = Timestamp::from_secs(100_000);
+        let begun = Steady::from_millis(100_000_000);
         let schedule = Schedule { due: begun + HOUR, begun, failed: None };
         let check = |schedule: Schedule, after: u64, stale: bool| {
-            let now = Now::at(begun + Duration::from_secs(after));
+            let now = at(begun + Duration::from_secs(after));
             let expected = if stale {
                 Freshness::LastKnownGood { missing: Dependency::Keys, since: begun + HOUR }
             } else {
@@ -147,34 +166,34 @@ mod tests {
 
     #[test]
     fn the_next_is_due_within_a_tenth() {
-        let begun = Timestamp::from_secs(100_000);
+        let begun = Steady::from_millis(100_000_000);
         for _ in 0..100 {
-            let wait = Schedule::confirmed(begun, HOUR).wait(Now::at(begun));
+            let wait = Schedule::confirmed(begun, HOUR).wait(at(begun));
             assert!((HOUR.mul_f64(0.9)..=HOUR.mul_f64(1.1)).contains(&wait), "{wait:?}");
         }
     }
 
     #[test]
     fn a_confirmation_from_the_future_is_asked_for_again() {
-        let (now, ahead) = (Timestamp::from_secs(100_000), Timestamp::from_secs(9_000_000));
+        let (now, ahead) = (Steady::from_millis(100_000_000), Steady::from_millis(9_000_000_000));
         let schedule = Schedule::confirmed(ahead, HOUR);
-        assert_eq!(schedule.wait(Now::at(now)), Duration::ZERO);
+        assert_eq!(schedule.wait(at(now)), Duration::ZERO);
         let failed = schedule.failed(now);
         let missing = Freshness::LastKnownGood { missing: Dependency::Keys, since: now };
-        assert_eq!(failed.freshness(Dependency::Keys, Now::at(now + HOUR)), missing);
-        assert_eq!(failed.failed(now + HOUR).freshness(Dependency::Keys, Now::at(now + HOUR)), missing);
+        assert_eq!(failed.freshness(Dependency::Keys, at(now + HOUR)), missing);
+        assert_eq!(failed.failed(now + HOUR).freshness(Dependency::Keys, at(now + HOUR)), missing);
     }
 
     #[test]
     fn a_restart_goes_on_counting() {
         let schedule = Schedule {
-            due: Timestamp::from_secs(50),
-            begun: Timestamp::from_secs(10),
-            failed: Some(Timestamp::from_secs(60)),
+            due: Steady::from_millis(50_000),
+            begun: Steady::from_millis(10_000),
+            failed: Some(Steady::from_millis(60_000)),
         };
         let text = serde_json::to_string(&schedule).expect("plain");
         let back: Schedule = serde_json::from_str(&text).expect("as written");
         assert_eq!(back.due, schedule.due);
-        assert_ne!(back.freshness(Dependency::Keys, Now::at(Timestamp::from_secs(99))), Freshness::Live);
+        assert_ne!(back.freshness(Dependency::Keys, at(Steady::from_millis(99_000))), Freshness::Live);
     }
 }

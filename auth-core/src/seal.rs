@@ -6,7 +6,7 @@
 //!
 //! | The envelope | Answer |
 //! |---|---|
-//! | opens | its content; if the hard expiry has passed, Rejected(Expired) |
+//! | opens | its content; if the hard expiry has passed, Rejected(Expired); if the clock is in doubt about that, Unavailable(Clock) |
 //! | bad tag under a key of ours | Rejected(BadSeal) |
 //! | a key that we retired (its id is kept) | Rejected(BadSeal) |
 //! | a key id that we never had, or a version that we do not know | Unavailable(Keyring): a stranger can send it, and so can another release or another gateway whose key has not reached us |
@@ -22,7 +22,6 @@ use zeroize::Zeroizing;
 use crate::{
     clock::{Now, Past, Timestamp},
     dependency::Dependency,
-    principal::Freshness,
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
 };
 
@@ -59,8 +58,6 @@ pub(crate) struct Opened {
     pub(crate) content: Zeroizing<Vec<u8>>,
     /// When it expires.
     pub(crate) expires: Timestamp,
-    /// Stale only if the clock is in doubt about the expiry.
-    pub(crate) freshness: Freshness,
 }
 
 /// The tag does not hold under a key of ours.
@@ -171,7 +168,8 @@ impl Seals {
             Ok(content) => Zeroizing::new(content.to_vec()),
             Err(_) => return Err(Rejected::proven_by(BadTag).into()),
         };
-        Ok(Opened { content, expires, freshness: standing(expires, now)? })
+        standing(expires, now)?;
+        Ok(Opened { content, expires })
     }
 
     fn key(&self, id: SealId) -> Result<&RandomizedNonceKey, Stop> {
@@ -185,14 +183,11 @@ impl Seals {
     }
 }
 
-/// A hard expiry has no leeway. While the clock is in doubt, refusing needs both readings to agree.
-fn standing(expires: Timestamp, now: Now) -> Result<Freshness, Stop> {
+/// A hard expiry has no leeway. What only one reading of the clock calls over is neither refused nor opened.
+fn standing(expires: Timestamp, now: Now) -> Result<(), Stop> {
     match now.past(expires) {
-        Past::No => Ok(Freshness::Live),
+        Past::No => Ok(()),
         Past::Yes => Err(Rejected::proven_by(Expired { at: expires }).into()),
-        Past::InDoubt if now.wall() >= expires => {
-            Ok(Freshness::LastKnownGood { missing: Dependency::Clock, since: expires })
-        }
         Past::InDoubt => {
             Err(Unavailable::because(Dependency::Clock, "the clock is in doubt about the hard expiry").into())
         }

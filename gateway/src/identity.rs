@@ -90,13 +90,13 @@ impl Voucher {
     pub fn vouch(&self, principal: &Principal, upstream: &Arc<str>, now: Now) -> Result<HeaderValue, Fault> {
         let whom = Whom::new(principal, upstream);
         if let Some(signed) = self.signed.get(&whom)
-            && signed.at <= now.wall()
-            && now.wall().since(signed.at) < Self::LIFE / 2
+            && signed.at <= now.earlier()
+            && now.earlier().since(signed.at) < Self::LIFE / 2
         {
             return Ok(signed.token);
         }
         let token = self.sign(&whom, now)?;
-        self.signed.insert(whom, Signed { token: token.clone(), at: now.wall() });
+        self.signed.insert(whom, Signed { token: token.clone(), at: now.earlier() });
         Ok(token)
     }
 
@@ -104,8 +104,8 @@ impl Voucher {
         let claims = Claims {
             iss: &self.issuer,
             aud: &whom.upstream,
-            iat: now.wall().as_secs(),
-            exp: (now.wall() + Self::LIFE).as_secs(),
+            iat: now.earlier().as_secs(),
+            exp: (now.earlier() + Self::LIFE).as_secs(),
             sub: &whom.subject.id,
             idp: &whom.subject.issuer,
             kind: whom.kind,

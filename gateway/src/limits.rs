@@ -5,7 +5,7 @@
 use std::{collections::HashMap, net::IpAddr, sync::Mutex, time::Duration};
 
 use auth_core::{
-    clock::{Now, Timestamp},
+    clock::{Now, Steady},
     lock::lock,
 };
 
@@ -24,7 +24,7 @@ struct Buckets(HashMap<Prefix, Bucket>);
 /// A bucket is a moment: when it will be full again.
 #[derive(Clone, Copy, Debug)]
 struct Bucket {
-    full_at: Timestamp,
+    full_at: Steady,
 }
 
 /// What counts as one address: whoever has an IPv6 address usually has 2^64 of them.
@@ -45,13 +45,13 @@ impl Limits {
     /// [`Fault::RateLimited`], if it has begun too many just now.
     pub fn begin_sign_in(&self, address: IpAddr, now: Now) -> Result<(), Fault> {
         lock(&self.begins)
-            .take(Prefix::of(address), now.wall())
+            .take(Prefix::of(address), now.steady())
             .map_err(|retry_after| Fault::RateLimited { retry_after })
     }
 }
 
 impl Buckets {
-    fn take(&mut self, prefix: Prefix, now: Timestamp) -> Result<(), Duration> {
+    fn take(&mut self, prefix: Prefix, now: Steady) -> Result<(), Duration> {
         let full_at = self.0.get(&prefix).map_or(now, |bucket| bucket.full_at.max(now));
         let missing = full_at.since(now) + REFILL;
         if missing > REFILL * BURST {
@@ -66,7 +66,7 @@ impl Buckets {
 
     /// A full bucket is as good as none. If an attack leaves no full one, all are forgotten: strangers lose their limit
     /// rather than we our memory.
-    fn forget_the_full(&mut self, now: Timestamp) {
+    fn forget_the_full(&mut self, now: Steady) {
         self.0.retain(|_, bucket| bucket.full_at > now);
         if self.0.len() >= MOST {
             self.0.clear();
@@ -85,6 +85,8 @@ impl Prefix {
 
 #[cfg(test)]
 mod tests {
+    use auth_core::clock::Timestamp;
+
     use super::*;
 
     fn begins(limits: &Limits, address: &str, at: i64) -> bool {
@@ -128,7 +130,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut buckets = Buckets::default();
         for address in 0..MOST as u128 + 10 {
-            assert!(buckets.take(Prefix(address), Timestamp::from_secs(1)).is_ok());
+            assert!(buckets.take(Prefix(address), Steady::from_millis(1000)).is_ok());
         }
         assert!(buckets.0.len() <= MOST);
     }

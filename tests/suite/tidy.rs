@@ -171,10 +171,11 @@ fn one_file_writes_refusals() {
 }
 
 fn one_file_reads_the_clock() {
-    const READS: [&str; 5] = ["SystemTime::now", "Zoned::now", "Timestamp::now(", "Utc::now", "OffsetDateTime::now"];
+    const READS: [&str; 6] =
+        ["SystemTime::now", "Zoned::now", "Timestamp::now(", "Utc::now", "OffsetDateTime::now", "clock_gettime"];
     let mut wrong = Vec::new();
     for source in sources::rust(&["auth-core/src", "gateway/src", "tests/world", "tests/suite"]) {
-        if source.path == "auth-core/src/clock.rs" {
+        if source.path == "auth-core/src/clock/source.rs" {
             continue;
         }
         for (number, line) in source.code() {

@@ -56,6 +56,8 @@ pub struct World {
     pub settings: Settings,
     gateway: Option<Started>,
     clock: Clock,
+    /// The provider's own, where its machine is another one.
+    provider_clock: Option<Clock>,
     folder: Folder,
 }
 
@@ -79,6 +81,7 @@ pub struct Wires {
 pub struct Builder {
     secure: bool,
     clock: Option<Clock>,
+    provider_clock: Option<Clock>,
     further: String,
 }
 
@@ -100,6 +103,12 @@ impl Builder {
         self.clock(Clock::standing_at(Clock::system().now().wall()))
     }
 
+    /// The provider goes by a clock of its own: its `Date` and its `iat` are not moved by what moves the gateway's.
+    pub fn provider_clock(mut self, clock: Clock) -> Self {
+        self.provider_clock = Some(clock);
+        self
+    }
+
     /// Adds `text` (TOML) to the gateway's configuration, after everything else.
     pub fn configured(mut self, text: &str) -> Self {
         self.further.push_str(text);
@@ -116,7 +125,9 @@ impl Builder {
     /// Starts everything but the gateway, so that a test can break something before it comes up.
     pub async fn prepare(self) -> World {
         let clock = self.clock.unwrap_or_else(Clock::system);
-        let options = idp::Options { clock: clock.clone(), ..idp::Options::default() };
+        let provider_clock = self.provider_clock;
+        let options =
+            idp::Options { clock: provider_clock.as_ref().unwrap_or(&clock).clone(), ..idp::Options::default() };
         let idp = Idp::start(options).await.expect("the provider starts");
         let monolith = Monolith::start(ANYWHERE).await.expect("the monolith starts");
         let wires = Wires::lay(&idp, &monolith, self.secure).await;
@@ -126,7 +137,7 @@ impl Builder {
         }
         let settings = Settings::new(&wires, &idp, self.secure, self.further);
         let store = Store::at(folder.path().join("data/candor.sqlite"));
-        World { idp, monolith, wires, store, settings, gateway: None, clock, folder }
+        World { idp, monolith, wires, store, settings, gateway: None, clock, provider_clock, folder }
     }
 }
 
@@ -277,6 +288,14 @@ impl World {
         &self.clock
     }
 
+    /// Lets time pass, everywhere.
+    pub fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        if let Some(provider) = &self.provider_clock {
+            provider.advance(by);
+        }
+    }
+
     /// Takes from the stopped gateway what it last knew of the provider. Its own keys, its database and the revocations
     /// stay.
     ///
@@ -311,7 +330,7 @@ impl World {
             if last.status() == Some(200) {
                 return;
             }
-            self.clock.advance(Duration::from_secs(1));
+            self.advance(Duration::from_secs(1));
             beat.tick().await;
             last = self.ask(caller, path).await;
         }
@@ -341,7 +360,7 @@ impl World {
                 }
                 last = Some(seen);
             }
-            self.clock.advance(Duration::from_secs(1));
+            self.advance(Duration::from_secs(1));
             beat.tick().await;
         }
         panic!("never signed in: {:?}", last.map(|seen| seen.status))
@@ -360,7 +379,7 @@ impl World {
                 Ok(callback) => return callback,
                 Err(seen) => last = seen,
             }
-            self.clock.advance(Duration::from_secs(1));
+            self.advance(Duration::from_secs(1));
             beat.tick().await;
         }
         panic!("never came to the callback: {:?}", last.map(|seen| seen.status))

@@ -51,7 +51,7 @@ pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Resul
     for_us(claims, from, &subject)?;
     is_access_token(claims, &subject)?;
     let keys = from.keys.freshness(now);
-    let time = for_now(claims, from.leeway, &subject, keys, now)?;
+    for_now(claims, from.leeway, &subject, keys, now)?;
     let text = |name| claims.text(name).map(Arc::from);
     Ok(Principal {
         kind: from.kind,
@@ -63,7 +63,7 @@ pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Resul
         session: None,
         begun: claims.iat,
         until: claims.exp,
-        freshness: keys.and(time),
+        freshness: keys,
         subject,
     })
 }
@@ -96,8 +96,8 @@ fn is_access_token(claims: &Claims, who: &Subject) -> Result<(), Rejected> {
     if has(OF_ID_TOKENS) && !has(OF_ACCESS_TOKENS) { another("an ID token is no access token") } else { Ok(()) }
 }
 
-/// Whether it has begun and is not over. With the clock in doubt, only what both clocks say is a proof.
-fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, now: Now) -> Result<Freshness, Stop> {
+/// Whether it has begun and is not over. What only one reading of the clock says is neither a proof nor good enough.
+fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, now: Now) -> Result<(), Stop> {
     let begins = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat)) - leeway;
     match now.past(begins) {
         Past::Yes => {}
@@ -106,12 +106,11 @@ fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, n
     let at = claims.exp + leeway;
     #[cfg(candor_planted)]
     if crate::planted::is("expired-admitted") && _keys != Freshness::Live {
-        return Ok(Freshness::Live);
+        return Ok(());
     }
     match now.past(at) {
-        Past::No => Ok(Freshness::Live),
+        Past::No => Ok(()),
         Past::Yes => Err(Rejected::proven_by(TokenExpired { who: who.clone(), at }).into()),
-        Past::InDoubt if now.wall() >= at => Ok(Freshness::LastKnownGood { missing: Dependency::Clock, since: at }),
         Past::InDoubt => Err(Unavailable::because(Dependency::Clock, "whether the token is over is in doubt").into()),
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::{outbound::OutboundPolicy, parrot::Parrot, scratch::Folder};
+use crate::{clock::Timestamp, outbound::OutboundPolicy, parrot::Parrot, scratch::Folder};
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
 

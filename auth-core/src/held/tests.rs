@@ -1,5 +1,6 @@
 use super::*;
 use crate::{
+    clock::Timestamp,
     principal::Subject,
     verdict::{Detail, Proof},
 };

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     alarm,
-    clock::{Now, Timestamp},
+    clock::{Now, Steady, Timestamp},
     jws::{Algorithm, Unverified},
     schedule::Schedule,
 };
@@ -25,7 +25,7 @@ pub(super) struct Known {
     pub(super) schedule: Schedule,
     generation: u64,
     /// Names whose key we held, which the set in use lacks or holds another key of; since when.
-    doubts: BTreeMap<String, Timestamp>,
+    doubts: BTreeMap<String, Steady>,
     for_unknown: Bucket,
     for_bad: Bucket,
 }
@@ -43,13 +43,13 @@ pub(super) struct Stored {
     body: String,
     born: Option<Timestamp>,
     schedule: Schedule,
-    doubts: BTreeMap<String, Timestamp>,
+    doubts: BTreeMap<String, Steady>,
 }
 
 /// An answer that looked like a set.
 pub(super) struct Fetched {
     pub(super) body: Vec<u8>,
-    pub(super) begun: Timestamp,
+    pub(super) begun: Steady,
     pub(super) born: Option<Timestamp>,
 }
 
@@ -117,7 +117,7 @@ impl Known {
             return Doubtful::Proven(forged);
         }
         let bucket = if matches!(said, Said::Bad) { &mut self.for_bad } else { &mut self.for_unknown };
-        if bucket.take(policy, now.wall()) { Doubtful::AskAgain } else { Doubtful::Wait(policy.refill) }
+        if bucket.take(policy, now.steady()) { Doubtful::AskAgain } else { Doubtful::Wait(policy.refill) }
     }
 
     /// The `FreshKeys` rule: a key is published before it signs, so a set that was born well after the token and still
@@ -134,7 +134,7 @@ impl Known {
         if crate::planted::is("empty-set-replaces") && held.set.fingerprints().is_empty() {
             return Some(Forged::unknown_key(token.kid(), now.wall()));
         }
-        let issued = token.claimed_start().unwrap_or(now.wall());
+        let issued = token.claimed_start().unwrap_or(now.later());
         let born = held.born.filter(|born| *born >= issued + policy.settle)?;
         let in_doubt = match token.kid() {
             // A key without a name may be of any.
@@ -153,7 +153,7 @@ impl Known {
 
 /// What a new set says differently about a name whose key we held is believed once another good set says so again, long
 /// enough after: one bad node of a provider must not make good tokens false.
-fn doubt(doubts: &mut BTreeMap<String, Timestamp>, old: &KeySet, new: &KeySet, begun: Timestamp, withdrawn: Duration) {
+fn doubt(doubts: &mut BTreeMap<String, Steady>, old: &KeySet, new: &KeySet, begun: Steady, withdrawn: Duration) {
     doubts.retain(|kid, since| {
         let same = old.fingerprints().get(kid) == new.fingerprints().get(kid);
         !same || begun.since(*since) < withdrawn

@@ -20,7 +20,7 @@ use http::StatusCode;
 use url::Url;
 
 use crate::{
-    clock::{Clock, Now, Past},
+    clock::{Clock, Now},
     dependency::Dependency,
     discovery::Discovery,
     flight::Flight,
@@ -227,7 +227,7 @@ impl Inner {
     async fn first(self: &Arc<Self>, now: Now) -> Result<Arc<Held>, Unavailable> {
         let failed = lock(&self.known).schedule.last_failure();
         let down = || Unavailable::because(Dependency::Keys, "we have never had this issuer's keys");
-        if failed.is_some_and(|failed| now.wall().since(failed) < self.policy.retry) {
+        if failed.is_some_and(|failed| now.steady().since(failed) < self.policy.retry) {
             return Err(down().retry_after(self.policy.retry));
         }
         self.fetched().await?;
@@ -242,7 +242,7 @@ impl Inner {
 
     async fn fetch(self: Arc<Self>) -> Result<(), Unavailable> {
         let now = self.clock.now();
-        let begun = now.wall();
+        let begun = now.steady();
         let adopted = match self.get(now).await {
             Ok(fetched) => {
                 let adopted = lock(&self.known).adopt(fetched, &self.algorithms, &self.policy);
@@ -275,10 +275,9 @@ impl Inner {
             let cause = format!("{url} answered {}", answer.status);
             return Err(Unavailable::because(Dependency::Keys, cause));
         }
-        // With a wall clock that may be ahead, a set could look younger than it is: it then proves nothing.
-        let certain = now.past(now.wall()) == Past::Yes;
-        let born = set::born(now.wall(), &answer.headers).filter(|_| certain);
-        Ok(Fetched { begun: now.wall(), born, body: answer.body.to_vec() })
+        // With a clock that may be ahead, a set could look younger than it is: it then proves nothing.
+        let born = set::born(now.earlier(), &answer.headers).filter(|_| !now.is_in_doubt());
+        Ok(Fetched { begun: now.steady(), born, body: answer.body.to_vec() })
     }
 
     #[cfg(candor_planted)]

@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Entry, Set};
-use crate::{clock::Timestamp, disk};
+use crate::{clock::Steady, disk};
 
 const VERSION: &str = "candor revocations 1";
 
@@ -19,13 +19,13 @@ const CAP: usize = 64 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Content {
-    confirmed: Option<Timestamp>,
+    confirmed: Option<Steady>,
     entries: Vec<Arc<Entry>>,
     pending: Vec<Arc<Entry>>,
 }
 
 /// The file's bytes.
-pub(super) fn write(set: &Set, confirmed: Option<Timestamp>) -> io::Result<Vec<u8>> {
+pub(super) fn write(set: &Set, confirmed: Option<Steady>) -> io::Result<Vec<u8>> {
     let content =
         Content { confirmed, entries: set.all().cloned().collect(), pending: set.pending().cloned().collect() };
     let json = serde_json::to_vec(&content)?;
@@ -35,7 +35,7 @@ pub(super) fn write(set: &Set, confirmed: Option<Timestamp>) -> io::Result<Vec<u
 }
 
 /// The set in the file at `path`, and when it was last confirmed; `None` if there is no file.
-pub(super) fn read(path: &Path) -> io::Result<Option<(Set, Option<Timestamp>)>> {
+pub(super) fn read(path: &Path) -> io::Result<Option<(Set, Option<Steady>)>> {
     let Some(bytes) = disk::read(path, CAP)? else { return Ok(None) };
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| wrong("it has no first line"))?;

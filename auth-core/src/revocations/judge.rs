@@ -54,8 +54,8 @@ impl Revocations {
         let confirmed = self.confirmed().ok_or_else(|| {
             Unavailable::because(Dependency::Revocations, "neither the disk nor the store has said yet who is revoked")
         })?;
-        let due = confirmed + self.0.policy.poll;
-        let late = now.wall() > due + self.0.policy.patience;
+        let due = now.due(confirmed + self.0.policy.poll, confirmed);
+        let late = now.steady() > due + self.0.policy.patience;
         Ok(if late || self.0.standing.failed.load(Ordering::SeqCst) {
             Freshness::LastKnownGood { missing: Dependency::Revocations, since: due }
         } else {

@@ -32,7 +32,7 @@ use arc_swap::ArcSwap;
 use self::entry::{Ends, Entry, Set};
 use crate::{
     alarm,
-    clock::{Clock, Now, Timestamp},
+    clock::{Clock, Now, Steady, Timestamp},
     database::Database,
     keeper::Keeper,
     principal::{SessionId, Subject},
@@ -52,7 +52,7 @@ struct Inner {
     set: ArcSwap<Set>,
     standing: Standing,
     /// Held while the set and its file are changed; what the file says of the last confirmation.
-    writing: tokio::sync::Mutex<Option<Timestamp>>,
+    writing: tokio::sync::Mutex<Option<Steady>>,
     polling: tokio::sync::Mutex<Polled>,
 }
 
@@ -66,9 +66,9 @@ struct Standing {
 /// What earlier polls of this process did.
 #[derive(Default)]
 struct Polled {
-    /// When the last good one began.
+    /// When the last good one began, if the clock was beyond doubt.
     confirmed: Option<Timestamp>,
-    purged: Option<Timestamp>,
+    purged: Option<Steady>,
     /// Whether the store answers, and does not take what it does not know.
     refusing: bool,
 }
@@ -125,11 +125,11 @@ impl Revocations {
                 (Set::default(), None)
             }
         };
-        let now = clock.now().wall();
-        // A confirmation from the future says that a clock was wrong, and nothing about age.
+        let now = clock.now().steady();
+        // A confirmation from the future says that what we know of time was lost, and nothing about age.
         let believed = confirmed.filter(|at| *at <= now + policy.patience).or(confirmed.map(|_| now - policy.poll));
         let standing = Standing {
-            confirmed: AtomicI64::new(believed.map_or(Standing::NEVER, Timestamp::as_millis)),
+            confirmed: AtomicI64::new(believed.map_or(Standing::NEVER, Steady::as_millis)),
             failed: AtomicBool::new(believed != confirmed),
         };
         let this = Self(Arc::new(Inner {
@@ -239,7 +239,7 @@ impl Revocations {
         let began = self.0.clock.now();
         match self.exchange(&mut polled, began).await {
             Ok(()) => {
-                self.0.standing.confirmed.store(began.wall().as_millis(), Ordering::SeqCst);
+                self.0.standing.confirmed.store(began.steady().as_millis(), Ordering::SeqCst);
                 if self.0.standing.failed.swap(false, Ordering::SeqCst) {
                     tracing::info!("the store confirms the revocation set again");
                 }
@@ -249,7 +249,7 @@ impl Revocations {
             Err(unavailable) => {
                 #[cfg(candor_planted)]
                 if crate::planted::is("failed-poll-is-fresh") {
-                    self.0.standing.confirmed.store(began.wall().as_millis(), Ordering::SeqCst);
+                    self.0.standing.confirmed.store(began.steady().as_millis(), Ordering::SeqCst);
                     return Ok(());
                 }
                 if !self.0.standing.failed.swap(true, Ordering::SeqCst) {
@@ -264,8 +264,9 @@ impl Revocations {
     /// Reads what we do not know, and tells the store what it does not know. A full store says who is revoked though it
     /// takes nothing: what it says counts.
     async fn exchange(&self, polled: &mut Polled, began: Now) -> Result<(), Unavailable> {
-        // The first answer of a process is whole.
-        let since = polled.confirmed.map(|at| at - OVERLAP);
+        // The first answer of a process is whole; and so is every one while the clock is in doubt, and the next after it:
+        // others write by their clocks, and a time of ours that is ahead of theirs would pass over what they wrote.
+        let since = polled.confirmed.filter(|_| !began.is_in_doubt()).map(|at| at.min(began.earlier()) - OVERLAP);
         let mut news = sql::read(&self.0.store, since).await?;
         let known = self.0.set.load_full();
         news.retain(|entry| !known.holds(entry));
@@ -279,9 +280,9 @@ impl Revocations {
                 tracing::warn!("the revocation set is not in {}: {error}", self.0.path.display());
             }
         }
-        polled.confirmed = Some(began.wall());
-        if polled.purged.is_none_or(|at| began.wall().since(at) >= PURGE_EVERY) {
-            polled.purged = Some(began.wall());
+        polled.confirmed = (!began.is_in_doubt()).then(|| began.earlier());
+        if polled.purged.is_none_or(|at| began.steady().since(at) >= PURGE_EVERY) {
+            polled.purged = Some(began.steady());
             self.purge(began).await;
         }
         Ok(())
@@ -308,7 +309,7 @@ impl Revocations {
     /// Forgets what has been over for a day: its credential is refused for its own expiry. A failure is made good by
     /// the next time.
     async fn purge(&self, now: Now) {
-        let over = now.wall() - KEPT_AFTER;
+        let over = now.earlier() - KEPT_AFTER;
         if let Err(unavailable) = sql::purge(&self.0.store, over).await {
             tracing::debug!("what is over stays in the store for now: {unavailable}");
         }
@@ -355,8 +356,8 @@ impl Revocations {
         }
     }
 
-    fn confirmed(&self) -> Option<Timestamp> {
+    fn confirmed(&self) -> Option<Steady> {
         let millis = self.0.standing.confirmed.load(Ordering::SeqCst);
-        (millis != Standing::NEVER).then(|| Timestamp::from_millis(millis))
+        (millis != Standing::NEVER).then(|| Steady::from_millis(millis))
     }
 }

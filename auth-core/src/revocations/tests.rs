@@ -50,7 +50,7 @@ impl Site {
         match set.judge(who, self.now()) {
             Ok(Freshness::Live) => "live".to_owned(),
             Ok(Freshness::LastKnownGood { missing, since }) => {
-                format!("{missing} since {} s", since.since(NOON).as_secs())
+                format!("{missing} since {} s", since.since(Now::at(NOON).steady()).as_secs())
             }
             Err(Stop::Rejected(rejected)) => rejected.reason().as_str().to_owned(),
             Err(Stop::Unavailable(unavailable)) => format!("no {}", unavailable.dependency),

@@ -142,7 +142,7 @@ impl Sessions {
     /// # Errors
     /// Unavailable, if the row could not be written. There is no session then.
     pub async fn begin(&self, new: NewSession, replaces: Option<&str>, now: Now) -> Result<Ticket, Unavailable> {
-        let until = now.wall() + self.0.policy.hard_without_refresh;
+        let until = now.earlier() + self.0.policy.hard_without_refresh;
         let id = random_id()?;
         let text = self.seal_ticket(id, &new, until, now)?;
         let who = new.subject.to_string();
@@ -201,14 +201,13 @@ impl Sessions {
         let opened = self.0.seals.open(Purpose::Ticket, ticket, now)?;
         let content: ticket::Content =
             serde_json::from_slice(&opened.content).map_err(|error| of_another_release(&error.to_string()))?;
-        let principal = content
-            .into_principal(opened.expires, opened.freshness)
-            .ok_or_else(|| of_another_release("its session id is none"))?;
+        let principal =
+            content.into_principal(opened.expires).ok_or_else(|| of_another_release("its session id is none"))?;
         Ok(Opened { principal, credential: CredentialId::of(ticket.as_bytes()) })
     }
 
     fn seal_ticket(&self, id: SessionId, new: &NewSession, until: Timestamp, now: Now) -> Result<String, Unavailable> {
-        let content = ticket::Content::new(id, new, &self.0.policy.groups_asked, now.wall());
+        let content = ticket::Content::new(id, new, &self.0.policy.groups_asked, now.anchor());
         let sealed = self.seal_json(&content, until)?;
         if sealed.len() <= MAX_TICKET {
             return Ok(sealed);
@@ -240,7 +239,7 @@ impl Sessions {
             claims: serde_json::to_string(&new.claims).or_unavailable(Dependency::Store)?,
             address: new.address.map(|address| address.to_string()),
             browser: new.browser.map(|browser| shortened(&browser).to_owned()),
-            begun: now.wall(),
+            begun: now.anchor(),
             until,
         })
     }

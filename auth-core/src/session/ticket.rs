@@ -61,7 +61,7 @@ impl Content {
     }
 
     /// Whom it names; `None` if its session's id is none.
-    pub(super) fn into_principal(self, until: Timestamp, freshness: Freshness) -> Option<Principal> {
+    pub(super) fn into_principal(self, until: Timestamp) -> Option<Principal> {
         Some(Principal {
             kind: Kind::User,
             subject: Subject::new(self.iss, self.sub),
@@ -75,7 +75,7 @@ impl Content {
             session: Some(self.id.parse().ok()?),
             begun: self.begun,
             until,
-            freshness,
+            freshness: Freshness::Live,
         })
     }
 }

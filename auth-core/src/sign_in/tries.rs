@@ -83,7 +83,7 @@ impl Try {
             nonce: random::<32>()?,
             verifier: random::<32>()?,
             return_to: return_to.to_owned(),
-            begun: now.wall(),
+            begun: now.anchor(),
             before: None,
         })
     }
@@ -178,7 +178,7 @@ impl Names {
 
 fn seal(seals: &Seals, purpose: Purpose, content: &impl Serialize, now: Now) -> String {
     let content = serde_json::to_vec(content).expect("strings, numbers and booleans are always JSON");
-    seals.seal(purpose, now.wall() + LIFETIME, &content)
+    seals.seal(purpose, now.earlier() + LIFETIME, &content)
 }
 
 fn open<T: for<'de> Deserialize<'de>>(seals: &Seals, purpose: Purpose, envelope: &str, now: Now) -> Option<T> {

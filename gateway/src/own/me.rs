@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(value["until"], "1970-01-02T00:00:00Z");
         assert_eq!((&value["live"], &value["missing"], &value["groups"]), (&json!(true), &Value::Null, &Value::Null));
         ada.freshness =
-            Freshness::LastKnownGood { missing: Dependency::Store, since: now.wall() - Duration::from_secs(9) };
+            Freshness::LastKnownGood { missing: Dependency::Store, since: now.steady() - Duration::from_secs(9) };
         let value = described(&ada, now);
         assert_eq!(value["missing"], json!({ "dependency": "store", "seconds": 9 }));
         assert_eq!(value["live"], json!(false));

@@ -110,7 +110,7 @@ pub(super) async fn callback(asked: &Asked<'_>, provider: &str, head: &request::
 
 fn signed_in(asked: &Asked<'_>, finished: &Finished) -> Result<Answer, NotACookie> {
     let site = &asked.running.site;
-    let lifetime = finished.ticket.until().since(asked.now.wall());
+    let lifetime = finished.ticket.until().since(asked.now.earlier());
     let ticket = SetCookie::ticket(finished.ticket.text().expose_secret(), lifetime, site)?;
     let cookies = vec![ticket, SetCookie::forget_try(&finished.spent, site)?];
     let return_to = safe(asked, Some(&finished.return_to)).as_str().to_owned();

@@ -153,6 +153,8 @@ impl Gateway {
         let Means { clock, keeper, telemetry, tuning } = means;
         let data = &config.server.data;
         auth_core::disk::make_folder(data).map_err(|fault| StartFault::Data(data.display().to_string(), fault))?;
+        clock.keep_in(data);
+        keeper.spawn(clock.clone().watch());
         let store = Database::sqlite(&config.store.sqlite, keeper.clone(), tuning.store);
         let keyring = Keyring::open(data, &store, clock.now()).await?;
         let revocations =
@@ -189,6 +191,11 @@ impl Gateway {
     /// The time.
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// The clock, to look at and to accept by hand.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Says that no new connections should come: `/readyz` turns to 503.

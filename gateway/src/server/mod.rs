@@ -162,6 +162,7 @@ async fn keep(
         worker.ended().await;
     }
     operators.abort();
+    gateway.clock().written().await;
 }
 
 /// Hands each connection to the worker with the fewest.

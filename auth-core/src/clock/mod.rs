@@ -1,0 +1,437 @@
+//! Time: two readings of it, and the doubt between them. The one place that reads the wall clock.
+//!
+//! Everything else takes a [`Now`] as a parameter, so that a test can choose it and so that one request is judged
+//! by one moment. `clippy.toml` bans reading any clock outside this folder.
+//!
+//! The wall clock may be set by anybody at any time, so there is a second reading: the **anchor**, a time of the wall
+//! clock carried on by CLOCK_BOOTTIME, across restarts of the program too. While both agree, to thirty seconds, either
+//! will do. While they do not, the clock is **in doubt**: what only one of them calls over is neither admitted nor
+//! refused. A [`Witness`] chooses between them; so does an operator, by [`Clock::accept`]. After a start of the machine the
+//! anchor goes on from the time last written, since nobody knows how long the machine was off.
+//!
+//! | | Expired needs | Ends by |
+//! |---|---|---|
+//! | both agree | both readings | |
+//! | in doubt | both readings | a witness, an operator, or the wall clock's return |
+//! | a witness chose the anchor | the anchor | the wall clock's return, or another step, which is in doubt |
+//! | a witness chose the wall clock | the wall clock, which the anchor now follows | |
+//! | witnesses contradict each other | both readings | an operator, or the wall clock's return |
+//! | started again, and the wall clock is behind the time last written | nothing is known to be over or not | as in doubt |
+//!
+//! Ages, schedules and windows go by neither, but by a line that nothing steps: [`Steady`].
+
+mod reckoning;
+mod record;
+mod source;
+#[cfg(test)]
+mod tests;
+mod timestamp;
+mod witness;
+
+use std::{
+    collections::BTreeMap,
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use self::{
+    reckoning::{Heard, Reckoning, Standing, Unseen},
+    source::Source,
+};
+pub use self::{
+    timestamp::{Steady, Timestamp},
+    witness::Witness,
+};
+use crate::{alarm, lock::lock};
+
+/// What the clock said: the wall clock, an anchor that a step of it does not move, and a line that nothing steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Now {
+    wall: Timestamp,
+    anchor: Timestamp,
+    steady: Steady,
+    standing: Standing,
+    unseen: Option<Unseen>,
+    guarded: bool,
+}
+
+/// Whether a moment lies behind us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Past {
+    /// Both readings say it is still to come.
+    No,
+    /// Both readings say it is over.
+    Yes,
+    /// The wall clock and the anchor disagree about it, or neither knows.
+    InDoubt,
+}
+
+/// The source of [`Now`]. Cheap to clone; clones share one time.
+#[derive(Clone)]
+pub struct Clock(Arc<Inner>);
+
+struct Inner {
+    source: Source,
+    reckoning: ArcSwap<Reckoning>,
+    /// How the readings stood when that was last looked at.
+    noted: AtomicU8,
+    /// How many doubts there were.
+    doubts: watch::Sender<u64>,
+    /// Where it is written down, once [`Clock::keep_in`] has said so. Held while the reckoning is changed.
+    kept: Mutex<Kept>,
+    writing: Mutex<()>,
+    unwritten: AtomicBool,
+}
+
+#[derive(Default)]
+struct Kept {
+    path: Option<PathBuf>,
+    /// When a provider's clock was last complained of.
+    rung: BTreeMap<String, Steady>,
+}
+
+/// Tells when doubt begins.
+pub struct Doubts {
+    told: u64,
+    doubts: watch::Receiver<u64>,
+}
+
+/// Both readings, for an operator to look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Readings {
+    /// What the wall clock says.
+    pub wall: Timestamp,
+    /// The anchor.
+    pub anchor: Timestamp,
+    /// How they stand to one another, in words.
+    pub standing: &'static str,
+    /// Whether what only one of them calls over is neither admitted nor refused.
+    pub in_doubt: bool,
+}
+
+/// How often the clock is looked at though nobody asks it.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often the readings are written down though nothing happens, in looks.
+const WRITE_EVERY: u32 = 60;
+
+/// How often one provider's clock is complained of at most.
+const COMPLAIN_EVERY: Duration = Duration::from_secs(600);
+
+impl Now {
+    /// A moment about which there is no doubt.
+    pub const fn at(moment: Timestamp) -> Self {
+        Self {
+            wall: moment,
+            anchor: moment,
+            steady: Steady::from_millis(moment.as_millis()),
+            standing: Standing::Agreed,
+            unseen: None,
+            guarded: false,
+        }
+    }
+
+    /// The time to write down, and to tell others: the wall clock's, unless a witness said that it is wrong.
+    pub const fn wall(self) -> Timestamp {
+        self.wall
+    }
+
+    /// The earlier of the two readings: what is made now expires by it, so that it is not good for longer than it
+    /// should be, whichever is right.
+    pub fn earlier(self) -> Timestamp {
+        self.wall.min(self.anchor)
+    }
+
+    /// The time as CLOCK_BOOTTIME carried it on: what is made now says by it when it began, since only this reading fits
+    /// what was made before.
+    pub const fn anchor(self) -> Timestamp {
+        self.anchor
+    }
+
+    /// The later of the two readings.
+    pub fn later(self) -> Timestamp {
+        self.wall.max(self.anchor)
+    }
+
+    /// Where we are on the line that nothing steps.
+    pub const fn steady(self) -> Steady {
+        self.steady
+    }
+
+    /// When what was confirmed at `confirmed` and was to be confirmed again at `due` is due. Time that passed unseen (the
+    /// machine was off, or paused from outside) counts once a witness has proven it.
+    pub fn due(self, due: Steady, confirmed: Steady) -> Steady {
+        due - self.unseen.map(|unseen| unseen.after(confirmed)).unwrap_or_default()
+    }
+
+    /// Whether `moment` has been reached.
+    pub fn past(self, moment: Timestamp) -> Past {
+        match (self.wall >= moment, self.anchor >= moment) {
+            _ if self.standing == Standing::Lost => Past::InDoubt,
+            (false, false) => Past::No,
+            (true, true) => Past::Yes,
+            (true, false) | (false, true) => Past::InDoubt,
+        }
+    }
+
+    /// Whether nobody knows which of the two readings is right.
+    pub fn is_in_doubt(self) -> bool {
+        match self.standing {
+            Standing::Doubted | Standing::Lost => true,
+            Standing::Agreed | Standing::Contradicted => false,
+        }
+    }
+
+    /// Whether an expiry may be a mistake of the clock's: while the readings are apart, and for ten minutes after the
+    /// wall clock was believed.
+    pub fn expiry_may_be_a_mistake(self) -> bool {
+        self.guarded
+    }
+}
+
+impl Clock {
+    /// The machine's clock.
+    pub fn system() -> Self {
+        Self::over(Source::Machine)
+    }
+
+    /// A clock that stands still until a test moves it.
+    pub fn standing_at(moment: Timestamp) -> Self {
+        Self::over(Source::standing_at(moment))
+    }
+
+    fn over(source: Source) -> Self {
+        let reckoning = ArcSwap::from_pointee(Reckoning::begun(source.read()));
+        Self(Arc::new(Inner {
+            source,
+            reckoning,
+            noted: AtomicU8::new(Standing::Agreed as u8),
+            doubts: watch::Sender::new(0),
+            kept: Mutex::default(),
+            writing: Mutex::new(()),
+            unwritten: AtomicBool::new(false),
+        }))
+    }
+
+    /// Moves a standing clock, and its clones, forward, as time does. The machine's clock stays as it is; so in all that
+    /// follows.
+    pub fn advance(&self, by: Duration) {
+        self.0.source.change(|set| set.advance(by));
+    }
+
+    /// Sets the wall clock of a standing clock forward or back, in seconds.
+    pub fn step_wall(&self, by: i64) {
+        self.0.source.change(|set| set.step_wall(by.saturating_mul(1000)));
+    }
+
+    /// Lets time pass that a standing clock's machine does not see, as a virtual machine that is paused: the wall clock is
+    /// right afterwards, and CLOCK_BOOTTIME stood still.
+    pub fn pause(&self, by: Duration) {
+        self.0.source.change(|set| set.step_wall(timestamp::millis_of(by)));
+    }
+
+    /// Starts the machine of a standing clock again, after it was off for so long. Stop what runs on it first.
+    pub fn reboot(&self, off: Duration) {
+        self.0.source.change(|set| set.reboot(off));
+    }
+
+    /// Reads the clock.
+    pub fn now(&self) -> Now {
+        let (reading, reckoning) = (self.0.source.read(), self.0.reckoning.load());
+        if reckoning.standing(reading) as u8 == self.0.noted.load(Ordering::Acquire) {
+            return reckoning.now(reading);
+        }
+        drop(reckoning);
+        self.look_again(&mut lock(&self.0.kept))
+    }
+
+    /// Carries the anchor on from where the folder `data` says that it stood, and writes it there from now on.
+    pub fn keep_in(&self, data: &Path) {
+        let mut kept = lock(&self.0.kept);
+        let path = data.join("clock");
+        self.0.reckoning.store(Arc::new(record::carry_on(&path, &self.0.source)));
+        kept.path = Some(path);
+        self.0.noted.store(Standing::Agreed as u8, Ordering::Release);
+        self.look_again(&mut kept);
+    }
+
+    /// Looks at the clock again and again, and writes down where it stands. Spawned by whoever called
+    /// [`Clock::keep_in`]; ends with its runtime.
+    pub async fn watch(self) {
+        let mut beat = tokio::time::interval(LOOK);
+        let mut written = None;
+        for look in 0_u32.. {
+            beat.tick().await;
+            self.now();
+            let stands = **self.0.reckoning.load();
+            if look.is_multiple_of(WRITE_EVERY) || written != Some(stands) {
+                self.written().await;
+                written = Some(stands);
+            }
+        }
+    }
+
+    /// Writes down where the clock stands, once. That it cannot be written is no outage: it rings.
+    pub async fn written(&self) {
+        let this = self.clone();
+        let written = tokio::task::spawn_blocking(move || this.write()).await;
+        match written.map_err(io::Error::other).flatten() {
+            Ok(()) => self.0.unwritten.store(false, Ordering::Relaxed),
+            Err(fault) if !self.0.unwritten.swap(true, Ordering::Relaxed) => {
+                alarm::ring("clock-unwritten", &format!("where the clock stands cannot be written to disk: {fault}"));
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// The same, blocking.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
+    pub fn write(&self) -> io::Result<()> {
+        let _writing = lock(&self.0.writing);
+        let Some(path) = lock(&self.0.kept).path.clone() else { return Ok(()) };
+        record::write(&path, &self.0.source, **self.0.reckoning.load())
+    }
+
+    /// Tells when doubt begins. One that goes on now is told of too.
+    pub fn doubts(&self) -> Doubts {
+        let doubts = self.0.doubts.subscribe();
+        let so_far = *doubts.borrow();
+        Doubts { told: so_far - u64::from(self.now().is_in_doubt() && so_far > 0), doubts }
+    }
+
+    /// Both readings.
+    pub fn readings(&self) -> Readings {
+        let now = self.now();
+        let (reading, reckoning) = (self.0.source.read(), self.0.reckoning.load());
+        Readings {
+            wall: Timestamp::from_millis(reading.wall),
+            anchor: Timestamp::from_millis(reckoning.anchor_at(reading)),
+            standing: now.standing.explain(),
+            in_doubt: now.is_in_doubt(),
+        }
+    }
+
+    /// Ends doubt by an operator's word: the wall clock is right, and the anchor begins anew where it is.
+    pub fn accept(&self) -> Readings {
+        let mut kept = lock(&self.0.kept);
+        let accepted = self.0.reckoning.load().believing_the_wall(self.0.source.read());
+        self.0.reckoning.store(Arc::new(accepted));
+        tracing::warn!("the wall clock was accepted by hand; the anchor begins anew where it is");
+        self.look_again(&mut kept);
+        drop(kept);
+        self.readings()
+    }
+
+    /// Takes in what a provider says of the time. `whose` names it in the log.
+    pub fn hear(&self, witness: Witness, whose: &str) {
+        let mut kept = lock(&self.0.kept);
+        self.look_again(&mut kept);
+        let reading = self.0.source.read();
+        let (reckoning, heard) = self.0.reckoning.load().hear(reading, witness);
+        self.0.reckoning.store(Arc::new(reckoning));
+        match heard {
+            Heard::Confirmed | Heard::Undecided => {}
+            Heard::ChoseWall => {
+                tracing::warn!("{whose} says that the wall clock is right; the anchor begins anew where it is");
+            }
+            Heard::ChoseAnchor => tracing::warn!("{whose} says that the wall clock is wrong; the anchor counts"),
+            Heard::Contested => {
+                let told = format!(
+                    "{whose} contradicts what another provider said of the time, so neither is believed; set the clock \
+                     right, then: gateway clock accept"
+                );
+                alarm::ring("provider-clock", &told);
+            }
+            Heard::Unfit => self.complain(&mut kept, whose, witness),
+        }
+        self.look_again(&mut kept);
+    }
+
+    fn complain(&self, kept: &mut Kept, whose: &str, witness: Witness) {
+        let now = self.0.reckoning.load().now(self.0.source.read());
+        if kept.rung.get(whose).is_some_and(|at| now.steady().since(*at) < COMPLAIN_EVERY) {
+            return;
+        }
+        kept.rung.insert(whose.to_owned(), now.steady());
+        let told = format!(
+            "{whose} says that it is {} s since the epoch, which fits no reading of ours: the wall clock says {} and the \
+             anchor {}",
+            witness.from.as_secs(),
+            now.wall().as_secs(),
+            now.anchor.as_secs()
+        );
+        alarm::ring("provider-clock", &told);
+    }
+
+    /// Notices how the readings stand. A thread that was stopped between reading one clock and the other is no step, so
+    /// they are read again.
+    fn look_again(&self, _kept: &mut Kept) -> Now {
+        let (reading, reckoning) = (self.0.source.read(), self.0.reckoning.load_full());
+        let standing = reckoning.standing(reading);
+        if standing as u8 == self.0.noted.load(Ordering::Acquire) {
+            return reckoning.now(reading);
+        }
+        let reckoning = Arc::new(reckoning.changed(reading));
+        self.0.reckoning.store(reckoning.clone());
+        let now = reckoning.now(reading);
+        if now.is_in_doubt() {
+            let told = format!(
+                "the clock is in doubt: the wall clock says {} s since the epoch and the anchor {}; what only one of them \
+                 calls over is neither admitted nor refused until a provider says which is right, or: gateway clock accept",
+                now.wall().as_secs(),
+                now.anchor.as_secs()
+            );
+            alarm::ring("clock-doubt", &told);
+        } else if standing == Standing::Agreed {
+            tracing::warn!("the doubt about the clock is over: the wall clock and the anchor agree");
+        }
+        metrics::gauge!("clock.in_doubt").set(f64::from(u8::from(now.is_in_doubt())));
+        metrics::gauge!("clock.wall_contradicted").set(f64::from(u8::from(standing == Standing::Contradicted)));
+        self.0.noted.store(standing as u8, Ordering::Release);
+        if now.is_in_doubt() {
+            self.0.doubts.send_modify(|doubts| *doubts += 1);
+        }
+        now
+    }
+}
+
+impl Doubts {
+    /// Waits until doubt begins. Never returns once its clock is gone.
+    pub async fn begun(&mut self) {
+        let told = self.told;
+        match self.doubts.wait_for(|doubts| *doubts > told).await.map(|doubts| *doubts) {
+            Ok(doubts) => self.told = doubts,
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl Standing {
+    const fn explain(self) -> &'static str {
+        match self {
+            Self::Agreed => "they agree",
+            Self::Doubted => "in doubt: nobody has said which is right",
+            Self::Contradicted => "a provider said that the wall clock is wrong; the anchor counts",
+            Self::Lost => "in doubt: the machine was started again, and the wall clock is behind the time last written",
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0.source {
+            Source::Machine => "Clock(system)",
+            Source::Set(_) => "Clock(standing)",
+        })
+    }
+}
