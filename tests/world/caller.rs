@@ -46,6 +46,9 @@ pub struct Heard {
 static ASKED: AtomicUsize = AtomicUsize::new(0);
 
 impl Form {
+    /// Every form.
+    pub const ALL: [Self; 3] = [Self::Browser, Self::Script, Self::Device];
+
     /// Its name in the matrix.
     pub const fn name(self) -> &'static str {
         match self {

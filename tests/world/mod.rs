@@ -7,6 +7,8 @@
 pub mod authority;
 pub mod caller;
 pub mod folder;
+pub mod keyring;
+pub mod log;
 pub mod process;
 pub mod raw;
 pub mod scripted;
@@ -25,6 +27,7 @@ use gateway::{
     demo::{Bearer, Idp, Login, Monolith, Part, browser::Seen, idp},
     running::Gateway,
     server::{self, Options, Started},
+    telemetry::{AccessLog, Format},
 };
 use url::{Position, Url};
 
@@ -32,6 +35,7 @@ use self::{
     authority::Authority,
     caller::{Caller, Heard},
     folder::Folder,
+    log::Log,
     settings::Settings,
     store::Store,
     wire::Wire,
@@ -58,6 +62,7 @@ pub struct World {
     clock: Clock,
     /// The provider's own, where its machine is another one.
     provider_clock: Option<Clock>,
+    log: Log,
     folder: Folder,
 }
 
@@ -137,7 +142,8 @@ impl Builder {
         }
         let settings = Settings::new(&wires, &idp, self.secure, self.further);
         let store = Store::at(folder.path().join("data/candor.sqlite"));
-        World { idp, monolith, wires, store, settings, gateway: None, clock, provider_clock, folder }
+        let log = Log::default();
+        World { idp, monolith, wires, store, settings, gateway: None, clock, provider_clock, log, folder }
     }
 }
 
@@ -185,7 +191,8 @@ impl World {
         let text = self.settings.text();
         let config = gateway::config::parse(&text, self.folder.path(), &|_| None)
             .map_err(|problems| format!("{problems:#?}\n{text}"))?;
-        let options = Options { clock: self.clock.clone(), ..settings::options() };
+        let mut options = Options { clock: self.clock.clone(), ..settings::options() };
+        options.telemetry.access = AccessLog::to(Box::new(self.log.clone()), Format::Json);
         server::start(config, options).await.map_err(|fault| fault.to_string())
     }
 
@@ -197,6 +204,11 @@ impl World {
         let path = self.folder.path().join("gateway.toml");
         std::fs::write(&path, self.settings.text()).expect("a file can be written");
         path
+    }
+
+    /// The folder that the configuration calls `data`.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
     }
 
     /// The folder of everything that the gateway keeps.
@@ -281,6 +293,20 @@ impl World {
             beat.tick().await;
         }
         panic!("the provider was never written to disk");
+    }
+
+    /// What the gateway of this process has written to its access log since [`World::forget_access`].
+    pub fn access(&self) -> Vec<serde_json::Value> {
+        if let Some(running) = &self.gateway {
+            running.gateway().telemetry.access.flush(DEADLINE);
+        }
+        self.log.lines()
+    }
+
+    /// Forgets what the access log said so far.
+    pub fn forget_access(&self) {
+        self.access();
+        self.log.clear();
     }
 
     /// The clock that everything goes by.

@@ -50,6 +50,10 @@ pub enum Break {
     Garble,
     /// An answer with this status, as a proxy's or a framework's error page.
     Status(u16),
+    /// 401 that asks for a credential in this scheme (RFC 9110 §11.6.1), as a server behind the service does.
+    Challenge(&'static str),
+    /// 401 that does not say in which scheme.
+    NoChallenge,
     /// 200 with a page that has nothing to do with the question.
     Nonsense,
     /// 200 with a key set (RFC 7517) that has no keys.
@@ -84,6 +88,8 @@ impl Break {
     pub fn name(self) -> String {
         match self {
             Self::Status(status) => status.to_string(),
+            Self::Challenge(scheme) => format!("401-{scheme}").to_lowercase(),
+            Self::NoChallenge => "401-without-challenge".to_owned(),
             other => format!("{other:?}").to_lowercase(),
         }
     }
@@ -260,6 +266,11 @@ async fn fail(mut client: impl Stream, how: Break, touched: &AtomicUsize) {
         }
         Break::Garble => say(&mut client, "\u{1}\u{2}SSH-2.0-OpenSSH_9.2\r\n\r\n\u{0}\u{7f}garble\r\n").await,
         Break::Status(status) => say(&mut client, &error_page(status)).await,
+        Break::Challenge(scheme) => {
+            let challenge = format!("WWW-Authenticate: {scheme} realm=\"intranet\"\r\n");
+            say(&mut client, &page(UNAUTHORIZED, &challenge, WRONG)).await;
+        }
+        Break::NoChallenge => say(&mut client, &page(UNAUTHORIZED, "", WRONG)).await,
         Break::Nonsense => say(&mut client, &page("200 OK", "", "<h1>Welcome to nginx!</h1>")).await,
         Break::EmptySet => {
             let empty =
@@ -305,15 +316,18 @@ async fn drip(client: &mut impl Stream) {
     }
 }
 
+const UNAUTHORIZED: &str = "401 Unauthorized";
+const WRONG: &str = "<h1>Something is wrong here</h1>";
+
 fn error_page(status: u16) -> String {
     let (line, fields) = match status {
-        401 => ("401 Unauthorized", "WWW-Authenticate: Bearer\r\n"),
+        401 => (UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n"),
         403 => ("403 Forbidden", ""),
         429 => ("429 Too Many Requests", "Retry-After: 30\r\n"),
         500 => ("500 Internal Server Error", ""),
         _ => ("503 Service Unavailable", ""),
     };
-    page(line, fields, "<h1>Something is wrong here</h1>")
+    page(line, fields, WRONG)
 }
 
 fn page(line: &str, fields: &str, body: &str) -> String {

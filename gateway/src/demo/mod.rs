@@ -15,4 +15,4 @@ pub mod show;
 mod stage;
 
 pub use idp::{Bearer, Health, Idp, Login, Part, Twin, User};
-pub use monolith::{Mode, Monolith, Seen};
+pub use monolith::{Denial, Mode, Monolith, Seen};

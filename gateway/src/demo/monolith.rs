@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -43,8 +43,21 @@ pub enum Mode {
     Hanging,
     /// It answers 200 with a page, whatever was wanted.
     Html,
+    /// It answers who is named to it, and denies all others in this way: for a page that it thinks is not public.
+    DemandsName(Denial),
     /// January 2021: 401, 500, a page or nothing, by turns that look random.
     January2021,
+}
+
+/// How it denies somebody whom nobody names to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Denial {
+    /// 401.
+    Unauthorized,
+    /// 403.
+    Forbidden,
+    /// A redirect to its own sign-in page.
+    SignIn,
 }
 
 /// A request that reached the monolith.
@@ -66,6 +79,8 @@ struct State {
     mode: Mutex<Mode>,
     seen: Mutex<Vec<Seen>>,
     turn: AtomicU64,
+    /// How many it denied since its mode was set.
+    denied: AtomicUsize,
 }
 
 /// The monolith keeps this many of the last requests.
@@ -81,6 +96,7 @@ impl Monolith {
             mode: Mutex::new(Mode::Healthy),
             seen: Mutex::new(Vec::new()),
             turn: AtomicU64::new(0x2021_0105),
+            denied: AtomicUsize::new(0),
         });
         let answering = state.clone();
         let server = Pretend::start(listen, move |request| answer(answering.clone(), request)).await?;
@@ -95,12 +111,18 @@ impl Monolith {
     /// Breaks or heals it.
     pub fn set_mode(&self, mode: Mode) {
         *lock(&self.state.mode) = mode;
+        self.state.denied.store(0, Ordering::SeqCst);
         self.server.set_up(mode != Mode::Down);
     }
 
     /// How it is.
     pub fn mode(&self) -> Mode {
         *lock(&self.state.mode)
+    }
+
+    /// How many it denied because nobody was named to it, since its mode was set.
+    pub fn denied(&self) -> usize {
+        self.state.denied.load(Ordering::SeqCst)
     }
 
     /// The requests that reached it, oldest first.
@@ -168,11 +190,32 @@ async fn answer(state: Arc<State>, request: Request<Bytes>) -> Response<Full<Byt
         mode => mode,
     };
     match mode {
-        Mode::Healthy | Mode::Down | Mode::January2021 => healthy(&request, &seen),
+        Mode::DemandsName(how) if seen.identity().is_none() => {
+            state.denied.fetch_add(1, Ordering::SeqCst);
+            how.answer()
+        }
+        Mode::Healthy | Mode::Down | Mode::January2021 | Mode::DemandsName(_) => healthy(&request, &seen),
         Mode::Failing => made(StatusCode::INTERNAL_SERVER_ERROR, "text/html", "<h1>Server Error</h1>".into()),
         Mode::DenyAll => denied(),
         Mode::Html => made(StatusCode::OK, "text/html", "<h1>Please sign in</h1>".into()),
         Mode::Hanging => std::future::pending().await,
+    }
+}
+
+impl Denial {
+    /// Every way.
+    pub const ALL: [Self; 3] = [Self::Unauthorized, Self::Forbidden, Self::SignIn];
+
+    fn answer(self) -> Response<Full<Bytes>> {
+        match self {
+            Self::Unauthorized => denied(),
+            Self::Forbidden => made(StatusCode::FORBIDDEN, "text/html", "<h1>Forbidden</h1>".into()),
+            Self::SignIn => {
+                let mut answer = made(StatusCode::FOUND, "text/html", "<h1>Please sign in</h1>".into());
+                answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/accounts/login?next=/"));
+                answer
+            }
+        }
     }
 }
 

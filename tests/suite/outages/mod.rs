@@ -1,10 +1,13 @@
 //! THE matrix: flows by dependencies by faults by askers, warm and cold. Every cell runs in a world of its own, with a
 //! good credential and, where the flow has one, a bad twin; and at its end everything is healed and must work again.
 //!
-//! What must come of each cell stands in [`table`]; what must never be, in [`oracle`]; how it is done, in [`flows`].
+//! What must come of each cell stands in [`table`], which of them are run in [`plan`]; what must never be, in
+//! [`oracle`]; how it is done, in [`flows`] and [`breaking`].
 
+mod breaking;
 pub(crate) mod flows;
 pub(crate) mod oracle;
+pub(crate) mod plan;
 pub(crate) mod table;
 pub(crate) mod twins;
 
@@ -15,13 +18,13 @@ use world::{
     World,
     caller::{Caller, Form, Heard},
     store::StoreBreak,
-    wire::{Break, Wire},
+    wire::Break,
 };
 
 use self::{
     flows::Going,
     oracle::Complaints,
-    table::{Cell, Dependency, Fault, Flow, Temper},
+    table::{Cell, Flow, Temper},
 };
 use crate::{figures, in_a_runtime, plain};
 pub(crate) use oracle::sum_up;
@@ -36,7 +39,7 @@ const WORLDS: u32 = 2;
 const LONG_OUTAGE: Duration = Duration::from_secs(2 * 3600);
 
 pub(crate) fn tests() -> Vec<Trial> {
-    let cells = table::cells().into_iter().enumerate();
+    let cells = plan::cells().into_iter().enumerate();
     let ran = cells.map(|(index, cell)| in_a_runtime(&format!("outages::{}", cell.name()), move || run(cell, index)));
     let others = [
         plain("outages::the_matrix_is_large_enough", the_matrix_is_large_enough),
@@ -47,7 +50,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// The goal is counted where cells ran; here, that the table has not quietly shrunk.
 fn the_matrix_is_large_enough() {
-    let cells = table::cells();
+    let cells = plan::cells();
     let show = cells.iter().filter(|cell| cell.shows_its_break()).count();
     assert!(show >= oracle::LEAST_TOUCHED, "{show} of {} cells show that they touch what they break", cells.len());
 }
@@ -104,7 +107,7 @@ pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
             world.forget_providers();
         }
     }
-    break_it(&mut world, &cell).await;
+    breaking::break_all(&mut world, &cell).await;
     if cell.temper == Temper::Stale {
         world.clock().advance(LONG_OUTAGE);
     }
@@ -121,9 +124,9 @@ pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
     }
     going.judge_the_code(cell.expected, &mut complaints);
     going.twins_while_broken(&world, &mut complaints).await;
-    judge_the_touch(&world, &cell, confirmed, &mut complaints).await;
+    breaking::judge_the_touch(&world, &cell, confirmed, &heard, &mut complaints).await;
 
-    heal(&mut world, &cell).await;
+    breaking::heal_all(&mut world, &cell).await;
     let heard = until_healed(&mut world, &cell, &mut going, &mut complaints).await;
     if !oracle::meets(cell.flow.whole(), cell.form, &heard) {
         complaints.add(format!("healed, heard {}", heard.line()));
@@ -131,29 +134,6 @@ pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
     going.twins_when_healed(&world, &mut complaints).await;
     going.afterwards(&world, &mut complaints).await;
     complaints
-}
-
-/// Whether anybody met what is broken: as its wire counts, as the store's answer shows, or as the outcome alone proves.
-/// Where nobody waits for it, that may come a moment later.
-async fn judge_the_touch(world: &World, cell: &Cell, confirmed: bool, complaints: &mut Complaints) {
-    let mut beat = tokio::time::interval(Duration::from_millis(10));
-    let counts = cell.shows_its_break() && cell.counts_who_meets_it();
-    for _ in 0..300 {
-        if !counts || wire(world, cell.dependency).is_none_or(|wire| wire.touched() > 0) {
-            break;
-        }
-        beat.tick().await;
-    }
-    let met = match wire(world, cell.dependency) {
-        Some(wire) => wire.touched() > 0,
-        None => !confirmed,
-    };
-    if met || cell.shows_its_break() {
-        complaints.count_as_touched();
-    }
-    if !met && counts {
-        complaints.add("what was broken was never touched");
-    }
 }
 
 /// Asks again until it works. Time goes on between the tries, so that no back-off is waited for.
@@ -171,32 +151,4 @@ async fn until_healed(world: &mut World, cell: &Cell, going: &mut Going, complai
         beat.tick().await;
     }
     going.good_again(world).await
-}
-
-async fn break_it(world: &mut World, cell: &Cell) {
-    match cell.fault {
-        Fault::Wire(how) => {
-            let wire = wire(world, cell.dependency).expect("what breaks like a wire has one");
-            wire.break_with(how).await;
-        }
-        Fault::Store(how) => world.store.break_with(how).await.expect("the store can be broken"),
-        Fault::Within(how) => world.disturb_store(how).await,
-    }
-}
-
-async fn heal(world: &mut World, cell: &Cell) {
-    match wire(world, cell.dependency) {
-        Some(wire) => wire.heal().await,
-        None => world.heal_store().await,
-    }
-}
-
-fn wire(world: &World, dependency: Dependency) -> Option<&Wire> {
-    match dependency {
-        Dependency::Discovery => Some(&world.wires.discovery),
-        Dependency::Keys => Some(&world.wires.keys),
-        Dependency::Token => Some(&world.wires.token),
-        Dependency::Monolith => Some(&world.wires.monolith),
-        Dependency::Store => None,
-    }
 }

@@ -1,15 +1,26 @@
 //! The oracle: what must never be, whatever is broken. It knows who the caller truly is, sees what they were told, and
 //! sees in whose name the monolith was asked.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use auth_core::lock::lock;
 
 use url::Url;
 use world::caller::{Form, Heard};
 
-use super::table::{self, Cell, Flow, Outcome};
+use super::{
+    plan,
+    table::{Cell, Flow, Outcome},
+};
 use crate::figures;
 
-static CELLS: AtomicUsize = AtomicUsize::new(0);
+static CELLS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static TOUCHED: AtomicUsize = AtomicUsize::new(0);
 static TWINS: AtomicUsize = AtomicUsize::new(0);
 static FALSE_REFUSALS: AtomicUsize = AtomicUsize::new(0);
@@ -61,8 +72,8 @@ impl Complaints {
     /// # Panics
     /// There is something to complain about.
     pub(crate) fn settle(self, cell: &Cell) {
+        lock(&CELLS).insert(cell.name());
         for (counter, by) in [
-            (&CELLS, 1),
             (&TOUCHED, usize::from(self.touched)),
             (&TWINS, self.twins),
             (&FALSE_REFUSALS, self.false_refusals),
@@ -80,19 +91,31 @@ impl Complaints {
     }
 }
 
-/// The last line of the matrix, if any cell ran. Whether the goal is met; only a part of the matrix need not touch much.
+/// The last lines of the matrix, if any cell ran: its figures, and if all of it ran, why combinations are left out, and
+/// how many have neither a cell nor a reason. Whether the goal is met; only a part of the matrix need not touch much.
 #[must_use]
 pub(crate) fn sum_up() -> bool {
-    let [cells, touched, twins, false_refusals, wrongly_admitted] =
-        [&CELLS, &TOUCHED, &TWINS, &FALSE_REFUSALS, &WRONGLY_ADMITTED].map(|counter| counter.load(Ordering::SeqCst));
-    if cells > 0 {
-        figures::say(format!(
-            "outage matrix: {cells} cells, {touched} touched their dependency, {twins} bad twins, \
-             {false_refusals} false refusals, {wrongly_admitted} wrongly admitted"
-        ));
+    let [touched, twins, false_refusals, wrongly_admitted] =
+        [&TOUCHED, &TWINS, &FALSE_REFUSALS, &WRONGLY_ADMITTED].map(|counter| counter.load(Ordering::SeqCst));
+    let ran = lock(&CELLS);
+    if ran.is_empty() {
+        return true;
     }
-    let is_whole = cells == table::cells().len();
-    false_refusals + wrongly_admitted == 0 && (!is_whole || touched >= LEAST_TOUCHED)
+    figures::say(format!(
+        "outage matrix: {} cells, {touched} touched their dependency, {twins} bad twins, \
+         {false_refusals} false refusals, {wrongly_admitted} wrongly admitted",
+        ran.len()
+    ));
+    let none_wronged = false_refusals + wrongly_admitted == 0;
+    if ran.len() < plan::cells().len() {
+        return none_wronged;
+    }
+    for (why, count) in plan::left_out() {
+        figures::say(format!("matrix combinations left out: {count:6}, since {why}"));
+    }
+    let holes = plan::holes(&ran);
+    figures::say(format!("matrix holes: {holes}"));
+    none_wronged && touched >= LEAST_TOUCHED && holes == 0
 }
 
 /// Judges what the good credential of `subject` was told.
@@ -186,6 +209,7 @@ pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
         Outcome::ServedWithoutName => with(200, "upstream") && !named,
         Outcome::ToProvider => leads_to(heard, "/authorize"),
         Outcome::Unavailable => is_undecided(heard) && heard.reached.is_empty(),
+        Outcome::UnavailableSinceDenied => is_undecided(heard) && !heard.reached.is_empty() && !named,
         Outcome::UpstreamFailed => with(for_form(502), "upstream-failed"),
         Outcome::UpstreamTimeout => with(for_form(504), "upstream-timeout"),
         Outcome::Disputed => with(503, "upstream-disputed"),

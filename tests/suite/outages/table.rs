@@ -4,11 +4,14 @@
 //! break: a combination that nobody thought about does not compile.
 
 use auth_core::database::Disturbance;
+use gateway::demo::monolith::Denial;
 use world::{
     caller::Form,
+    keyring::KeyringBreak,
     store::StoreBreak,
     wire::Break::{
-        self, Drip, EmptySet, Garble, Half, Hang, LoginRedirect, Nonsense, Refused, Reset, Status, WrongCertificate,
+        self, Challenge, Drip, EmptySet, Garble, Half, Hang, LoginRedirect, NoChallenge, Nonsense, Refused, Reset,
+        Status, WrongCertificate,
     },
 };
 
@@ -50,6 +53,8 @@ pub(crate) enum Dependency {
     Store,
     /// The legacy service.
     Monolith,
+    /// The file of the gateway's own keys.
+    Keyring,
 }
 
 /// What the gateway knew before.
@@ -72,6 +77,10 @@ pub(crate) enum Fault {
     Store(StoreBreak),
     /// As SQLite breaks, by what becomes of the connections to it.
     Within(Disturbance),
+    /// The monolith is whole, and denies whoever is not named to it.
+    DemandsName(Denial),
+    /// As a file breaks.
+    Keyring(KeyringBreak),
 }
 
 /// What must come of it.
@@ -85,6 +94,8 @@ pub(crate) enum Outcome {
     ToProvider,
     /// 503 `verdict-unavailable`: we cannot tell.
     Unavailable,
+    /// The same, after the monolith denied a request that went on in nobody's name: whoever sent it may be known.
+    UnavailableSinceDenied,
     /// 502 `upstream-failed`, 503 for devices.
     UpstreamFailed,
     /// 504 `upstream-timeout`, 503 for devices.
@@ -125,6 +136,8 @@ pub(crate) struct Cell {
     pub flow: Flow,
     pub dependency: Dependency,
     pub fault: Fault,
+    /// What else is broken at the same time.
+    pub also: Option<(Dependency, Fault)>,
     pub temper: Temper,
     pub form: Form,
     pub expected: Outcome,
@@ -145,7 +158,7 @@ impl Flow {
     ];
 
     /// Who goes this way.
-    const fn forms(self) -> &'static [Form] {
+    pub(super) const fn forms(self) -> &'static [Form] {
         match self {
             Self::SignInBegin | Self::Callback | Self::Logout => &[Form::Browser],
             Self::Verify => &[Form::Script],
@@ -173,14 +186,15 @@ impl Flow {
 }
 
 impl Temper {
-    const ALL: [Self; 3] = [Self::Warm, Self::Cold, Self::Stale];
+    pub(super) const ALL: [Self; 3] = [Self::Warm, Self::Cold, Self::Stale];
 }
 
 impl Dependency {
-    pub(crate) const ALL: [Self; 5] = [Self::Discovery, Self::Keys, Self::Token, Self::Store, Self::Monolith];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Discovery, Self::Keys, Self::Token, Self::Store, Self::Monolith, Self::Keyring];
 
     /// The ways in which it can break. A wrong certificate is for those that are reached by TLS.
-    fn faults(self) -> Vec<Fault> {
+    pub(super) fn faults(self) -> Vec<Fault> {
         let wire = [
             Refused,
             Reset,
@@ -198,7 +212,12 @@ impl Dependency {
         match self {
             Self::Keys => wire.into_iter().chain([EmptySet, WrongCertificate]).map(Fault::Wire).collect(),
             Self::Discovery | Self::Token => wire.into_iter().chain([WrongCertificate]).map(Fault::Wire).collect(),
-            Self::Monolith => wire.into_iter().map(Fault::Wire).collect(),
+            Self::Monolith => {
+                let challenges = [Challenge("Negotiate"), NoChallenge];
+                let demands = Denial::ALL.map(Fault::DemandsName);
+                wire.into_iter().chain(challenges).map(Fault::Wire).chain(demands).collect()
+            }
+            Self::Keyring => KeyringBreak::ALL.into_iter().map(Fault::Keyring).collect(),
             Self::Store => {
                 let within = Disturbance::ALL.into_iter().map(Fault::Within);
                 StoreBreak::ALL.into_iter().map(Fault::Store).chain(within).collect()
@@ -213,70 +232,48 @@ impl Fault {
             Self::Wire(how) => how.name(),
             Self::Store(how) => how.name(),
             Self::Within(how) => format!("within-{how:?}").to_lowercase(),
+            Self::DemandsName(how) => format!("demands-a-name-{how:?}").to_lowercase(),
+            Self::Keyring(how) => format!("{how:?}").to_lowercase(),
         }
     }
 }
 
 impl Cell {
+    /// Everything that is broken in it.
+    pub(crate) fn breaks(&self) -> impl Iterator<Item = (Dependency, Fault)> + use<> {
+        [(self.dependency, self.fault)].into_iter().chain(self.also)
+    }
+
     /// Whether the provider is reached by TLS in it: where the certificate is what breaks.
     pub(crate) fn is_reached_by_tls(&self) -> bool {
-        self.fault == Fault::Wire(WrongCertificate)
+        self.breaks().any(|(_, fault)| fault == Fault::Wire(WrongCertificate))
     }
 
     /// Whether it is the provider that breaks: only then does a cold start forget what it knew of it.
     pub(crate) fn is_about_the_provider(&self) -> bool {
-        matches!(self.dependency, Dependency::Discovery | Dependency::Keys | Dependency::Token)
+        let provider = [Dependency::Discovery, Dependency::Keys, Dependency::Token];
+        self.breaks().any(|(dependency, _)| provider.contains(&dependency))
     }
 
-    /// Whether its outcome alone proves that the break was met: it is not what comes of it when nothing is broken. So it
-    /// must touch what it breaks; where everything goes on as if nothing were broken, it need not.
+    /// Whether its outcome is not what comes of it when nothing is broken. Then somebody must have met what is broken;
+    /// where everything goes on as if nothing were, nobody need.
     pub(crate) fn shows_its_break(&self) -> bool {
         self.expected != self.flow.whole()
     }
 
-    /// Whether whoever meets the break is counted by what is broken. Nobody can count a connection that is refused.
-    pub(crate) fn counts_who_meets_it(&self) -> bool {
-        matches!(self.fault, Fault::Wire(how) if how != Refused)
-    }
-
-    /// Where nobody is asked, all ways to break are alike: three of them stand for the rest.
-    fn stands_for_others(&self) -> bool {
-        match self.fault {
-            Fault::Wire(how) => matches!(how, Refused | Hang | Status(401)),
-            Fault::Store(_) | Fault::Within(_) => true,
-        }
-    }
-
     /// Its name, as failures and the list of tests give it.
     pub(crate) fn name(&self) -> String {
-        let Self { flow, dependency, fault, temper, form, .. } = self;
-        format!("{flow:?}/{dependency:?}/{}/{temper:?}/{}", fault.name(), form.name())
+        let Self { flow, dependency, fault, also, temper, form, .. } = self;
+        let (dependency, fault) = match also {
+            None => (format!("{dependency:?}"), fault.name()),
+            Some((other, how)) => (format!("{dependency:?}+{other:?}"), format!("{}+{}", fault.name(), how.name())),
+        };
+        format!("{flow:?}/{dependency}/{fault}/{temper:?}/{}", form.name())
     }
-}
-
-/// Every cell that means something.
-pub(crate) fn cells() -> Vec<Cell> {
-    let mut cells = Vec::new();
-    for flow in Flow::ALL {
-        for dependency in Dependency::ALL {
-            for temper in Temper::ALL {
-                for fault in dependency.faults() {
-                    for form in flow.forms() {
-                        let Entry::Expect(expected) = entry(flow, dependency, temper, fault, *form) else { continue };
-                        let cell = Cell { flow, dependency, fault, temper, form: *form, expected };
-                        if cell.shows_its_break() || cell.stands_for_others() {
-                            cells.push(cell);
-                        }
-                    }
-                }
-            }
-        }
-    }
-    cells
 }
 
 /// The table itself.
-fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form: Form) -> Entry {
+pub(super) fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form: Form) -> Entry {
     use {Dependency as D, Entry::*, Flow as F, Outcome::*, Temper::*};
     match (fault, temper) {
         (Fault::Store(StoreBreak::Garbage | StoreBreak::LockedOut), Warm | Stale) => {
@@ -286,10 +283,16 @@ fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form:
             return Nothing("it can be read and is another: no start, exit 20");
         }
         (Fault::Within(_), Cold) => return Nothing("who has not started has no connections"),
-        (Fault::Wire(_) | Fault::Store(_) | Fault::Within(_), Warm | Cold | Stale) => {}
+        (Fault::Keyring(_), Cold) => return Nothing("there is no start without its keyring: exit 20"),
+        (
+            Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) | Fault::DemandsName(_) | Fault::Keyring(_),
+            Warm | Cold | Stale,
+        ) => {}
     }
     match (flow, dependency, temper) {
         (_, _, Stale) => stale(flow, dependency, fault, form),
+        // The keys are in memory: their file is read when the gateway starts, and never again.
+        (_, D::Keyring, Warm | Cold) => Expect(flow.whole()),
 
         // To begin, the provider must be there: it is asked, unless it was a moment ago.
         (F::SignInBegin, D::Discovery, Warm | Cold) => Expect(TryAgain),
@@ -363,8 +366,8 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
             Form::Script | Form::Device => Nothing("the keys of its bearer are stale too"),
         },
         (F::SignInBegin | F::Callback | F::Logout, _) => Nothing("nothing that they need goes stale"),
-        (F::Ticket | F::StrictRoute, D::Discovery | D::Keys | D::Token | D::Monolith)
-        | (F::BearerKnownKid, D::Token | D::Monolith) => Nothing("it does not stand on that"),
+        (F::Ticket | F::StrictRoute, D::Discovery | D::Keys | D::Token | D::Monolith | D::Keyring)
+        | (F::BearerKnownKid, D::Token | D::Monolith | D::Keyring) => Nothing("it does not stand on that"),
         (F::BearerUnknownKid | F::PublicRoute | F::Verify | F::ForwardedRequest, _) => {
             Nothing("the flow by a known key is this")
         }
@@ -375,7 +378,7 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
 /// only writing stops no poll.
 fn of_revocations(fault: Fault) -> Outcome {
     match fault {
-        Fault::Wire(_) => unreachable!("the store has no wire"),
+        Fault::Wire(_) | Fault::DemandsName(_) | Fault::Keyring(_) => unreachable!("that is no way of the store's"),
         Fault::Store(StoreBreak::Emptied | StoreBreak::Garbage | StoreBreak::LockedOut)
         | Fault::Within(Disturbance::Closed | Disturbance::Garbage | Disturbance::Locked) => Outcome::Unavailable,
         Fault::Store(StoreBreak::Locked | StoreBreak::Full) | Fault::Within(Disturbance::Full) => Outcome::Served,
@@ -386,15 +389,27 @@ fn of_revocations(fault: Fault) -> Outcome {
 /// 403, and HTML where JSON is expected. Others may be told that.
 pub(crate) fn of_monolith(fault: Fault, form: Form) -> Outcome {
     match fault {
-        Fault::Store(_) | Fault::Within(_) => unreachable!("the monolith is no store"),
+        Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) => unreachable!("that is no way of the monolith's"),
+        Fault::DemandsName(_) => Outcome::Served,
         Fault::Wire(how) => match how {
             Refused | Reset | Garble | WrongCertificate => Outcome::UpstreamFailed,
             Hang | Drip => Outcome::UpstreamTimeout,
             Half => Outcome::Cut,
-            Status(401) | LoginRedirect => Outcome::Disputed,
+            Status(401) | Challenge(_) | NoChallenge | LoginRedirect => Outcome::Disputed,
             Status(403 | 429) | Nonsense if form == Form::Device => Outcome::Disputed,
             Status(status) => Outcome::PassedOn(status),
             Nonsense | EmptySet => Outcome::PassedOn(200),
         },
+    }
+}
+
+/// What comes of a broken monolith for somebody whom nobody can tell, where anyone may pass: what denies the nameless says
+/// nothing about them.
+pub(super) fn of_monolith_for_the_undecided(fault: Fault, form: Form) -> Outcome {
+    match fault {
+        Fault::DemandsName(_) | Fault::Wire(Status(401 | 403) | Challenge(_) | NoChallenge | LoginRedirect) => {
+            Outcome::UnavailableSinceDenied
+        }
+        Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) => of_monolith(fault, form),
     }
 }

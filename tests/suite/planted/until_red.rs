@@ -12,10 +12,7 @@ use auth_core::lock::lock;
 
 use crate::{
     on_a_runtime,
-    outages::{
-        judged,
-        table::{Cell, cells},
-    },
+    outages::{judged, plan::cells, table::Cell},
 };
 
 /// What the child prints before the name of its red cell.

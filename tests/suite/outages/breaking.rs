@@ -1,0 +1,111 @@
+//! Breaks what a cell breaks, sees whether anybody met it, and heals it.
+
+use std::time::Duration;
+
+use gateway::demo::Mode;
+use world::{
+    World,
+    caller::{Form, Heard},
+    keyring,
+    wire::Wire,
+};
+
+use super::{
+    oracle::{self, Complaints},
+    table::{Cell, Dependency, Fault, Outcome},
+};
+
+/// Breaks everything that is broken in the cell. What the gateway says of its requests counts from here on.
+pub(super) async fn break_all(world: &mut World, cell: &Cell) {
+    world.forget_access();
+    for (dependency, fault) in cell.breaks() {
+        match fault {
+            Fault::Wire(how) => {
+                let wire = wire(world, dependency).expect("what breaks like a wire has one");
+                wire.break_with(how).await;
+            }
+            Fault::Store(how) => world.store.break_with(how).await.expect("the store can be broken"),
+            Fault::Within(how) => world.disturb_store(how).await,
+            Fault::DemandsName(how) => world.monolith.set_mode(Mode::DemandsName(how)),
+            Fault::Keyring(how) => how.apply(&world.data()).expect("the keyring can be broken"),
+        }
+    }
+}
+
+pub(super) async fn heal_all(world: &mut World, cell: &Cell) {
+    for (dependency, fault) in cell.breaks() {
+        match fault {
+            Fault::Wire(_) => wire(world, dependency).expect("what breaks like a wire has one").heal().await,
+            Fault::Store(_) | Fault::Within(_) => world.heal_store().await,
+            Fault::DemandsName(_) => world.monolith.set_mode(Mode::Healthy),
+            Fault::Keyring(_) => keyring::heal(&world.data()).expect("the keyring can be healed"),
+        }
+    }
+}
+
+/// Counts the cell as touched if somebody met what is broken: as its wire counted, as the store answered when it was
+/// asked (`confirmed`), as the monolith saw, or as the gateway told the asker (`heard`), the monolith or its access log.
+/// A cell that must show its break, and that nobody met, has tested nothing. Where nobody waits for it, that may come a
+/// moment later.
+pub(super) async fn judge_the_touch(
+    world: &World,
+    cell: &Cell,
+    confirmed: bool,
+    heard: &Heard,
+    complaints: &mut Complaints,
+) {
+    let mut beat = tokio::time::interval(Duration::from_millis(10));
+    let met = || cell.breaks().any(|(dependency, fault)| was_met(world, dependency, fault, confirmed, heard));
+    // Who goes on without a name where anyone may is told of nothing.
+    let must_show = cell.shows_its_break() && cell.expected != Outcome::ServedWithoutName;
+    for _ in 0..300 {
+        if !must_show || met() {
+            break;
+        }
+        beat.tick().await;
+    }
+    if met() {
+        complaints.count_as_touched();
+    } else if must_show {
+        complaints.add("what was broken was never touched");
+    }
+}
+
+fn was_met(world: &World, dependency: Dependency, fault: Fault, confirmed: bool, heard: &Heard) -> bool {
+    let counted = match (fault, wire(world, dependency)) {
+        (Fault::Wire(_), Some(wire)) => wire.touched() > 0,
+        (Fault::Store(_) | Fault::Within(_), _) => !confirmed,
+        (Fault::DemandsName(_), _) => world.monolith.denied() > 0,
+        (Fault::Keyring(_) | Fault::Wire(_), _) => false,
+    };
+    // Nobody can count a connection that is refused, nor a write that fails: but who made it says so.
+    counted || is_said(world, dependency, heard)
+}
+
+/// Whether the gateway says that this dependency was missing.
+fn is_said(world: &World, dependency: Dependency, heard: &Heard) -> bool {
+    let words: &[&str] = match dependency {
+        // Without the document nobody knows where the keys are.
+        Dependency::Discovery => &["discovery", "keys"],
+        Dependency::Keys => &["keys"],
+        Dependency::Token => &["token-endpoint"],
+        Dependency::Store => &["store", "revocations"],
+        Dependency::Keyring => &["keyring"],
+        Dependency::Monolith => return world.access().iter().any(|line| line.get("fault").is_some()),
+    };
+    let told = || heard.reached.iter().filter_map(|seen| seen.header("x-gateway-undecided"));
+    let signed_out = dependency == Dependency::Store && oracle::meets(Outcome::SignedOutHere, Form::Browser, heard);
+    signed_out
+        || told().any(|word| words.contains(&word))
+        || world.access().iter().any(|line| line["reason"].as_str().is_some_and(|reason| words.contains(&reason)))
+}
+
+fn wire(world: &World, dependency: Dependency) -> Option<&Wire> {
+    match dependency {
+        Dependency::Discovery => Some(&world.wires.discovery),
+        Dependency::Keys => Some(&world.wires.keys),
+        Dependency::Token => Some(&world.wires.token),
+        Dependency::Monolith => Some(&world.wires.monolith),
+        Dependency::Store | Dependency::Keyring => None,
+    }
+}

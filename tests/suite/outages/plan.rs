@@ -1,0 +1,157 @@
+//! What is run of all that could be: every flow with every dependency broken in every way, alone and with each other
+//! one, warm, cold and stale, in every form. Each such combination is a cell, or is left out for a reason that the run
+//! prints at its end; one that is neither is a hole.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use auth_core::database::Disturbance;
+use world::{
+    caller::Form,
+    store::StoreBreak,
+    wire::Break::{Hang, Refused, Status},
+};
+
+use super::table::{
+    Cell,
+    Dependency::{self, Monolith},
+    Entry::{Expect, Nothing},
+    Fault, Flow, Outcome, Temper, entry, of_monolith_for_the_undecided,
+};
+
+/// What is done about one combination.
+enum Plan {
+    Run(Cell),
+    LeaveOut(&'static str),
+}
+
+/// Every cell that is run.
+pub(crate) fn cells() -> Vec<Cell> {
+    let run = |plan| if let Plan::Run(cell) = plan { Some(cell) } else { None };
+    plans().filter_map(run).collect()
+}
+
+/// Why combinations are left out, and how many for each reason.
+pub(crate) fn left_out() -> BTreeMap<&'static str, usize> {
+    let mut reasons = BTreeMap::new();
+    for plan in plans() {
+        if let Plan::LeaveOut(why) = plan {
+            *reasons.entry(why).or_default() += 1;
+        }
+    }
+    reasons
+}
+
+/// How many combinations have neither a reason nor a cell among those that `ran`.
+pub(crate) fn holes(ran: &BTreeSet<String>) -> usize {
+    let is_hole = |plan: &Plan| match plan {
+        Plan::Run(cell) => !ran.contains(&cell.name()),
+        Plan::LeaveOut(why) => why.is_empty(),
+    };
+    plans().filter(is_hole).count()
+}
+
+fn plans() -> impl Iterator<Item = Plan> {
+    let single = Dependency::ALL
+        .into_iter()
+        .flat_map(|dependency| dependency.faults().into_iter().map(move |fault| ((dependency, fault), None)));
+    single.chain(pairs()).flat_map(|(first, also)| {
+        Flow::ALL.into_iter().flat_map(move |flow| {
+            Temper::ALL
+                .into_iter()
+                .flat_map(move |temper| Form::ALL.into_iter().map(move |form| plan(flow, first, also, temper, form)))
+        })
+    })
+}
+
+type Broken = (Dependency, Fault);
+
+/// Every two dependencies, each broken in every way.
+fn pairs() -> impl Iterator<Item = (Broken, Option<Broken>)> {
+    let all = || Dependency::ALL.into_iter().enumerate();
+    all().flat_map(move |(at, one)| {
+        all().filter(move |(other, _)| *other > at).flat_map(move |(_, other)| {
+            let with = move |how| other.faults().into_iter().map(move |also| ((one, how), Some((other, also))));
+            one.faults().into_iter().flat_map(with)
+        })
+    })
+}
+
+fn plan(flow: Flow, first: Broken, also: Option<Broken>, temper: Temper, form: Form) -> Plan {
+    if !flow.forms().contains(&form) {
+        return Plan::LeaveOut("nobody goes this way in that form");
+    }
+    let alone = |(dependency, fault)| entry(flow, dependency, temper, fault, form);
+    let (dependency, fault) = first;
+    let cell = |expected| Cell { flow, dependency, fault, also, temper, form, expected };
+    match (alone(first), also.map(|other| (other, alone(other)))) {
+        (Nothing(why), _) | (_, Some((_, Nothing(why)))) => Plan::LeaveOut(why),
+        (Expect(Outcome::ServedWithoutName), Some(((Monolith, _), _))) => Plan::LeaveOut("not built yet"),
+        (Expect(expected), None) => {
+            let cell = cell(expected);
+            if cell.shows_its_break() || stands_for_others(fault) {
+                Plan::Run(cell)
+            } else {
+                Plan::LeaveOut("nobody is asked: three ways to break stand for all")
+            }
+        }
+        (Expect(one), Some((other, Expect(two)))) => {
+            let both_show = one != flow.whole() && (two != flow.whole() || other.0 == Monolith);
+            if is_run_together(fault, other.1, both_show) {
+                Plan::Run(cell(together(flow, one, (other, two), form)))
+            } else {
+                Plan::LeaveOut("two are broken at once: a few ways of each, in turn, stand for all")
+            }
+        }
+    }
+}
+
+/// What comes of two that are broken at once, from what comes of each.
+fn together(flow: Flow, one: Outcome, (other, two): (Broken, Outcome), form: Form) -> Outcome {
+    let (dependency, fault) = other;
+    match (one, two) {
+        // The monolith comes last, and hears of nobody.
+        (Outcome::ServedWithoutName, _) if dependency == Monolith => of_monolith_for_the_undecided(fault, form),
+        // No code is spent while it would be for nothing.
+        (Outcome::TryIsKept, _) | (_, Outcome::TryIsKept) => Outcome::TryIsKept,
+        (one, two) if one == flow.whole() => two,
+        (one, _) => one,
+    }
+}
+
+/// Whether two ways stand for all of their dependencies: where each changes what comes of it, each of three with itself
+/// and with another; else one.
+fn is_run_together(one: Fault, other: Fault, both_show: bool) -> bool {
+    match (stand_in(one), stand_in(other)) {
+        (Some(one), Some(other)) => {
+            if both_show {
+                other == one || other == (one + 1) % 3
+            } else {
+                (one, other) == (0, 0)
+            }
+        }
+        (_, _) => false,
+    }
+}
+
+/// Where nobody is asked, all ways to break are alike: these stand for the rest.
+fn stands_for_others(fault: Fault) -> bool {
+    match fault {
+        Fault::Wire(how) => matches!(how, Refused | Hang | Status(401)),
+        Fault::Store(_) | Fault::Within(_) | Fault::DemandsName(_) | Fault::Keyring(_) => true,
+    }
+}
+
+/// Which of the three ways of its dependency it is, where two are broken at once.
+fn stand_in(fault: Fault) -> Option<usize> {
+    match fault {
+        Fault::Wire(Refused) => Some(0),
+        Fault::Wire(Hang) => Some(1),
+        Fault::Wire(Status(401)) => Some(2),
+        Fault::Store(StoreBreak::Garbage) | Fault::Within(Disturbance::Closed) => Some(0),
+        Fault::Store(StoreBreak::LockedOut) | Fault::Within(Disturbance::Locked) => Some(1),
+        Fault::Store(StoreBreak::Full) => Some(2),
+        Fault::DemandsName(how) => Some(how as usize),
+        Fault::Keyring(how) => Some(how as usize),
+        Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) => None,
+    }
+}
