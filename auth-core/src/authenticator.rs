@@ -101,7 +101,7 @@ impl Authenticator {
         let known = matches!(verdict, Verdict::Authenticated(_));
         let permit = permit(verdict, requirement, now);
         if let (true, Err(stop)) = (known, &permit) {
-            self.0.counts.stopped(stop);
+            self.0.counts.stopped(stop, now);
         }
         Admission { permit, credential }
     }
@@ -141,7 +141,7 @@ impl Parts {
                     self.held.refused(credential, rejected, now);
                 }
             }
-            (Verdict::Unavailable(unavailable), _) => self.counts.unavailable(unavailable),
+            (Verdict::Unavailable(unavailable), _) => self.counts.unavailable(unavailable, now),
         }
     }
 }

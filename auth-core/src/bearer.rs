@@ -17,6 +17,7 @@ use crate::{
     jws::{self, Claims, MalformedToken, TokenKind},
     keys::{Forged, IssuerKeys, Unproven},
     principal::{Kind, Principal},
+    stated::Absence,
     verdict::{Rejected, Stop, Unavailable},
 };
 
@@ -33,6 +34,8 @@ pub struct BearerIssuer {
     pub leeway: Duration,
     /// Whom its tokens stand for: people or services.
     pub kind: Kind,
+    /// What it means that a token states no groups or roles.
+    pub absence: Absence,
     /// Its keys, which know the algorithms.
     pub keys: IssuerKeys,
 }

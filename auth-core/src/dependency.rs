@@ -5,6 +5,8 @@ use std::fmt;
 /// Something outside the request that a verdict needs. When it fails, the verdict is Unavailable, never a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dependency {
+    /// What an issuer states of somebody: their groups and roles.
+    Claims,
     /// The wall clock.
     Clock,
     /// A provider's discovery document (OpenID Connect Discovery 1.0).
@@ -27,7 +29,8 @@ pub enum Dependency {
 
 impl Dependency {
     /// Every dependency, in the order of their names.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::Claims,
         Self::Clock,
         Self::Discovery,
         Self::Keeper,
@@ -42,6 +45,7 @@ impl Dependency {
     /// The word that logs, counters and problem details use.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Claims => "claims",
             Self::Clock => "clock",
             Self::Discovery => "discovery",
             Self::Keeper => "keeper",

@@ -16,6 +16,7 @@
 //! - 1 [`held`]: the mass-refusal guard, and the only right to forget a credential.
 //! - 1 `seal`: sealed envelopes for tickets and sign-in tries.
 //! - 1 [`jws`]: strict JOSE, and the only module that names jsonwebtoken.
+//! - 1 [`stated`]: what a token states of groups and roles, and what its silence means.
 //! - 1 `flight`, `schedule`, `last_good`: one fetch at a time; when it is due; its last good answer on disk.
 //! - 1 [`database`]: the store.
 //! - 2 [`keyring`]: our private keys.
@@ -65,6 +66,7 @@ mod scratch;
 mod seal;
 pub mod session;
 pub mod sign_in;
+pub mod stated;
 pub mod verdict;
 
 pub use authenticator::{Admission, Authenticator, Credential, Outcome};

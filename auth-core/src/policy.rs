@@ -7,8 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Now,
-    dependency::Dependency,
-    principal::{Kind, Membership, Principal, Subject},
+    principal::{Kind, Membership, Principal, Silence, Subject},
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable, Verdict},
 };
 
@@ -56,6 +55,9 @@ pub struct Permit {
     requirement: RequirementId,
 }
 
+/// How soon it is worth asking again for what was not stated. Somebody must do something in between.
+const FIVE_MINUTES: Duration = Duration::from_secs(300);
+
 /// Whom a permit was given to.
 #[derive(Debug)]
 pub enum Holder {
@@ -69,7 +71,14 @@ pub enum Holder {
 enum Fit {
     Allowed,
     NotAllowed,
-    NotAsked,
+    NotStated(Claim, Silence),
+}
+
+/// What an `allow` asks an issuer to state.
+#[derive(Clone, Copy)]
+enum Claim {
+    Groups,
+    Roles,
 }
 
 /// We know who this is, and no `allow` of the route names them.
@@ -124,23 +133,40 @@ impl Requirement {
             let allowed = match allow {
                 Allow::Anyone => true,
                 Allow::Kind(kind) => principal.kind == *kind,
-                Allow::Role(role) => principal.roles.iter().any(|has| **has == **role),
                 Allow::Tenant(tenant) => principal.tenant.as_ref() == Some(tenant),
+                Allow::Role(_) if principal.kind == Kind::Device => false,
+                Allow::Role(role) => fit.is_member(Claim::Roles, principal.roles.membership(role)),
                 Allow::Group(_) if principal.kind != Kind::User => false,
-                Allow::Group(group) => match principal.groups.membership(group) {
-                    Membership::Member => true,
-                    Membership::NotMember => false,
-                    Membership::NotAsked => {
-                        fit = Fit::NotAsked;
-                        false
-                    }
-                },
+                Allow::Group(group) => fit.is_member(Claim::Groups, principal.groups.membership(group)),
             };
             if allowed {
                 return Fit::Allowed;
             }
         }
         fit
+    }
+}
+
+impl Fit {
+    /// Whether it says yes. That it says neither is kept.
+    fn is_member(&mut self, claim: Claim, membership: Membership) -> bool {
+        match membership {
+            Membership::Member => true,
+            Membership::NotMember => false,
+            Membership::NotStated(silence) => {
+                *self = Self::NotStated(claim, silence);
+                false
+            }
+        }
+    }
+}
+
+impl Claim {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Groups => "groups",
+            Self::Roles => "roles",
+        }
     }
 }
 
@@ -178,7 +204,7 @@ impl Permit {
 /// # Errors
 /// [`Stop::Rejected`] with what the verdict proved, or because the principal is known and not allowed.
 /// [`Stop::Unavailable`] if the verdict is, if what we know is staler than the requirement takes, or if the issuer
-/// did not say whether the principal is in a group that would allow them.
+/// did not say whether the principal is in a group, or has a role, that would allow them.
 pub fn permit(verdict: Verdict, requirement: &Requirement, now: Now) -> Result<Permit, Stop> {
     let requirement_id = requirement.id;
     let given = |holder| Ok(Permit { holder, requirement: requirement_id });
@@ -193,12 +219,41 @@ pub fn permit(verdict: Verdict, requirement: &Requirement, now: Now) -> Result<P
     match requirement.fits(&principal) {
         Fit::Allowed => given(Holder::Known(Box::new(principal))),
         Fit::NotAllowed => Err(Rejected::proven_by(NotPermitted { who: principal.subject }).into()),
-        Fit::NotAsked => Err(Unavailable::because(
-            Dependency::TokenEndpoint,
-            "the issuer did not state this person's groups; signing in again asks it once more",
-        )
-        .into()),
+        Fit::NotStated(claim, silence) => Err(not_stated(&principal, claim, silence).into()),
     }
+}
+
+/// The issuer was silent about what the route asks for. Says what would help, and whom.
+fn not_stated(who: &Principal, claim: Claim, silence: Silence) -> Unavailable {
+    let (subject, issuer, claim) = (&who.subject, &who.subject.issuer, claim.as_str());
+    let section = if who.session.is_some() { "[[identity]]" } else { "[[bearer]]" };
+    let (cause, wait) = match silence {
+        Silence::Absent => (
+            format!(
+                "{issuer} does not state the {claim} of {subject}; if it leaves out the claim of who has none, add \
+                 {claim}_when_absent = \"none\" to its {section}, else have it state them"
+            ),
+            FIVE_MINUTES,
+        ),
+        Silence::Unlisted => (
+            format!("{issuer} says that {subject} has {claim}, and lists none; have it list those that matter here"),
+            FIVE_MINUTES,
+        ),
+        Silence::NotAsked => (
+            format!(
+                "the ticket of {subject} does not hold these {claim}, since it is older than the rule; signing in again settles it"
+            ),
+            FIVE_MINUTES,
+        ),
+        Silence::StatedBefore => (
+            format!(
+                "{issuer} stated {claim} of {subject} before and does not now, or what it stated cannot be looked up; a \
+                 second sign-in, ten minutes after the first silent one, settles it"
+            ),
+            2 * FIVE_MINUTES,
+        ),
+    };
+    Unavailable::not_stated(silence, cause).retry_after(wait)
 }
 
 fn too_stale(principal: &Principal, requirement: &Requirement, now: Now) -> Option<Unavailable> {
@@ -224,12 +279,12 @@ impl Proof for NotPermitted {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
     use crate::{
         clock::Timestamp,
-        principal::{Freshness, Groups},
+        dependency::Dependency,
+        principal::{Freshness, Groups, Roles},
+        verdict::Uncertainty,
     };
 
     const NOON: Timestamp = Timestamp::from_secs(43_200);
@@ -241,8 +296,8 @@ mod tests {
             tenant: Some("acme".into()),
             name: None,
             email: None,
-            roles: Arc::from(["editor".to_owned()]),
-            groups: Groups::Known(Arc::new(BTreeSet::from(["staff".to_owned()]))),
+            roles: Roles::known(["editor".to_owned()]),
+            groups: Groups::known(["staff".to_owned()]),
             session: None,
             begun: Timestamp::default(),
             until: NOON + Duration::from_secs(3600),
@@ -277,11 +332,51 @@ mod tests {
     }
 
     #[test]
-    fn groups_that_nobody_stated_refuse_nobody() {
-        let ada = Principal { groups: Groups::NotAsked, ..ada() };
-        assert_eq!(asked(&[Allow::Group("staff".into())], MaxStale::DEFAULT, ada.clone()), "token-endpoint");
-        let either = [Allow::Group("staff".into()), Allow::Role("editor".into())];
-        assert_eq!(asked(&either, MaxStale::DEFAULT, ada), "known");
+    fn what_nobody_stated_refuses_nobody() {
+        let (staff, editor) = (Allow::Group("staff".into()), Allow::Role("editor".into()));
+        let check = |allow: &[Allow], who: &Principal, expected| {
+            assert_eq!(asked(allow, MaxStale::DEFAULT, who.clone()), expected, "{allow:?} {who:?}");
+        };
+        for silence in [Silence::Absent, Silence::NotAsked, Silence::StatedBefore, Silence::Unlisted] {
+            let groupless = Principal { groups: Groups::NotStated(silence), ..ada() };
+            check(std::slice::from_ref(&staff), &groupless, "claims");
+            check(&[staff.clone(), editor.clone()], &groupless, "known");
+            check(&[staff.clone(), Allow::Tenant("other".into())], &groupless, "claims");
+            let roleless = Principal { roles: Roles::NotStated(silence), ..ada() };
+            check(std::slice::from_ref(&editor), &roleless, "claims");
+            check(&[editor.clone(), staff.clone()], &roleless, "known");
+            // A program is in no group, whatever its token states.
+            let program = Principal { kind: Kind::Service, session: None, ..groupless };
+            check(std::slice::from_ref(&staff), &program, "not-permitted");
+        }
+        let none = Principal { groups: Groups::known([]), roles: Roles::known([]), ..ada() };
+        check(&[staff, editor], &none, "not-permitted");
+    }
+
+    #[test]
+    fn what_was_not_stated_is_no_outage_and_names_the_line_to_add() {
+        let said = |who: Principal| {
+            let allow = vec![Allow::Group("staff".into()), Allow::Role("admin".into())];
+            let requirement = Requirement::new(RequirementId(3), allow, MaxStale::DEFAULT);
+            match permit(Verdict::Authenticated(who), &requirement, Now::at(NOON)) {
+                Err(Stop::Unavailable(unavailable)) => (unavailable.uncertainty(), unavailable.to_string()),
+                other => panic!("{other:?}"),
+            }
+        };
+        let absent = Groups::NotStated(Silence::Absent);
+        let session = Some(crate::principal::SessionId::from_bytes([7; 16]));
+        let (uncertainty, text) = said(Principal { groups: absent.clone(), session, ..ada() });
+        assert_eq!(uncertainty, Uncertainty::NotStated(Silence::Absent));
+        assert!(text.contains("https://idp.example ") && text.contains("its [[identity]]"), "{text}");
+        assert!(text.contains("groups_when_absent = \"none\""), "{text}");
+        let (_, text) = said(Principal { groups: absent, ..ada() });
+        assert!(text.contains("its [[bearer]]"), "{text}");
+        let roles = Roles::NotStated(Silence::Absent);
+        let (_, text) = said(Principal { roles, groups: Groups::known([]), ..ada() });
+        assert!(text.contains("roles_when_absent = \"none\""), "{text}");
+        let (uncertainty, text) = said(Principal { groups: Groups::NotStated(Silence::Unlisted), ..ada() });
+        assert_eq!(uncertainty, Uncertainty::NotStated(Silence::Unlisted));
+        assert!(!text.contains("when_absent"), "that line would not help: {text}");
     }
 
     #[test]

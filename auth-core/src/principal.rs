@@ -1,10 +1,13 @@
 //! Who somebody is, once we know.
 
-use std::{collections::BTreeSet, fmt, str::FromStr, sync::Arc, time::Duration};
+mod membership;
+
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
+pub use self::membership::{Groups, Membership, Roles, Silence};
 use crate::{
     clock::{Now, Steady, Timestamp},
     dependency::Dependency,
@@ -23,9 +26,9 @@ pub struct Principal {
     pub name: Option<Arc<str>>,
     /// An address to show. Never an identity: providers let people choose it.
     pub email: Option<Arc<str>>,
-    /// Application roles, as the issuer states them.
-    pub roles: Arc<[String]>,
-    /// Group membership, as far as it was asked.
+    /// Application roles, as far as the issuer states them.
+    pub roles: Roles,
+    /// Group membership, as far as the issuer states it and it was asked.
     pub groups: Groups,
     /// The session, if the credential was a ticket.
     pub session: Option<SessionId>,
@@ -61,33 +64,6 @@ pub struct Subject {
 /// Names a session: 128 random bits, shown as base64url.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId([u8; 16]);
-
-/// Group membership, as far as we were told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Groups {
-    /// The issuer stated them.
-    Known(Arc<BTreeSet<String>>),
-    /// The issuer stated them, and we kept what we asked about: a ticket has no room for more.
-    Kept {
-        /// Which groups we asked about.
-        asked: Arc<BTreeSet<String>>,
-        /// Which of these they are in.
-        member_of: Arc<BTreeSet<String>>,
-    },
-    /// The issuer did not: no claim, or an overage marker instead of one.
-    NotAsked,
-}
-
-/// Whether somebody is in a group. Not knowing is not "no".
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Membership {
-    /// They are.
-    Member,
-    /// The issuer stated the groups, and this is not among them.
-    NotMember,
-    /// We were not told.
-    NotAsked,
-}
 
 /// Whether what we know has been confirmed when it was due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,39 +106,6 @@ impl SessionId {
     /// Its bytes.
     pub const fn as_bytes(&self) -> &[u8; 16] {
         &self.0
-    }
-}
-
-impl Groups {
-    /// Whether `group` is among them.
-    pub fn membership(&self, group: &str) -> Membership {
-        match self {
-            Self::Known(groups) if groups.contains(group) => Membership::Member,
-            Self::Kept { member_of, .. } if member_of.contains(group) => Membership::Member,
-            Self::Known(_) => Membership::NotMember,
-            Self::Kept { asked, .. } if asked.contains(group) => Membership::NotMember,
-            Self::Kept { .. } | Self::NotAsked => Membership::NotAsked,
-        }
-    }
-
-    /// The groups to tell others of: all that the issuer stated, or of a ticket those that we asked about. `None` if
-    /// nobody knows of any group whether they are in it, which is not "in none".
-    pub fn stated(&self) -> Option<&BTreeSet<String>> {
-        match self {
-            Self::Known(groups) => Some(groups),
-            Self::Kept { asked, member_of } => (!asked.is_empty()).then_some(&**member_of),
-            Self::NotAsked => None,
-        }
-    }
-
-    /// The groups that they are known to be in.
-    pub fn member_of(&self) -> impl Iterator<Item = &str> {
-        let known = match self {
-            Self::Known(groups) => Some(groups),
-            Self::Kept { member_of, .. } => Some(member_of),
-            Self::NotAsked => None,
-        };
-        known.into_iter().flat_map(|groups| groups.iter().map(String::as_str))
     }
 }
 
@@ -232,23 +175,6 @@ pub struct NotASessionId;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn not_asked_is_not_a_no() {
-        let known = Groups::Known(Arc::new(BTreeSet::from(["staff".to_owned()])));
-        assert_eq!(known.membership("staff"), Membership::Member);
-        assert_eq!(known.membership("admin"), Membership::NotMember);
-        assert_eq!(Groups::NotAsked.membership("admin"), Membership::NotAsked);
-        let set = |names: &[&str]| Arc::new(names.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>());
-        let kept = Groups::Kept { asked: set(&["staff", "admin"]), member_of: set(&["staff"]) };
-        assert_eq!(kept.stated(), Some(&*set(&["staff"])));
-        assert_eq!(Groups::Kept { asked: set(&["admin"]), member_of: set(&[]) }.stated(), Some(&*set(&[])));
-        assert_eq!(Groups::Kept { asked: set(&[]), member_of: set(&[]) }.stated(), None, "not knowing is not none");
-        assert_eq!(Groups::NotAsked.stated(), None);
-        assert_eq!(kept.membership("staff"), Membership::Member);
-        assert_eq!(kept.membership("admin"), Membership::NotMember);
-        assert_eq!(kept.membership("board"), Membership::NotAsked);
-    }
 
     #[test]
     fn a_verdict_is_as_old_as_the_oldest_thing_it_rests_on() {

@@ -12,7 +12,7 @@ use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::{
     dependency::Dependency,
-    principal::{Principal, Subject},
+    principal::{Principal, Silence, Subject},
 };
 
 /// What we can say about a credential.
@@ -45,8 +45,19 @@ pub struct Unavailable {
     pub dependency: Dependency,
     /// When it is worth asking again.
     pub retry_after: Duration,
-    unsettled: bool,
+    uncertainty: Uncertainty,
     cause: Arc<dyn Error + Send + Sync>,
+}
+
+/// Why a verdict could not be reached. It decides how that is counted, rung and said, and never what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Uncertainty {
+    /// Something that should answer did not.
+    Outage,
+    /// A stranger can cause it at will, without any outage.
+    Unsettled,
+    /// Everything answers, and the issuer did not state what a rule asks for. Waiting alone changes nothing.
+    NotStated(Silence),
 }
 
 /// What ends a request early: a proven refusal, or not being able to tell. This is what `?` carries.
@@ -178,7 +189,8 @@ impl Unavailable {
 
     /// Unavailable because of `dependency`, for this cause.
     pub fn because(dependency: Dependency, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { dependency, retry_after: Self::RETRY_AFTER, unsettled: false, cause: Arc::from(cause.into()) }
+        let (uncertainty, cause) = (Uncertainty::Outage, Arc::from(cause.into()));
+        Self { dependency, retry_after: Self::RETRY_AFTER, uncertainty, cause }
     }
 
     /// The same, worth asking again after `delay`.
@@ -188,12 +200,23 @@ impl Unavailable {
 
     /// The same, counted apart: a stranger can cause it at will, so it must not ring the alarm of an outage.
     pub(crate) fn unsettled(self) -> Self {
-        Self { unsettled: true, ..self }
+        Self { uncertainty: Uncertainty::Unsettled, ..self }
+    }
+
+    /// An issuer's token did not state what a rule asks for.
+    pub(crate) fn not_stated(silence: Silence, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        let stated = Self::because(Dependency::Claims, cause);
+        Self { uncertainty: Uncertainty::NotStated(silence), ..stated }
+    }
+
+    /// Why it could not be told.
+    pub fn uncertainty(&self) -> Uncertainty {
+        self.uncertainty
     }
 
     /// Whether a stranger could have caused this without any outage.
     pub fn is_unsettled(&self) -> bool {
-        self.unsettled
+        self.uncertainty == Uncertainty::Unsettled
     }
 
     /// Why, for the log.

@@ -10,7 +10,7 @@ use std::{
 use auth_core::{
     clock::{Now, Timestamp},
     keyring::Keyring,
-    principal::{Groups, Kind, Principal, Subject},
+    principal::{Groups, Kind, Principal, Roles, Subject},
 };
 use http::HeaderValue;
 use moka::sync::Cache;
@@ -35,7 +35,7 @@ struct Whom {
     tenant: Option<Arc<str>>,
     name: Option<Arc<str>>,
     email: Option<Arc<str>>,
-    roles: Arc<[String]>,
+    roles: Roles,
     groups: Groups,
 }
 
@@ -62,7 +62,9 @@ struct Claims<'a> {
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
-    roles: &'a [String],
+    /// Absent where none were stated, which is not "none".
+    #[serde(skip_serializing_if = "Option::is_none")]
+    roles: Option<&'a [String]>,
     /// Of a ticket, those that some route asks about. Absent where we know of none: not knowing is not "none".
     #[serde(skip_serializing_if = "Option::is_none")]
     groups: Option<Vec<&'a str>>,
@@ -112,7 +114,7 @@ impl Voucher {
             tenant: whom.tenant.as_deref(),
             name: whom.name.as_deref(),
             email: whom.email.as_deref(),
-            roles: &whom.roles,
+            roles: whom.roles.stated(),
             groups: whom.groups.stated().map(|groups| groups.iter().map(String::as_str).collect()),
         };
         let token = self

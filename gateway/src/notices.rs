@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use auth_core::{principal::Principal, session::Elsewhere};
+use auth_core::{
+    principal::{Principal, Silence},
+    session::Elsewhere,
+};
 
 use crate::{
     fault::{AnswerWord, Fault, FaultStatus},
@@ -36,6 +39,33 @@ pub(crate) fn unavailable(here: Option<&str>, sign_in: Option<String>, retry: u6
         "Something that we need for it does not answer. You have not been signed out, and nothing is lost.",
     );
     let page = again(page, here, Some(retry));
+    match sign_in {
+        Some(sign_in) => page.link("Sign in again", sign_in),
+        None => page,
+    }
+}
+
+/// Somebody is known, and their provider did not state what would decide whether they may. Loading the page again changes
+/// nothing, so it does not do so by itself.
+pub(crate) fn groups_not_stated(silence: Silence, sign_in: Option<String>) -> Page {
+    let page = Page::new(
+        "We were not told your groups",
+        "This address is for people in certain groups or roles, and your provider has not told us which are yours. You \
+         have not been signed out, and nothing is lost.",
+    );
+    let page = match silence {
+        Silence::Absent | Silence::Unlisted => page
+            .say(
+                "Loading this page again changes nothing. If signing in again does not help either, a setting has to be \
+                 changed: tell whoever looks after the service, with the number below.",
+            )
+            .say("If that is you: the gateway's log names this number, the provider, and the setting."),
+        Silence::NotAsked => page.say("You signed in before we had a reason to ask. Signing in again settles it."),
+        Silence::StatedBefore => page.say(
+            "It told us some the last time, and none now, which may be a mistake of a moment. Sign in again in ten \
+             minutes, and we take its word.",
+        ),
+    };
     match sign_in {
         Some(sign_in) => page.link("Sign in again", sign_in),
         None => page,
@@ -162,6 +192,12 @@ pub(crate) fn explain(word: AnswerWord) -> Page {
         AnswerWord::CredentialMissing => {
             ("No credential was given", "The request carries no sign-in and no token that this gateway knows.")
         }
+        AnswerWord::GroupsNotStated => (
+            "The groups were not stated",
+            "We know who asks. Whether they may is a question of their groups or roles, and the issuer of their sign-in or \
+             token did not state these. It is no outage, and waiting alone changes nothing: keep the credential, and tell \
+             whoever looks after the service.",
+        ),
         AnswerWord::InternalError => {
             ("An error of ours", "The gateway made a mistake. It says nothing about the credential.")
         }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use auth_core::{
     alarm,
     clock::Timestamp,
+    principal::Silence,
     session::Elsewhere,
-    verdict::{Reason, Rejected, Unavailable},
+    verdict::{Reason, Rejected, Unavailable, Uncertainty},
 };
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
@@ -162,6 +163,9 @@ impl Form<'_> {
     }
 
     fn unavailable(&self, unavailable: &Unavailable) -> Response<Body> {
+        if let Uncertainty::NotStated(silence) = unavailable.uncertainty() {
+            return self.not_stated(unavailable, silence);
+        }
         let retry = self.spread(unavailable.retry_after);
         let head =
             Head { retry: Some(retry), ..Head::new(StatusCode::SERVICE_UNAVAILABLE, AnswerWord::VerdictUnavailable) };
@@ -170,6 +174,16 @@ impl Form<'_> {
         let mut response = self.said(&head, Some(detail), page);
         set(&mut response, PROXY_STATUS, UNDECIDED);
         response
+    }
+
+    /// We know who it is, and their issuer did not say whether they may: nothing is down, and nothing is refused.
+    fn not_stated(&self, unavailable: &Unavailable, silence: Silence) -> Response<Body> {
+        let head = Head {
+            retry: Some(self.spread(unavailable.retry_after)),
+            ..Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::GroupsNotStated)
+        };
+        let detail = "The issuer did not state the groups or roles that this address asks for. Keep the credential.";
+        self.said(&head, Some(detail), || notices::groups_not_stated(silence, self.sign_in()))
     }
 
     fn refused(&self, refusal: Refusal) -> Response<Body> {

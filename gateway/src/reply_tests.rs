@@ -19,7 +19,7 @@ use auth_core::{
     keeper::Keeper,
     keyring::Keyring,
     policy::{Allow, MaxStale, Requirement, RequirementId, permit},
-    principal::{Groups, Kind, Subject},
+    principal::{Groups, Kind, Roles, Silence, Subject},
     revocations::{RevocationPolicy, Revocations},
     session::{NewSession, SessionPolicy, Sessions},
     verdict::{Stop, Verdict},
@@ -72,8 +72,8 @@ impl House {
             tenant: None,
             name: Some("Ada".into()),
             email: None,
-            roles: Arc::new([]),
-            groups: Groups::NotAsked,
+            roles: Roles::known([]),
+            groups: Groups::NotStated(Silence::Absent),
             refresh_token: None,
             claims: serde_json::json!({}),
             provider: "issuer".into(),
@@ -99,6 +99,17 @@ impl House {
         let ticket = self.ticket().await;
         self.clock.advance(Duration::from_secs(61));
         (self.refused(&ticket), ticket)
+    }
+
+    /// What Ada is told on a route for a group, since her provider did not state any.
+    async fn not_stated(&self) -> Unavailable {
+        let ticket = self.ticket().await;
+        let opened = self.sessions.open(&ticket, self.now()).expect("a good ticket");
+        let verdict = Verdict::Authenticated(opened.principal);
+        match permit(verdict, &requirement(Allow::Group("staff".into())), self.now()) {
+            Err(Stop::Unavailable(unavailable)) => unavailable,
+            other => panic!("{other:?}"),
+        }
     }
 
     async fn not_permitted(&self) -> Rejected {
@@ -255,6 +266,27 @@ async fn not_being_able_to_tell_is_503_and_nothing_is_lost() {
                     assert!(text.contains("href=\"/.candor/login"), "signing in again is a choice");
                 }
             }
+        }
+    }
+}
+
+#[tokio::test]
+async fn groups_that_were_not_stated_are_503_with_a_page_that_does_not_load_itself_again() {
+    let house = House::new().await;
+    for asker in ASKERS {
+        let response = http(Answer::Unavailable(house.not_stated().await), asker, true);
+        check_form(&response, asker);
+        let word = field(&response, "x-gateway-answer");
+        assert_eq!((response.status().as_u16(), word.as_str()), (503, "groups-not-stated"), "{asker}");
+        assert!(!response.headers().contains_key("set-cookie") && !response.headers().contains_key("location"));
+        assert!(!response.headers().contains_key("proxy-status"), "nothing failed");
+        let retry = field(&response, "retry-after").parse::<u64>().expect("seconds");
+        assert!((300..=900).contains(&retry), "{asker} {retry}");
+        let text = text(response).await;
+        assert!(!text.contains("http-equiv=\"refresh\"") && !text.contains("issuer.example"), "{text}");
+        if asker == Asker::Browser {
+            assert!(text.contains("href=\"/.candor/login"), "signing in again is a choice");
+            assert!(text.contains("whoever looks after the service"), "{text}");
         }
     }
 }

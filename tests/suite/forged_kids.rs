@@ -70,6 +70,7 @@ fn bearers(idp: &Idp, data: &std::path::Path) -> Bearers {
         audience: vec!["api://monolith".into()],
         leeway,
         kind: Kind::Service,
+        absence: auth_core::stated::Absence::default(),
         keys,
     }])
 }

@@ -36,7 +36,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["principal"],
             &["verdict"],
             &["keeper"],
-            &["policy", "held", "seal", "jws", "database", "flight", "last_good", "schedule"],
+            &["policy", "held", "seal", "jws", "database", "flight", "last_good", "schedule", "stated"],
             &["keyring", "outbound"],
             &["discovery", "revocations"],
             &["keys"],

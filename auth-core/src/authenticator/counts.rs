@@ -1,10 +1,16 @@
 //! What each verdict leaves behind: a counter and a log line, without the credential.
 
+use std::{sync::Mutex, time::Duration};
+
 use metrics::Counter;
 
 use crate::{
+    alarm,
+    clock::{Now, Timestamp},
     dependency::Dependency,
-    verdict::{Reason, Rejected, Stop, Unavailable},
+    lock::lock,
+    principal::Silence,
+    verdict::{Reason, Rejected, Stop, Unavailable, Uncertainty},
 };
 
 /// The counters, taken once: a request formats no names.
@@ -13,7 +19,13 @@ pub(super) struct Counts {
     rejected: [Counter; Reason::ALL.len()],
     unavailable: [Counter; Dependency::ALL.len()],
     unsettled: [Counter; Dependency::ALL.len()],
+    not_stated: Counter,
+    /// When the alarm about it rang last.
+    rang: Mutex<Option<Timestamp>>,
 }
+
+/// How long the alarm about what an issuer does not state keeps quiet once it rang: whoever meets it loads the page again.
+const QUIET: Duration = Duration::from_secs(60);
 
 impl Counts {
     pub(super) fn taken() -> Self {
@@ -22,6 +34,8 @@ impl Counts {
             rejected: Reason::ALL.map(|reason| metrics::counter!(format!("rejected.{reason}"))),
             unavailable: Dependency::ALL.map(|dependency| metrics::counter!(format!("unavailable.{dependency}"))),
             unsettled: Dependency::ALL.map(|of| metrics::counter!(format!("unavailable.{of}.unsettled"))),
+            not_stated: metrics::counter!("groups-not-stated"),
+            rang: Mutex::default(),
         }
     }
 
@@ -29,10 +43,10 @@ impl Counts {
         self.authenticated.increment(1);
     }
 
-    pub(super) fn stopped(&self, stop: &Stop) {
+    pub(super) fn stopped(&self, stop: &Stop, now: Now) {
         match stop {
             Stop::Rejected(rejected) => self.rejected(rejected),
-            Stop::Unavailable(unavailable) => self.unavailable(unavailable),
+            Stop::Unavailable(unavailable) => self.unavailable(unavailable, now),
         }
     }
 
@@ -49,10 +63,14 @@ impl Counts {
         }
     }
 
-    /// What a stranger can cause at will is counted apart, and is no warning.
-    pub(super) fn unavailable(&self, unavailable: &Unavailable) {
+    /// Only an outage counts as one, and is a warning.
+    pub(super) fn unavailable(&self, unavailable: &Unavailable, now: Now) {
         let dependency = unavailable.dependency;
-        let counters = if unavailable.is_unsettled() { &self.unsettled } else { &self.unavailable };
+        let counters = match unavailable.uncertainty() {
+            Uncertainty::Outage => &self.unavailable,
+            Uncertainty::Unsettled => &self.unsettled,
+            Uncertainty::NotStated(silence) => return self.not_stated(unavailable, silence, now),
+        };
         if let Some(at) = Dependency::ALL.iter().position(|known| *known == dependency) {
             counters[at].increment(1);
         }
@@ -60,5 +78,28 @@ impl Counts {
             return tracing::info!(dependency = dependency.as_str(), cause = %unavailable, "unavailable");
         }
         tracing::warn!(dependency = dependency.as_str(), cause = %unavailable, "unavailable");
+    }
+
+    /// Somebody must change something: an operator, unless the next sign-in settles it.
+    fn not_stated(&self, unavailable: &Unavailable, silence: Silence, now: Now) {
+        self.not_stated.increment(1);
+        let cause = unavailable.cause();
+        match silence {
+            Silence::Absent | Silence::Unlisted if self.may_ring(now) => {
+                alarm::ring("groups-not-stated", &cause.to_string());
+            }
+            Silence::Absent | Silence::Unlisted | Silence::NotAsked | Silence::StatedBefore => {
+                tracing::info!(%cause, "groups or roles not stated");
+            }
+        }
+    }
+
+    fn may_ring(&self, now: Now) -> bool {
+        let mut rang = lock(&self.rang);
+        let quiet = rang.is_some_and(|rang| now.wall().since(rang) < QUIET && rang <= now.wall());
+        if !quiet {
+            *rang = Some(now.wall());
+        }
+        !quiet
     }
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     bearer::BearerIssuer,
-    clock::Clock,
+    clock::{Clock, Timestamp},
     database::Database,
     jws::Algorithm,
     keeper::Keeper,
@@ -22,10 +22,11 @@ use crate::{
     outbound::{Outbound, OutboundPolicy},
     policy::{Allow, MaxStale, RequirementId},
     pretend::Pretend,
-    principal::{Groups, Kind, Subject},
+    principal::{Groups, Kind, Roles, Silence, Subject},
     revocations::RevocationPolicy,
     scratch::Folder,
     session::{NewSession, SessionPolicy},
+    stated::Absence,
 };
 
 /// The counters that an authenticator counts on.
@@ -58,6 +59,7 @@ impl Gateway {
             audience: vec!["api".to_owned()],
             leeway: Duration::from_secs(30),
             kind: Kind::Service,
+            absence: Absence::default(),
             keys: keys(&provider.issuer, &keeper, &clock, &data),
         }]);
         let counted = Counted::default();
@@ -73,8 +75,8 @@ impl Gateway {
             tenant: None,
             name: None,
             email: None,
-            roles: Arc::from([]),
-            groups: Groups::NotAsked,
+            roles: Roles::known([]),
+            groups: Groups::NotStated(Silence::Absent),
             refresh_token: None,
             claims: json!({}),
             provider: "entra".to_owned(),
@@ -144,6 +146,31 @@ async fn each_credential_gets_its_verdict_and_is_counted_once() {
     check(gateway.bearer("other"), service.clone(), "wrong-audience", "rejected.wrong-audience").await;
     check(gateway.bearer("api"), user, "not-permitted", "authenticated rejected.not-permitted").await;
     check(ticket("abc"), service, "bad-seal", "rejected.bad-seal").await;
+    let role = Allow::Role("reader".into());
+    check(gateway.bearer("api"), role, "claims", "authenticated groups-not-stated").await;
+}
+
+#[test]
+fn the_alarm_about_what_is_not_stated_rings_once_a_minute_and_only_where_somebody_must_act() {
+    let counted = Counted::default();
+    metrics::with_local_recorder(&counted, || {
+        let counts = Counts::taken();
+        let check = |silence, at: i64, rung: u64| {
+            let unavailable = Unavailable::not_stated(silence, "planned");
+            counts.unavailable(&unavailable, Now::at(Timestamp::from_secs(at)));
+            let found = counted.sum().get("alarm.groups-not-stated").copied().unwrap_or_default();
+            assert_eq!(found, rung, "{silence:?} at {at}");
+        };
+        check(Silence::NotAsked, 0, 0);
+        check(Silence::StatedBefore, 0, 0);
+        check(Silence::Absent, 0, 1);
+        check(Silence::Unlisted, 59, 1);
+        check(Silence::Absent, 60, 2);
+        check(Silence::Absent, 30, 3);
+    });
+    let sum = counted.sum();
+    assert_eq!(sum["groups-not-stated"], 6);
+    assert!(sum.iter().all(|(name, count)| !name.starts_with("unavailable.") || *count == 0), "{sum:?}");
 }
 
 #[tokio::test]

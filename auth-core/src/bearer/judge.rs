@@ -1,6 +1,6 @@
 //! The rules for a token whose signature held: for us, for now, and an access token at all.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -9,7 +9,8 @@ use crate::{
     clock::{Now, Past, Timestamp},
     dependency::Dependency,
     jws::Claims,
-    principal::{Freshness, Groups, Principal, Subject},
+    principal::{Freshness, Principal, Subject},
+    stated::{Earlier, Stated},
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
 };
 
@@ -45,6 +46,9 @@ const OF_ACCESS_TOKENS: [&str; 3] = ["idtyp", "scope", "scp"];
 /// all the same `typ` in the header, and to its refresh tokens a `scope`.
 const OF_KEYCLOAK: (&str, [&str; 5]) = ("typ", ["ID", "Logout", "Offline", "Refresh", "Serialized-ID"]);
 
+/// What an access token's issuer stated before is not kept: where silence means none, one silent token suffices.
+const NO_ROWS: Option<&[Earlier]> = Some(&[]);
+
 /// Judges claims, and gives the principal that they state.
 pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Result<Principal, Stop> {
     let subject = Subject::new(Arc::clone(&from.issuer), claims.sub.as_str());
@@ -58,8 +62,8 @@ pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Resul
         tenant: text("tid"),
         name: text("name"),
         email: text("email"),
-        roles: claims.texts("roles").unwrap_or_default().into(),
-        groups: groups(claims),
+        roles: Stated::roles(&claims.all).settled(from.absence.roles, NO_ROWS, now).into(),
+        groups: Stated::groups(&claims.all, "groups").settled(from.absence.groups, NO_ROWS, now).into(),
         session: None,
         begun: claims.iat,
         until: claims.exp,
@@ -118,19 +122,6 @@ fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, n
 fn not_yet(begins: Timestamp, now: Now) -> Unavailable {
     let gap = begins.since(now.wall()).max(Duration::from_secs(1));
     Unavailable::because(Dependency::Clock, "the token is not valid yet").retry_after(gap)
-}
-
-/// The groups, if the token states them. Above 200, Entra states only where else to ask (`_claim_names`), which we
-/// never follow: the address comes from a token.
-fn groups(claims: &Claims) -> Groups {
-    let elsewhere = claims.all.get("_claim_names").is_some_and(|names| names.get("groups").is_some());
-    match claims.all.get("groups") {
-        Some(Value::Array(_)) if !elsewhere => match claims.texts("groups") {
-            Some(groups) => Groups::Known(Arc::new(groups.into_iter().collect::<BTreeSet<_>>())),
-            None => Groups::NotAsked,
-        },
-        _ => Groups::NotAsked,
-    }
 }
 
 impl Proof for NotAToken {

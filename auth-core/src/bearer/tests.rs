@@ -11,8 +11,9 @@ use crate::{
     keys::{KeyPolicy, KeysFrom},
     outbound::{Outbound, OutboundPolicy},
     parrot::Parrot,
-    principal::{Freshness, Groups, Membership},
+    principal::{Freshness, Groups, Membership, Silence},
     scratch::Folder,
+    stated::WhenAbsent,
 };
 
 const NOON: i64 = 1_800_000_000;
@@ -27,6 +28,10 @@ struct Setting {
 
 impl Setting {
     async fn new(kind: Kind) -> Self {
+        Self::whose_silence_means(kind, Absence::default()).await
+    }
+
+    async fn whose_silence_means(kind: Kind, absence: Absence) -> Self {
         let (server, data, issuer) = (Parrot::start().await, Folder::new(), Issuer::new("k1"));
         let clock = Clock::standing_at(Timestamp::from_secs(NOON));
         let url = Url::parse(server.base()).expect("an issuer");
@@ -45,6 +50,7 @@ impl Setting {
             audience: vec!["api://us".into(), "us".into()],
             leeway: Duration::from_secs(30),
             kind,
+            absence,
             keys,
         }]);
         let setting = Self { server, issuer, bearers, clock, _data: data };
@@ -253,15 +259,15 @@ async fn a_principal_is_what_the_token_states() {
         .expect("good");
     assert_eq!((ada.kind, &*ada.subject.issuer, &*ada.subject.id), (Kind::User, setting.server.base(), "ada"));
     assert_eq!(
-        (ada.tenant.as_deref(), ada.name.as_deref(), ada.roles.as_ref()),
-        (Some("acme"), Some("Ada"), &["editor".to_owned()][..])
+        (ada.tenant.as_deref(), ada.name.as_deref(), ada.roles.stated()),
+        (Some("acme"), Some("Ada"), Some(&["editor".to_owned()][..]))
     );
     assert_eq!((ada.until, ada.begun), (Timestamp::from_secs(NOON + 3600), Timestamp::from_secs(NOON - 60)));
     assert_eq!((ada.freshness, ada.groups.membership("staff")), (Freshness::Live, Membership::Member));
 }
 
 #[tokio::test]
-async fn groups_that_are_elsewhere_were_not_asked() {
+async fn groups_that_are_elsewhere_were_not_stated() {
     let setting = Setting::new(Kind::User).await;
     let check = async |change: Value, stated: bool| {
         let groups = setting.asked(&setting.token(&change)).await.expect("good").groups;
@@ -274,7 +280,7 @@ async fn groups_that_are_elsewhere_were_not_asked() {
     check(json!({"_claim_names": {"groups": "src1"}}), false).await;
     check(json!({"groups": ["a"], "_claim_names": {"groups": "src1"}}), false).await;
     check(json!({"groups": ["a", 7]}), false).await;
-    check(json!({"groups": "a"}), false).await;
+    check(json!({"groups": "a"}), true).await;
 }
 
 #[tokio::test]
@@ -285,4 +291,23 @@ async fn stale_keys_make_a_stale_principal() {
     setting.clock.advance(Duration::from_secs(3 * 3600));
     let stale = setting.asked(&token).await.expect("a known key still verifies").freshness;
     assert!(matches!(stale, Freshness::LastKnownGood { missing: Dependency::Keys, .. }));
+}
+
+#[tokio::test]
+async fn silence_about_groups_and_roles_is_none_only_where_the_operator_says_so() {
+    let check = async |absence: Absence, change: Value, groups: Membership, roles: Membership| {
+        let setting = Setting::whose_silence_means(Kind::User, absence).await;
+        let who = setting.asked(&setting.token(&change)).await.expect("good");
+        let found = (who.groups.membership("staff"), who.roles.membership("editor"));
+        assert_eq!(found, (groups, roles), "{change} {absence:?}");
+    };
+    let (unknown, none) = (Absence::default(), Absence { groups: WhenAbsent::None, roles: WhenAbsent::None });
+    let (absent, unlisted) = (Membership::NotStated(Silence::Absent), Membership::NotStated(Silence::Unlisted));
+    check(unknown, json!({}), absent, absent).await;
+    check(unknown, json!({"groups": [], "roles": []}), Membership::NotMember, Membership::NotMember).await;
+    check(none, json!({}), Membership::NotMember, Membership::NotMember).await;
+    check(none, json!({"hasgroups": true}), unlisted, Membership::NotMember).await;
+    check(none, json!({"groups": "staff", "roles": "editor"}), Membership::Member, Membership::Member).await;
+    let roles_only = Absence { roles: WhenAbsent::None, ..unknown };
+    check(roles_only, json!({}), absent, Membership::NotMember).await;
 }

@@ -25,6 +25,7 @@ use crate::{
     discovery::{Discovery, Document},
     keys::IssuerKeys,
     outbound::Outbound,
+    stated::Absence,
     verdict::Unavailable,
 };
 
@@ -43,6 +44,8 @@ pub struct ProviderConfig {
     pub name_claim: String,
     /// The claim that lists groups.
     pub groups_claim: String,
+    /// What it means that an ID token states no groups or roles.
+    pub absence: Absence,
     /// OpenID Connect Core §3.1.2.1, such as `consent`.
     pub prompt: Option<String>,
     /// How the answer comes back.

@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 use crate::{
     database::{Disturbance, Ids},
-    principal::{Freshness, Groups, Kind, Principal},
+    principal::{Freshness, Groups, Kind, Principal, Roles, Silence},
     scratch::Folder,
     verdict::{Reason, Stop},
 };
@@ -73,8 +73,8 @@ fn session(n: u8) -> Principal {
         tenant: None,
         name: None,
         email: None,
-        roles: Arc::from([]),
-        groups: Groups::NotAsked,
+        roles: Roles::known([]),
+        groups: Groups::NotStated(Silence::Absent),
         session: Some(SessionId::from_bytes([n; 16])),
         begun: NOON - Duration::from_secs(60),
         until: NOON + Duration::from_secs(3600),

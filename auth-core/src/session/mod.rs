@@ -6,6 +6,7 @@
 //!
 //! Deliberately absent so far: renewal. Every session lives to `hard_without_refresh`, or until it is ended.
 
+mod earlier;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use aws_lc_rs::rand;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::earlier::EarlierTokens;
 pub use crate::revocations::Elsewhere;
 use crate::{
     alarm,
@@ -25,7 +27,7 @@ use crate::{
     dependency::Dependency,
     held::{CredentialId, Logout},
     keyring::Keyring,
-    principal::{Groups, Principal, SessionId, Subject},
+    principal::{Groups, Principal, Roles, SessionId, Subject},
     revocations::Revocations,
     seal::{Purpose, Seals},
     verdict::{OrUnavailable, Stop, Unavailable},
@@ -61,9 +63,9 @@ pub struct NewSession {
     pub name: Option<Arc<str>>,
     /// An address to show.
     pub email: Option<Arc<str>>,
-    /// Application roles.
-    pub roles: Arc<[String]>,
-    /// All groups that the provider stated.
+    /// Application roles, as far as the provider stated them.
+    pub roles: Roles,
+    /// All groups, as far as the provider stated them.
     pub groups: Groups,
     /// For later renewal.
     pub refresh_token: Option<SecretString>,
@@ -151,6 +153,18 @@ impl Sessions {
             self.end_replaced(old, &who, now).await;
         }
         Ok(Ticket { text: SecretString::from(text), until })
+    }
+
+    /// The tokens that earlier sessions of this person began with, as far as the store still has their rows. A store that
+    /// cannot say is no reason to keep anybody from signing in.
+    pub(crate) async fn earlier_tokens(&self, subject: &Subject) -> EarlierTokens {
+        match sql::claims_of(&self.0.store, subject.clone(), EarlierTokens::MOST).await {
+            Ok(rows) => EarlierTokens::read(&rows),
+            Err(unavailable) => {
+                tracing::warn!("what a provider stated of somebody before cannot be looked up: {unavailable}");
+                EarlierTokens::unknown()
+            }
+        }
     }
 
     /// Ends the session of a ticket.

@@ -8,6 +8,16 @@ const INSERT: &str = "
          until, version)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, 1)";
 
+const CLAIMS_OF: &str = "
+    SELECT claims, begun FROM session WHERE issuer = $1 AND subject = $2 ORDER BY begun DESC LIMIT $3";
+
+/// What a session began with.
+pub(super) struct BegunWith {
+    /// The verified claims, as a JSON object.
+    pub(super) claims: String,
+    pub(super) begun: Timestamp,
+}
+
 /// A session's row at its begin. No `Debug`: it holds a refresh token, though sealed.
 pub(super) struct Row {
     pub(super) id: String,
@@ -43,4 +53,15 @@ pub(super) async fn insert(store: &Database, row: Row) -> Result<(), Unavailable
                 .map(drop)
         })
         .await
+}
+
+/// What the last `most` sessions of a person began with, the latest first.
+pub(super) async fn claims_of(store: &Database, of: Subject, most: u32) -> Result<Vec<BegunWith>, Unavailable> {
+    let rows: Vec<(String, i64)> = store
+        .call(move |mut connection| async move {
+            sqlx::query_as(CLAIMS_OF).bind(&*of.issuer).bind(&*of.id).bind(most).fetch_all(&mut *connection).await
+        })
+        .await?;
+    let row = |(claims, begun)| BegunWith { claims, begun: Timestamp::from_millis(begun) };
+    Ok(rows.into_iter().map(row).collect())
 }

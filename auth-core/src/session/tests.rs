@@ -3,9 +3,10 @@ use crate::{
     clock::{Clock, Timestamp},
     database::Disturbance,
     keeper::Keeper,
-    principal::{Freshness, Membership},
+    principal::{Freshness, Membership, Silence},
     revocations::RevocationPolicy,
     scratch::Folder,
+    stated::{Earlier, Stated},
 };
 
 const NOON: Timestamp = Timestamp::from_secs(43_200);
@@ -73,7 +74,7 @@ fn ada() -> NewSession {
         tenant: Some("acme".into()),
         name: Some("Ada Lovelace".into()),
         email: Some("ada@example.com".into()),
-        roles: Arc::from(["editor".to_owned()]),
+        roles: Roles::known(["editor".to_owned()]),
         groups: Groups::Known(Arc::new(set(&["staff", "chess"]))),
         refresh_token: Some(SecretString::from("the refresh token")),
         claims: serde_json::json!({ "sub": "ada", "groups": ["staff", "chess"] }),
@@ -93,11 +94,10 @@ async fn a_ticket_says_who_it_is_without_asking_anybody() {
     assert_eq!(credential, CredentialId::of(ticket.as_bytes()));
     assert_eq!(principal.subject.to_string(), "https://idp.example#ada");
     assert_eq!((principal.tenant.as_deref(), principal.name.as_deref()), (Some("acme"), Some("Ada Lovelace")));
-    assert_eq!((&*principal.roles, principal.begun), (&["editor".to_owned()][..], NOON));
+    assert_eq!((principal.roles.stated(), principal.begun), (Some(&["editor".to_owned()][..]), NOON));
     assert_eq!(principal.until, NOON + SessionPolicy::HARD_WITHOUT_REFRESH);
-    for (group, expected) in
-        [("staff", Membership::Member), ("board", Membership::NotMember), ("chess", Membership::NotAsked)]
-    {
+    let not_asked = Membership::NotStated(Silence::NotAsked);
+    for (group, expected) in [("staff", Membership::Member), ("board", Membership::NotMember), ("chess", not_asked)] {
         assert_eq!(principal.groups.membership(group), expected, "{group}");
     }
 }
@@ -108,17 +108,91 @@ async fn a_group_that_a_later_configuration_asks_about_is_not_a_no() {
     let ticket = site.begin().await;
     let site = site.restarted(&["staff", "chess"]).await;
     let opened = site.sessions.open(&ticket, site.clock.now()).expect("it is good");
-    assert_eq!(opened.principal.groups.membership("chess"), Membership::NotAsked);
+    assert_eq!(opened.principal.groups.membership("chess"), Membership::NotStated(Silence::NotAsked));
     assert_eq!(opened.principal.groups.membership("staff"), Membership::Member);
 }
 
 #[tokio::test]
-async fn groups_that_nobody_stated_stay_unknown() {
+async fn what_nobody_stated_stays_unknown_and_none_stays_none() {
     let site = Site::new().await;
-    let new = NewSession { groups: Groups::NotAsked, ..ada() };
-    let ticket = site.sessions.begin(new, None, site.clock.now()).await.expect("healthy");
-    let opened = site.sessions.open(ticket.text().expose_secret(), site.clock.now()).expect("it is good");
-    assert_eq!(opened.principal.groups.membership("staff"), Membership::NotAsked);
+    let check = async |groups: Groups, roles: Roles, expected: Membership| {
+        let shown = format!("{groups:?} {roles:?}");
+        let new = NewSession { groups, roles, ..ada() };
+        let ticket = site.sessions.begin(new, None, site.clock.now()).await.expect("healthy");
+        let opened = site.sessions.open(ticket.text().expose_secret(), site.clock.now()).expect("it is good");
+        let Principal { groups, roles, .. } = opened.principal;
+        assert_eq!((groups.membership("staff"), roles.membership("editor")), (expected, expected), "{shown}");
+    };
+    for silence in [Silence::Absent, Silence::StatedBefore, Silence::Unlisted] {
+        let expected = Membership::NotStated(silence);
+        check(Groups::NotStated(silence), Roles::NotStated(silence), expected).await;
+    }
+    check(Groups::known([]), Roles::known([]), Membership::NotMember).await;
+}
+
+#[tokio::test]
+async fn a_ticket_of_an_earlier_release_without_roles_says_nothing_of_them() {
+    let site = Site::new().await;
+    let opened = |content: serde_json::Value| {
+        let sealed = site.sessions.0.seals.seal(
+            Purpose::Ticket,
+            NOON + Duration::from_secs(3600),
+            content.to_string().as_bytes(),
+        );
+        let opened = site.sessions.open(&sealed, site.clock.now()).expect("it is good");
+        (opened.principal.roles.membership("editor"), opened.principal.groups.membership("staff"))
+    };
+    let id = SessionId::from_bytes([7; 16]).to_string();
+    let old = serde_json::json!({ "id": id, "iss": "https://idp.example", "sub": "ada", "begun": NOON });
+    let not_asked = Membership::NotStated(Silence::NotAsked);
+    assert_eq!(opened(old.clone()), (not_asked, not_asked));
+    let mut with_roles = old;
+    with_roles["roles"] = serde_json::json!(["editor"]);
+    with_roles["groups"] = serde_json::json!({ "in": ["staff"], "of": ["staff"] });
+    assert_eq!(opened(with_roles), (Membership::Member, Membership::Member));
+}
+
+#[tokio::test]
+async fn what_earlier_sessions_began_with_can_be_looked_up() {
+    let site = Site::new().await;
+    let listed = |names: &[&str]| Stated::Listed(names.iter().map(|name| (*name).to_owned()).collect());
+    let earlier = async || {
+        let earlier = site.sessions.earlier_tokens(&ada().subject).await;
+        earlier.stating(|token| Stated::groups(token, "groups"))
+    };
+    assert_eq!(earlier().await.map(|none| none.len()), Some(0));
+    let _ = site.begin().await;
+    site.clock.advance(Duration::from_secs(5));
+    let silent = NewSession { claims: serde_json::json!({ "sub": "ada" }), ..ada() };
+    let _ = site.sessions.begin(silent, None, site.clock.now()).await.expect("healthy");
+    let another = NewSession { subject: Subject::new("https://other.example", "ada"), ..ada() };
+    let _ = site.sessions.begin(another, None, site.clock.now()).await.expect("healthy");
+    let later = NOON + Duration::from_secs(5);
+    let both =
+        vec![Earlier { at: later, stated: Stated::Absent }, Earlier { at: NOON, stated: listed(&["staff", "chess"]) }];
+    assert_eq!(earlier().await, Some(both), "the latest first, and nobody else's");
+    for how in Disturbance::ALL {
+        site.store.disturb(how).await.expect("healthy until now");
+        // A full disk can still be read.
+        assert!(matches!(earlier().await.map(|tokens| tokens.len()), None | Some(2)), "{how:?}");
+        site.store.heal().await.expect("nothing else is wrong");
+    }
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    assert_eq!(earlier().await, None, "not knowing is not `nothing`");
+}
+
+#[test]
+fn what_was_not_looked_at_counts_as_a_list() {
+    let row = |claims: &str| sql::BegunWith { claims: claims.to_owned(), begun: NOON };
+    let stated = |rows: &[sql::BegunWith]| {
+        let read = EarlierTokens::read(rows).stating(|token| Stated::groups(token, "groups"));
+        read.expect("it was read").into_iter().map(|earlier| earlier.stated).collect::<Vec<_>>()
+    };
+    assert_eq!(stated(&[row("{}")]), [Stated::Absent]);
+    assert_eq!(stated(&[row("not JSON")]), [Stated::Unlisted]);
+    let most: Vec<_> = (0..EarlierTokens::MOST).map(|_| row("{}")).collect();
+    assert_eq!(stated(&most).last(), Some(&Stated::Unlisted));
+    assert_eq!(stated(&most[1..]).last(), Some(&Stated::Absent));
 }
 
 #[tokio::test]
@@ -233,7 +307,7 @@ async fn a_ticket_is_never_longer_than_a_browser_keeps() {
         let opened = site.sessions.open(ticket.text().expose_secret(), site.clock.now()).expect("it is good");
         assert_eq!(opened.principal.name.is_some(), length < 2500);
     }
-    let roles = NewSession { roles: (0..500).map(|n| format!("role {n}")).collect(), ..ada() };
+    let roles = NewSession { roles: Roles::known((0..500).map(|n| format!("role {n}"))), ..ada() };
     let count = site.rows().await.len();
     assert!(site.sessions.begin(roles, None, site.clock.now()).await.is_err(), "a role cannot be left out");
     assert_eq!(site.rows().await.len(), count);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::NewSession;
 use crate::{
     clock::Timestamp,
-    principal::{Freshness, Groups, Kind, Principal, SessionId, Subject},
+    principal::{Freshness, Groups, Kind, Principal, Roles, SessionId, Silence, Subject},
 };
 
 /// The content of a ticket, as JSON. The hard expiry is the envelope's. Names are short because a browser sends them
@@ -23,10 +23,16 @@ pub(super) struct Content {
     name: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email: Option<Arc<str>>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    roles: Vec<String>,
+    /// An empty list is a statement, and absent is none. Earlier releases left an empty list out, whatever it meant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    roles: Option<Arc<[String]>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     groups: Option<Kept>,
+    /// Why there are no `roles`, or no `groups`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    no_roles: Option<Silence>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    no_groups: Option<Silence>,
     begun: Timestamp,
 }
 
@@ -42,6 +48,14 @@ struct Kept {
 
 impl Content {
     pub(super) fn new(id: SessionId, new: &NewSession, asked: &BTreeSet<String>, begun: Timestamp) -> Self {
+        let (roles, no_roles) = match &new.roles {
+            Roles::Stated(roles) => (Some(Arc::clone(roles)), None),
+            Roles::NotStated(silence) => (None, Some(*silence)),
+        };
+        let (groups, no_groups) = match kept(&new.groups, asked) {
+            Ok(groups) => (Some(groups), None),
+            Err(silence) => (None, Some(silence)),
+        };
         Self {
             id: id.to_string(),
             iss: new.subject.issuer.clone(),
@@ -49,8 +63,10 @@ impl Content {
             tid: new.tenant.clone(),
             name: new.name.clone(),
             email: new.email.clone(),
-            roles: new.roles.to_vec(),
-            groups: kept(&new.groups, asked),
+            roles,
+            groups,
+            no_roles,
+            no_groups,
             begun,
         }
     }
@@ -68,10 +84,14 @@ impl Content {
             tenant: self.tid,
             name: self.name,
             email: self.email,
-            roles: Arc::from(self.roles),
-            groups: self
-                .groups
-                .map_or(Groups::NotAsked, |kept| Groups::Kept { asked: kept.asked, member_of: kept.member_of }),
+            roles: match self.roles {
+                Some(roles) => Roles::Stated(roles),
+                None => Roles::NotStated(self.no_roles.unwrap_or(Silence::NotAsked)),
+            },
+            groups: match self.groups {
+                Some(kept) => Groups::Kept { asked: kept.asked, member_of: kept.member_of },
+                None => Groups::NotStated(self.no_groups.unwrap_or(Silence::NotAsked)),
+            },
             session: Some(self.id.parse().ok()?),
             begun: self.begun,
             until,
@@ -81,12 +101,12 @@ impl Content {
 }
 
 /// Of what the provider stated, what some route asks about.
-fn kept(stated: &Groups, asked: &BTreeSet<String>) -> Option<Kept> {
+fn kept(stated: &Groups, asked: &BTreeSet<String>) -> Result<Kept, Silence> {
     let (member_of, known) = match stated {
-        Groups::NotAsked => return None,
+        Groups::NotStated(silence) => return Err(*silence),
         Groups::Known(groups) => (groups, asked.clone()),
         Groups::Kept { asked: stated, member_of } => (member_of, asked.intersection(stated).cloned().collect()),
     };
     let member_of = asked.intersection(member_of).cloned().collect();
-    Some(Kept { member_of: Arc::new(member_of), asked: Arc::new(known) })
+    Ok(Kept { member_of: Arc::new(member_of), asked: Arc::new(known) })
 }

@@ -14,8 +14,9 @@ use crate::{
     clock::Now,
     dependency::Dependency,
     discovery::Document,
-    idp::{ExchangeFault, Provider, Tokens, hiding, presentable},
-    session::{NewSession, Sessions},
+    idp::{ExchangeFault, Provider, ProviderConfig, Tokens, hiding, presentable},
+    session::{EarlierTokens, NewSession, Sessions},
+    stated::Stated,
     verdict::Unavailable,
 };
 
@@ -105,13 +106,21 @@ impl Conclusion {
 
     async fn session(&self, who: Identity, tokens: Tokens, callback: Callback) -> Result<Finished, SignInFault> {
         let subject = who.subject.to_string();
+        let ProviderConfig { groups_claim, absence, .. } = self.provider.config();
+        let earlier = if who.groups.needs_earlier(absence.groups) || who.roles.needs_earlier(absence.roles) {
+            self.sessions.earlier_tokens(&who.subject).await
+        } else {
+            EarlierTokens::default()
+        };
+        let groups = earlier.stating(|token| Stated::groups(token, groups_claim));
+        let roles = earlier.stating(Stated::roles);
         let new = NewSession {
             subject: who.subject,
             tenant: who.tenant,
             name: who.name,
             email: who.email,
-            roles: who.roles,
-            groups: who.groups,
+            roles: who.roles.settled(absence.roles, roles.as_deref(), self.now).into(),
+            groups: who.groups.settled(absence.groups, groups.as_deref(), self.now).into(),
             refresh_token: tokens.refresh_token,
             claims: who.claims,
             provider: self.found.provider.clone(),

@@ -3,11 +3,11 @@
 //! An ID token is the provider's word to us, not a credential that a person holds. So what is wrong with one is a
 //! fault of the sign-in, not a verdict: nobody's credential is refused here.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -15,7 +15,8 @@ use crate::{
     dependency::Dependency,
     idp::Provider,
     jws::{self, Claims, TokenKind},
-    principal::{Groups, Subject},
+    principal::Subject,
+    stated::Stated,
     verdict::{Stop, Unavailable},
 };
 
@@ -30,8 +31,8 @@ pub(super) struct Identity {
     pub(super) tenant: Option<Arc<str>>,
     pub(super) name: Option<Arc<str>>,
     pub(super) email: Option<Arc<str>>,
-    pub(super) roles: Arc<[String]>,
-    pub(super) groups: Groups,
+    pub(super) roles: Stated,
+    pub(super) groups: Stated,
     pub(super) sid: Option<String>,
     pub(super) claims: Value,
 }
@@ -145,33 +146,11 @@ impl Identity {
             tenant: text("tid"),
             name: text(name_claim),
             email: text("email"),
-            roles: claims.texts("roles").unwrap_or_default().into(),
-            groups: groups(&claims, groups_claim),
+            roles: Stated::roles(&claims.all),
+            groups: Stated::groups(&claims.all, groups_claim),
             sid: claims.text("sid").map(str::to_owned),
             claims: Value::Object(claims.all),
         }
-    }
-}
-
-/// The groups, if the provider stated them all. An overage marker in their place (OpenID Connect Core §5.6.2,
-/// Entra's `hasgroups`) says that it did not.
-fn groups(claims: &Claims, claim: &str) -> Groups {
-    let elsewhere =
-        claims.all.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.contains_key(claim));
-    if elsewhere || is_true(&claims.all, "hasgroups") {
-        return Groups::NotAsked;
-    }
-    match claims.texts(claim) {
-        Some(groups) => Groups::Known(Arc::new(groups.into_iter().collect::<BTreeSet<_>>())),
-        None => Groups::NotAsked,
-    }
-}
-
-fn is_true(claims: &Map<String, Value>, name: &str) -> bool {
-    match claims.get(name) {
-        Some(Value::Bool(stated)) => *stated,
-        Some(Value::String(stated)) => stated == "true",
-        _ => false,
     }
 }
 

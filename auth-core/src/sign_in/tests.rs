@@ -14,13 +14,16 @@ use crate::{
     keys::{IssuerKeys, KeyPolicy, KeysFrom},
     outbound::{Outbound, OutboundPolicy},
     pretend::Pretend,
+    principal::{Membership, Silence},
     revocations::{RevocationPolicy, Revocations},
     scratch::Folder,
     session::SessionPolicy,
+    stated::{Absence, WhenAbsent},
     verdict::{Reason, Stop},
 };
 
-/// A gateway's worth of sign-in, before a pretend provider. The provider is configured twice: `first` and `second`.
+/// A gateway's worth of sign-in, before a pretend provider. The provider is configured three times:
+/// `first`, `second` by form_post, and `silent`, whose silence about groups and roles means none.
 struct Gateway {
     provider: Pretend,
     sign_in: SignIn,
@@ -39,7 +42,8 @@ struct Away {
 
 impl Gateway {
     async fn start(public_url: &str) -> Self {
-        let (data, clock, keeper) = (Folder::new(), Clock::system(), Keeper::current());
+        let (data, keeper) = (Folder::new(), Keeper::current());
+        let clock = Clock::standing_at(Clock::system().now().wall());
         let provider = Pretend::start().await;
         let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
         let keyring = Keyring::open(data.path(), &store, clock.now()).await.expect("keyring and store are both absent");
@@ -53,6 +57,7 @@ impl Gateway {
         let providers = vec![
             idp(&provider.issuer, "first", ResponseMode::Query, &keeper, &clock, &data),
             idp(&provider.issuer, "second", ResponseMode::FormPost, &keeper, &clock, &data),
+            idp(&provider.issuer, "silent", ResponseMode::Query, &keeper, &clock, &data),
         ];
         let callbacks = Callbacks { public_url: public_url.parse().expect("a URL"), own_prefix: "/.candor".to_owned() };
         let sign_in = SignIn::new(providers, callbacks, &keyring, sessions.clone(), keeper);
@@ -60,12 +65,28 @@ impl Gateway {
     }
 
     async fn begin(&self, again: bool) -> Away {
+        self.begin_at("first", again).await
+    }
+
+    async fn begin_at(&self, name: &str, again: bool) -> Away {
         let begin = Begin { return_to: "/report?month=7", again, tries: &[], replaces: None };
-        let begun =
-            self.sign_in.begin("first", begin, self.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
+        let begun = self.sign_in.begin(name, begin, self.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
         let state = self.provider.visit(&begun.location);
         let cookies = vec![(begun.cookie.name.clone(), begun.cookie.value.expose_secret().to_owned())];
         Away { state, location: begun.location, cookies }
+    }
+
+    /// Signs in at `name` with an ID token that states this; what the ticket then says of group `staff` and role `editor`.
+    async fn stated_at(&self, name: &str, claims: Value) -> (Membership, Membership) {
+        let mut claims = claims;
+        let now = self.clock.now().wall().as_secs();
+        (claims["iat"], claims["exp"]) = (json!(now), json!(now + 300));
+        self.provider.tell(|told| told.claims = claims);
+        let away = self.begin_at(name, false).await;
+        let query = format!("state={}&code=good", away.state);
+        let finished = self.callback(name, &query, &away.cookies).await.unwrap_or_else(|fault| panic!("{fault:?}"));
+        let opened = self.sessions.open(finished.ticket.text().expose_secret(), self.clock.now()).expect("it holds");
+        (opened.principal.groups.membership("staff"), opened.principal.roles.membership("editor"))
     }
 
     async fn back(&self, away: &Away, query: &str) -> Result<Finished, SignInFault> {
@@ -104,6 +125,11 @@ fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Keeper, clock: &Cl
         scopes: vec!["openid".to_owned(), "offline_access".to_owned()],
         name_claim: "name".to_owned(),
         groups_claim: "groups".to_owned(),
+        absence: if name == "silent" {
+            Absence { groups: WhenAbsent::None, roles: WhenAbsent::None }
+        } else {
+            Absence::default()
+        },
         prompt: Some("consent".to_owned()),
         response_mode: mode,
     };
@@ -295,6 +321,40 @@ async fn an_id_token_that_is_not_ours_signs_nobody_in() {
     check(json!({ "exp": now - 3600 }), "refused: invalid_id_token, spent").await;
     check(json!({ "iat": now + 3600 }), "clock, spent").await;
     check(json!({}), "signed in").await;
+}
+
+#[tokio::test]
+async fn silence_about_groups_is_none_where_the_operator_says_so_and_only_the_second_time() {
+    let gateway = Gateway::start("https://app.example").await;
+    let silent = || json!({ "groups": null });
+    let not_stated = |silence| (Membership::NotStated(silence), Membership::NotStated(silence));
+    let neither = (Membership::NotMember, Membership::NotMember);
+    // Two people whom no token ever stated anything about.
+    let of = |who: &str, claims: Value| {
+        let mut claims = claims;
+        claims["sub"] = json!(who);
+        claims
+    };
+    assert_eq!(gateway.stated_at("first", of("bob", silent())).await, not_stated(Silence::Absent));
+    assert_eq!(gateway.stated_at("silent", of("eve", silent())).await, neither);
+    assert_eq!(gateway.stated_at("silent", of("eve", json!({ "groups": [], "roles": [] }))).await, neither);
+    let elsewhere = json!({ "groups": null, "_claim_names": { "groups": "src1", "roles": "src1" } });
+    assert_eq!(gateway.stated_at("silent", of("zoe", elsewhere)).await, not_stated(Silence::Unlisted));
+    assert_eq!(gateway.stated_at("silent", of("zoe", silent())).await, not_stated(Silence::StatedBefore));
+
+    // Ada has been in a group: a token that says nothing does not take it away before a second one does.
+    let member = (Membership::Member, Membership::Member);
+    assert_eq!(gateway.stated_at("silent", json!({ "groups": ["staff"], "roles": ["editor"] })).await, member);
+    gateway.clock.advance(Duration::from_secs(60));
+    assert_eq!(gateway.stated_at("silent", silent()).await, not_stated(Silence::StatedBefore));
+    gateway.clock.advance(Duration::from_secs(599));
+    assert_eq!(gateway.stated_at("silent", silent()).await, not_stated(Silence::StatedBefore));
+    gateway.clock.advance(Duration::from_secs(2));
+    assert_eq!(gateway.stated_at("silent", silent()).await, neither);
+    gateway.clock.advance(Duration::from_secs(1));
+    assert_eq!(gateway.stated_at("silent", json!({ "groups": ["staff"], "roles": ["editor"] })).await, member);
+    gateway.clock.advance(Duration::from_secs(1));
+    assert_eq!(gateway.stated_at("silent", silent()).await, not_stated(Silence::StatedBefore), "it begins anew");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use auth_core::{
     jws::Algorithm,
     outbound::{Forbidden, Named},
+    stated::{Absence, WhenAbsent},
 };
 use secrecy::SecretString;
 use url::Url;
@@ -40,6 +41,8 @@ pub struct Identity {
     pub name_claim: String,
     /// The claim that holds the groups. Default `groups`.
     pub groups_claim: String,
+    /// What it means that an ID token has no claim of groups, or of roles. Default: nothing, we were not told.
+    pub absence: Absence,
     /// How the provider answers the browser. Default by query.
     pub response_mode: ResponseMode,
 }
@@ -75,6 +78,8 @@ pub struct Bearer {
     pub leeway: Duration,
     /// Whom its tokens speak for. Default services.
     pub kind: BearerKind,
+    /// What it means that a token has no claim of groups, or of roles. Default: nothing, we were not told.
+    pub absence: Absence,
     /// Where its keys are; `None`: by discovery.
     pub jwks_uri: Option<Url>,
 }
@@ -147,6 +152,7 @@ impl Identity {
             section.value(key).and_then(|value| value.text("\"groups\"")).unwrap_or(default).to_owned()
         };
         let (name_claim, groups_claim) = (claim("name_claim", "name"), claim("groups_claim", "groups"));
+        let absence = absence(section);
         let response_mode = section
             .value("response_mode")
             .and_then(|value| value.choice(&[("query", ResponseMode::Query), ("form_post", ResponseMode::FormPost)]));
@@ -166,6 +172,7 @@ impl Identity {
             endpoint_hosts: endpoint_hosts.unwrap_or_default(),
             name_claim,
             groups_claim,
+            absence,
             response_mode: response_mode.unwrap_or(ResponseMode::Query),
         })
     }
@@ -192,6 +199,7 @@ impl Bearer {
         let kind = section
             .value("kind")
             .and_then(|value| value.choice(&[("service", BearerKind::Service), ("user", BearerKind::User)]));
+        let absence = absence(section);
         let jwks_uri = section.value("jwks_uri").and_then(|value| provider_url(&value));
         section.finish();
         Some(Self {
@@ -200,6 +208,7 @@ impl Bearer {
             algorithms,
             leeway: leeway.unwrap_or(Duration::from_secs(30)),
             kind: kind.unwrap_or(BearerKind::Service),
+            absence,
             jwks_uri,
         })
     }
@@ -301,6 +310,18 @@ fn certificates(value: &Value<'_>) -> Option<Arc<[u8]>> {
         return None;
     }
     Some(pem.into())
+}
+
+/// What an issuer's silence about groups and roles means: nothing is learned by itself, so the operator says it.
+fn absence(section: &Section<'_>) -> Absence {
+    let read = |key| {
+        let value = section.value(key);
+        value.and_then(|value| value.choice(&[("unknown", WhenAbsent::Unknown), ("none", WhenAbsent::None)]))
+    };
+    Absence {
+        groups: read("groups_when_absent").unwrap_or_default(),
+        roles: read("roles_when_absent").unwrap_or_default(),
+    }
 }
 
 fn algorithms(section: &Section<'_>) -> Vec<Algorithm> {

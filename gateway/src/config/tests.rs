@@ -2,7 +2,13 @@
 
 use std::{fs, path::PathBuf, time::Duration};
 
-use auth_core::{jws::Algorithm, outbound::Named, policy::Allow, principal::Kind};
+use auth_core::{
+    jws::Algorithm,
+    outbound::Named,
+    policy::Allow,
+    principal::Kind,
+    stated::{Absence, WhenAbsent},
+};
 use secrecy::ExposeSecret;
 use url::Url;
 
@@ -78,6 +84,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((identity.kind, identity.response_mode), (ProviderKind::Oidc, ResponseMode::Query));
     assert_eq!(identity.scopes, ["openid", "profile", "email"]);
     assert_eq!(identity.algorithms, [Algorithm::Rs256]);
+    assert_eq!(identity.absence, Absence { groups: WhenAbsent::Unknown, roles: WhenAbsent::Unknown });
     assert_eq!((&*identity.name_claim, &*identity.groups_claim), ("name", "groups"));
     assert!(identity.client_secret.is_none() && identity.prompt.is_none() && identity.ca.is_none());
     assert!(identity.discovery_url.is_none() && identity.endpoint_hosts.is_empty());
@@ -131,6 +138,8 @@ algorithms = ["ES256", "EdDSA"]
 endpoint_hosts = ["Keys.Example.com"]
 name_claim = "preferred_username"
 groups_claim = "roles"
+groups_when_absent = "none"
+roles_when_absent = "unknown"
 response_mode = "form_post"
 [[bearer]]
 issuer = "https://programs.example.com"
@@ -139,6 +148,7 @@ audience = ["c"]
 issuer = "http://127.0.0.1:4000"
 audience = ["a", "b"]
 algorithms = ["PS512"]
+roles_when_absent = "none"
 leeway = "0s"
 kind = "user"
 jwks_uri = "http://localhost:4000/keys"
@@ -197,6 +207,8 @@ on_denial = "pass"
     assert_eq!(config.sessions.hard_without_refresh.as_secs(), 8 * 3600);
     let identity = &config.identity[0];
     assert_eq!((identity.kind, identity.response_mode), (ProviderKind::Entra, ResponseMode::FormPost));
+    assert_eq!(identity.absence, Absence { groups: WhenAbsent::None, roles: WhenAbsent::Unknown });
+    assert_eq!(config.bearer[1].absence, Absence { groups: WhenAbsent::Unknown, roles: WhenAbsent::None });
     assert_eq!(identity.client_secret.as_ref().map(ExposeSecret::expose_secret), Some("canary"));
     assert_eq!(identity.algorithms, [Algorithm::Es256, Algorithm::EdDsa]);
     assert_eq!(
@@ -403,6 +415,8 @@ fn issuers_and_upstreams_have_forms() {
     check(&identity("algorithms = [\"none\"]"), &["5:15 none is never taken"]);
     check(&identity("algorithms = [\"rs256\"]"), &["5:15 `algorithms` must be \"RS256\" or"]);
     check(&identity("kind = \"google\""), &["5:8 `kind` must be \"oidc\" or \"entra\""]);
+    check(&identity("groups_when_absent = \"nobody\""), &["5:22 `groups_when_absent` must be \"unknown\" or \"none\""]);
+    check(&identity("roles_when_absent = false"), &["5:21 `roles_when_absent` must be a text"]);
     check(&identity("prompt = \"none\""), &["5:10 `prompt` must be \"consent\" or"]);
     check(&identity("endpoint_hosts = [\"https://a\"]"), &["5:19 `endpoint_hosts` must be a host name"]);
     check(&identity("endpoint_hosts = [\"169.254.1.1\"]"), &["5:19 169.254.1.1 is never called"]);

@@ -13,6 +13,8 @@ pub enum AnswerWord {
     CredentialInvalid,
     /// No credential was given.
     CredentialMissing,
+    /// We know who this is, and their issuer did not state the groups or roles that would decide whether they may.
+    GroupsNotStated,
     /// Our own mistake.
     InternalError,
     /// No endpoint of the upstream is left.
@@ -41,10 +43,11 @@ pub enum AnswerWord {
 
 impl AnswerWord {
     /// Every word, in the order of their names.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::CredentialInvalid,
         Self::CredentialMissing,
+        Self::GroupsNotStated,
         Self::InternalError,
         Self::NoEndpoint,
         Self::NoSuchRoute,
@@ -65,6 +68,7 @@ impl AnswerWord {
             Self::BadRequest => "bad-request",
             Self::CredentialInvalid => "credential-invalid",
             Self::CredentialMissing => "credential-missing",
+            Self::GroupsNotStated => "groups-not-stated",
             Self::InternalError => "internal-error",
             Self::NoEndpoint => "no-endpoint",
             Self::NoSuchRoute => "no-such-route",

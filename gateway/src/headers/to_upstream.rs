@@ -109,11 +109,11 @@ fn answers_own_challenge(headers: &HeaderMap, own_challenges: &[String]) -> bool
 
 #[cfg(test)]
 mod tests {
-    use std::{collections::BTreeSet, sync::Arc, time::Duration};
+    use std::time::Duration;
 
     use auth_core::{
         clock::Timestamp,
-        principal::{Freshness, Groups, Kind, Subject},
+        principal::{Freshness, Groups, Kind, Roles, Silence, Subject},
     };
 
     use super::*;
@@ -128,8 +128,8 @@ mod tests {
             tenant: None,
             name: Some("Ada L\u{f6}velace".into()),
             email: Some("ada@example.com".into()),
-            roles: Arc::from([]),
-            groups: Groups::Known(Arc::new(BTreeSet::from(["a,b".to_owned(), "staff".to_owned()]))),
+            roles: Roles::known([]),
+            groups: Groups::known(["a,b".to_owned(), "staff".to_owned()]),
             session: None,
             begun: Timestamp::default(),
             until: Timestamp::default() + Duration::from_secs(60),
@@ -235,7 +235,7 @@ mod tests {
 
     #[test]
     fn groups_that_were_not_stated_are_not_said_to_be_none() {
-        let unstated = Principal { groups: Groups::NotAsked, name: None, email: None, ..ada() };
+        let unstated = Principal { groups: Groups::NotStated(Silence::Absent), name: None, email: None, ..ada() };
         let principal: &Principal = Box::leak(Box::new(unstated));
         let said = ["remote-user: ada", "x-gateway-identity: signed"];
         check(

@@ -4,7 +4,7 @@ use auth_core::{
     clock::{Now, Timestamp},
     held::Harm,
     policy::Holder,
-    principal::{Groups, Principal},
+    principal::Principal,
 };
 use serde_json::{Value, json};
 
@@ -31,10 +31,6 @@ pub(super) async fn answer(asked: &Asked<'_>) -> Answer {
 }
 
 fn described(principal: &Principal, now: Now) -> Value {
-    let groups = match &principal.groups {
-        Groups::Known(groups) | Groups::Kept { member_of: groups, .. } => json!(groups),
-        Groups::NotAsked => Value::Null,
-    };
     json!({
         "kind": principal.kind,
         "issuer": principal.subject.issuer,
@@ -42,8 +38,8 @@ fn described(principal: &Principal, now: Now) -> Value {
         "tenant": principal.tenant,
         "name": principal.name,
         "email": principal.email,
-        "roles": principal.roles,
-        "groups": groups,
+        "roles": principal.roles.stated(),
+        "groups": principal.groups.stated(),
         "until": moment(principal.until),
         "live": principal.freshness.staleness(now).is_none(),
         "missing": principal.freshness.staleness(now).map(|(dependency, age)| json!({
@@ -60,11 +56,11 @@ fn moment(at: Timestamp) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{sync::Arc, time::Duration};
+    use std::time::Duration;
 
     use auth_core::{
         dependency::Dependency,
-        principal::{Freshness, Kind, Subject},
+        principal::{Freshness, Groups, Kind, Roles, Silence, Subject},
     };
 
     use super::*;
@@ -77,8 +73,8 @@ mod tests {
             tenant: None,
             name: Some("Ada".into()),
             email: None,
-            roles: Arc::new([]),
-            groups: Groups::NotAsked,
+            roles: Roles::known([]),
+            groups: Groups::NotStated(Silence::Absent),
             session: None,
             begun: Timestamp::from_secs(0),
             until: Timestamp::from_secs(86_400),

@@ -61,6 +61,7 @@ impl Foundry<'_> {
             scopes: identity.scopes.clone(),
             name_claim: identity.name_claim.clone(),
             groups_claim: identity.groups_claim.clone(),
+            absence: identity.absence,
             prompt: identity.prompt.clone(),
             response_mode: match identity.response_mode {
                 ResponseMode::Query => idp::ResponseMode::Query,
@@ -81,6 +82,7 @@ impl Foundry<'_> {
                 BearerKind::Service => Kind::Service,
                 BearerKind::User => Kind::User,
             },
+            absence: bearer.absence,
             keys,
         })
     }

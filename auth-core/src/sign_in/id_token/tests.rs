@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Map, json};
 
 use super::*;
 
@@ -105,31 +105,6 @@ fn a_hash_of_the_access_token_is_checked_where_there_is_one() {
 }
 
 #[test]
-fn groups_that_were_not_stated_whole_are_not_asked() {
-    let check = |changes: Value, expected: Option<&[&str]>| {
-        let mut all = good();
-        all.extend(changes.as_object().expect("an object").clone());
-        let expected = match expected {
-            None => Groups::NotAsked,
-            Some(some) => Groups::Known(Arc::new(some.iter().map(|&group| group.to_owned()).collect())),
-        };
-        assert_eq!(groups(&typed(all), "groups"), expected, "{changes}");
-    };
-    check(json!({}), None);
-    check(json!({ "groups": [] }), Some(&[]));
-    check(json!({ "groups": ["a", "b"] }), Some(&["a", "b"]));
-    check(json!({ "groups": "a" }), Some(&["a"]));
-    check(json!({ "groups": ["a", 7] }), None);
-    check(json!({ "groups": { "a": 1 } }), None);
-    check(json!({ "_claim_names": { "groups": "src1" } }), None);
-    check(json!({ "_claim_names": { "groups": "src1" }, "groups": ["a"] }), None);
-    check(json!({ "_claim_names": { "photo": "src1" }, "groups": ["a"] }), Some(&["a"]));
-    check(json!({ "hasgroups": true }), None);
-    check(json!({ "hasgroups": "true", "groups": ["a"] }), None);
-    check(json!({ "hasgroups": false, "groups": ["a"] }), Some(&["a"]));
-}
-
-#[test]
 fn identity_is_issuer_and_subject_and_the_rest_is_for_show() {
     let mut all = good();
     let shown = json!({
@@ -143,7 +118,7 @@ fn identity_is_issuer_and_subject_and_the_rest_is_for_show() {
     assert_eq!(identity.email, None);
     assert_eq!(identity.tenant.as_deref(), Some("acme"));
     assert_eq!(identity.sid.as_deref(), Some("s-1"));
-    assert_eq!(*identity.roles, ["editor".to_owned()]);
-    assert_eq!(identity.groups, Groups::Known(Arc::new(BTreeSet::from(["x".to_owned()]))));
+    assert_eq!(identity.roles, Stated::Listed(vec!["editor".to_owned()]));
+    assert_eq!(identity.groups, Stated::Listed(vec!["x".to_owned()]));
     assert_eq!(identity.claims["sub"], "ada");
 }

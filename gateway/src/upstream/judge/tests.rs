@@ -4,7 +4,7 @@ use auth_core::{
     Now, Timestamp, Verdict,
     clock::Clock,
     policy::{Allow, MaxStale, Requirement, RequirementId, permit},
-    principal::{Freshness, Groups, Principal, Subject},
+    principal::{Freshness, Groups, Principal, Roles, Silence, Subject},
 };
 use http::Response;
 
@@ -19,8 +19,8 @@ fn principal(kind: Kind) -> Principal {
         tenant: Some("acme".into()),
         name: None,
         email: None,
-        roles: [].into(),
-        groups: Groups::NotAsked,
+        roles: Roles::known([]),
+        groups: Groups::NotStated(Silence::Absent),
         session: None,
         begun: Timestamp::default(),
         until: NOON + Duration::from_secs(60),
