@@ -14,14 +14,14 @@ use url::Url;
 
 use crate::{
     alarm,
+    attempts::{Attempts, Failure},
     clock::{Clock, Now, Steady},
     dependency::Dependency,
-    flight::Flight,
     keeper::Keeper,
     last_good::LastGood,
     lock::lock,
     outbound::Outbound,
-    schedule::{Schedule, keep_fresh},
+    schedule::Schedule,
     verdict::Unavailable,
 };
 
@@ -32,9 +32,6 @@ const LONGEST: usize = 256 * 1024;
 
 /// How old the last good contact may be when a sign-in begins.
 const RECENT: Duration = Duration::from_secs(10);
-
-/// How long after a failed attempt a request may cause the next.
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// How often the document is fetched, give or take a tenth.
 const EVERY: Duration = Duration::from_secs(3600);
@@ -57,10 +54,9 @@ pub struct Discovery(Arc<Inner>);
 struct Inner {
     provider: Provider,
     outbound: Outbound,
-    keeper: Keeper,
     clock: Clock,
     copy: LastGood,
-    flight: Flight<Result<Arc<Document>, Unavailable>>,
+    attempts: Attempts<Arc<Document>>,
     known: Mutex<Known>,
 }
 
@@ -69,8 +65,6 @@ struct Known {
     document: Option<Arc<Document>>,
     pinned: BTreeSet<String>,
     contact: Option<Steady>,
-    /// The last attempt since the last contact that failed.
-    failed: Option<(Steady, Unavailable)>,
     schedule: Schedule,
 }
 
@@ -87,21 +81,14 @@ impl Discovery {
     pub fn new(provider: Provider, outbound: Outbound, keeper: Keeper, clock: Clock, data: &Path) -> Self {
         let copy = LastGood::new(data, "discovery", &provider.issuer);
         let known = Mutex::new(Known::load(&copy, &provider));
-        let flight = Flight::new(keeper.clone());
-        Self(Arc::new(Inner { provider, outbound, keeper, clock, copy, flight, known }))
+        let attempts = Attempts::new(format!("the document of {}", provider.issuer), keeper, clock.clone());
+        Self(Arc::new(Inner { provider, outbound, clock, copy, attempts, known }))
     }
 
     /// Begins to keep it fresh, hourly ± 10 %, on the keeper. Ends when the last clone is dropped.
     pub fn start(&self) {
-        let schedule = |inner: &Inner| lock(&inner.known).schedule;
-        let refresh = |inner: Arc<Inner>| async move {
-            let fetched = inner.fetched().await;
-            if let Err(unavailable) = &fetched {
-                tracing::warn!(issuer = %inner.provider.issuer, "discovery failed: {unavailable}");
-            }
-            fetched.map(|_| ())
-        };
-        self.0.keeper.spawn(keep_fresh(Arc::downgrade(&self.0), self.0.clock.clone(), schedule, refresh));
+        let due_in = |inner: &Inner, now: Now| lock(&inner.known).schedule.wait(now);
+        self.0.attempts.keep(Arc::downgrade(&self.0), due_in, Inner::fetch);
     }
 
     /// The issuer, as configured.
@@ -136,57 +123,39 @@ impl Discovery {
 }
 
 impl Inner {
-    /// Fetches for a request, unless the last attempt failed just now: strangers can ask, and a dead provider must not
-    /// be stormed.
+    /// Fetches for somebody who needs it now, as the back-off allows: a dead provider must not be stormed.
     async fn asked(self: &Arc<Self>) -> Result<Arc<Document>, Unavailable> {
-        let failed = lock(&self.known).failed.clone();
-        match failed {
-            Some((at, down)) if self.clock.now().steady().since(at) < PAUSE => Err(down.retry_after(PAUSE)),
-            Some(_) | None => self.fetched().await,
-        }
+        self.attempts.ask(|_, _| Ok(()), || Arc::clone(self).fetch()).await
     }
 
-    /// The answer of one fetch, shared with whoever else wants it.
-    async fn fetched(self: &Arc<Self>) -> Result<Arc<Document>, Unavailable> {
-        let inner = Arc::clone(self);
-        self.flight.join(|| async move { inner.fetch().await }).await?
-    }
-
-    async fn fetch(self: Arc<Self>) -> Result<Arc<Document>, Unavailable> {
+    async fn fetch(self: Arc<Self>) -> Result<Arc<Document>, Failure> {
         let begun = self.clock.now().steady();
-        match self.get().await {
-            Ok(document) => {
-                let (known, stored) = lock(&self.known).adopt(document, begun, &self.provider);
-                if let Some(stored) = stored {
-                    self.copy.write(stored).await;
-                }
-                Ok(known)
-            }
-            Err(unavailable) => {
-                lock(&self.known).failed = Some((begun, unavailable.clone()));
-                Err(unavailable)
-            }
+        let document = self.get().await?;
+        let (known, stored) = lock(&self.known).adopt(document, begun, &self.provider);
+        if let Some(stored) = stored {
+            self.copy.write(stored).await;
         }
+        Ok(known)
     }
 
-    async fn get(&self) -> Result<Document, Unavailable> {
+    async fn get(&self) -> Result<Document, Failure> {
         let down = |cause: Box<dyn std::error::Error + Send + Sync>| Unavailable::because(Dependency::Discovery, cause);
         let url = self.provider.address().map_err(|bad| down(bad.into()))?;
         let answer = self.outbound.get(&url, LONGEST).await.map_err(|fault| down(fault.into()))?;
         if answer.status != StatusCode::OK {
-            return Err(down(format!("{url} answered {}", answer.status).into()));
+            let refused = Failure::from(down(format!("{url} answered {}", answer.status).into()));
+            return Err(refused.leaving_alone(answer.retry_after()));
         }
-        Document::read(&answer.body, &self.provider.issuer).map_err(|nonsense| down(nonsense.into()))
+        Ok(Document::read(&answer.body, &self.provider.issuer).map_err(|nonsense| down(nonsense.into()))?)
     }
 }
 
 impl Known {
     fn load(copy: &LastGood, provider: &Provider) -> Self {
-        let none =
-            Self { document: None, pinned: BTreeSet::new(), contact: None, failed: None, schedule: Schedule::NEVER };
+        let none = Self { document: None, pinned: BTreeSet::new(), contact: None, schedule: Schedule::NEVER };
         let Some(Stored { document, pinned, schedule }) = copy.read() else { return none };
         match Document::from_json(document, &provider.issuer) {
-            Ok(document) => Self { document: Some(Arc::new(document)), pinned, contact: None, failed: None, schedule },
+            Ok(document) => Self { document: Some(Arc::new(document)), pinned, contact: None, schedule },
             Err(_) => none,
         }
     }
@@ -195,7 +164,6 @@ impl Known {
     /// way the provider has answered. Gives the document that counts, and what to write to disk.
     fn adopt(&mut self, new: Document, begun: Steady, provider: &Provider) -> (Arc<Document>, Option<Stored>) {
         self.contact = Some(begun);
-        self.failed = None;
         self.schedule = Schedule::confirmed(begun, EVERY);
         let known = |host: &String| self.pinned.contains(host) || provider.endpoint_hosts.contains(host);
         let foreign: Vec<_> = new.hosts().into_iter().filter(|host| !known(host)).collect();

@@ -18,37 +18,41 @@ impl<T: Clone + Send + Sync + 'static> Flight<T> {
         Self { keeper, under_way: Mutex::new(None) }
     }
 
-    /// Waits for the work that is under way, else begins `work` and waits for that.
+    /// Waits for the work that is under way, else for the work that `begin` gives.
     ///
     /// # Errors
-    /// Unavailable(Keeper), if the work panicked or the keeper is going down.
+    /// What `begin` says, if nothing is to begin now. Unavailable(Keeper), if the work panicked or the keeper is going
+    /// down.
     pub(crate) async fn join<F: Future<Output = T> + Send + 'static>(
         &self,
-        work: impl FnOnce() -> F,
+        begin: impl FnOnce() -> Result<F, Unavailable>,
     ) -> Result<T, Unavailable> {
-        let mut landed = self.board(work);
+        let mut landed = self.board(begin)?;
         match landed.wait_for(Option::is_some).await {
             Ok(result) => result.clone().ok_or_else(lost),
             Err(_) => Err(lost()),
         }
     }
 
-    fn board<F: Future<Output = T> + Send + 'static>(&self, work: impl FnOnce() -> F) -> watch::Receiver<Option<T>> {
+    fn board<F: Future<Output = T> + Send + 'static>(
+        &self,
+        begin: impl FnOnce() -> Result<F, Unavailable>,
+    ) -> Result<watch::Receiver<Option<T>>, Unavailable> {
         let mut under_way = lock(&self.under_way);
         // A receiver whose sender is gone, or has sent, belongs to work that is over.
         if let Some(flight) =
             under_way.as_ref().filter(|flight| flight.borrow().is_none() && flight.has_changed().is_ok())
         {
-            return flight.clone();
+            return Ok(flight.clone());
         }
+        let work = begin()?;
         let (land, landed) = watch::channel(None);
         *under_way = Some(landed.clone());
-        let work = work();
         self.keeper.spawn(async move {
             // Fails only when nobody waits any more.
             let _ = land.send(Some(work.await));
         });
-        landed
+        Ok(landed)
     }
 }
 
@@ -74,7 +78,7 @@ mod tests {
             flight.join(|| {
                 let number = begun.fetch_add(1, Ordering::SeqCst);
                 let mut gate = gate.clone();
-                async move { gate.wait_for(|open| *open).await.map(|_| number).ok() }
+                Ok(async move { gate.wait_for(|open| *open).await.map(|_| number).ok() })
             })
         };
         let asks = async { tokio::join!(ask(), ask(), ask()) };
@@ -85,10 +89,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_must_not_begin_does_not() {
+        let flight = Flight::<u8>::new(Keeper::current());
+        let not_now = || Err(Unavailable::because(Dependency::Keys, "not now"));
+        let denied = flight.join(not_now as fn() -> Result<std::future::Ready<u8>, Unavailable>).await;
+        assert_eq!(denied.map_err(|denied| denied.dependency), Err(Dependency::Keys));
+        assert!(matches!(flight.join(|| Ok(async { 7 })).await, Ok(7)), "nothing is under way");
+    }
+
+    #[tokio::test]
     async fn a_panic_costs_one_fetch_and_not_the_next() {
         let flight = Flight::<u8>::new(Keeper::current());
-        let lost = flight.join(|| async { panic!("planned") }).await;
+        let lost = flight.join(|| Ok(async { panic!("planned") })).await;
         assert_eq!(lost.map_err(|lost| lost.dependency), Err(Dependency::Keeper));
-        assert!(matches!(flight.join(|| async { 7 }).await, Ok(7)));
+        assert!(matches!(flight.join(|| Ok(async { 7 })).await, Ok(7)));
     }
 }

@@ -119,7 +119,8 @@ fn refusal<R: Default>(rejected: &Rejected) -> Response<R> {
 fn outage<R: Default>(unavailable: &Unavailable) -> Response<R> {
     let mut response = Response::new(R::default());
     *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-    let seconds = unavailable.retry_after.as_secs().max(1);
+    // Rounded up: whoever comes sooner is only turned away again.
+    let seconds = u64::try_from(unavailable.retry_after.as_millis().div_ceil(1000)).unwrap_or(u64::MAX).max(1);
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
     response
 }

@@ -19,6 +19,7 @@
 //! - 1 [`stated`]: what a token states of groups and roles, and what its silence means.
 //! - 1 `flight`, `schedule`, `last_good`: one fetch at a time; when it is due; its last good answer on disk.
 //! - 1 [`database`]: the store.
+//! - 2 `attempts`: getting what only others can give, with one back-off for all who need it.
 //! - 2 [`keyring`]: our private keys.
 //! - 2 [`outbound`]: the one HTTP client towards identity providers.
 //! - 3 [`discovery`]: providers' documents, last known good, hosts pinned.
@@ -32,6 +33,7 @@
 //! - 9 `layer` (feature `tower`): the three verdicts for services of your own.
 
 pub mod alarm;
+mod attempts;
 pub mod authenticator;
 pub mod bearer;
 pub mod clock;

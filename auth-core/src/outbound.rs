@@ -21,6 +21,9 @@ pub use reach::Named;
 use reach::{Connector, Reach};
 pub use tls::CaFault;
 
+/// The longest wait that a provider can ask for.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
 /// How a provider is called.
 #[derive(Clone, Debug)]
 pub struct OutboundPolicy {
@@ -91,6 +94,23 @@ pub enum Forbidden {
 impl Default for OutboundPolicy {
     fn default() -> Self {
         Self { connect: Duration::from_secs(2), total: Duration::from_secs(5), ca: None, named: Vec::new() }
+    }
+}
+
+impl Answer {
+    /// How long the provider asks to be left alone: `Retry-After` (RFC 9110 §10.2.3), as seconds or as a moment by its
+    /// own `Date`, within reason.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let text = |name| self.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+        let asked = text(header::RETRY_AFTER)?;
+        let wait = match asked.parse() {
+            Ok(seconds) => Duration::from_secs(seconds),
+            Err(_) => {
+                let moment = |text| httpdate::parse_http_date(text).ok();
+                moment(asked)?.duration_since(moment(text(header::DATE)?)?).ok()?
+            }
+        };
+        Some(wait.min(LONGEST_WAIT))
     }
 }
 

@@ -3,19 +3,14 @@
 //! A confirmation is missing once an attempt at it failed or its deadline passed, not while the first attempt is under
 //! way. It does no I/O of its own, and is judged by the line that nothing steps, which goes on across a restart.
 
-use std::{
-    future::Future,
-    sync::{Arc, Weak},
-    time::Duration,
-};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    clock::{Clock, Now, Steady},
+    clock::{Now, Steady},
     dependency::Dependency,
     principal::Freshness,
-    verdict::Unavailable,
 };
 
 /// One thing that is confirmed again and again.
@@ -65,11 +60,6 @@ impl Schedule {
         self.begun > now + GRACE
     }
 
-    /// When the last attempt since the last confirmation failed.
-    pub(crate) fn last_failure(self) -> Option<Steady> {
-        self.failed
-    }
-
     /// Whether the confirmation is missing, and since when.
     pub(crate) fn freshness(self, of: Dependency, now: Now) -> Freshness {
         let due = self.due(now);
@@ -82,47 +72,8 @@ impl Schedule {
     }
 }
 
-/// How often a provider is asked while the clock is in doubt: each answer may say what time it is.
-const IN_DOUBT: Duration = Duration::from_secs(60);
-
-/// Refreshes `of` whenever its `schedule` says that it is due, with back-off after failures, until nobody holds it; and at
-/// once when doubt about the clock begins, since the answer may end it.
-pub(crate) async fn keep_fresh<T, R: Future<Output = Result<(), Unavailable>>>(
-    of: Weak<T>,
-    clock: Clock,
-    schedule: impl Fn(&T) -> Schedule,
-    refresh: impl Fn(Arc<T>) -> R,
-) {
-    let mut doubts = clock.doubts();
-    let mut failures = 0;
-    let mut wanted = false;
-    loop {
-        let wait = {
-            let Some(of) = of.upgrade() else { return };
-            let due_in = schedule(&of).wait(clock.now());
-            if due_in.is_zero() || wanted {
-                failures = if refresh(of).await.is_ok() { 0 } else { failures + 1 };
-                wanted = failures > 0;
-                if failures > 0 { back_off(failures - 1) } else { Duration::ZERO }
-            } else {
-                // The machine may sleep meanwhile, which no timer of ours sees: do not trust one long sleep.
-                due_in.min(IN_DOUBT)
-            }
-        };
-        tokio::select! {
-            () = tokio::time::sleep(wait) => wanted |= failures == 0 && !wait.is_zero() && clock.now().is_in_doubt(),
-            () = doubts.begun() => wanted = true,
-        }
-    }
-}
-
-/// How long to wait after this many failures in a row: doubling from a second to a minute, spread by a quarter.
-fn back_off(failures: u32) -> Duration {
-    Duration::from_secs(1 << failures.min(6)).min(Duration::from_secs(60)).mul_f64(0.75 + 0.5 * fraction())
-}
-
 /// A number from 0 to 1. It spreads load and protects nothing.
-fn fraction() -> f64 {
+pub(crate) fn fraction() -> f64 {
     let mut byte = [128];
     // Without randomness every instance asks at the same moment; that is the worst of it.
     let _ = aws_lc_rs::rand::fill(&mut byte);

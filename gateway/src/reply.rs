@@ -395,10 +395,11 @@ impl Form<'_> {
         self.place.sign_in.then(|| self.site.login(back))
     }
 
-    /// `Retry-After` in seconds. Displays in their thousands are spread widest: each gets its own.
+    /// `Retry-After` in seconds: never before `wait` is over, and a little after. Displays come in their thousands and
+    /// are spread widest; but judging them again costs little, and each of them is dark until then.
     fn spread(&self, wait: Duration) -> u64 {
-        let seconds = wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1);
-        let by = if self.asker == Asker::Device { 2 * seconds.min(300) } else { seconds.min(300) / 2 };
+        let seconds: u64 = wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1);
+        let by = if self.asker == Asker::Device { seconds.div_ceil(2).min(60) } else { seconds.div_ceil(4).min(30) };
         seconds.saturating_add(self.id.spread(by))
     }
 }

@@ -37,7 +37,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
             &["verdict"],
             &["keeper"],
             &["policy", "held", "seal", "jws", "database", "flight", "last_good", "schedule", "stated"],
-            &["keyring", "outbound"],
+            &["attempts", "keyring", "outbound"],
             &["discovery", "revocations"],
             &["keys"],
             &["idp", "bearer"],

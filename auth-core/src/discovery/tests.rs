@@ -46,7 +46,7 @@ async fn a_good_document_outlives_nonsense_and_a_restart() {
     assert_eq!(down.dependency, Dependency::Discovery);
     let _ = discovery.document().await.expect_err("it failed just now");
     assert_eq!(setting.server.asked(), 1, "a dead provider is not stormed");
-    setting.clock.advance(PAUSE);
+    setting.clock.advance(Duration::from_secs(1));
     let keys_at = format!("{}/keys", setting.server.base());
     setting.server.says(200, "", &setting.document(&keys_at));
     assert_eq!(discovery.document().await.expect("it is healthy").jwks_uri.as_str(), keys_at);

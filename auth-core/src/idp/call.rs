@@ -3,7 +3,7 @@
 
 use std::{future::Future, pin::Pin, time::Duration};
 
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use http::StatusCode;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 use super::answer::ErrorAnswer;
@@ -11,8 +11,6 @@ use crate::outbound::{Answer, Outbound, OutboundError};
 
 /// The longest token answer that is read, in bytes: three tokens of [`crate::jws::MAX_TOKEN`] and some.
 const MAX_ANSWER: usize = 64 * 1024;
-/// The longest wait that a provider can ask for.
-const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// One call to a token endpoint.
 pub(super) struct TokenCall {
@@ -69,17 +67,11 @@ fn judge(answer: Answer) -> Result<HttpResponse, CallFault> {
         status if status.is_client_error() && !is_busy(status) => {
             Err(CallFault::Denied { status, error: ErrorAnswer::read(&answer.body) })
         }
-        status => Err(CallFault::Status { status, retry_after: wait_asked(&answer.headers) }),
+        status => Err(CallFault::Status { status, retry_after: answer.retry_after() }),
     }
 }
 
 /// Client errors that only ask to come back.
 fn is_busy(status: StatusCode) -> bool {
     matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
-}
-
-/// `Retry-After` in seconds (RFC 9110 §10.2.3), within reason.
-fn wait_asked(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds).min(LONGEST_WAIT))
 }

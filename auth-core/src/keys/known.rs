@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    policy::{Bucket, KeyPolicy},
+    policy::{Budgets, KeyPolicy, Open},
     proof::Forged,
     set::{self, KeySet, Nonsense, Said},
 };
@@ -26,8 +26,7 @@ pub(super) struct Known {
     generation: u64,
     /// Names whose key we held, which the set in use lacks or holds another key of; since when.
     doubts: BTreeMap<String, Steady>,
-    for_unknown: Bucket,
-    for_bad: Bucket,
+    pub(super) budgets: Budgets,
 }
 
 /// A good set, and how young it is.
@@ -57,10 +56,8 @@ pub(super) struct Fetched {
 pub(super) enum Doubtful {
     /// It is.
     Proven(Forged),
-    /// Only a younger set could prove it; a fetch is in the budget.
-    AskAgain,
-    /// Only a younger set could prove it; ask again after this.
-    Wait(Duration),
+    /// Only a younger set could prove it.
+    Open(Open),
 }
 
 impl Known {
@@ -70,8 +67,7 @@ impl Known {
             schedule: Schedule::NEVER,
             generation: 0,
             doubts: BTreeMap::new(),
-            for_unknown: Bucket::FULL,
-            for_bad: Bucket::FULL,
+            budgets: Budgets::FULL,
         };
         let Some(Stored { body, born, schedule, doubts }) = stored else { return known };
         if let Ok(set) = KeySet::read(body.as_bytes(), configured) {
@@ -99,6 +95,7 @@ impl Known {
             doubt(&mut self.doubts, &old.set, &set, begun, policy.withdrawn);
         }
         self.schedule = Schedule::confirmed(begun, policy.refresh);
+        self.budgets.settle(policy, begun);
         self.set = Some(Arc::new(Held { set, born, generation: self.generation }));
         let body = String::from_utf8_lossy(&body).into_owned();
         Ok(Stored { body, born, schedule: self.schedule, doubts: self.doubts.clone() })
@@ -106,18 +103,18 @@ impl Known {
 
     /// Judges a token that `held` does not verify.
     pub(super) fn doubtful(
-        &mut self,
+        &self,
         held: &Held,
         said: &Said<'_>,
         token: &Unverified<'_>,
         policy: &KeyPolicy,
         now: Now,
     ) -> Doubtful {
-        if let Some(forged) = self.proven(held, said, token, policy, now) {
-            return Doubtful::Proven(forged);
+        match self.proven(held, said, token, policy, now) {
+            Some(forged) => Doubtful::Proven(forged),
+            None if matches!(said, Said::Bad) => Doubtful::Open(Open::BadSignature),
+            None => Doubtful::Open(Open::UnknownKey),
         }
-        let bucket = if matches!(said, Said::Bad) { &mut self.for_bad } else { &mut self.for_unknown };
-        if bucket.take(policy, now.steady()) { Doubtful::AskAgain } else { Doubtful::Wait(policy.refill) }
     }
 
     /// The `FreshKeys` rule: a key is published before it signs, so a set that was born well after the token and still

@@ -20,22 +20,22 @@ use http::StatusCode;
 use url::Url;
 
 use crate::{
+    attempts::{Attempts, Failure},
     clock::{Clock, Now},
     dependency::Dependency,
     discovery::Discovery,
-    flight::Flight,
     jws::{Algorithm, Claims, Unverified, VerifyingKey},
     keeper::Keeper,
     last_good::LastGood,
     lock::lock,
     outbound::Outbound,
     principal::Freshness,
-    schedule::keep_fresh,
     verdict::{Rejected, Stop, Unavailable},
 };
 
 use known::{Doubtful, Fetched, Held, Known};
 pub use policy::KeyPolicy;
+use policy::Open;
 pub(crate) use proof::Forged;
 use proof::{Incomplete, WrongIssuer};
 use set::Said;
@@ -62,10 +62,9 @@ struct Inner {
     algorithms: Vec<Algorithm>,
     policy: KeyPolicy,
     outbound: Outbound,
-    keeper: Keeper,
     clock: Clock,
     copy: LastGood,
-    flight: Flight<Result<(), Unavailable>>,
+    attempts: Attempts<()>,
     known: Mutex<Known>,
 }
 
@@ -97,16 +96,15 @@ impl IssuerKeys {
         };
         let copy = LastGood::new(data, "keys", &of);
         let known = Mutex::new(Known::load(copy.read(), algorithms));
-        let flight = Flight::new(keeper.clone());
+        let attempts = Attempts::new(format!("the key set of {issuer}"), keeper, clock.clone());
         let algorithms = algorithms.to_vec();
-        Self(Arc::new(Inner { issuer, from, algorithms, policy, outbound, keeper, clock, copy, flight, known }))
+        Self(Arc::new(Inner { issuer, from, algorithms, policy, outbound, clock, copy, attempts, known }))
     }
 
     /// Begins to keep them fresh on the keeper. Ends when the last clone is dropped.
     pub fn start(&self) {
-        let schedule = |inner: &Inner| lock(&inner.known).schedule;
-        let refresh = |inner: Arc<Inner>| async move { inner.fetched().await };
-        self.0.keeper.spawn(keep_fresh(Arc::downgrade(&self.0), self.0.clock.clone(), schedule, refresh));
+        let due_in = |inner: &Inner, now: Now| lock(&inner.known).schedule.wait(now);
+        self.0.attempts.keep(Arc::downgrade(&self.0), due_in, Inner::fetch);
     }
 
     /// The issuer whose keys these are.
@@ -129,11 +127,8 @@ impl IssuerKeys {
     }
 
     /// Makes sure that there are keys at all, fetching them if need be: before something is spent that they must judge.
-    pub(crate) async fn ready(&self, now: Now) -> Result<(), Unavailable> {
-        if self.0.held().is_none() {
-            self.0.first(now).await?;
-        }
-        Ok(())
+    pub(crate) async fn ready(&self) -> Result<(), Unavailable> {
+        self.0.held_or_first().await.map(|_| ())
     }
 
     /// Whether the keys were confirmed when that was due.
@@ -156,10 +151,7 @@ impl IssuerKeys {
         if crate::planted::is("signature-not-checked") {
             return token.claims().map(|claims| (claims, 0)).map_err(|lack| incomplete(lack.0));
         }
-        let held = match self.0.held() {
-            Some(held) => held,
-            None => self.0.first(now).await.map_err(|down| Unproven::Stop(down.into()))?,
-        };
+        let held = self.0.held_or_first().await.map_err(|down| Unproven::Stop(down.into()))?;
         let said = held.set.says(token);
         if let Said::Holds(key) = said {
             return signed(token, key, held.generation);
@@ -167,14 +159,13 @@ impl IssuerKeys {
         let doubtful = lock(&self.0.known).doubtful(&held, &said, token, &self.0.policy, now);
         match doubtful {
             Doubtful::Proven(forged) => Err(Unproven::Forged(forged, held.generation)),
-            Doubtful::Wait(wait) => Err(Unproven::Stop(unsettled(wait))),
-            Doubtful::AskAgain => self.check_again(token, now).await,
+            Doubtful::Open(open) => self.check_again(token, open, now).await,
         }
     }
 
     /// The same by a set that was fetched for this token; whatever that does not settle stays open.
-    async fn check_again(&self, token: &Unverified<'_>, now: Now) -> Result<(Claims, u64), Unproven> {
-        let fetched = self.0.fetched().await;
+    async fn check_again(&self, token: &Unverified<'_>, open: Open, now: Now) -> Result<(Claims, u64), Unproven> {
+        let fetched = self.0.fetched_for(open).await;
         #[cfg(candor_planted)]
         if crate::planted::is("unknown-kid-is-refused") && fetched.is_err() {
             return Err(Unproven::Forged(Forged::unknown_key(token.kid(), now.wall()), 0));
@@ -183,15 +174,18 @@ impl IssuerKeys {
             // A stranger can cause this at will, by a made-up key name: it does not ring as an outage does.
             return Err(Unproven::Stop(down.unsettled().into()));
         }
-        let held = self.0.held().ok_or_else(|| Unproven::Stop(unsettled(self.0.policy.retry)))?;
+        let held = self.0.held_or_first().await.map_err(|down| Unproven::Stop(down.unsettled().into()))?;
         let said = held.set.says(token);
         if let Said::Holds(key) = said {
             return signed(token, key, held.generation);
         }
-        let proven = lock(&self.0.known).proven(&held, &said, token, &self.0.policy, now);
-        match proven {
+        let known = lock(&self.0.known);
+        match known.proven(&held, &said, token, &self.0.policy, now) {
             Some(forged) => Err(Unproven::Forged(forged, held.generation)),
-            None => Err(Unproven::Stop(unsettled(self.0.policy.refill))),
+            None => {
+                let wait = known.budgets.wait(open, &self.0.policy, now.steady());
+                Err(Unproven::Stop(unsettled(wait.max(Unavailable::RETRY_AFTER)).into()))
+            }
         }
     }
 }
@@ -213,9 +207,9 @@ fn incomplete(claim: &'static str) -> Unproven {
     Unproven::Stop(Rejected::proven_by(Incomplete { claim }).into())
 }
 
-fn unsettled(wait: Duration) -> Stop {
+fn unsettled(wait: Duration) -> Unavailable {
     let cause = "the token does not verify, and our keys are too old to prove it false";
-    Unavailable::because(Dependency::Keys, cause).retry_after(wait).unsettled().into()
+    Unavailable::because(Dependency::Keys, cause).retry_after(wait).unsettled()
 }
 
 impl Inner {
@@ -223,57 +217,65 @@ impl Inner {
         lock(&self.known).set.clone()
     }
 
-    /// The first set, where there is none: fetched at once, unless the last attempt failed just now.
-    async fn first(self: &Arc<Self>, now: Now) -> Result<Arc<Held>, Unavailable> {
-        let failed = lock(&self.known).schedule.last_failure();
-        let down = || Unavailable::because(Dependency::Keys, "we have never had this issuer's keys");
-        if failed.is_some_and(|failed| now.steady().since(failed) < self.policy.retry) {
-            return Err(down().retry_after(self.policy.retry));
+    /// The set in use; where there is none, the first is fetched.
+    async fn held_or_first(self: &Arc<Self>) -> Result<Arc<Held>, Unavailable> {
+        if let Some(held) = self.held() {
+            return Ok(held);
         }
-        self.fetched().await?;
-        self.held().ok_or_else(down)
+        self.attempts.ask(|_, _| Ok(()), || Arc::clone(self).fetch()).await?;
+        self.held().ok_or_else(|| Unavailable::because(Dependency::Keys, "we have never had this issuer's keys"))
     }
 
-    /// One fetch, shared with whoever else wants it.
-    async fn fetched(self: &Arc<Self>) -> Result<(), Unavailable> {
-        let inner = Arc::clone(self);
-        self.flight.join(|| async move { inner.fetch().await }).await?
+    /// A set for a token that the one in use leaves `open`: within the budget if the provider answers, by the back-off
+    /// if it does not.
+    async fn fetched_for(self: &Arc<Self>, open: Open) -> Result<(), Unavailable> {
+        let may_begin = |standing, now: Now| {
+            lock(&self.known).budgets.begin(open, standing, &self.policy, now.steady()).map_err(unsettled)
+        };
+        self.attempts.ask(may_begin, || Arc::clone(self).fetch()).await
     }
 
-    async fn fetch(self: Arc<Self>) -> Result<(), Unavailable> {
+    async fn fetch(self: Arc<Self>) -> Result<(), Failure> {
         let now = self.clock.now();
-        let begun = now.steady();
         let adopted = match self.get(now).await {
             Ok(fetched) => {
                 let adopted = lock(&self.known).adopt(fetched, &self.algorithms, &self.policy);
-                adopted.map_err(|nonsense| Unavailable::because(Dependency::Keys, nonsense))
+                adopted.map_err(|nonsense| Unavailable::because(Dependency::Keys, nonsense).into())
             }
-            Err(down) => Err(down),
+            Err(failure) => Err(failure),
         };
         match adopted {
             Ok(stored) => {
                 self.copy.write(stored).await;
                 Ok(())
             }
-            Err(down) => {
-                tracing::warn!(issuer = %self.issuer, "no keys: {down}");
+            Err(failure) => {
                 let mut known = lock(&self.known);
-                known.schedule = known.schedule.failed(begun);
-                Err(down)
+                known.schedule = known.schedule.failed(now.steady());
+                Err(failure)
             }
         }
     }
 
-    async fn get(&self, now: Now) -> Result<Fetched, Unavailable> {
+    async fn get(&self, now: Now) -> Result<Fetched, Failure> {
         let url = match &self.from {
             KeysFrom::Uri(url) => url.clone(),
-            KeysFrom::Discovery(discovery) => discovery.document().await?.jwks_uri.clone(),
+            KeysFrom::Discovery(discovery) => match discovery.document().await {
+                Ok(document) => document.jwks_uri.clone(),
+                Err(down) => {
+                    // Until the document is asked for again there is nothing to ask for here.
+                    let wait = down.retry_after;
+                    return Err(Failure::from(down).leaving_alone(Some(wait)));
+                }
+            },
         };
         let answer =
             self.outbound.get(&url, LONGEST).await.map_err(|fault| Unavailable::because(Dependency::Keys, fault))?;
         if answer.status != StatusCode::OK {
             let cause = format!("{url} answered {}", answer.status);
-            return Err(Unavailable::because(Dependency::Keys, cause));
+            return Err(
+                Failure::from(Unavailable::because(Dependency::Keys, cause)).leaving_alone(answer.retry_after())
+            );
         }
         // With a clock that may be ahead, a set could look younger than it is: it then proves nothing.
         let born = set::born(now.earlier(), &answer.headers).filter(|_| !now.is_in_doubt());
@@ -282,8 +284,7 @@ impl Inner {
 
     #[cfg(candor_planted)]
     fn is_down(&self, now: Now) -> bool {
-        let known = lock(&self.known);
-        known.schedule.last_failure().is_some() || known.schedule.freshness(Dependency::Keys, now) != Freshness::Live
+        self.attempts.are_failing() || lock(&self.known).schedule.freshness(Dependency::Keys, now) != Freshness::Live
     }
 }
 

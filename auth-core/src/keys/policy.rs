@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::clock::Steady;
+use crate::{attempts::Standing, clock::Steady};
 
 /// The numbers of refreshing and of refusing.
 #[derive(Clone, Copy, Debug)]
@@ -17,13 +17,35 @@ pub struct KeyPolicy {
     pub burst: u32,
     /// How long until one more may.
     pub refill: Duration,
-    /// How long after a failed attempt a request may cause the next, while there are no keys at all.
-    pub retry: Duration,
+}
+
+/// What a token leaves open that makes it worth another fetch. Each has a budget of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Open {
+    /// Whether its issuer has a key of that name.
+    UnknownKey,
+    /// Whether a key of that name has become another.
+    BadSignature,
+}
+
+/// How many fetches tokens may cause of a provider that answers. Only a fetch that went well is paid for: those that
+/// fail are held back by their own back-off, and must not keep anybody waiting when the provider is whole again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budgets {
+    unknown: Budget,
+    bad: Budget,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Budget {
+    bucket: Bucket,
+    /// Whether a fetch was begun on it that has not gone well yet.
+    owing: bool,
 }
 
 /// A token bucket, in virtual time.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bucket {
+struct Bucket {
     full_at: Steady,
 }
 
@@ -35,23 +57,71 @@ impl Default for KeyPolicy {
             withdrawn: Duration::from_secs(600),
             burst: 5,
             refill: Duration::from_secs(60),
-            retry: Duration::from_secs(1),
         }
     }
 }
 
-impl Bucket {
-    pub(super) const FULL: Self = Self { full_at: Steady::from_millis(0) };
+impl Budgets {
+    pub(super) const FULL: Self = Self { unknown: Budget::FULL, bad: Budget::FULL };
 
-    /// Takes one, if there is one.
-    pub(super) fn take(&mut self, policy: &KeyPolicy, now: Steady) -> bool {
-        let most = policy.refill * policy.burst;
-        let full_at = self.full_at.max(now) + policy.refill;
-        if full_at.since(now) > most {
-            return false;
+    /// Begins a fetch on the budget of what is `open`. After a failure the back-off has decided already.
+    ///
+    /// # Errors
+    /// How long until the budget has one.
+    pub(super) fn begin(
+        &mut self,
+        open: Open,
+        standing: Standing,
+        policy: &KeyPolicy,
+        now: Steady,
+    ) -> Result<(), Duration> {
+        let budget = match open {
+            Open::UnknownKey => &mut self.unknown,
+            Open::BadSignature => &mut self.bad,
+        };
+        let wait = budget.bucket.wait(policy, now);
+        if standing == Standing::Well && !wait.is_zero() {
+            return Err(wait);
         }
-        self.full_at = full_at;
-        true
+        budget.owing = true;
+        Ok(())
+    }
+
+    /// Pays for the fetches that were begun, now that one has gone well.
+    pub(super) fn settle(&mut self, policy: &KeyPolicy, now: Steady) {
+        for budget in [&mut self.unknown, &mut self.bad] {
+            if std::mem::take(&mut budget.owing) {
+                budget.bucket.take(policy, now);
+            }
+        }
+    }
+
+    /// How long until what is `open` may cause another fetch.
+    pub(super) fn wait(&self, open: Open, policy: &KeyPolicy, now: Steady) -> Duration {
+        let budget = match open {
+            Open::UnknownKey => &self.unknown,
+            Open::BadSignature => &self.bad,
+        };
+        budget.bucket.wait(policy, now)
+    }
+}
+
+impl Budget {
+    const FULL: Self = Self { bucket: Bucket::FULL, owing: false };
+}
+
+impl Bucket {
+    const FULL: Self = Self { full_at: Steady::from_millis(0) };
+
+    /// How long until there is one to take.
+    fn wait(self, policy: &KeyPolicy, now: Steady) -> Duration {
+        let most = policy.refill * policy.burst;
+        (self.full_at + policy.refill).since(now + most)
+    }
+
+    /// Takes one, as far as there is one.
+    fn take(&mut self, policy: &KeyPolicy, now: Steady) {
+        self.full_at = (self.full_at.max(now) + policy.refill).min(now + policy.refill * policy.burst);
     }
 }
 
@@ -63,12 +133,40 @@ mod tests {
     fn a_burst_and_then_one_a_minute() {
         let policy = KeyPolicy::default();
         let mut bucket = Bucket::FULL;
-        let mut taken = |secs| bucket.take(&policy, Steady::from_millis(secs * 1000));
+        let mut taken = |secs| {
+            let now = Steady::from_millis(secs * 1000);
+            let there = bucket.wait(&policy, now).is_zero();
+            there.then(|| bucket.take(&policy, now)).is_some()
+        };
         let noon = 43_200_i64;
         assert_eq!(
             [0, 0, 0, 0, 0, 0, 59, 60, 60, 119, 120].map(|after| taken(noon + after)),
             [true, true, true, true, true, false, false, true, false, false, true]
         );
         assert!((0..9).filter(|_| taken(noon + 86_400)).count() == 5, "it never holds more than the burst");
+    }
+
+    #[test]
+    fn only_what_went_well_is_paid_for() {
+        let (policy, noon) = (KeyPolicy::default(), Steady::from_millis(43_200_000));
+        let mut budgets = Budgets::FULL;
+        let mut begin = |open, standing, went_well: bool| {
+            let begun = budgets.begin(open, standing, &policy, noon);
+            if went_well {
+                budgets.settle(&policy, noon);
+            }
+            begun
+        };
+        use Standing::{Failing, Well};
+        for _ in 0..100 {
+            assert_eq!(begin(Open::UnknownKey, Well, false), Ok(()), "a failure costs nothing");
+        }
+        for _ in 0..5 {
+            assert_eq!(begin(Open::UnknownKey, Well, true), Ok(()));
+        }
+        assert_eq!(begin(Open::UnknownKey, Well, false), Err(policy.refill));
+        assert_eq!(begin(Open::BadSignature, Well, true), Ok(()), "the other budget is another");
+        assert_eq!(begin(Open::UnknownKey, Failing, true), Ok(()), "a provider that fails has a back-off instead");
+        assert_eq!(begin(Open::UnknownKey, Well, false), Err(policy.refill));
     }
 }

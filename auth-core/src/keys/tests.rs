@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     clock::Timestamp,
+    discovery,
     jws::{self, TokenKind, tests::Issuer},
     outbound::OutboundPolicy,
     parrot::Parrot,
@@ -34,13 +35,28 @@ impl Setting {
 
     fn keys_at(&self, path: &str) -> IssuerKeys {
         let url = Url::parse(self.server.base()).and_then(|base| base.join(path)).expect("an address");
+        self.keys_from(KeysFrom::Uri(url))
+    }
+
+    fn discovery(&self) -> Discovery {
+        let issuer = self.server.base().into();
+        let provider = discovery::Provider { issuer, discovery_url: None, endpoint_hosts: Vec::new() };
+        Discovery::new(provider, self.outbound(), Keeper::current(), self.clock.clone(), self.data.path())
+    }
+
+    fn outbound(&self) -> Outbound {
+        let url = Url::parse(self.server.base()).expect("an address");
         let policy = OutboundPolicy { total: Duration::from_millis(500), ..OutboundPolicy::default() };
+        Outbound::new(&url, policy).expect("no extra certificates")
+    }
+
+    fn keys_from(&self, from: KeysFrom) -> IssuerKeys {
         IssuerKeys::new(
             self.server.base().into(),
-            KeysFrom::Uri(url.clone()),
+            from,
             &[Algorithm::EdDsa],
             KeyPolicy::default(),
-            Outbound::new(&url, policy).expect("no extra certificates"),
+            self.outbound(),
             Keeper::current(),
             self.clock.clone(),
             self.data.path(),
@@ -79,6 +95,24 @@ impl Setting {
     }
 }
 
+impl IssuerKeys {
+    /// Fetches now, whatever came before.
+    async fn fetched(&self) -> Result<(), Unavailable> {
+        self.0.attempts.make(|| Arc::clone(&self.0).fetch()).await
+    }
+}
+
+impl Setting {
+    /// How long somebody with this token is told to wait.
+    async fn told(&self, keys: &IssuerKeys, token: &str) -> Duration {
+        let token = jws::read(token, TokenKind::Bearer).expect("the form is right");
+        match keys.verify(&token, self.clock.now()).await {
+            Err(Stop::Unavailable(unavailable)) => unavailable.retry_after,
+            told => panic!("not told to wait: {told:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_known_key_verifies_without_asking_anybody() {
     let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
@@ -106,7 +140,7 @@ async fn without_any_keys_nothing_can_be_told_and_healing_heals() {
     }
     assert_eq!(setting.server.asked(), 1, "a dead provider is not stormed");
     setting.publish(&[k1.jwk()]);
-    setting.clock.advance(KeyPolicy::default().retry);
+    setting.clock.advance(MINUTE);
     assert_eq!(setting.verdict(&keys, &token).await, "good");
 }
 
@@ -135,7 +169,7 @@ async fn nonsense_never_replaces_good_keys() {
         (200, format!("{}{}", json!({"keys": [Issuer::new("k9").jwk()]}), " ".repeat(LONGEST))),
     ] {
         setting.answer(status, &body);
-        let _ = keys.0.fetched().await.expect_err("it is nonsense");
+        let _ = keys.fetched().await.expect_err("it is nonsense");
         assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good", "{status} {body:.60}");
     }
 }
@@ -173,6 +207,8 @@ async fn only_keys_that_are_fresh_enough_refuse() {
     setting.breaks();
     check(&unknown, 14, "unsettled", 5).await;
     setting.publish(&[k1.jwk(), unknown.jwk()]);
+    check(&unknown, 0, "unsettled", 5).await;
+    setting.clock.advance(Duration::from_secs(5));
     check(&unknown, 0, "good", 6).await;
 }
 
@@ -184,7 +220,7 @@ async fn a_set_without_an_honest_date_proves_nothing() {
     let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
     let check = async |headers: &str, expected: &str| {
         setting.server.says(200, headers, &body);
-        keys.0.fetched().await.expect("it is a good set");
+        keys.fetched().await.expect("it is a good set");
         assert_eq!(setting.verdict(&keys, &setting.token(&unknown, 20)).await, expected, "{headers}");
     };
     check("", "unsettled").await;
@@ -204,12 +240,12 @@ async fn a_key_that_we_held_is_unknown_only_after_two_sets_ten_minutes_apart() {
     for (later, expected) in [(0, "unsettled"), (9, "unsettled"), (1, "unknown-key")] {
         setting.clock.advance(MINUTE * later);
         setting.publish(&[k1.jwk()]);
-        keys.0.fetched().await.expect("it is a good set");
+        keys.fetched().await.expect("it is a good set");
         assert_eq!(setting.verdict(&keys, &setting.token(&k2, 60)).await, expected, "{later} min later");
         keys = setting.keys();
     }
     setting.publish(&[k1.jwk(), k2.jwk()]);
-    keys.0.fetched().await.expect("it is a good set");
+    keys.fetched().await.expect("it is a good set");
     assert_eq!(setting.verdict(&keys, &setting.token(&k2, 60)).await, "good", "it came back");
 }
 
@@ -224,7 +260,7 @@ async fn a_new_key_of_the_same_name_is_adopted_and_not_yet_believed_against_the_
     assert_eq!(setting.verdict(&keys, &setting.token(&old, 60)).await, "unsettled", "one node may be wrong");
     setting.clock.advance(MINUTE * 10);
     setting.publish(&[new.jwk()]);
-    keys.0.fetched().await.expect("it is a good set");
+    keys.fetched().await.expect("it is a good set");
     assert_eq!(setting.verdict(&keys, &setting.token(&old, 60)).await, "bad-signature");
 }
 
@@ -243,7 +279,7 @@ async fn a_key_without_a_name_is_believed_and_missed_like_any_other() {
     for (later, expected) in [(0, "unsettled"), (9, "unsettled"), (1, "bad-signature")] {
         setting.clock.advance(MINUTE * later);
         setting.publish(&[nameless(&k2)]);
-        keys.0.fetched().await.expect("it is a good set");
+        keys.fetched().await.expect("it is a good set");
         assert_ne!(keys.generation(), first, "nothing that the first set proved stands any more");
         assert_eq!(setting.verdict(&keys, &setting.token(&k1, 60)).await, expected, "{later} min later");
     }
@@ -276,6 +312,98 @@ async fn strangers_cause_few_fetches() {
 }
 
 #[tokio::test]
+async fn five_seconds_after_healing_a_new_key_is_known_whoever_asked_meanwhile() {
+    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let keys = setting.keys();
+    setting.publish(&[k1.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    let imposter = Issuer::new("k1");
+    for round in 0..3 {
+        setting.breaks();
+        let asked = setting.server.asked();
+        for number in 0..100 {
+            let stranger = Issuer::new(&format!("x{round}-{number}"));
+            for token in [&stranger, &imposter, &k2].map(|by| setting.token(by, 0)) {
+                assert_eq!(setting.verdict(&keys, &token).await, "unsettled");
+                let wait = setting.told(&keys, &token).await;
+                assert!(wait <= Duration::from_secs(5), "told to wait for {wait:?}");
+            }
+            setting.clock.advance(Duration::from_millis(200));
+        }
+        assert!(setting.server.asked() - asked <= 7, "a dead provider is not stormed");
+        setting.publish(&[k1.jwk(), k2.jwk()]);
+        setting.clock.advance(Duration::from_secs(5));
+        assert_eq!(setting.verdict(&keys, &setting.token(&k2, 0)).await, "good", "round {round}");
+        setting.publish(&[k1.jwk()]);
+        keys.fetched().await.expect("it is a good set");
+    }
+}
+
+#[tokio::test]
+async fn who_joins_a_fetch_is_served_by_it_whatever_the_budget_is() {
+    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let keys = setting.keys();
+    setting.publish(&[k1.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    setting.publish(&[k1.jwk(), k2.jwk()]);
+    let tokens: Vec<_> = (0..50).map(|_| setting.token(&k2, 0)).collect();
+    let mut asking = tokio::task::JoinSet::new();
+    for token in tokens {
+        let (keys, now) = (keys.clone(), setting.clock.now());
+        asking.spawn(async move {
+            let token = jws::read(&token, TokenKind::Bearer).expect("the form is right");
+            keys.verify(&token, now).await.is_ok()
+        });
+    }
+    assert!(asking.join_all().await.into_iter().all(|served| served), "all who came at once are served at once");
+    assert_eq!(setting.server.asked(), 2);
+}
+
+#[tokio::test]
+async fn a_first_set_comes_as_soon_as_the_document_does() {
+    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let discovery = setting.discovery();
+    let keys = setting.keys_from(KeysFrom::Discovery(discovery));
+    setting.breaks();
+    let token = setting.token(&k1, 0);
+    for _ in 0..400 {
+        assert_eq!(setting.verdict(&keys, &token).await, "unavailable");
+        assert!(setting.told(&keys, &token).await <= Duration::from_secs(5));
+        setting.clock.advance(Duration::from_millis(100));
+    }
+    // One answer that is both, so that no server needs to tell them apart.
+    let issuer = setting.server.base();
+    let both = json!({"issuer": issuer, "jwks_uri": format!("{issuer}/keys"), "keys": [k1.jwk()]});
+    setting.answer(200, &both.to_string());
+    setting.clock.advance(Duration::from_secs(5));
+    assert_eq!(setting.verdict(&keys, &token).await, "good");
+}
+
+#[tokio::test]
+async fn a_provider_that_asks_to_be_left_alone_is() {
+    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let keys = setting.keys();
+    setting.publish(&[k1.jwk()]);
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    for (fields, seconds) in [
+        ("retry-after: 30\r\n", 30),
+        ("date: Fri, 15 Jan 2027 08:00:00 GMT\r\nretry-after: Fri, 15 Jan 2027 08:00:20 GMT\r\n", 20),
+        ("retry-after: 86400\r\n", 3600),
+    ] {
+        setting.server.says(429, fields, "");
+        assert_eq!(setting.told(&keys, &setting.token(&k2, 0)).await, Duration::from_secs(seconds));
+        let asked = setting.server.asked();
+        setting.clock.advance(Duration::from_secs(seconds - 1));
+        assert_eq!(setting.told(&keys, &setting.token(&k2, 0)).await, Duration::from_secs(1));
+        assert_eq!(setting.server.asked(), asked);
+        setting.clock.advance(Duration::from_secs(1));
+        setting.publish(&[k1.jwk()]);
+        assert_eq!(setting.verdict(&keys, &setting.token(&k2, 0)).await, "unsettled", "it is asked, and does not know");
+        assert_eq!(setting.server.asked(), asked + 1);
+    }
+}
+
+#[tokio::test]
 async fn a_key_with_an_issuer_of_its_own_signs_for_that_one_only() {
     let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
     let keys = setting.keys();
@@ -288,7 +416,7 @@ async fn a_key_with_an_issuer_of_its_own_signs_for_that_one_only() {
         let mut jwk = k1.jwk();
         jwk["issuer"] = json!(signs_for);
         setting.publish(&[jwk]);
-        keys.0.fetched().await.expect("it is a good set");
+        keys.fetched().await.expect("it is a good set");
         assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, expected, "{signs_for}");
     }
 }
@@ -307,7 +435,7 @@ async fn a_token_that_names_no_key_is_tried_with_few() {
     assert_eq!(setting.verdict(&keys, &nameless(&Issuer::new("k9"))).await, "bad-signature");
     let many: Vec<_> = (0..20).map(|number| Issuer::new(&format!("k{number}")).jwk()).collect();
     setting.publish(&many);
-    keys.0.fetched().await.expect("it is a good set");
+    keys.fetched().await.expect("it is a good set");
     assert_eq!(setting.verdict(&keys, &nameless(&Issuer::new("k9"))).await, "unsettled", "not all were tried");
 }
 
@@ -316,10 +444,10 @@ async fn staleness_counts_from_when_the_keys_were_due() {
     let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
-    keys.0.fetched().await.expect("it is a good set");
+    keys.fetched().await.expect("it is a good set");
     assert_eq!(keys.freshness(setting.clock.now()), Freshness::Live);
     setting.breaks();
-    let _ = keys.0.fetched().await.expect_err("it is broken");
+    let _ = keys.fetched().await.expect_err("it is broken");
     assert_eq!(keys.freshness(setting.clock.now()), Freshness::Live, "nothing is due yet");
     setting.clock.advance(MINUTE * 180);
     let stale = keys.freshness(setting.clock.now()).staleness(setting.clock.now());
@@ -329,7 +457,7 @@ async fn staleness_counts_from_when_the_keys_were_due() {
     let after_restart = setting.keys();
     assert_eq!(after_restart.freshness(setting.clock.now()).staleness(setting.clock.now()), stale);
     setting.publish(&[k1.jwk()]);
-    after_restart.0.fetched().await.expect("it is a good set");
+    after_restart.fetched().await.expect("it is a good set");
     assert_eq!(after_restart.freshness(setting.clock.now()), Freshness::Live);
 }
 

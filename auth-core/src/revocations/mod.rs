@@ -28,6 +28,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use tokio::time::MissedTickBehavior;
 
 use self::entry::{Ends, Entry, Set};
 use crate::{
@@ -152,8 +153,13 @@ impl Revocations {
     pub fn start(&self) {
         let (this, every) = (Arc::downgrade(&self.0), self.0.policy.poll);
         self.0.keeper.spawn(async move {
+            // Counted from the beginning of a poll: one that hangs in a broken store does not put off the next.
+            let mut beat = tokio::time::interval(every);
+            beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            // The first beat is now, and the set has just been asked for.
+            beat.tick().await;
             loop {
-                tokio::time::sleep(every).await;
+                beat.tick().await;
                 let Some(this) = this.upgrade().map(Self) else { return };
                 // Its outcome counts and is logged where it is known; a panic ends this poll, not the loop.
                 let _ = this.poll().await;

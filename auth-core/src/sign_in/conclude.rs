@@ -42,7 +42,7 @@ impl Conclusion {
             Answered::Error(word) => return Err(self.error(word, params)),
         };
         // A code can be spent once, so it is not spent while nobody could read what it buys.
-        self.provider.keys().ready(self.now).await.map_err(|down| self.keeping_the_try(down))?;
+        self.provider.keys().ready().await.map_err(|down| self.keeping_the_try(down))?;
         let exchanged = self.provider.exchange(&document, code, &self.found.verifier(), &self.redirect_uri).await;
         let tokens = exchanged.map_err(|fault| self.not_exchanged(fault))?;
         let identity = self.identity(&tokens).await?;

@@ -106,13 +106,12 @@ fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Keeper, clock: &Cl
     let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
     let outbound = Outbound::new(&url, policy).expect("no extra certificates");
     let known = discovery::Provider { issuer: issuer.into(), discovery_url: None, endpoint_hosts: Vec::new() };
-    let asks_at_once = KeyPolicy { retry: Duration::ZERO, ..KeyPolicy::default() };
     let discovery = Discovery::new(known, outbound.clone(), keeper.clone(), clock.clone(), data.path());
     let keys = IssuerKeys::new(
         issuer.into(),
         KeysFrom::Discovery(discovery.clone()),
         &[Algorithm::EdDsa],
-        asks_at_once,
+        KeyPolicy::default(),
         outbound.clone(),
         keeper.clone(),
         clock.clone(),
@@ -377,6 +376,7 @@ async fn keys_that_cannot_be_had_spend_no_code() {
     gateway.provider.tell(|told| told.keys_are_down = true);
     assert_eq!(word(&gateway.back(&away, "code=good").await), "keys, kept");
     gateway.provider.tell(|told| told.keys_are_down = false);
+    gateway.clock.advance(Duration::from_secs(5));
     assert_eq!(word(&gateway.back(&away, "code=good").await), "signed in");
 }
 
