@@ -6,12 +6,12 @@ use std::rc::Rc;
 
 use auth_core::{Permit, Principal};
 use gateway::{
+    body::Received,
     fault::Fault,
     route::Route,
     upstream::{Passed, Pools, Upstreams, Whence},
 };
 use http::Request;
-use hyper::body::Incoming;
 
 #[cfg(misuse)]
 type Right = Principal;
@@ -24,7 +24,7 @@ pub async fn forward(
     route: &Route,
     right: &Right,
     whence: Whence<'_>,
-    request: Request<Incoming>,
+    request: Request<Received>,
 ) -> Result<Passed, Fault> {
     let _: Option<(Permit, Principal)> = None;
     upstreams.send(pools, route, right, whence, request).await
