@@ -9,7 +9,7 @@ use auth_core::{
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::{figures::Figures, queue::Queue};
+use super::{escape, figures::Figures, queue::Queue};
 
 /// How many lines may wait for a slow reader.
 const ROOM: usize = 16 * 1024;
@@ -152,7 +152,7 @@ impl AccessLine {
         line.insert("asker".into(), self.asker.into());
         line.insert("ms".into(), self.millis().into());
         line.extend(self.known().map(|(name, value)| (name.to_owned(), value.into())));
-        out.extend(Value::Object(line).to_string().into_bytes());
+        out.extend(escape::json(&Value::Object(line).to_string()).as_bytes());
         out.push(b'\n');
     }
 
@@ -248,6 +248,37 @@ mod tests {
         let who = Who { kind: Kind::User, subject: Subject::new("i", "ada\n2021 forged") };
         let text = human(&AccessLine { principal: Some(who), ..line() });
         assert_eq!(text.lines().count(), 1);
+    }
+
+    /// What a stranger can write: the request's line, and what an issuer says of whom it knows.
+    fn written_by(stranger: &str) -> AccessLine {
+        let text = || stranger.to_owned();
+        let subject = Subject::new(&*text(), &*text());
+        AccessLine {
+            id: text(),
+            path: text(),
+            principal: Some(Who { kind: Kind::User, subject }),
+            detail: Some(text()),
+            ..line()
+        }
+    }
+
+    #[test]
+    fn nothing_that_a_stranger_writes_is_obeyed_in_either_form() {
+        for character in escape::tests::obeyed() {
+            let text = format!("/a{character}b");
+            let (mut json, human) = (Vec::new(), human(&written_by(&text)));
+            written_by(&text).json(&mut json);
+            let json = String::from_utf8(json).expect("a line is text");
+            for line in [&json, &human] {
+                let shown = line.strip_suffix('\n').expect("a line ends");
+                assert!(shown.bytes().all(|byte| matches!(byte, b' '..=b'~')), "{character:?}: {line:?}");
+            }
+            let read: Value = serde_json::from_str(&json).expect("it is JSON");
+            for field in ["id", "path", "issuer", "subject", "detail"] {
+                assert_eq!(read[field], *text, "{field}");
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! dropped and counted. No header value, cookie, token or query is ever a field of a line; there is none to put it in.
 
 mod access;
+mod escape;
 mod figures;
 mod queue;
 
@@ -31,9 +32,12 @@ pub struct Telemetry {
     diagnostics: Queue<Vec<u8>>,
 }
 
-/// Lends the diagnostic queue to `tracing`.
+/// Lends the diagnostic queue to `tracing`, which writes each event at once.
 #[derive(Clone)]
-struct Diagnostics(Queue<Vec<u8>>);
+struct Diagnostics {
+    queue: Queue<Vec<u8>>,
+    format: Format,
+}
 
 impl Telemetry {
     /// Starts the program's telemetry: access lines on standard output, diagnostics on standard error, panics as
@@ -42,7 +46,7 @@ impl Telemetry {
         let figures = Figures::install();
         let diagnostics =
             Queue::start("log", DIAGNOSTICS, Box::new(io::stderr()), |line: Vec<u8>, out| out.extend(line));
-        let writer = Diagnostics(diagnostics.clone());
+        let writer = Diagnostics { queue: diagnostics.clone(), format };
         let layer = match format {
             Format::Human => {
                 subscriber_layer(level, tracing_subscriber::fmt::layer().with_ansi(false).with_writer(writer))
@@ -82,13 +86,24 @@ where
 
 impl io::Write for Diagnostics {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.0.push(line.to_vec());
+        self.queue.push(shown(line, self.format));
         Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// A diagnostic line as it is written: texts from outside, such as a provider's words, are obeyed by no viewer.
+fn shown(line: &[u8], format: Format) -> Vec<u8> {
+    let text = String::from_utf8_lossy(line);
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    let shown = match format {
+        Format::Human => escape::human(text),
+        Format::Json => escape::json(text),
+    };
+    [shown.as_bytes(), b"\n"].concat()
 }
 
 impl MakeWriter<'_> for Diagnostics {
@@ -101,6 +116,16 @@ impl MakeWriter<'_> for Diagnostics {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_diagnostic_is_one_line_that_nothing_in_it_ends() {
+        let check = |text: &str, format, expected: &str| {
+            assert_eq!(String::from_utf8_lossy(&shown(text.as_bytes(), format)), expected);
+        };
+        check("a word\n", Format::Human, "a word\n");
+        check("said \u{9b}31m\nforged\n", Format::Human, "said \\u{9b}31m\\nforged\n");
+        check("{\"said\":\"\u{9b}31m\u{2028}\"}\n", Format::Json, "{\"said\":\"\\u009b31m\\u2028\"}\n");
+    }
 
     #[test]
     fn other_crates_never_speak_below_info() {
