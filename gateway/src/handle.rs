@@ -14,7 +14,7 @@ pub async fn handle(serving: &Serving, arrived: Arrived) -> Reply {
         Err(bad) => return Reply::to(bad.asker, id, bad.fault),
     };
     let asked = Asked { gateway: &serving.gateway, running: &running, intake: &intake, now };
-    let route = match running.routes.find(&intake.path, intake.host.as_str(), &intake.method) {
+    let route = match running.routes.find(&intake.path, intake.host(), &intake.method) {
         Ok(Target::Own(path)) => {
             asker.set(intake.asker_at(&path));
             return own::answer(&path, &asked, request).await;

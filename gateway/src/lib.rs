@@ -8,6 +8,7 @@
 //!
 //! - 0 [`fault`]: what went wrong that is no verdict; it cannot name a 401.
 //! - 0 [`request_id`], [`reserved`]: the name of a request; the names that are ours, in every spelling.
+//! - 0 [`host`]: one host, one spelling.
 //! - 0 [`body`], [`io`]: the one body, the one connection.
 //! - 0 [`page`], [`telemetry`]: the frame of pages; access lines, diagnostics, figures.
 //! - 1 [`path`]: one path, one reading.
@@ -44,6 +45,7 @@ pub mod demo;
 pub mod fault;
 pub mod handle;
 pub mod headers;
+pub mod host;
 pub mod identity;
 pub mod ingress;
 pub mod intake;

@@ -50,7 +50,7 @@ const FLOORS: &[(&str, &[&[&str]])] = &[
     (
         "gateway",
         &[
-            &["fault", "telemetry", "body", "io", "page", "request_id", "reserved"],
+            &["fault", "telemetry", "body", "io", "page", "request_id", "reserved", "host"],
             &["headers", "identity", "limits", "path"],
             &["ingress", "route"],
             &["config"],

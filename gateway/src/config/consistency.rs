@@ -14,6 +14,7 @@ use super::{
     upstreams::Upstream,
     value::Value,
 };
+use crate::{path::Names, reserved::Reserved};
 
 /// What is compared: each part with where it stands. What could not be read is a problem already, and counts as there.
 pub(super) struct Parts<'p, 'a> {
@@ -37,6 +38,8 @@ impl Parts<'_, '_> {
         for (index, written) in self.routes.iter().enumerate() {
             self.upstream_exists(written);
             self.is_reached(index, written);
+            self.has_one_reading(written);
+            self.carries_no_identity(written);
             self.can_be_met(written);
             self.is_on_the_public_host(written);
             if written.route.on_denial == OnDenial::Pass
@@ -178,8 +181,31 @@ impl Parts<'_, '_> {
     }
 
     fn by_case(&self, upstream: &str) -> bool {
+        self.names(upstream) == Names::ByCase
+    }
+
+    fn names(&self, upstream: &str) -> Names {
         let named = |it: &&Upstream| *it.name == *upstream;
-        self.upstreams.iter().filter_map(|(it, ..)| it.as_ref()).find(named).is_some_and(|it| it.case_sensitive)
+        self.upstreams.iter().filter_map(|(it, ..)| it.as_ref()).find(named).map(|it| it.names).unwrap_or_default()
+    }
+
+    /// Whether a service on Windows takes the route's path for what it says.
+    fn has_one_reading(&self, written: &Written<'_>) {
+        if written.route.path.contains([':', '~']) && self.names(&written.route.upstream) == Names::Windows {
+            let instead = "choose a path without `:` and `~`, or leave out `windows` if the service is not there";
+            written.path.problem("Windows reads a `:` as the start of a stream, and a `~` as a short name", instead);
+        }
+    }
+
+    /// Whether a field that passes with its `_` could be taken for one that says who is asking.
+    fn carries_no_identity(&self, written: &Written<'_>) {
+        let upstreams = self.upstreams.iter().filter_map(|(it, ..)| it.as_ref());
+        let ours = Reserved::with(upstreams.flat_map(|it| it.identity_headers.names()).flatten());
+        let taken = written.route.underscore_headers.iter().find(|name| ours.covers(name.as_str()));
+        if let (Some(name), Some(value)) = (taken, &written.underscore_headers) {
+            let instead = "leave it out: requests with it are refused";
+            value.problem(format!("`{name}` spells a name by which an upstream is told who is asking"), instead);
+        }
     }
 
     /// Whether anybody can be known who meets the route's `allow`.

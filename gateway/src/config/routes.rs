@@ -6,11 +6,14 @@ use auth_core::{
     policy::{Allow, MaxStale, Requirement, RequirementId},
     principal::Kind,
 };
-use http::{HeaderName, Method};
+use http::{HeaderName, Method, uri::PathAndQuery};
 
 use super::{file::Section, value::Value};
-use crate::reserved::Reserved;
 pub use crate::route::{Expect, OnDenial, Route, RouteAsker};
+use crate::{
+    path::CanonicalPath,
+    reserved::{self, Reserved},
+};
 
 /// What one `[[routes]]` says, and where, for the checks that look at more than one section.
 pub(super) struct Written<'a> {
@@ -22,6 +25,7 @@ pub(super) struct Written<'a> {
     pub(super) host: Option<Value<'a>>,
     pub(super) methods: Option<Value<'a>>,
     pub(super) on_denial: Option<Value<'a>>,
+    pub(super) underscore_headers: Option<Value<'a>>,
 }
 
 const ALLOW: &str = "[\"user\"]";
@@ -36,6 +40,7 @@ impl<'a> Written<'a> {
         let allow_value = section.required("allow", ALLOW);
         let (host_value, methods_value) = (section.value("host"), section.value("methods"));
         let on_denial_value = section.value("on_denial");
+        let underscore_value = section.value("underscore_headers");
         let timeout = |key| {
             let value = section.value(key).and_then(|value| value.duration(Duration::from_millis(10)..=HOUR));
             value.unwrap_or(Duration::from_secs(30))
@@ -55,6 +60,7 @@ impl<'a> Written<'a> {
             path: path.unwrap_or_default(),
             host: host_value.as_ref().and_then(host),
             methods: methods_value.as_ref().and_then(methods),
+            by_method: false,
             upstream: upstream.unwrap_or_default().into(),
             requirement: Requirement::new(RequirementId(index), allowed.clone(), max_stale),
             on_denial: on_denial.unwrap_or(OnDenial::Dispute),
@@ -72,8 +78,8 @@ impl<'a> Written<'a> {
             max_body: section.value("max_body").and_then(|value| value.size(0..=1 << 50)),
             asker: section.value("asker").and_then(|value| value.choice(&[("device", RouteAsker::Device)])),
             forward_authorization: flag("forward_authorization"),
-            underscore_headers: section
-                .value("underscore_headers")
+            underscore_headers: underscore_value
+                .as_ref()
                 .and_then(|value| value.each("[\"x_legacy\"]", underscore_header))
                 .unwrap_or_default(),
         };
@@ -94,6 +100,7 @@ impl<'a> Written<'a> {
             host: host_value,
             methods: methods_value,
             on_denial: on_denial_value,
+            underscore_headers: underscore_value,
         })
     }
 }
@@ -103,10 +110,12 @@ pub(super) fn path(value: &Value<'_>) -> Option<String> {
     let text = value.text("\"/app/\"")?;
     let dots = text.split('/').any(|segment| matches!(segment, "." | ".."));
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !b"%;\\?*#\"<>^`{|}".contains(&byte));
-    if text.starts_with('/') && !text.contains("//") && !dots && plain {
+    if text.starts_with('/') && !text.contains("//") && !dots && plain && has_one_reading(text) {
         return Some(text.to_owned());
     }
-    let instead = if text.contains('%') {
+    let instead = if text.starts_with('/') && plain && text.contains([':', '.']) && !dots {
+        "a segment that ends in a dot, or holds `:$`, is another one to some readers".to_owned()
+    } else if text.contains('%') {
         "write it as it reads when decoded, in plain characters".to_owned()
     } else if text.contains(['*', '?']) {
         "a path is a prefix already: leave out the pattern".to_owned()
@@ -116,6 +125,11 @@ pub(super) fn path(value: &Value<'_>) -> Option<String> {
     };
     value.problem(format!("{text:?} is not a canonical path"), instead);
     None
+}
+
+fn has_one_reading(path: &str) -> bool {
+    let target = PathAndQuery::try_from(path).ok();
+    target.and_then(|target| CanonicalPath::read(&target).ok()).is_some_and(|path| path.readings().count() == 1)
 }
 
 fn allow(value: &Value<'_>) -> Option<Vec<Allow>> {
@@ -161,7 +175,8 @@ fn one_allow(value: &Value<'_>) -> Option<Allow> {
 fn host(value: &Value<'_>) -> Option<String> {
     value.parsed("a host name, without a port", "\"api.example.com\"", |text| {
         let plain = !text.contains(['/', '@', '*', '%']) && (!text.contains(':') || text.starts_with('['));
-        url::Host::parse(text).ok().filter(|_| plain).map(|host| host.to_string())
+        let host = url::Host::parse(text).ok().filter(|_| plain)?.to_string();
+        crate::host::canonical(&host)
     })
 }
 
@@ -198,7 +213,7 @@ fn underscore_header(value: &Value<'_>) -> Option<HeaderName> {
     let name = value.parsed("a header name with `_`", "\"x_legacy\"", |text| {
         HeaderName::from_bytes(text.as_bytes()).ok().filter(|name| name.as_str().contains('_'))
     })?;
-    if Reserved::default().covers(name.as_str()) {
+    if Reserved::default().covers(name.as_str()) || reserved::is_disguised(name.as_str()) {
         value.problem(
             format!("`{name}` spells a name that is the gateway's to set"),
             "leave it out: requests with it are refused",

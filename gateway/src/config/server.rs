@@ -221,6 +221,12 @@ fn public(value: &Value<'_>) -> Option<Url> {
         value.problem("`public_url` is a scheme and a host, nothing more", format!("write {origin:?}"));
         return None;
     }
+    let host = url.host_str().unwrap_or_default();
+    if crate::host::canonical(host).as_deref() != Some(host) {
+        let instead = format!("without a dot at its end, for example {:?}", host.trim_end_matches('.'));
+        value.problem(format!("`public_url` must name one host in its usual form, not {host:?}"), instead);
+        return None;
+    }
     if url.scheme() == "http" && !is_loopback(&url) {
         value.warning("cookies travel in the clear over http", "use https, with TLS spoken before the gateway");
     }

@@ -13,7 +13,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::*;
-use crate::telemetry::Format;
+use crate::{path::Names, telemetry::Format};
 
 /// The least that is a configuration.
 const LEAST: &str = r#"
@@ -92,8 +92,8 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(upstream.endpoints[0].as_str(), "http://127.0.0.1:9000/");
     assert_eq!((&upstream.host, &upstream.identity_headers), (&HostHeader::Public, &IdentityHeaders::XAuthRequest));
     assert_eq!((upstream.max_connections, upstream.connect_timeout.as_secs()), (512, 2));
-    assert!(!upstream.case_sensitive);
     assert!(upstream.reuse_after_body);
+    assert_eq!(upstream.names, Names::AnyCase);
     let route = &config.routes[0];
     assert_eq!((route.on_denial, route.expect, route.asker), (OnDenial::Dispute, None, None));
     assert_eq!((route.response_timeout.as_secs(), route.idle_body_timeout.as_secs()), (30, 30));
@@ -166,7 +166,7 @@ host = "legacy.example.com:8000"
 identity_headers = "remote-user"
 [[routes]]
 path = "/api/"
-host = "LOCALHOST"
+host = "LOCALHOST."
 methods = ["GET", "PUT"]
 upstream = "monolith"
 allow = ["user", "service", "group:staff", "role:Reader", "tenant:t1"]
@@ -223,8 +223,8 @@ on_denial = "pass"
     );
     assert_eq!((&bearer.audience[..], bearer.jwks_uri.is_some()), (&["a".to_owned(), "b".to_owned()][..], true));
     let (monolith, other) = (&config.upstreams["monolith"], &config.upstreams["other"]);
-    assert_eq!((&monolith.host, monolith.max_connections, monolith.case_sensitive), (&HostHeader::Endpoint, 7, true));
     assert!(!monolith.reuse_after_body);
+    assert_eq!((&monolith.host, monolith.max_connections, monolith.names), (&HostHeader::Endpoint, 7, Names::ByCase));
     let IdentityHeaders::Named(named) = &monolith.identity_headers else { panic!("it has names of its own") };
     assert_eq!((named.user.as_ref().map(|it| it.as_str()), &named.email), (Some("x-user"), &None));
     assert!(matches!(&other.host, HostHeader::Literal(host) if host == "legacy.example.com:8000"));
@@ -317,6 +317,10 @@ fn values_of_the_wrong_kind_or_form_are_refused() {
     let public = |text| LEAST.replace("https://app.example.com", text);
     check(&public("app.example.com"), &["3:14 `public_url` must be an address"]);
     check(&public("ftp://app.example.com"), &["3:14 `public_url` must begin with https://"]);
+    check(
+        &public("https://a.example."),
+        &["3:14 `public_url` must name one host in its usual form, not \"a.example.\" / \"a.example\""],
+    );
     check(&public("https://a.example/x?y"), &["3:14 `public_url` is a scheme and a host / \"https://a.example\""]);
     check(&public("https://u:canary@a.example"), &["3:14 `public_url` must not hold a name or a password"]);
     check(&format!("own_prefix = \"/x/\"\n{LEAST}"), &["1:14 `own_prefix` must not end in a slash / \"/x\""]);
@@ -441,6 +445,20 @@ fn issuers_and_upstreams_have_forms() {
     check(&upstream("max_connections = -1"), &["9:19 `max_connections` must be from 1"]);
     check(&upstream("max_connections = 99999999999999999999999"), &["9:19 `max_connections` must be from 1"]);
     check(&upstream("case_sensitive = \"yes\""), &["9:18 `case_sensitive` must be true or false, not a text"]);
+    check(&upstream("windows = 1"), &["9:11 `windows` must be true or false, not a number"]);
+    check(
+        &upstream("windows = true\ncase_sensitive = true"),
+        &["9:11 names on Windows are not told apart by case / leave out `case_sensitive`"],
+    );
+    for name in ["content.length", "x~gateway~identity", "keep.alive", "x.real.ip", "x-http-method-override"] {
+        let cannot = format!("9:29 `{name}` cannot carry an identity");
+        let named = format!("identity_headers = {{ user = \"{name}\" }}");
+        check(&with("[upstreams.monolith]", &named), &[&cannot]);
+    }
+    check(
+        &upstream("identity_headers = { user = \"x-me\", email = \"x.me\" }"),
+        &["9:20 `x-me` stands for two facts, to a service that folds names / a name of its own"],
+    );
     check(&upstream("identity_headers = \"x-auth\""), &["9:20 `identity_headers` must be \"x-auth-request\" or"]);
     check(&upstream("identity_headers = { user = \"host\" }"), &["9:29 `host` cannot carry an identity"]);
     check(
@@ -465,6 +483,10 @@ fn issuers_and_upstreams_have_forms() {
 fn routes_have_forms() {
     let route = |text| with("[[routes]]", text);
     let path = |text: &str| LEAST.replace("path = \"/\"", &format!("path = '{text}'"));
+    for bad in ["/a.", "/a./b", "/a::$b", "/a:$b"] {
+        let canonical = format!("11:8 {bad:?} is not a canonical path / a segment that ends in a dot");
+        check(&path(bad), &[&canonical]);
+    }
     for bad in ["x", "/a//b", "/a/../b", "/.", "/a%2Fb", "/a;b", "/a?b", "/a#b", "/ä", "/a b", "/a*", "/a\\b", "*"] {
         let canonical = format!("11:8 {bad:?} is not a canonical path");
         check(&path(bad), &[&canonical]);
@@ -480,6 +502,8 @@ fn routes_have_forms() {
     check(&allow("[\"group:\"]"), &["13:10 `allow` does not know \"group:\" / \"group:…\"?"]);
     check(&LEAST.replace("allow = [\"user\"]", ""), &["10:1 [[routes]] has no `allow` / `allow = [\"user\"]`"]);
     check(&route("host = \"a.example:80\""), &["11:8 `host` must be a host name, without a port"]);
+    check(&route("host = \"a.example..\""), &["11:8 `host` must be a host name"]);
+    check(&route("host = \"xn--a-.example\""), &["11:8 `host` must be a host name"]);
     check(&route("host = \"*.example\""), &["11:8 `host` must be a host name"]);
     check(&route("methods = [\"get\"]"), &["11:12 `methods` must be a method, in capitals"]);
     check(&route("methods = []"), &["11:11 `methods` is empty"]);
@@ -497,6 +521,7 @@ fn routes_have_forms() {
         &route("underscore_headers = [\"remote_user\"]"),
         &["11:23 `remote_user` spells a name that is the gateway's"],
     );
+    check(&route("underscore_headers = [\"keep_alive\"]"), &["11:23 `keep_alive` spells a name that is the gateway's"]);
     check(&route("forward_authorization = 1"), &["11:25 `forward_authorization` must be true or false"]);
 }
 
@@ -515,6 +540,17 @@ fn sections_must_fit_together() {
             "path = \"/x\"\nmethods = [\"GET\", \"PUT\"]\n[[routes]]\npath = \"/x\"\nmethods = [\"PUT\"]\nupstream = \"monolith\"\nallow = [\"user\"]",
         ),
         &["21:11 another route serves \"/x\" already for PUT"],
+    );
+    let windows = |path: &str| {
+        route(&format!("path = \"{path}\"")).replace("[upstreams.monolith]", "[upstreams.monolith]\nwindows = true")
+    };
+    check(&windows("/a:b"), &["18:8 Windows reads a `:` as the start of a stream"]);
+    check(&windows("/A~1"), &["18:8 Windows reads a `:` as the start of a stream, and a `~` as a short name"]);
+    check(&windows("/a-b"), &[]);
+    check(
+        &route("path = \"/x\"\nunderscore_headers = [\"x_me\"]")
+            .replace("[upstreams.monolith]", "[upstreams.monolith]\nidentity_headers = { user = \"x-me\" }"),
+        &["19:22 `x_me` spells a name by which an upstream is told who is asking"],
     );
     check(&route("path = \"/.candor/x\""), &["17:8 the gateway's own paths shadow this route"]);
     check(&route("path = \"/.candor\""), &["17:8 the gateway's own paths shadow this route"]);

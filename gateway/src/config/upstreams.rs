@@ -8,6 +8,7 @@ use url::Url;
 pub use crate::headers::{HostHeader, IdentityHeaders, NamedHeaders};
 
 use super::{file::Section, value::Value};
+use crate::{path::Names, reserved};
 
 /// `[upstreams.NAME]`: a service behind us.
 #[derive(Clone, Debug)]
@@ -24,31 +25,23 @@ pub struct Upstream {
     pub connect_timeout: Duration,
     /// Under what names it is told who is asking. Default `x-auth-request`.
     pub identity_headers: IdentityHeaders,
-    /// Whether its paths differ by case: then case is not folded when a path's readings are compared. Default no.
-    pub case_sensitive: bool,
     /// Whether a connection serves on after a request with a body. Not where the service may leave bodies unread, and
     /// take them for the next request. Default yes.
     pub reuse_after_body: bool,
+    /// How it tells names in paths apart: `case_sensitive` and `windows`. Default in a way that we do not know.
+    pub names: Names,
 }
 
 const ENDPOINT: &str = "[\"http://127.0.0.1:9000\"]";
 
 /// Names that mean something to HTTP or to us: none of them can carry an identity.
-const RESERVED: [&str; 22] = [
+const RESERVED: [&str; 14] = [
     "accept",
     "authorization",
-    "connection",
-    "content-length",
     "content-type",
     "cookie",
     "expect",
     "forwarded",
-    "host",
-    "keep-alive",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
     "via",
     "x-forwarded-for",
     "x-forwarded-host",
@@ -73,8 +66,8 @@ impl Upstream {
             .value("connect_timeout")
             .and_then(|value| value.duration(Duration::from_millis(10)..=Duration::from_secs(60)));
         let identity_headers = section.value("identity_headers").and_then(|value| identity_headers(&value));
-        let case_sensitive = section.value("case_sensitive").and_then(|value| value.boolean());
         let reuse_after_body = section.value("reuse_after_body").and_then(|value| value.boolean());
+        let names = names(section);
         section.finish();
         Some(Self {
             name: name?.into(),
@@ -83,9 +76,23 @@ impl Upstream {
             max_connections: max_connections.unwrap_or(512),
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(2)),
             identity_headers: identity_headers.unwrap_or(IdentityHeaders::XAuthRequest),
-            case_sensitive: case_sensitive.unwrap_or(false),
             reuse_after_body: reuse_after_body.unwrap_or(true),
+            names,
         })
+    }
+}
+
+fn names(section: &Section<'_>) -> Names {
+    let (by_case, windows) = (section.value("case_sensitive"), section.value("windows"));
+    let says = |value: &Option<Value<'_>>| value.as_ref().and_then(Value::boolean).unwrap_or(false);
+    match (says(&by_case), says(&windows), windows) {
+        (true, true, Some(value)) => {
+            value.problem("names on Windows are not told apart by case", "leave out `case_sensitive`");
+            Names::Windows
+        }
+        (_, true, _) => Names::Windows,
+        (true, false, _) => Names::ByCase,
+        (false, false, _) => Names::AnyCase,
     }
 }
 
@@ -151,14 +158,34 @@ fn identity_headers(value: &Value<'_>) -> Option<IdentityHeaders> {
         };
         *place = header(&value);
     }
-    Some(IdentityHeaders::Named(named))
+    let headers = IdentityHeaders::Named(named);
+    let names: Vec<_> = headers.names().into_iter().flatten().collect();
+    let twin = |(at, name): (usize, &HeaderName)| {
+        names[..at].iter().find(|other| reserved::are_one(name.as_str(), other.as_str())).cloned()
+    };
+    if let Some(twin) = names.iter().enumerate().find_map(twin) {
+        value.problem(
+            format!("`{twin}` stands for two facts, to a service that folds names"),
+            "give each a name of its own",
+        );
+    }
+    Some(headers)
 }
 
 fn header(value: &Value<'_>) -> Option<HeaderName> {
     let name = value.parsed("a header name", "\"x-user\"", |text| HeaderName::from_bytes(text.as_bytes()).ok())?;
-    if RESERVED.contains(&name.as_str()) || name.as_str().starts_with("x-gateway-") || name.as_str().contains('_') {
+    if is_taken(name.as_str()) || name.as_str().contains('_') {
         value.problem(format!("`{name}` cannot carry an identity"), "choose a name of its own, such as \"x-user\"");
         return None;
     }
     Some(name)
+}
+
+/// Whether `name` spells one that means something to HTTP, to a framework that takes the method from it, or to us.
+fn is_taken(name: &str) -> bool {
+    RESERVED.iter().any(|taken| reserved::are_one(name, taken))
+        || reserved::is_gateways(name)
+        || reserved::is_framing(name)
+        || reserved::is_hop_by_hop(name)
+        || reserved::overrides_method(name)
 }

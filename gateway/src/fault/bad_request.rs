@@ -15,13 +15,14 @@ pub enum BadRequest {
     CrossSite,
     /// A segment that some reader could take for `.` or `..`.
     DotSegment,
-    /// A path that starts with two slashes, or more than we care to read in every way.
     /// A header value with bytes that do not belong there.
     HeaderBytes,
     /// No `Host`, two of them, or one that is not `host[:port]`.
     Host,
     /// Two lengths, or a length beside `Transfer-Encoding`.
     Length,
+    /// A field or a query that names another method, where the method decides who may pass.
+    MethodOverride,
     /// A callback, a form or a parameter of our own paths that makes no sense.
     OwnParameters,
     /// A bad percent-escape, a control character or raw non-ASCII in the target.
@@ -53,6 +54,7 @@ impl BadRequest {
             Self::HeaderBytes => "header-bytes",
             Self::Host => "host",
             Self::Length => "length",
+            Self::MethodOverride => "method-override",
             Self::OwnParameters => "own-parameters",
             Self::PathBytes => "path-bytes",
             Self::ReservedName => "reserved-name",
@@ -76,6 +78,7 @@ impl BadRequest {
             Self::HeaderBytes => "A header field holds characters that do not belong there.",
             Self::Host => "The request needs exactly one `Host`, a name or address with at most a port.",
             Self::Length => "The length of the request's content is stated in two ways.",
+            Self::MethodOverride => "The request names a method besides its own.",
             Self::OwnParameters => "A parameter is missing, repeated or malformed.",
             Self::PathBytes => "The address holds a bad percent-escape or a raw special character.",
             Self::ReservedName => "A header field's name spells one that belongs to the gateway.",

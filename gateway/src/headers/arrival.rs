@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
 
+use crate::{fault::BadRequest, host::Host};
+
 /// Whose word about the way a request came we take.
 #[derive(Clone, Debug, Default)]
 pub struct Believed {
@@ -22,7 +24,7 @@ pub struct Arrival {
     /// From the client to our peer.
     pub hops: Vec<IpAddr>,
     /// The host that the client named.
-    pub host: HeaderValue,
+    pub host: Host,
     /// Whether the client used https.
     pub secure: bool,
     /// Whether our peer is a trusted proxy.
@@ -59,18 +61,21 @@ impl Believed {
 
 impl Arrival {
     /// Reads which way a request from `peer` to `host` came.
-    pub fn of(headers: &HeaderMap, peer: IpAddr, host: &HeaderValue, believed: &Believed) -> Self {
+    ///
+    /// # Errors
+    /// [`BadRequest::Host`] for what a trusted proxy states as the client's host and is none. Its own `Host` does not
+    /// stand in for it: that may lead to other routes.
+    pub fn of(headers: &HeaderMap, peer: IpAddr, host: Host, believed: &Believed) -> Result<Self, BadRequest> {
         let peer = peer.to_canonical();
         let by_proxy = believed.trusts(peer);
-        let mut arrival =
-            Self { client: peer, hops: vec![peer], host: host.clone(), secure: believed.secure, by_proxy };
+        let mut arrival = Self { client: peer, hops: vec![peer], host, secure: believed.secure, by_proxy };
         if by_proxy {
-            arrival.believe(headers, believed);
+            arrival.believe(headers, believed)?;
         }
-        arrival
+        Ok(arrival)
     }
 
-    fn believe(&mut self, headers: &HeaderMap, believed: &Believed) {
+    fn believe(&mut self, headers: &HeaderMap, believed: &Believed) -> Result<(), BadRequest> {
         // A proxy that sets one family passes on what its client says in the other.
         let family =
             if SAID_BY_MOST.iter().any(|name| headers.contains_key(name)) { Family::X } else { Family::Standard };
@@ -90,10 +95,11 @@ impl Arrival {
                 _ => self.secure,
             };
         }
-        let host = family.last(headers, &X_FORWARDED_HOST, "host").filter(|host| is_host(host));
-        if let Some(host) = host.and_then(|host| HeaderValue::try_from(host).ok()) {
-            self.host = host;
+        if let Some(host) = family.last(headers, &X_FORWARDED_HOST, "host").filter(|host| !host.is_empty()) {
+            let host = HeaderValue::try_from(host).ok().as_ref().and_then(Host::parse);
+            self.host = host.ok_or(BadRequest::Host)?;
         }
+        Ok(())
     }
 
     /// Goes from our peer towards the client for as long as a trusted proxy vouches for the next step.
@@ -115,8 +121,8 @@ impl Arrival {
         put(headers, X_FORWARDED_FOR, &hops);
         put(headers, X_REAL_IP, &self.client.to_string());
         headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(proto));
-        headers.insert(X_FORWARDED_HOST, self.host.clone());
-        let host = self.host.to_str().unwrap_or_default();
+        headers.insert(X_FORWARDED_HOST, self.host.field().clone());
+        let host = self.host.field().to_str().unwrap_or_default();
         put(headers, X_FORWARDED_PORT, port_of(host).unwrap_or(if self.secure { "443" } else { "80" }));
         let first = format!("for={};host=\"{host}\";proto={proto}", node(self.client));
         let others = self.hops.iter().skip(1).map(|hop| format!(", for={}", node(*hop)));
@@ -175,23 +181,26 @@ fn address(text: &str) -> Option<IpAddr> {
     address.ok().map(|address: IpAddr| address.to_canonical())
 }
 
-fn is_host(text: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b':' | b'[' | b']');
-    !text.is_empty() && text.len() <= 255 && text.bytes().all(plain)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn arrival(peer: &str, fields: &[(&'static str, &'static str)]) -> Arrival {
+    fn host(text: &'static str) -> Host {
+        Host::parse(&HeaderValue::from_static(text)).expect("a host")
+    }
+
+    fn read(peer: &str, fields: &[(&'static str, &'static str)]) -> Result<Arrival, BadRequest> {
         let headers: HeaderMap = fields
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let nets = ["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().expect("a network"));
         let believed = Believed { proxies: nets.to_vec(), secure: false };
-        Arrival::of(&headers, peer.parse().expect("an address"), &HeaderValue::from_static("app.example"), &believed)
+        Arrival::of(&headers, peer.parse().expect("an address"), host("app.example"), &believed)
+    }
+
+    fn arrival(peer: &str, fields: &[(&'static str, &'static str)]) -> Arrival {
+        read(peer, fields).expect("a host is stated, or none")
     }
 
     #[test]
@@ -220,16 +229,38 @@ mod tests {
     fn a_proxy_says_how_people_reach_us_and_nobody_else_does() {
         let fields = [("x-forwarded-proto", "https"), ("x-forwarded-host", "public.example")];
         let told = arrival("10.0.0.1", &fields);
-        assert_eq!((told.secure, told.host.as_bytes(), told.by_proxy), (true, b"public.example".as_slice(), true));
+        assert_eq!((told.secure, told.host.name(), told.by_proxy), (true, "public.example", true));
         let stranger = arrival("192.0.2.1", &fields);
-        assert_eq!((stranger.secure, stranger.host.as_bytes()), (false, b"app.example".as_slice()));
+        assert_eq!((stranger.secure, stranger.host.name()), (false, "app.example"));
         let mixed = [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=6.6.6.6;host=evil.example;proto=https")];
         let told = arrival("10.0.0.1", &mixed);
-        assert_eq!((told.secure, told.host.as_bytes()), (false, b"app.example".as_slice()), "a client's own word");
+        assert_eq!((told.secure, told.host.name()), (false, "app.example"), "a client's own word");
         let standard = arrival("10.0.0.1", &[("forwarded", "for=203.0.113.9;host=public.example;proto=https")]);
-        assert_eq!((standard.secure, standard.host.as_bytes()), (true, b"public.example".as_slice()));
-        let odd = arrival("10.0.0.1", &[("x-forwarded-proto", "gopher"), ("x-forwarded-host", "a/b")]);
-        assert_eq!((odd.secure, odd.host.as_bytes()), (false, b"app.example".as_slice()));
+        assert_eq!((standard.secure, standard.host.name()), (true, "public.example"));
+        let odd = arrival("10.0.0.1", &[("x-forwarded-proto", "gopher"), ("x-forwarded-host", "")]);
+        assert_eq!((odd.secure, odd.host.name()), (false, "app.example"));
+    }
+
+    #[test]
+    fn a_host_that_a_proxy_states_is_that_host_in_every_spelling_or_none() {
+        for (name, value) in [
+            ("x-forwarded-host", "Public.Example."),
+            ("x-forwarded-host", "6.6.6.6, public.example."),
+            ("forwarded", "host=evil.example, for=203.0.113.9;host=\"PUBLIC.example.\""),
+        ] {
+            assert_eq!(arrival("10.0.0.1", &[(name, value)]).host, host("public.example"), "{value}");
+        }
+        for (name, value) in [
+            ("x-forwarded-host", "a/b"),
+            ("x-forwarded-host", "public.example.."),
+            ("x-forwarded-host", "public.example%2e"),
+            ("x-forwarded-host", "127.1"),
+            ("x-forwarded-host", "a:b:c"),
+            ("forwarded", "host=\"public.example\\.\""),
+        ] {
+            assert_eq!(read("10.0.0.1", &[(name, value)]), Err(BadRequest::Host), "{value}");
+            assert!(read("192.0.2.1", &[(name, value)]).is_ok(), "a stranger's word: {value}");
+        }
     }
 
     #[test]

@@ -2,19 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-/// Fields that are about one connection, whether `Connection` names them or not. The framing is among them: it is built
-/// anew from the body. So are proxy credentials: there is no proxy behind us that they are for.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    header::PROXY_AUTHENTICATE,
-    header::PROXY_AUTHORIZATION,
-    header::TE,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    HeaderName::from_static("http2-settings"),
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
+use crate::reserved;
 
 /// The stated length as a plain number; `None` beside `Transfer-Encoding`, which wins (RFC 9112 §6.3).
 pub(super) fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
@@ -25,14 +13,21 @@ pub(super) fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
     Some(HeaderValue::from(length))
 }
 
-/// Removes what `Connection` names, and what is hop-by-hop anyway.
+/// Removes what `Connection` names, and in every spelling what is hop-by-hop anyway. The framing is among that: it is
+/// built anew from the body.
 pub(super) fn remove(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
         for name in named(headers) {
             headers.remove(name);
         }
     }
-    for name in HOP_BY_HOP {
+    remove_all(headers, reserved::is_hop_by_hop);
+}
+
+/// Removes every field whose name `goes`.
+pub(super) fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
+    let gone: Vec<HeaderName> = headers.keys().filter(|name| goes(name.as_str())).cloned().collect();
+    for name in gone {
         headers.remove(name);
     }
 }
@@ -61,6 +56,7 @@ mod tests {
         check(&[("accept", "a"), ("connection", "close")], &["accept"]);
         check(&[("connection", "x-a, X-B"), ("x-a", "1"), ("x-b", "2"), ("x-c", "3")], &["x-c"]);
         check(&[("connection", "x-a"), ("connection", "x-b,,"), ("x-a", "1"), ("x-b", "2")], &[]);
+        check(&[("keep_alive", "5"), ("proxy~authorization", "x"), ("transfer.encoding", "x"), ("via", "x")], &["via"]);
         check(&[("te", "trailers"), ("upgrade", "h2c"), ("http2-settings", "")], &[]);
         check(&[("keep-alive", "5"), ("proxy-connection", "x"), ("proxy-authorization", "x"), ("via", "x")], &["via"]);
         check(&[("connection", "not a name, x-a"), ("x-a", "1")], &[]);

@@ -52,7 +52,7 @@ pub fn from_upstream(headers: &mut HeaderMap, with: &Returning<'_>) {
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, length);
     }
-    remove_all(headers, reserved::is_gateways);
+    connection::remove_all(headers, |name| reserved::is_gateways(name) || reserved::is_disguised(name));
     headers.remove(CLEAR_SITE_DATA);
     keep_our_cookies(headers, with.cookies);
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
@@ -65,16 +65,9 @@ pub fn from_upstream(headers: &mut HeaderMap, with: &Returning<'_>) {
 /// Takes out of an answer's trailers what a trailer must not say.
 pub fn trailers_from_upstream(trailers: &mut HeaderMap) {
     connection::remove(trailers);
-    remove_all(trailers, |name| reserved::is_gateways(name) || reserved::is_framing(name));
+    connection::remove_all(trailers, |name| reserved::is_gateways(name) || reserved::is_framing(name));
     for name in NOT_IN_TRAILERS {
         trailers.remove(name);
-    }
-}
-
-fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
-    let gone: Vec<HeaderName> = headers.keys().filter(|name| goes(name.as_str())).cloned().collect();
-    for name in gone {
-        headers.remove(name);
     }
 }
 
@@ -124,7 +117,14 @@ mod tests {
     #[test]
     fn an_upstream_does_not_speak_for_us() {
         check(
-            &[("x-gateway-answer", "credential-invalid"), ("x_gateway_answer", "own"), ("server", "IIS")],
+            &[
+                ("x-gateway-answer", "credential-invalid"),
+                ("x_gateway_answer", "own"),
+                ("x~gateway~answer", "own"),
+                ("content_length", "5"),
+                ("transfer~encoding", "chunked"),
+                ("server", "IIS"),
+            ],
             &[("server", "IIS")],
         );
         check(&[("clear-site-data", "\"*\""), ("content-length", "5")], &[("content-length", "5")]);

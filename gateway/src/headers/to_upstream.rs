@@ -30,7 +30,7 @@ pub struct Departure<'a> {
     /// Schemes of `Authorization` that are the application's own business and pass anyway, lower case. A bearer token
     /// never does so: it might be ours.
     pub own_challenges: &'a [String],
-    /// Whether a field may change the method. Not where a route was found by its method.
+    /// Whether a field may change the method. Not where the method decides who may pass.
     pub method_override: bool,
 }
 
@@ -117,7 +117,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::headers::Believed;
+    use crate::{headers::Believed, host::Host};
 
     const OURS: CookieNames = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
 
@@ -146,7 +146,9 @@ mod tests {
             })
             .collect();
         let host = HeaderValue::from_static("app.example");
-        let arrival = Arrival::of(&headers, [192, 0, 2, 1].into(), &host, &Believed::default());
+        let named = Host::parse(&host).expect("a host");
+        let arrival =
+            Arrival::of(&headers, [192, 0, 2, 1].into(), named, &Believed::default()).expect("it is believed");
         let mut with = Departure {
             arrival: &arrival,
             request_id: HeaderValue::from_static("id"),
@@ -194,8 +196,11 @@ mod tests {
             "X-Auth-Request-User",
             "x.auth.request.user",
             "x_auth_request_user",
+            "x~auth~request~user",
+            "X-Auth'Request-User",
             "X-Gateway-Identity",
             "Remote-User",
+            "Remote'User",
             "X-Forwarded-For",
             "X-Forwarded-User",
             "X-Forwarded-Prefix",
@@ -298,8 +303,8 @@ mod tests {
     }
 
     #[test]
-    fn a_route_that_names_methods_is_found_by_the_real_one() {
-        let fields = [("x-http-method-override", "DELETE"), ("x.http.method", "PUT")];
+    fn where_the_method_decides_no_field_names_another() {
+        let fields = [("x-http-method-override", "DELETE"), ("x.http.method", "PUT"), ("X~Method~Override", "PUT")];
         check(&fields, |with| with.method_override = false, &[]);
         check(&fields[..1], |_| {}, &["x-http-method-override: DELETE"]);
     }

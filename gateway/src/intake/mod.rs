@@ -15,9 +15,10 @@ use secrecy::SecretString;
 
 use self::candidates::Candidates;
 use crate::{
-    fault::{Asker, BadRequest, Fault},
+    fault::{Asker, Fault},
     headers::{Arrival, Believed, CookieNames},
-    ingress::{self, Host, IngressRules},
+    host::Host,
+    ingress::{self, IngressRules},
     path::CanonicalPath,
     request_id::RequestId,
     route::{OwnPath, Route, RouteAsker},
@@ -48,8 +49,6 @@ pub struct Intake {
     pub method: Method,
     /// The path, in every reading.
     pub path: CanonicalPath,
-    /// Whom the client sent it to: what a trusted proxy says, else `Host`.
-    pub host: Host,
     /// Which way it came.
     pub arrival: Arrival,
     /// Whether our own pages, and no other site, made the browser send it: `Sec-Fetch-Site: same-origin`, or `Origin`
@@ -73,7 +72,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Reads the head of a request from `peer`, strictly. The request comes back as it was.
 ///
 /// # Errors
-/// What [`ingress::strict`] refuses, and a trusted proxy's `X-Forwarded-Host` that is no host.
+/// What [`ingress::strict`] refuses, and a trusted proxy's word about the host that names none.
 pub fn read<B>(
     request: Request<B>,
     id: RequestId,
@@ -83,16 +82,13 @@ pub fn read<B>(
     let (parts, body) = request.into_parts();
     let presumed = presumed_asker(&parts.headers);
     let head = ingress::strict(&parts, &policy.ingress).map_err(|fault| Bad { asker: presumed, fault })?;
-    let arrival = Arrival::of(&parts.headers, peer, head.host.received(), &policy.believed);
-    // The host that is sent on is the host that routes are found by.
-    let host = Host::parse(&arrival.host);
-    let host = host.ok_or(Bad { asker: presumed, fault: Fault::BadRequest(BadRequest::Host) })?;
+    let arrival = Arrival::of(&parts.headers, peer, head.host, &policy.believed);
+    let arrival = arrival.map_err(|bad| Bad { asker: presumed, fault: Fault::BadRequest(bad) })?;
     let intake = Intake {
         id,
         method: parts.method.clone(),
         arrival,
         path: head.path,
-        host,
         same_origin: is_same_origin(&parts.headers, &policy.origin),
         presumed,
         candidates: Candidates::of(&parts.headers, policy.cookies),
@@ -101,6 +97,11 @@ pub fn read<B>(
 }
 
 impl Intake {
+    /// Whom the client sent it to: what a trusted proxy says, else `Host`. Routes are found by it, and it is sent on.
+    pub fn host(&self) -> &Host {
+        &self.arrival.host
+    }
+
     /// Who asks, on `route`. It changes the answer's form and nothing else.
     pub fn asker(&self, route: &Route) -> Asker {
         match route.asker {
@@ -132,7 +133,7 @@ impl Intake {
     /// An `Authorization` that is not ours is somebody else's business.
     ///
     /// # Errors
-    /// [`BadRequest::TwoTickets`], if there are two different tickets and one would count. Nothing is cleared: we do not
+    /// [`BadRequest::TwoTickets`](crate::fault::BadRequest::TwoTickets), if there are two different tickets and one would count. Nothing is cleared: we do not
     /// know which of them somebody planted. Where anyone may pass, neither counts.
     pub fn credential(
         &self,
@@ -155,7 +156,7 @@ impl Intake {
     /// The ticket in our cookie.
     ///
     /// # Errors
-    /// [`BadRequest::TwoTickets`], if there are two different ones.
+    /// [`BadRequest::TwoTickets`](crate::fault::BadRequest::TwoTickets), if there are two different ones.
     pub fn ticket(&self) -> Result<Option<SecretString>, Fault> {
         self.candidates.ticket().map_err(Fault::BadRequest)
     }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri::PathAndQuery};
 use super::Intake;
 use crate::{
     fault::{BadRequest, Fault},
-    ingress::Host,
+    host::Host,
     path::CanonicalPath,
 };
 
@@ -16,7 +16,7 @@ pub struct Original {
     pub method: Method,
     /// Its path, in every reading.
     pub path: CanonicalPath,
-    /// Its host, lower case.
+    /// Its host.
     pub host: Host,
 }
 
@@ -50,10 +50,9 @@ impl Intake {
         }
         let uri = Uri::try_from(address.as_bytes()).map_err(|_| malformed.clone())?;
         let host = match uri.authority() {
-            Some(authority) => HeaderValue::from_str(authority.as_str()).ok().as_ref().and_then(Host::parse),
-            None => Some(self.host.clone()),
+            Some(authority) => Host::of(authority).ok_or_else(|| malformed.clone())?,
+            None => self.host().clone(),
         };
-        let host = host.ok_or_else(|| malformed.clone())?;
         let target: &PathAndQuery = uri.path_and_query().ok_or(malformed)?;
         Ok(Original { method, path: CanonicalPath::read(target).map_err(Fault::BadRequest)?, host })
     }

@@ -37,6 +37,7 @@ fn route(allow: &[Allow]) -> Route {
         path: "/".to_owned(),
         host: None,
         methods: None,
+        by_method: false,
         upstream: "monolith".into(),
         requirement: Requirement::new(RequirementId(0), allow.to_vec(), MaxStale::DEFAULT),
         on_denial: OnDenial::Dispute,
@@ -130,7 +131,7 @@ fn a_trusted_proxy_asks_about_an_address() {
     let check = |peer: [u8; 4], fields: &[(&str, &str)], expected: &str| {
         let headers = request("/", fields).headers().clone();
         let found = match intake_from(peer, fields).original(&headers) {
-            Ok(original) => format!("{} {} {}", original.method, original.host.as_str(), original.path.as_str()),
+            Ok(original) => format!("{} {} {}", original.method, original.host.name(), original.path.as_str()),
             Err(fault) => fault.to_string(),
         };
         assert_eq!(found, expected, "{fields:?}");
@@ -142,6 +143,9 @@ fn a_trusted_proxy_asks_about_an_address() {
     check(proxy, &[("x-original-uri", "/x"), ("x-original-method", "PUT")], "PUT app.example /x");
     let get = ("x-original-method", "GET");
     check(proxy, &[get, ("x-original-url", "https://www.example/x")], "GET www.example /x");
+    check(proxy, &[get, ("x-original-url", "https://WWW.example./x")], "GET www.example /x");
+    check(proxy, &[get, ("x-original-url", "https://me@www.example/x")], "bad request: own-parameters");
+    check(proxy, &[get, ("x-original-url", "https://www.example../x")], "bad request: own-parameters");
     check(proxy, &[get, ("x-original-uri", "/x"), ("x-forwarded-uri", "/y")], "bad request: own-parameters");
     check(proxy, &[get, ("x-forwarded-uri", "/a/../b")], "bad request: dot-segment");
     check(proxy, &[get, ("x-forwarded-uri", "nonsense")], "bad request: own-parameters");
@@ -158,15 +162,14 @@ fn routes_are_found_by_the_host_that_is_sent_on() {
     let check = |peer: [u8; 4], said: &str, expected: &str| {
         let fields = [("x-forwarded-host", said)];
         let found = match read(request("/", &fields), RequestId::new(), peer.into(), &policy()) {
-            Ok((intake, _)) => {
-                assert_eq!(intake.host.received(), intake.arrival.host);
-                intake.host.as_str().to_owned()
-            }
+            Ok((intake, _)) => intake.host().name().to_owned(),
             Err(bad) => bad.fault.to_string(),
         };
         assert_eq!(found, expected, "{said}");
     };
     check([10, 0, 0, 1], "Public.example", "public.example");
+    check([10, 0, 0, 1], "public.example.", "public.example");
+    check([10, 0, 0, 1], "public.example..", "bad request: host");
     check([192, 0, 2, 1], "public.example", "app.example");
     check([10, 0, 0, 1], "a:b:c", "bad request: host");
 }

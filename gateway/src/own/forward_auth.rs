@@ -10,7 +10,8 @@ use http::{HeaderMap, HeaderName, request};
 use crate::{
     answer::{Answer, OwnAnswer, Place},
     asked::Asked,
-    fault::Fault,
+    fault::{BadRequest, Fault},
+    reserved,
     route::{Route, Target},
 };
 
@@ -20,12 +21,16 @@ pub(super) async fn verify(asked: &Asked<'_>, head: &request::Parts) -> (Answer,
         Ok(original) => original,
         Err(fault) => return (Answer::Fault(fault), None),
     };
-    let route = match asked.running.routes.find(&original.path, original.host.as_str(), &original.method) {
+    let route = match asked.running.routes.find(&original.path, &original.host, &original.method) {
         Ok(Target::Upstream(route)) => route,
         // Our own paths look after themselves.
         Ok(Target::Own(_)) => return (Answer::Own(OwnAnswer::Vouched(HeaderMap::new())), None),
         Err(fault) => return (Answer::Fault(fault), None),
     };
+    // The proxy sends the fields on: what is dropped from a request of our own is refused here.
+    if route.by_method && head.headers.keys().any(|name| reserved::overrides_method(name.as_str())) {
+        return (Answer::Fault(Fault::BadRequest(BadRequest::MethodOverride)), None);
+    }
     let answer = match asked.admit(&route.requirement, asked.intake.harm(route)).await {
         Ok(admitted) => match introduced(asked, route, &admitted.permit) {
             Ok(headers) => Answer::Own(OwnAnswer::Vouched(headers)),

@@ -20,10 +20,13 @@ pub use table::{RouteTable, Target};
 pub struct Route {
     /// The prefix, of plain characters; it matches whole segments, and `/x/` also `/x`.
     pub path: String,
-    /// The host, lower case, if the route serves only one; with a port only if the route names one.
+    /// The host, in its canonical form, if the route serves only one.
     pub host: Option<String>,
     /// The methods, if the route serves only some. `GET` brings `HEAD` with it.
     pub methods: Option<Vec<Method>>,
+    /// Whether this route or another of its path and host names methods, so that the method decides who may pass and
+    /// nothing in the request may name another. The table says so.
+    pub by_method: bool,
     /// The name of its upstream; it exists.
     pub upstream: Arc<str>,
     /// Who may pass, and on how old a knowledge. Its id is the route's index in the configuration.

@@ -7,7 +7,9 @@ use http::Method;
 use super::{OwnPath, Route};
 use crate::{
     fault::{Allow, BadRequest, Fault},
-    path::{CanonicalPath, folded},
+    host::Host,
+    path::{CanonicalPath, Names, folded, may_be_short_for},
+    reserved,
 };
 
 /// Where a request leads.
@@ -32,8 +34,8 @@ pub struct RouteTable {
 struct Place {
     prefix: Prefix,
     host: Option<String>,
-    /// Whether the upstreams of all its routes tell paths apart by case.
-    case_sensitive: bool,
+    /// How the upstreams of its routes tell names apart, by the least careful of them.
+    names: Names,
     routes: Vec<Arc<Route>>,
 }
 
@@ -53,25 +55,22 @@ enum Found {
 }
 
 impl RouteTable {
-    /// A table of `routes`, with our own paths under `own_prefix`. `case_sensitive` says of an upstream's name whether
-    /// it tells paths apart by case.
-    pub fn new(
-        routes: impl IntoIterator<Item = Route>,
-        own_prefix: &str,
-        case_sensitive: impl Fn(&str) -> bool,
-    ) -> Self {
+    /// A table of `routes`, with our own paths under `own_prefix`. `names` says of an upstream how it tells names in
+    /// paths apart.
+    pub fn new(routes: impl IntoIterator<Item = Route>, own_prefix: &str, names: impl Fn(&str) -> Names) -> Self {
         let mut places: Vec<Place> = Vec::new();
         for route in routes {
             let (prefix, host) = (Prefix::new(&route.path), route.host.clone());
-            let case_sensitive = case_sensitive(&route.upstream);
+            let names = names(&route.upstream);
             match places.iter_mut().find(|place| place.prefix.exact == prefix.exact && place.host == host) {
                 Some(place) => {
-                    place.case_sensitive &= case_sensitive;
+                    place.names = least_careful(place.names, names);
                     place.routes.push(Arc::new(route));
                 }
-                None => places.push(Place { prefix, host, case_sensitive, routes: vec![Arc::new(route)] }),
+                None => places.push(Place { prefix, host, names, routes: vec![Arc::new(route)] }),
             }
         }
+        places.iter_mut().for_each(Place::note_methods);
         places.sort_by_key(|place| (std::cmp::Reverse(place.prefix.exact.len()), place.host.is_none()));
         Self { own: Prefix::new(own_prefix), places }
     }
@@ -81,15 +80,17 @@ impl RouteTable {
         self.places.iter().flat_map(|place| &place.routes)
     }
 
-    /// Where `path` leads on `host` (lower case, with its port if it named one).
+    /// Where `path` leads on `host`.
     ///
     /// The longest path wins, and of equal paths the one with a host. Every reading of the path must lead to the same
-    /// place, and must do so with its case folded too, unless the upstream there tells paths apart by case.
+    /// place, and must do so with its case folded too, unless the upstream there tells paths apart by case; and as
+    /// Windows reads it, if the upstream there is on Windows.
     ///
     /// # Errors
     /// [`Fault::NoSuchRoute`]; [`Fault::WrongMethod`] if the place has only routes for other methods;
-    /// [`BadRequest::AmbiguousPath`] if two readings lead to two places.
-    pub fn find(&self, path: &CanonicalPath, host: &str, method: &Method) -> Result<Target<'_>, Fault> {
+    /// [`BadRequest::AmbiguousPath`] if two readings lead to two places; [`BadRequest::MethodOverride`] for a query that
+    /// names another method, at a place where the method decides.
+    pub fn find(&self, path: &CanonicalPath, host: &Host, method: &Method) -> Result<Target<'_>, Fault> {
         let ambiguous = Err(Fault::BadRequest(BadRequest::AmbiguousPath));
         let mut readings = path.readings();
         let received = readings.next().unwrap_or_default();
@@ -116,15 +117,24 @@ impl RouteTable {
         match found {
             Found::Nothing => Err(Fault::NoSuchRoute),
             Found::Own => self.own_path(path.as_str(), method).map(Target::Own),
-            Found::Place(index) => self.places[index].route(method).map(Target::Upstream),
+            Found::Place(index) if self.is_elsewhere_on_windows(path, host, index) => ambiguous,
+            Found::Place(index) => {
+                let route = self.places[index].route(method)?;
+                // The bytes that were judged are sent, so that nothing can be taken out of a query.
+                let query = path.received().query().filter(|_| route.by_method);
+                if query.is_some_and(reserved::query_overrides_method) {
+                    return Err(Fault::BadRequest(BadRequest::MethodOverride));
+                }
+                Ok(Target::Upstream(route))
+            }
         }
     }
 
-    fn exactly(&self, reading: &[u8], host: &str) -> Found {
+    fn exactly(&self, reading: &[u8], host: &Host) -> Found {
         self.first(host, |prefix| prefix.matches(reading))
     }
 
-    fn in_any_case(&self, reading: &[u8], host: &str) -> Found {
+    fn in_any_case(&self, reading: &[u8], host: &Host) -> Found {
         if reading.is_ascii() {
             return self.first(host, |prefix| prefix.matches_ascii_in_any_case(reading));
         }
@@ -132,7 +142,16 @@ impl RouteTable {
         self.first(host, |prefix| is_prefix(&prefix.folded, &reading, <[u8]>::eq))
     }
 
-    fn first(&self, host: &str, matches: impl Fn(&Prefix) -> bool) -> Found {
+    /// Whether a service on Windows, at the place `index`, could read the path as one that leads elsewhere.
+    fn is_elsewhere_on_windows(&self, path: &CanonicalPath, host: &Host, index: usize) -> bool {
+        self.places[index].names == Names::Windows
+            && path.on_windows().iter().any(|reading| {
+                let reading = folded(reading);
+                self.first(host, |prefix| prefix.may_match_on_windows(&reading)) != Found::Place(index)
+            })
+    }
+
+    fn first(&self, host: &Host, matches: impl Fn(&Prefix) -> bool) -> Found {
         if matches(&self.own) {
             return Found::Own;
         }
@@ -142,7 +161,7 @@ impl RouteTable {
 
     fn is_case_sensitive(&self, found: Found) -> bool {
         match found {
-            Found::Place(index) => self.places[index].case_sensitive,
+            Found::Place(index) => self.places[index].names == Names::ByCase,
             Found::Own | Found::Nothing => false,
         }
     }
@@ -155,9 +174,8 @@ impl RouteTable {
 }
 
 impl Place {
-    fn serves(&self, host: &str) -> bool {
-        let Some(own) = &self.host else { return true };
-        own == host || host.strip_prefix(own.as_str()).is_some_and(is_port)
+    fn serves(&self, host: &Host) -> bool {
+        self.host.as_deref().is_none_or(|own| own == host.name())
     }
 
     fn route(&self, method: &Method) -> Result<&Arc<Route>, Fault> {
@@ -168,6 +186,17 @@ impl Place {
         // A route that names the method is meant more than one that takes all.
         let (named, any): (Vec<_>, Vec<_>) = self.routes.iter().partition(|route| route.methods.is_some());
         named.into_iter().find(takes).or_else(|| any.first().copied()).ok_or_else(|| Fault::WrongMethod(self.allow()))
+    }
+
+    /// Tells each route whether the method decides which of them is found.
+    fn note_methods(&mut self) {
+        let by_method = self.routes.iter().any(|route| route.methods.is_some());
+        for route in &mut self.routes {
+            #[cfg(candor_planted)]
+            let by_method =
+                if auth_core::planted::is("method-override-beside") { route.methods.is_some() } else { by_method };
+            Arc::make_mut(route).by_method = by_method;
+        }
     }
 
     fn allow(&self) -> Allow {
@@ -197,6 +226,22 @@ impl Prefix {
     fn matches_ascii_in_any_case(&self, reading: &[u8]) -> bool {
         is_prefix(&self.folded, reading, <[u8]>::eq_ignore_ascii_case)
     }
+
+    /// Whether every segment is that of `reading` (folded), or may have it for a short name.
+    fn may_match_on_windows(&self, reading: &[u8]) -> bool {
+        let mut segments = reading.split(|byte| *byte == b'/');
+        let mut own = self.folded.split(|byte| *byte == b'/');
+        own.all(|own| segments.next().is_some_and(|segment| segment == own || may_be_short_for(segment, own)))
+    }
+}
+
+/// How a place with upstreams of two kinds tells names apart.
+fn least_careful(one: Names, other: Names) -> Names {
+    match (one, other) {
+        (Names::Windows, _) | (_, Names::Windows) => Names::Windows,
+        (Names::ByCase, Names::ByCase) => Names::ByCase,
+        (Names::AnyCase, _) | (_, Names::AnyCase) => Names::AnyCase,
+    }
 }
 
 /// Whether `prefix` is the whole of `path`, or ends where one of its segments does.
@@ -210,16 +255,12 @@ fn stands_for(named: &Method, asked: &Method) -> bool {
     named == asked || (*named == Method::GET && *asked == Method::HEAD)
 }
 
-fn is_port(rest: &str) -> bool {
-    rest.strip_prefix(':').is_some_and(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use auth_core::policy::{Allow as Who, MaxStale, Requirement, RequirementId};
-    use http::uri::PathAndQuery;
+    use http::{HeaderValue, uri::PathAndQuery};
 
     use super::*;
     use crate::route::OnDenial;
@@ -229,6 +270,7 @@ mod tests {
             path: path.to_owned(),
             host: host.map(str::to_owned),
             methods: (!methods.is_empty()).then(|| methods.to_vec()),
+            by_method: false,
             upstream: upstream.into(),
             requirement: Requirement::new(RequirementId(0), vec![Who::Anyone], MaxStale::DEFAULT),
             on_denial: OnDenial::Dispute,
@@ -254,14 +296,22 @@ mod tests {
             route("/orders", None, &[Method::POST, Method::PUT], "monolith"),
             route("/unix/", None, &[], "unix"),
             route("/unix/Secret/", None, &[], "unix"),
+            route("/windows/", None, &[], "windows"),
+            route("/windows/administration/", None, &[], "windows"),
+            route("/windows/c/public/", None, &[], "windows"),
         ];
-        RouteTable::new(routes, "/.candor", |upstream| upstream == "unix")
+        RouteTable::new(routes, "/.candor", |upstream| match upstream {
+            "unix" => Names::ByCase,
+            "windows" => Names::Windows,
+            _ => Names::AnyCase,
+        })
     }
 
     fn ask(table: &RouteTable, host: &str, method: &Method, target: &str) -> String {
         let target = PathAndQuery::try_from(target.to_owned()).expect("the target parses");
         let path = CanonicalPath::read(&target).expect("the path is not refused by itself");
-        match table.find(&path, host, method) {
+        let host = Host::parse(&HeaderValue::from_str(host).expect("a field")).expect("a host");
+        match table.find(&path, &host, method) {
             Ok(Target::Own(own)) => format!("{own:?}"),
             Ok(Target::Upstream(route)) => format!("{}{}", route.host.as_deref().unwrap_or(""), route.path),
             Err(fault) => match fault.allow() {
@@ -297,7 +347,8 @@ mod tests {
         check("other.example", "/admin/x", "other.example/admin");
         check("other.example:8443", "/admin/x", "other.example/admin");
         check("other.example.evil", "/admin/x", "/admin/");
-        check("other.example:x", "/admin/x", "/admin/");
+        check("Other.Example.", "/admin/x", "other.example/admin");
+        check("other.example.:80", "/admin/x", "other.example/admin");
         check("other.example", "/x", "/");
         check("other.example", "/admin/public", "/admin/public");
     }
@@ -328,6 +379,19 @@ mod tests {
             "/.CANDOR/login",
             "/.candor;x/login",
             "/.candor%2flogin",
+            "/admin%3Fx",
+            "/admin%253Fx",
+            "/admin%23x/y",
+            "/admin%09",
+            "/%09admin/x",
+            "/ad%09min/x",
+            "/%20admin",
+            "/admin%20x",
+            "/admin::$DATA",
+            "/admin%3A%3A$INDEX_ALLOCATION/x",
+            "/admin:$I30:$INDEX_ALLOCATION/x",
+            "/admin/public%3F",
+            "/.candor%3Fx/login",
         ] {
             check(target, "bad request: ambiguous-path");
         }
@@ -335,6 +399,9 @@ mod tests {
         check("/a//b;c\\d%2Fe", "/");
         check("/X/Y", "/");
         check("/%E2%84%AA/x%2F", "/");
+        for target in ["/b%20c", "/b%3Fc", "/b%23", "/admin/a%20b%09", "/admin/x::$DATA", "/admin:x", "/ADMINI~1"] {
+            check(target, if target.starts_with("/admin/") { "/admin/" } else { "/" });
+        }
     }
 
     #[test]
@@ -347,6 +414,64 @@ mod tests {
         check("/unix/Secret/x", "/unix/Secret/");
         check("/unix/%53ecret/x", "bad request: ambiguous-path");
         check("/UNIX/x", "bad request: ambiguous-path");
+    }
+
+    #[test]
+    fn an_upstream_on_windows_is_asked_only_for_what_has_one_name_there() {
+        let table = table();
+        let check = |target: &str, expected: &str| {
+            assert_eq!(ask(&table, "app.example", &Method::GET, target), expected, "{target}");
+        };
+        for target in [
+            "/windows/administration:x/y",
+            "/windows/administration%3Ax",
+            "/windows/administration:/y",
+            "/windows/Administration.:x",
+            "/windows/ADMINI~1",
+            "/windows/admini~1/y",
+            "/windows/A1B2C3~1/y",
+            "/windows/%41dmini~1/y",
+            "/windows/c:/public/x",
+            "/windows/c:/PUBLIC~1",
+            "/windows/c/PU~3.EXT/x",
+        ] {
+            check(target, "bad request: ambiguous-path");
+        }
+        check("/windows/administration/ADMINI~1", "/windows/administration/");
+        check("/windows/x:y", "/windows/");
+        check("/windows/REPORT~1.DOC", "/windows/");
+        check("/windows/~ada/x", "/windows/");
+        check("/windows/administrator~1", "/windows/");
+        check("/unix/secret:x", "/unix/");
+    }
+
+    #[test]
+    fn where_a_method_decides_nothing_names_another() {
+        let mut orders = vec![
+            route("/", None, &[], "monolith"),
+            route("/orders", None, &[Method::DELETE], "monolith"),
+            route("/orders", None, &[], "monolith"),
+        ];
+        orders.extend([route("/orders", Some("other.example"), &[], "monolith")]);
+        let table = RouteTable::new(orders, "/.candor", |_| Names::AnyCase);
+        let by_method = |host: &str, method: &Method, path: &'static str| {
+            let host = Host::parse(&HeaderValue::from_str(host).expect("a field")).expect("a host");
+            let path = CanonicalPath::read(&PathAndQuery::from_static(path)).expect("a path");
+            match table.find(&path, &host, method) {
+                Ok(Target::Upstream(route)) => Ok(route.by_method),
+                Ok(Target::Own(_)) => unreachable!("no own path"),
+                Err(fault) => Err(fault.to_string()),
+            }
+        };
+        let app = "app.example";
+        assert_eq!(by_method(app, &Method::DELETE, "/orders/7"), Ok(true));
+        assert_eq!(by_method(app, &Method::POST, "/orders/7"), Ok(true), "the sibling without methods");
+        assert_eq!(by_method(app, &Method::POST, "/x?_method=DELETE"), Ok(false));
+        assert_eq!(by_method("other.example", &Method::POST, "/orders?_method=DELETE"), Ok(false), "another place");
+        for query in ["/orders?_method=DELETE", "/orders?a=b;%5Fmethod=x", "/orders?X-HTTP-Method-Override=PUT"] {
+            let refused = Err("bad request: method-override".to_owned());
+            assert_eq!(by_method(app, &Method::POST, query), refused, "{query}");
+        }
     }
 
     #[test]
@@ -378,7 +503,7 @@ mod tests {
 
     #[test]
     fn without_a_route_there_is_nothing() {
-        let table = RouteTable::new([route("/api/", None, &[], "monolith")], "/.candor", |_| false);
+        let table = RouteTable::new([route("/api/", None, &[], "monolith")], "/.candor", |_| Names::AnyCase);
         assert_eq!(ask(&table, "h", &Method::GET, "/"), "no such route");
         assert_eq!(ask(&table, "h", &Method::GET, "/apis"), "no such route");
         assert_eq!(ask(&table, "h", &Method::GET, "/API/x"), "bad request: ambiguous-path");

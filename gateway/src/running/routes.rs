@@ -9,7 +9,7 @@ use crate::{config::Config, route::RouteTable};
 /// The route table of `config`.
 pub(super) fn table(config: &Config) -> RouteTable {
     RouteTable::new(config.routes.iter().cloned(), &config.own_prefix, |upstream| {
-        config.upstreams.get(upstream).is_some_and(|upstream| upstream.case_sensitive)
+        config.upstreams.get(upstream).map(|upstream| upstream.names).unwrap_or_default()
     })
 }
 

@@ -178,7 +178,7 @@ impl Upstreams {
             underscore_headers: &route.underscore_headers,
             authorization: route.forward_authorization,
             own_challenges: &route.own_challenges,
-            method_override: route.methods.is_none(),
+            method_override: !route.by_method,
         };
         to_upstream(&mut head.headers, &departure);
         // The bytes that were judged are the bytes that are sent, in origin form.
@@ -209,7 +209,7 @@ impl Upstream {
     /// The `Host` that it sees.
     fn host(&self, endpoint: &Endpoint, arrival: &Arrival) -> HeaderValue {
         match &self.config.host {
-            HostHeader::Public => arrival.host.clone(),
+            HostHeader::Public => arrival.host.field().clone(),
             HostHeader::Endpoint => endpoint.authority().clone(),
             HostHeader::Literal(host) => host.clone(),
         }

@@ -33,6 +33,7 @@ fn route(allow: Allow) -> Route {
         path: "/".to_owned(),
         host: None,
         methods: None,
+        by_method: false,
         upstream: "monolith".into(),
         requirement: Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT),
         on_denial: OnDenial::Dispute,
