@@ -29,6 +29,8 @@
 mod bearers;
 mod bodies;
 mod headers;
+mod hosts;
+mod methods;
 mod paths;
 mod sign_in;
 
@@ -65,7 +67,15 @@ pub(crate) struct Probes {
 }
 
 /// The attacks of each file.
-const FILES: &[&[Attack]] = &[bearers::ATTACKS, bodies::ATTACKS, headers::ATTACKS, paths::ATTACKS, sign_in::ATTACKS];
+const FILES: &[&[Attack]] = &[
+    bearers::ATTACKS,
+    bodies::ATTACKS,
+    headers::ATTACKS,
+    hosts::ATTACKS,
+    methods::ATTACKS,
+    paths::ATTACKS,
+    sign_in::ATTACKS,
+];
 
 /// What the whole run came to: kinds, probes, and how many of those succeeded.
 static TOTAL: Mutex<(usize, usize, usize)> = Mutex::new((0, 0, 0));

@@ -5,8 +5,41 @@ use super::payload::{
     Payload, public, with_token,
 };
 
+/// A host, an address, and a method that not everybody may use, on a path that is open to all others.
+pub(super) const GUARDED: &str = r#"
+[[routes]]
+path = "/public/"
+host = "guarded.test"
+upstream = "monolith"
+allow = ["service"]
+
+[[routes]]
+path = "/public/"
+host = "192.0.2.7"
+upstream = "monolith"
+allow = ["service"]
+
+[[routes]]
+path = "/public/orders/"
+upstream = "monolith"
+allow = ["anyone"]
+
+[[routes]]
+path = "/public/orders/"
+methods = ["DELETE"]
+upstream = "monolith"
+allow = ["service"]
+"#;
+
+/// What stands between the words of a field's name (RFC 9110 §5.6.2).
+const SEPARATORS: [char; 15] = ['!', '#', '$', '%', '&', '\'', '*', '+', '-', '.', '^', '_', '`', '|', '~'];
+
 pub(super) fn payloads() -> Vec<Payload> {
-    [hosts(), targets(), paths(), methods(), names(), connections(), sizes()].into_iter().flatten().collect()
+    [hosts(), guarded_hosts(), targets(), paths(), names_that_end_early(), methods(), overrides()]
+        .into_iter()
+        .chain([names(), separators(), connections(), sizes()])
+        .flatten()
+        .collect()
 }
 
 fn get(target: &str, expected: Expected) -> Payload {
@@ -62,6 +95,44 @@ fn hosts() -> Vec<Payload> {
     .map(|fields| with(fields, Refused(&[400])));
     let old = Payload::new("no host in HTTP/1.0", "GET /public/x?@ID HTTP/1.0\r\n\r\n", Refused(&[400]));
     refused.into_iter().chain(counted).chain([old, with("hOsT:\t@HOST \r\n", Forwarded)]).collect()
+}
+
+/// A guarded host in the spellings that some server folds into it, and another one in them.
+fn guarded_hosts() -> Vec<Payload> {
+    let with = |host: &str, expected| {
+        let bytes = format!("GET /public/x?@ID HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        Payload::new(format!("guarded host {host:?}"), bytes, expected)
+    };
+    let guarded = ["", ".", ":80", ":443", ".:80", ".:0080"].map(|end| format!("guarded.test{end}"));
+    let cased = ["Guarded.TEST", "GUARDED.TEST.", "192.0.2.7", "192.0.2.7.", "192.0.2.7.:80"].map(str::to_owned);
+    let refused = guarded.into_iter().chain(cased).map(|host| with(&host, Refused(&[401])));
+    let none = [
+        "guarded.test..",
+        "guarded.test.:",
+        "guarded%2etest",
+        "guarded.test%2e",
+        "xn--guarded-.test",
+        "192.0.519",
+        "192.519",
+        "3221225991",
+        "0xc0000207",
+        "0300.0.2.7",
+        "192.0.2.07",
+        "192.0.2.0x7",
+        "[::ffff:192.0.2.7]",
+        "[::ffff:c000:207]",
+        "[fe80::1%25eth0]",
+        "open.test:0",
+        "open.test:",
+    ];
+    let others = ["open.test", "open.test.", "OPEN.test.:0443", "guarded.test.open.test", "[0:0::1]:80", "my_host"];
+    let absolute = ["http://guarded.test./public/x?@ID", "http://GUARDED.test/public/x?@ID"].map(|target| {
+        let bytes = format!("GET {target} HTTP/1.1\r\nHost: guarded.test\r\n\r\n");
+        Payload::new(format!("guarded host in {target}"), bytes, Refused(&[401]))
+    });
+    let none = none.into_iter().map(|host| with(host, Refused(&[400])));
+    let others = others.into_iter().map(|host| with(host, Forwarded));
+    refused.chain(none).chain(others).chain(absolute).collect()
 }
 
 fn targets() -> Vec<Payload> {
@@ -204,6 +275,76 @@ fn paths() -> Vec<Payload> {
     steps.into_iter().chain(bytes).chain(ambiguous).chain(same).collect()
 }
 
+/// A name that ends for whoever decodes first: at a query, a fragment, a blank or a stream of Windows.
+fn names_that_end_early() -> Vec<Payload> {
+    let two = [
+        "/api%3Fx.css",
+        "/api%253Fx",
+        "/api%23x",
+        "/api%2523x/y",
+        "/api%3f/x",
+        "/api%09",
+        "/%09api/x",
+        "/a%09pi/x",
+        "/a%2509pi/x",
+        "/%20api/x",
+        "/api%20HTTP/1.1",
+        "/api%0b/x",
+        "/api%7f/x",
+        "/api%C2%A0/x",
+        "/%E3%80%80api/x",
+        "/%EF%BB%BFapi/x",
+        "/api::$DATA",
+        "/api%3A%3A$DATA",
+        "/api::$INDEX_ALLOCATION/x",
+        "/api:$I30:$INDEX_ALLOCATION/x",
+        "/public%3Fx",
+        "/public%20/x",
+        "/;x\\api",
+        "/;x%2Fapi%3Fy",
+        "/engineers%3F",
+        "/.candor%3F/me",
+        "/.candor/%3Flogin/../me",
+        "/.candor::$DATA/me",
+    ];
+    let ambiguous = two.into_iter().map(|path| get(&format!("{path}?@ID"), Refused(&[400, 404])));
+    let upwards = ["..%3F", "..%23x", "..%253F", "..%20x", "..%09x", ".%09.", "..::$DATA", "..:", "..%ef%bc%9b"];
+    let steps = upwards.into_iter().map(|step| get(&format!("/public/{step}/api/x?@ID"), Refused(&[400])));
+    let kept = [
+        "/public/a%3Fb/c",
+        "/public/a%23b%3Fc",
+        "/public/a%20b%20c/d%20",
+        "/public/%20a",
+        "/public/a%09b",
+        "/public/a::$DATA",
+        "/public/a:b/c:80",
+        "/public/REPORT~1.DOC",
+        "/public/~ada",
+        "/public/...%20and%20more",
+    ];
+    let same = kept.into_iter().map(|path| get(&format!("{path}?@ID"), As(format!("{path}?@ID"))));
+    ambiguous.chain(steps).chain(same).collect()
+}
+
+/// A method within a request of another, where the method decides who may pass.
+fn overrides() -> Vec<Payload> {
+    let post = |query: &str, field: String, expected| {
+        let bytes = public(&format!("POST /public/orders/7?@ID{query}"), &field, "");
+        Payload::new(format!("override {query} {field:?}"), bytes, expected)
+    };
+    let names = ["x-http-method-override", "x-http-method", "x-method-override", "x-method"];
+    let spelt = |separator: char| names.map(|name| name.replace('-', &separator.to_string()));
+    let fields = SEPARATORS.into_iter().flat_map(spelt).map(|name| post("", format!("{name}: evil\r\n"), Forwarded));
+    let parameters = ["_method", "%5Fmethod", "+_method", ".method", "_METHOD", "_method[]", "X-HTTP-Method-Override"];
+    let queries = parameters.map(|name| post(&format!("&{name}=DELETE"), String::new(), Refused(&[400])));
+    let fine = [
+        post("&method=DELETE&a=_method", String::new(), Forwarded),
+        Payload::new("the method itself", public("DELETE /public/orders/7?@ID", "", ""), Refused(&[401])),
+        Payload::new("elsewhere", public("POST /public/x?@ID&_method=DELETE", "X-HTTP-Method: PUT\r\n", ""), Forwarded),
+    ];
+    fields.chain(queries).chain(fine).collect()
+}
+
 fn methods() -> Vec<Payload> {
     let asked = |method: &str, expected| {
         Payload::new(format!("method {method:?}"), public(&format!("{method} /public/x?@ID"), "", ""), expected)
@@ -282,6 +423,28 @@ fn names() -> Vec<Payload> {
         public("GET /api/x?@ID", "Authorization: Bearer \u{fc}\r\n", ""),
         Refused(&[400]),
     ));
+    payloads
+}
+
+/// Names of ours, of the framing and of one connection, with every byte that CGI folds into `_`.
+fn separators() -> Vec<Payload> {
+    let ours = ["x-gateway-identity", "x-auth-request-user", "x-forwarded-for", "remote-user", "x-real-ip"];
+    let framing = ["content-length", "transfer-encoding", "keep-alive", "proxy-connection", "proxy-authorization"];
+    let mut payloads = Vec::new();
+    for separator in SEPARATORS.map(String::from) {
+        for name in ours.map(|name| name.replace('-', &separator)) {
+            let bytes = public("GET /public/x?@ID", format!("{name}: evil\r\n"), "");
+            payloads.push(Payload::new(format!("separators: {name}"), bytes, AtMostOnce));
+            let named = with_token(&format!("Connection: {name}\r\n"));
+            payloads.push(Payload::new(format!("separators: connection {name}"), named, Refused(&[400])));
+        }
+        for name in framing.map(|name| name.replace('-', &separator)).into_iter().filter(|_| separator != "-") {
+            let bytes = public("POST /public/x?@ID", format!("{name}: 5\r\n"), "");
+            payloads.push(Payload::new(format!("separators: {name}"), bytes, Refused(&[400])));
+        }
+    }
+    let apart = public("GET /public/x?@ID", "X--Auth-Request-User: mine\r\nRemote--User: mine\r\n", "");
+    payloads.push(Payload::new("separators: another name", apart, Forwarded));
     payloads
 }
 

@@ -39,7 +39,7 @@ struct Done {
 async fn one_request_in_is_at_most_one_out() {
     let payloads: Vec<Payload> = framing::payloads().into_iter().chain(heads::payloads()).collect();
     assert!(payloads.len() >= 300, "only {} payloads", payloads.len());
-    let mut world = World::new().prepare().await;
+    let mut world = World::new().configured(heads::GUARDED).prepare().await;
     world.settings.replace("data = \"data\"", "data = \"data\"\nhead_timeout = \"300ms\"\nidle_timeout = \"300ms\"");
     world.start_gateway().await;
     let token = world.token("ada");
