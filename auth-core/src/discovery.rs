@@ -96,6 +96,11 @@ impl Discovery {
         &self.0.provider.issuer
     }
 
+    /// The clock that it goes by.
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
     /// The last good document; fetched only if there is none.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ mod tls;
 use std::{error::Error, io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode, header};
+use http::{HeaderMap, Request, StatusCode, header, uri::Scheme};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper_util::{
     client::legacy::Client,
@@ -18,6 +18,7 @@ use hyper_util::{
 use url::Url;
 
 pub use reach::Named;
+use crate::clock::{Clock, Witness};
 use reach::{Connector, Reach};
 pub use tls::CaFault;
 
@@ -43,6 +44,9 @@ pub struct Outbound {
     client: Client<Connector, Full<Bytes>>,
     reach: Arc<Reach>,
     total: Duration,
+    /// Is told what time the provider has.
+    clock: Clock,
+    issuer: Arc<str>,
 }
 
 /// What a provider answered, whole.
@@ -119,28 +123,34 @@ impl Outbound {
     ///
     /// # Errors
     /// If `policy.ca` holds no certificate.
-    pub fn new(issuer: &Url, policy: OutboundPolicy) -> Result<Self, CaFault> {
+    pub fn new(issuer: &Url, policy: OutboundPolicy, clock: Clock) -> Result<Self, CaFault> {
         let OutboundPolicy { connect, total, ca, named } = policy;
         let reach = Arc::new(Reach::of(issuer, named));
-        let connector = Connector::new(Arc::clone(&reach), &tls::config(ca.as_deref())?, connect);
+        let connector = Connector::new(Arc::clone(&reach), &tls::config(ca.as_deref(), clock.clone())?, connect);
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(15))
             .pool_max_idle_per_host(4)
             .build(connector);
-        Ok(Self { client, reach, total })
+        Ok(Self { client, reach, total, clock, issuer: issuer.as_str().into() })
     }
 
-    /// Sends `request`, and reads at most `cap` bytes of the answer's body.
+    /// Sends `request`, and reads at most `cap` bytes of the answer's body. The `Date` of one that TLS vouches for tells
+    /// the clock what time it is.
     ///
     /// # Errors
     /// [`OutboundError`], if there is no whole answer in time.
     pub async fn send(&self, request: Request<Vec<u8>>, cap: usize) -> Result<Answer, OutboundError> {
         self.reach.allows_uri(request.uri())?;
+        let (vouched, begun) = (request.uri().scheme() == Some(&Scheme::HTTPS), self.clock.now().steady());
         let request = request.map(|body| Full::new(Bytes::from(body)));
         let whole = async {
             let answer = self.client.request(request).await.map_err(fault)?;
             let (head, body) = answer.into_parts();
+            let took = self.clock.now().steady().since(begun);
+            if let Some(witness) = Witness::date(&head.headers, took).filter(|_| vouched) {
+                self.clock.hear(witness, &self.issuer);
+            }
             let body = Limited::new(body, cap).collect().await.map_err(|broken| body_fault(broken, cap))?;
             Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
         };

@@ -58,7 +58,7 @@ async fn a_flood() {
 fn bearers(idp: &Idp, data: &std::path::Path) -> Bearers {
     let issuer: Arc<str> = idp.issuer().into();
     let url = Url::parse(&issuer).expect("an issuer");
-    let outbound = Outbound::new(&url, OutboundPolicy::default()).expect("no extra certificates");
+    let outbound = Outbound::new(&url, OutboundPolicy::default(), Clock::system()).expect("no extra certificates");
     let from = KeysFrom::Uri(Url::parse(&idp.url(Part::Keys)).expect("an address"));
     let algorithms = [Algorithm::Rs256, Algorithm::EdDsa];
     let policy = KeyPolicy::default();

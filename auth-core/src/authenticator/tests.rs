@@ -116,7 +116,7 @@ fn keys(issuer: &str, keeper: &Keeper, clock: &Clock, data: &Folder) -> IssuerKe
         KeysFrom::Uri(format!("{issuer}/keys").parse().expect("a URL")),
         &[Algorithm::EdDsa],
         KeyPolicy::default(),
-        Outbound::new(&url, policy).expect("no extra certificates"),
+        Outbound::new(&url, policy, clock.clone()).expect("no extra certificates"),
         keeper.clone(),
         clock.clone(),
         data.path(),

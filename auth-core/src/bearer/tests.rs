@@ -40,7 +40,7 @@ impl Setting {
             KeysFrom::Uri(url.clone()),
             &[Algorithm::EdDsa],
             KeyPolicy::default(),
-            Outbound::new(&url, OutboundPolicy::default()).expect("no extra certificates"),
+            Outbound::new(&url, OutboundPolicy::default(), clock.clone()).expect("no extra certificates"),
             Keeper::current(),
             clock.clone(),
             data.path(),

@@ -26,7 +26,7 @@ impl Setting {
         };
         let url = Url::parse(self.server.base()).expect("an issuer");
         let policy = OutboundPolicy { total: Duration::from_millis(500), ..OutboundPolicy::default() };
-        let outbound = Outbound::new(&url, policy).expect("no extra certificates");
+        let outbound = Outbound::new(&url, policy, self.clock.clone()).expect("no extra certificates");
         Discovery::new(provider, outbound, Keeper::current(), self.clock.clone(), self.data.path())
     }
 

@@ -20,7 +20,7 @@ pub(crate) use self::{
     exchange::{ExchangeFault, Tokens},
 };
 use crate::{
-    clock::Now,
+    clock::{Clock, Now},
     dependency::Dependency,
     discovery::{Discovery, Document},
     keys::IssuerKeys,
@@ -105,6 +105,11 @@ impl Provider {
     /// Its keys.
     pub fn keys(&self) -> &IssuerKeys {
         &self.0.keys
+    }
+
+    /// The clock that it goes by, and tells.
+    pub(crate) fn clock(&self) -> &Clock {
+        self.0.discovery.clock()
     }
 
     /// Its document, last known good.

@@ -47,7 +47,7 @@ impl Setting {
     fn outbound(&self) -> Outbound {
         let url = Url::parse(self.server.base()).expect("an address");
         let policy = OutboundPolicy { total: Duration::from_millis(500), ..OutboundPolicy::default() };
-        Outbound::new(&url, policy).expect("no extra certificates")
+        Outbound::new(&url, policy, self.clock.clone()).expect("no extra certificates")
     }
 
     fn keys_from(&self, from: KeysFrom) -> IssuerKeys {

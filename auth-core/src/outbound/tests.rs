@@ -7,7 +7,7 @@ use crate::parrot::Parrot;
 
 fn client(issuer: &str) -> Outbound {
     let policy = OutboundPolicy { total: Duration::from_millis(300), ..OutboundPolicy::default() };
-    Outbound::new(&Url::parse(issuer).expect("an issuer"), policy).expect("no extra certificates")
+    Outbound::new(&Url::parse(issuer).expect("an issuer"), policy, Clock::system()).expect("no extra certificates")
 }
 
 async fn got(client: &Outbound, url: &str) -> String {
@@ -40,7 +40,7 @@ async fn what_the_configuration_names_is_called_wherever_it_is() {
         named: vec![named(&at("127.0.0.1", &keys)), named(&at("localhost", &keys))],
         ..OutboundPolicy::default()
     };
-    let client = Outbound::new(&issuer, policy).expect("no extra certificates");
+    let client = Outbound::new(&issuer, policy, Clock::system()).expect("no extra certificates");
     for host in ["127.0.0.1", "localhost"] {
         assert_eq!(got(&client, &at(host, &keys)).await, "200 hi", "{host}");
         assert_eq!(got(&client, &at(host, &other)).await, "forbidden", "{host}: another port is another's");
@@ -101,7 +101,7 @@ async fn a_provider_cannot_lead_us_into_the_house() {
 fn extra_certificates_are_certificates() {
     let with = |pem: &str| {
         let policy = OutboundPolicy { ca: Some(pem.into()), ..OutboundPolicy::default() };
-        Outbound::new(&Url::parse("https://idp.example").expect("an issuer"), policy).is_ok()
+        Outbound::new(&Url::parse("https://idp.example").expect("an issuer"), policy, Clock::system()).is_ok()
     };
     assert!(!with(""));
     assert!(!with("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"));

@@ -32,7 +32,7 @@ pub(super) struct Conclusion {
 }
 
 impl Conclusion {
-    pub(super) async fn reach(self, callback: Callback) -> Result<Finished, SignInFault> {
+    pub(super) async fn reach(mut self, callback: Callback) -> Result<Finished, SignInFault> {
         let params = &callback.params;
         let answer = params.answer().map_err(SignInFault::Malformed)?;
         let document = self.provider.document().await.map_err(|down| self.keeping_the_try(down))?;
@@ -46,6 +46,8 @@ impl Conclusion {
         let exchanged = self.provider.exchange(&document, code, &self.found.verifier(), &self.redirect_uri).await;
         let tokens = exchanged.map_err(|fault| self.not_exchanged(fault))?;
         let identity = self.identity(&tokens).await?;
+        // Its token may have ended a doubt about the clock.
+        self.now = self.provider.clock().now();
         self.session(identity, tokens, callback).await
     }
 

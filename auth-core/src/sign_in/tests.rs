@@ -104,7 +104,7 @@ impl Gateway {
 fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Keeper, clock: &Clock, data: &Folder) -> Provider {
     let url = issuer.parse().expect("a URL");
     let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
-    let outbound = Outbound::new(&url, policy).expect("no extra certificates");
+    let outbound = Outbound::new(&url, policy, clock.clone()).expect("no extra certificates");
     let known = discovery::Provider { issuer: issuer.into(), discovery_url: None, endpoint_hosts: Vec::new() };
     let discovery = Discovery::new(known, outbound.clone(), keeper.clone(), clock.clone(), data.path());
     let keys = IssuerKeys::new(

@@ -6,6 +6,7 @@
 use std::{collections::BTreeMap, error::Error, fs, io::Read as _, path::Path, sync::Arc, time::Duration};
 
 use auth_core::{
+    clock::Clock,
     discovery::Document,
     outbound::{Outbound, OutboundPolicy},
 };
@@ -132,7 +133,7 @@ fn outbound(config: &Config, issuer: &str, identity: Option<&Identity>) -> Resul
     let url = Url::parse(issuer).map_err(|fault| fault.to_string())?;
     let ca = identity.and_then(|identity| identity.ca.as_ref()).map(|ca: &Arc<[u8]>| ca.to_vec());
     let policy = OutboundPolicy { ca, named: config.named_for(issuer), ..OutboundPolicy::default() };
-    Outbound::new(&url, policy).map_err(|fault| fault.to_string())
+    Outbound::new(&url, policy, Clock::system()).map_err(|fault| fault.to_string())
 }
 
 /// The issuer's document, read as the gateway reads it.

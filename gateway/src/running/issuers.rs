@@ -100,7 +100,7 @@ impl Foundry<'_> {
             named: self.config.named_for(issuer),
         };
         let outbound =
-            Outbound::new(&url, policy).map_err(|CaFault(fault)| StartFault::Ca(issuer.to_string(), fault))?;
+            Outbound::new(&url, policy, self.clock.clone()).map_err(|CaFault(fault)| StartFault::Ca(issuer.to_string(), fault))?;
         let provider = discovery::Provider {
             issuer: issuer.clone(),
             discovery_url: identity.and_then(|identity| identity.discovery_url.clone()),
