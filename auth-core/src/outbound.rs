@@ -17,8 +17,8 @@ use hyper_util::{
 };
 use url::Url;
 
-pub use reach::Named;
 use crate::clock::{Clock, Witness};
+pub use reach::Named;
 use reach::{Connector, Reach};
 pub use tls::CaFault;
 

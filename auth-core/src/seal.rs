@@ -256,6 +256,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::clock::Clock;
 
     const NOON: Timestamp = Timestamp::from_secs(43_200);
     const LATER: Timestamp = Timestamp::from_secs(43_260);
@@ -316,6 +317,26 @@ mod tests {
         let check = |at, expected| assert_eq!(opened(&seals, Purpose::Try, &sealed, at), expected, "{at:?}");
         check(LATER - Duration::from_millis(1), "ada");
         check(LATER, "expired");
+    }
+
+    #[test]
+    fn what_only_one_clock_calls_over_is_neither_opened_nor_refused() {
+        let seals = seals(1, &[], &[]);
+        let sealed = seals.seal(Purpose::Ticket, LATER, b"ada");
+        let check = |step, expected| {
+            let clock = Clock::standing_at(NOON);
+            clock.step_wall(step);
+            let said = match seals.open(Purpose::Ticket, &sealed, clock.now()) {
+                Ok(_) => "open",
+                Err(Stop::Rejected(_)) => "refused",
+                Err(Stop::Unavailable(down)) => down.dependency.as_str(),
+            };
+            assert_eq!(said, expected, "{step}");
+        };
+        check(59, "open");
+        check(60, "clock");
+        check(13 * 3600, "clock");
+        check(-13 * 3600, "open");
     }
 
     #[test]

@@ -311,3 +311,20 @@ async fn silence_about_groups_and_roles_is_none_only_where_the_operator_says_so(
     let roles_only = Absence { roles: WhenAbsent::None, ..unknown };
     check(roles_only, json!({}), absent, Membership::NotMember).await;
 }
+
+#[tokio::test]
+async fn what_only_one_clock_calls_over_is_neither_admitted_nor_refused() {
+    let setting = Setting::new(Kind::Service).await;
+    let (good, over) = (setting.token(&json!({})), setting.token(&json!({ "exp": NOON - 60 })));
+    let check = async |step: i64, expected: [&str; 2]| {
+        setting.clock.step_wall(step);
+        assert_eq!([setting.word(&good).await, setting.word(&over).await], expected, "{step}");
+        setting.clock.step_wall(-step);
+        assert_eq!([setting.word(&good).await, setting.word(&over).await], ["good", "expired"], "{step}, and back");
+    };
+    check(13 * 3600, ["clock", "expired"]).await;
+    check(600, ["good", "expired"]).await;
+    check(-20, ["good", "expired"]).await;
+    check(-31, ["good", "clock"]).await;
+    check(-600, ["clock", "clock"]).await;
+}

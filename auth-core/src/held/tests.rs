@@ -1,6 +1,6 @@
 use super::*;
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     principal::Subject,
     verdict::{Detail, Proof},
 };
@@ -154,4 +154,47 @@ fn denials_passed_on_trip_it_though_the_credentials_go_on_being_accepted() {
         held.accepted(named(n), at(0));
     }
     assert_eq!(passed, Held::FEW - 1);
+}
+
+/// A guard that accepted fifty credentials, which then expire by a clock of which `then` has happened.
+fn expired(then: impl FnOnce(&Clock)) -> (Held, Clock) {
+    let (held, clock) = (Held::new(), Clock::standing_at(NOON));
+    (0..50).for_each(|n| held.accepted(named(n), clock.now()));
+    then(&clock);
+    (0..50).for_each(|n| held.refused(named(n), &refusal(Reason::Expired), clock.now()));
+    (held, clock)
+}
+
+#[test]
+fn expiry_counts_while_the_clock_may_be_wrong() {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let check = |then: fn(&Clock), expected: bool| {
+        let (held, clock) = expired(then);
+        assert_eq!(holds_back(&held, clock.now()), expected);
+        assert_eq!(held.dead(&refusal(Reason::Expired), named(0), clock.now()).is_none(), expected);
+    };
+    check(|_| {}, false);
+    check(|clock| clock.step_wall(3600), true);
+    let chosen = |clock: &Clock| {
+        clock.pause(Duration::from_secs(3600));
+        clock.accept();
+    };
+    check(chosen, true);
+    check(|clock| clock.advance(DAY), false);
+    let (held, clock) = expired(chosen);
+    clock.advance(Duration::from_secs(601));
+    assert!(!holds_back(&held, clock.now()), "ten minutes later it is beyond doubt");
+}
+
+#[test]
+fn a_step_of_the_clock_moves_no_window() {
+    for step in [365 * 24 * 3600, -24 * 3600] {
+        let (held, clock) = (Held::new(), Clock::standing_at(NOON));
+        (0..50).for_each(|n| held.accepted(named(n), clock.now()));
+        clock.step_wall(step);
+        (0..50).for_each(|n| held.refused(named(n), &refusal(Reason::UnknownKey), clock.now()));
+        assert!(holds_back(&held, clock.now()), "{step}");
+        clock.advance(Duration::from_secs(601));
+        assert!(!holds_back(&held, clock.now()), "{step}");
+    }
 }

@@ -471,3 +471,24 @@ async fn once_started_they_are_fetched_by_themselves() {
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
     assert_eq!(setting.server.asked(), 1, "a request joins the fetch that is under way");
 }
+
+#[tokio::test]
+async fn a_set_fetched_in_doubt_proves_nothing_and_a_step_makes_none_stale() {
+    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let keys = setting.keys();
+    setting.publish(&[k1.jwk()]);
+    let (good, foreign) = (setting.token(&k1, 60), setting.token(&k2, 60));
+    assert_eq!(setting.verdict(&keys, &good).await, "good");
+    assert_eq!(setting.verdict(&keys, &foreign).await, "unknown-key");
+    for step in [365 * 24 * 3600, -24 * 3600] {
+        setting.clock.step_wall(step);
+        assert_eq!(keys.freshness(setting.clock.now()), Freshness::Live, "{step}");
+        keys.0.fetched().await.expect("it is healthy");
+        assert_eq!(setting.verdict(&keys, &foreign).await, "unsettled", "{step}");
+        assert_eq!(setting.verdict(&keys, &good).await, "good", "{step}");
+        setting.clock.step_wall(-step);
+        assert!(!setting.clock.now().is_in_doubt());
+        keys.0.fetched().await.expect("it is healthy");
+        assert_eq!(setting.verdict(&keys, &foreign).await, "unknown-key", "{step}, and the clock is right again");
+    }
+}

@@ -19,6 +19,7 @@ pub(super) struct Entry {
     pub(super) ends: Ends,
     /// The hard expiry of what it ends: from then on it says nothing that the credential does not say itself.
     pub(super) until: Timestamp,
+    /// When it was ordered: by the earlier reading, if the clock was in doubt. `not_before` is then the later one.
     pub(super) at: Timestamp,
     pub(super) who: String,
     pub(super) why: String,
@@ -46,7 +47,7 @@ pub(super) struct Set {
 
 impl Entry {
     pub(super) fn new(ends: Ends, until: Timestamp, who: &str, why: &str, now: Now) -> Self {
-        Self { ends, until, at: now.wall(), who: who.to_owned(), why: why.to_owned() }
+        Self { ends, until, at: now.earlier(), who: who.to_owned(), why: why.to_owned() }
     }
 
     /// Its name in the store: there is one entry for each thing that can end.
@@ -60,6 +61,11 @@ impl Entry {
     /// Whether somebody on record ordered it.
     pub(super) fn is_ordered(&self) -> bool {
         !self.who.is_empty()
+    }
+
+    /// Whether it ends what began at `begun`, by whichever clock it was ordered.
+    pub(super) fn surely_ends(&self, begun: Timestamp) -> bool {
+        begun <= self.at
     }
 
     fn not_before(&self) -> Option<Timestamp> {
@@ -108,7 +114,7 @@ impl Set {
         self.sessions.get(&session)
     }
 
-    /// The entry that ends what `subject` began at `begun`. It is compared with the begin and not with the last
+    /// The entry that ends what `subject` began at `begun`, or that may. It is compared with the begin and not with the last
     /// renewal, so that a renewal does not undo it.
     pub(super) fn of_user(&self, subject: &Subject, begun: Timestamp) -> Option<&Arc<Entry>> {
         self.users.get(subject).filter(|entry| entry.not_before() >= Some(begun))

@@ -40,6 +40,10 @@ impl Revocations {
             return Err(Rejected::proven_by(SessionEnded { row: row.clone(), whose: whose() }).into());
         }
         if let Some(row) = set.of_user(&principal.subject, principal.begun) {
+            if !row.surely_ends(principal.begun) {
+                let cause = "this user was signed out while the clock was in doubt: before or after this began";
+                return Err(Unavailable::because(Dependency::Clock, cause).into());
+            }
             return Err(Rejected::proven_by(UserRevoked { row: row.clone(), whose: whose() }).into());
         }
         Ok(self.freshness(now)?)

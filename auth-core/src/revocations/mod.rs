@@ -182,7 +182,7 @@ impl Revocations {
     /// # Errors
     /// Unavailable, if the store could not be told. Then nothing has been promised, though it may have been done.
     pub async fn revoke_user(&self, subject: Subject, who: &str, why: &str, now: Now) -> Result<(), Unavailable> {
-        let ends = Ends::User { subject, not_before: now.wall() };
+        let ends = Ends::User { subject, not_before: now.later() };
         let entry = Arc::new(Entry::new(ends, Timestamp::from_millis(i64::MAX), who, why, now));
         let this = self.clone();
         let work = async move {

@@ -40,7 +40,8 @@ struct Row {
 }
 
 /// Writes an entry, and the end in its session's row. Doing it again changes nothing. What is new to other gateways
-/// is told by when it was written here, which may be long after it happened.
+/// is told by when it was written here, which may be long after it happened; by the later reading of the clock, since they
+/// ask for what was written lately.
 pub(super) async fn write(store: &Database, entry: &Arc<Entry>, now: Now) -> Result<(), Unavailable> {
     let entry = entry.clone();
     let work = move |mut connection: sqlx::pool::PoolConnection<sqlx::Sqlite>| async move {
@@ -56,7 +57,7 @@ pub(super) async fn write(store: &Database, entry: &Arc<Entry>, now: Now) -> Res
             .bind(user.map(|user| &*user.id))
             .bind(not_before)
             .bind(entry.until.as_millis())
-            .bind(now.wall().as_millis())
+            .bind(now.later().as_millis())
             .bind(entry.at.as_millis())
             .bind(&entry.who)
             .bind(&entry.why)

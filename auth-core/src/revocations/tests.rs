@@ -309,3 +309,41 @@ async fn a_row_that_makes_no_sense_refuses_nobody_and_confirms_nothing() {
     let _ = set.poll().await.expect_err("nonsense");
     assert_eq!(site.says(&set, &session(1)), "revocations since 3 s");
 }
+
+#[tokio::test]
+async fn a_step_of_the_clock_makes_nothing_stale_and_passes_over_nothing() {
+    const DAY: i64 = 24 * 3600;
+    for step in [365 * DAY, -DAY, -600] {
+        let site = Site::new().await;
+        let other = Site { clock: Clock::standing_at(NOON), ..site.beside() };
+        let (set, there) = (site.open().await, other.open().await);
+        site.clock.step_wall(step);
+        assert_eq!(site.says(&set, &session(1)), "live", "{step}");
+        set.poll().await.expect("healthy");
+        other.clock.advance(Duration::from_secs(300));
+        site.clock.advance(Duration::from_secs(300));
+        assert_eq!(other.end(&there, 1).await.expect("healthy"), Elsewhere::Done);
+        set.poll().await.expect("healthy");
+        assert_eq!(site.says(&set, &session(1)), "ended", "{step}: another's word is heard");
+        assert_eq!(site.end(&set, 2).await.expect("healthy"), Elsewhere::Done);
+        there.poll().await.expect("healthy");
+        assert_eq!(other.says(&there, &session(2)), "ended", "{step}: and ours");
+        assert_eq!(site.says(&site.open().await, &session(3)), "live", "{step}: after a restart too");
+    }
+}
+
+#[tokio::test]
+async fn who_was_signed_out_in_doubt_is_refused_by_both_readings_only() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    let check = |seconds, expected| {
+        let who = Principal { begun: NOON + Duration::from_secs(seconds), session: None, ..session(1) };
+        assert_eq!(site.says(&set, &who), expected, "{seconds}");
+    };
+    site.clock.step_wall(3600);
+    set.revoke_user(ada(), "root", "left", site.now()).await.expect("healthy");
+    check(0, "revoked");
+    check(1, "no clock");
+    check(3600, "no clock");
+    check(3601, "live");
+}

@@ -22,7 +22,7 @@ pub(crate) use self::earlier::EarlierTokens;
 pub use crate::revocations::Elsewhere;
 use crate::{
     alarm,
-    clock::{Now, Timestamp},
+    clock::{Now, Past, Timestamp},
     database::Database,
     dependency::Dependency,
     held::{CredentialId, Logout},
@@ -116,6 +116,9 @@ pub struct LoggedOut {
     pub principal: Principal,
 }
 
+/// How far in the future a ticket may have begun: the wall clock may have been set back a little meanwhile.
+const AHEAD: Duration = Duration::from_secs(30);
+
 /// The longest ticket, in bytes of the cookie's value: with its name and attributes it stays below the 4096 bytes that
 /// a browser keeps (RFC 6265 §6.1).
 const MAX_TICKET: usize = 3584;
@@ -133,6 +136,10 @@ impl Sessions {
     /// [`Stop::Unavailable`] for everything else.
     pub fn open(&self, ticket: &str, now: Now) -> Result<Opened, Stop> {
         let mut opened = self.unseal(ticket, now)?;
+        // Made under a clock that was ahead, it would hold for as much longer.
+        if now.past(opened.principal.begun - AHEAD) == Past::No {
+            return Err(Unavailable::because(Dependency::Clock, "a ticket that begins in the future").into());
+        }
         let set = self.0.revocations.judge(&opened.principal, now)?;
         opened.principal.freshness = opened.principal.freshness.and(set);
         Ok(opened)

@@ -103,6 +103,37 @@ async fn a_ticket_says_who_it_is_without_asking_anybody() {
 }
 
 #[tokio::test]
+async fn a_step_of_the_clock_neither_ends_a_ticket_nor_lengthens_one() {
+    const HOUR: i64 = 3600;
+    let site = Site::new().await;
+    let ticket = site.begin().await;
+    let check = |step: i64, expected: &str| {
+        site.clock.step_wall(step);
+        assert_eq!(site.says(&ticket), expected, "{step}");
+        site.clock.step_wall(-step);
+        assert_eq!(site.says(&ticket), "ada", "{step}, and the clock is right again");
+    };
+    [13, 24, 24 * 365].into_iter().for_each(|hours| check(hours * HOUR, "no clock"));
+    [-1, 1, -24, 11].into_iter().for_each(|hours| check(hours * HOUR, "ada"));
+    site.clock.step_wall(13 * HOUR);
+    let made_in_doubt = site.begin().await;
+    site.clock.step_wall(-13 * HOUR);
+    site.clock.advance(SessionPolicy::HARD_WITHOUT_REFRESH);
+    assert_eq!([site.says(&ticket), site.says(&made_in_doubt)], ["expired", "expired"]);
+}
+
+#[tokio::test]
+async fn a_ticket_that_begins_in_the_future_waits_for_the_clock() {
+    let site = Site::new().await;
+    let ticket = site.begin().await;
+    site.clock.step_wall(-24 * 3600);
+    site.clock.accept();
+    assert_eq!(site.says(&ticket), "no clock");
+    site.clock.advance(Duration::from_secs(24 * 3600 - 30));
+    assert_eq!(site.says(&ticket), "ada, revocations stale");
+}
+
+#[tokio::test]
 async fn a_group_that_a_later_configuration_asks_about_is_not_a_no() {
     let site = Site::new().await;
     let ticket = site.begin().await;

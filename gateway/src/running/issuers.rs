@@ -99,8 +99,8 @@ impl Foundry<'_> {
             ca: identity.and_then(|identity| identity.ca.as_ref()).map(|pem| pem.to_vec()),
             named: self.config.named_for(issuer),
         };
-        let outbound =
-            Outbound::new(&url, policy, self.clock.clone()).map_err(|CaFault(fault)| StartFault::Ca(issuer.to_string(), fault))?;
+        let outbound = Outbound::new(&url, policy, self.clock.clone())
+            .map_err(|CaFault(fault)| StartFault::Ca(issuer.to_string(), fault))?;
         let provider = discovery::Provider {
             issuer: issuer.clone(),
             discovery_url: identity.and_then(|identity| identity.discovery_url.clone()),
