@@ -6,6 +6,7 @@
 
 pub mod authority;
 pub mod caller;
+pub mod disk;
 pub mod folder;
 pub mod keyring;
 pub mod log;

@@ -6,7 +6,7 @@ use gateway::demo::Mode;
 use world::{
     World,
     caller::{Form, Heard},
-    keyring,
+    disk, keyring,
     wire::Wire,
 };
 
@@ -28,17 +28,21 @@ pub(super) async fn break_all(world: &mut World, cell: &Cell) {
             Fault::Within(how) => world.disturb_store(how).await,
             Fault::DemandsName(how) => world.monolith.set_mode(Mode::DemandsName(how)),
             Fault::Keyring(how) => how.apply(&world.data()).expect("the keyring can be broken"),
+            Fault::Disk(how) => how.apply(&world.data()).expect("the folder can be broken"),
         }
     }
 }
 
+/// The last first, as it lies on top of the other.
 pub(super) async fn heal_all(world: &mut World, cell: &Cell) {
-    for (dependency, fault) in cell.breaks() {
+    let breaks: Vec<_> = cell.breaks().collect();
+    for (dependency, fault) in breaks.into_iter().rev() {
         match fault {
             Fault::Wire(_) => wire(world, dependency).expect("what breaks like a wire has one").heal().await,
             Fault::Store(_) | Fault::Within(_) => world.heal_store().await,
             Fault::DemandsName(_) => world.monolith.set_mode(Mode::Healthy),
             Fault::Keyring(_) => keyring::heal(&world.data()).expect("the keyring can be healed"),
+            Fault::Disk(_) => disk::heal(&world.data()).expect("the folder can be healed"),
         }
     }
 }
@@ -76,7 +80,7 @@ fn was_met(world: &World, dependency: Dependency, fault: Fault, confirmed: bool,
         (Fault::Wire(_), Some(wire)) => wire.touched() > 0,
         (Fault::Store(_) | Fault::Within(_), _) => !confirmed,
         (Fault::DemandsName(_), _) => world.monolith.denied() > 0,
-        (Fault::Keyring(_) | Fault::Wire(_), _) => false,
+        (Fault::Keyring(_) | Fault::Disk(_) | Fault::Wire(_), _) => false,
     };
     // Nobody can count a connection that is refused, nor a write that fails: but who made it says so.
     counted || is_said(world, dependency, heard)
@@ -89,7 +93,8 @@ fn is_said(world: &World, dependency: Dependency, heard: &Heard) -> bool {
         Dependency::Discovery => &["discovery", "keys"],
         Dependency::Keys => &["keys"],
         Dependency::Token => &["token-endpoint"],
-        Dependency::Store => &["store", "revocations"],
+        // The database is in that folder.
+        Dependency::Store | Dependency::Disk => &["store", "revocations"],
         Dependency::Keyring => &["keyring"],
         Dependency::Monolith => return world.access().iter().any(|line| line.get("fault").is_some()),
     };
@@ -106,6 +111,6 @@ fn wire(world: &World, dependency: Dependency) -> Option<&Wire> {
         Dependency::Keys => Some(&world.wires.keys),
         Dependency::Token => Some(&world.wires.token),
         Dependency::Monolith => Some(&world.wires.monolith),
-        Dependency::Store | Dependency::Keyring => None,
+        Dependency::Store | Dependency::Keyring | Dependency::Disk => None,
     }
 }

@@ -13,7 +13,7 @@ use world::{
 
 use super::table::{
     Cell,
-    Dependency::{self, Monolith},
+    Dependency::{self, Disk, Monolith},
     Entry::{Expect, Nothing},
     Fault, Flow, Outcome, Temper, entry, of_monolith_for_the_undecided,
 };
@@ -95,9 +95,10 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, temper: Temper, form: F
             }
         }
         (Expect(one), Some((other, Expect(two)))) => {
-            let both_show = one != flow.whole() && (two != flow.whole() || other.0 == Monolith);
-            if is_run_together(fault, other.1, both_show) {
-                Plan::Run(cell(together(flow, one, (other, two), form)))
+            let both = together(flow, one, (other, two), form);
+            let each_shows = one != flow.whole() && two != flow.whole() || both != one && both != two;
+            if is_run_together(fault, other.1, each_shows) {
+                Plan::Run(cell(both))
             } else {
                 Plan::LeaveOut("two are broken at once: a few ways of each, in turn, stand for all")
             }
@@ -111,6 +112,8 @@ fn together(flow: Flow, one: Outcome, (other, two): (Broken, Outcome), form: For
     match (one, two) {
         // The monolith comes last, and hears of nobody.
         (Outcome::ServedWithoutName, _) if dependency == Monolith => of_monolith_for_the_undecided(fault, form),
+        // Nobody is signed out while neither of the two has taken it: then nothing has ended.
+        (Outcome::SignedOutHere, _) if dependency == Disk => Outcome::TryAgain,
         // No code is spent while it would be for nothing.
         (Outcome::TryIsKept, _) | (_, Outcome::TryIsKept) => Outcome::TryIsKept,
         (one, two) if one == flow.whole() => two,
@@ -120,10 +123,10 @@ fn together(flow: Flow, one: Outcome, (other, two): (Broken, Outcome), form: For
 
 /// Whether two ways stand for all of their dependencies: where each changes what comes of it, each of three with itself
 /// and with another; else one.
-fn is_run_together(one: Fault, other: Fault, both_show: bool) -> bool {
+fn is_run_together(one: Fault, other: Fault, each_shows: bool) -> bool {
     match (stand_in(one), stand_in(other)) {
         (Some(one), Some(other)) => {
-            if both_show {
+            if each_shows {
                 other == one || other == (one + 1) % 3
             } else {
                 (one, other) == (0, 0)
@@ -137,7 +140,7 @@ fn is_run_together(one: Fault, other: Fault, both_show: bool) -> bool {
 fn stands_for_others(fault: Fault) -> bool {
     match fault {
         Fault::Wire(how) => matches!(how, Refused | Hang | Status(401)),
-        Fault::Store(_) | Fault::Within(_) | Fault::DemandsName(_) | Fault::Keyring(_) => true,
+        Fault::Store(_) | Fault::Within(_) | Fault::DemandsName(_) | Fault::Keyring(_) | Fault::Disk(_) => true,
     }
 }
 
@@ -152,6 +155,7 @@ fn stand_in(fault: Fault) -> Option<usize> {
         Fault::Store(StoreBreak::Full) => Some(2),
         Fault::DemandsName(how) => Some(how as usize),
         Fault::Keyring(how) => Some(how as usize),
+        Fault::Disk(how) => Some(how as usize),
         Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) => None,
     }
 }

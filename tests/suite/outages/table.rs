@@ -7,6 +7,7 @@ use auth_core::database::Disturbance;
 use gateway::demo::monolith::Denial;
 use world::{
     caller::Form,
+    disk::DiskBreak,
     keyring::KeyringBreak,
     store::StoreBreak,
     wire::Break::{
@@ -55,6 +56,8 @@ pub(crate) enum Dependency {
     Monolith,
     /// The file of the gateway's own keys.
     Keyring,
+    /// The folder of everything that the gateway keeps.
+    Disk,
 }
 
 /// What the gateway knew before.
@@ -81,6 +84,8 @@ pub(crate) enum Fault {
     DemandsName(Denial),
     /// As a file breaks.
     Keyring(KeyringBreak),
+    /// As a disk breaks.
+    Disk(DiskBreak),
 }
 
 /// What must come of it.
@@ -190,8 +195,8 @@ impl Temper {
 }
 
 impl Dependency {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Discovery, Self::Keys, Self::Token, Self::Store, Self::Monolith, Self::Keyring];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::Discovery, Self::Keys, Self::Token, Self::Store, Self::Monolith, Self::Keyring, Self::Disk];
 
     /// The ways in which it can break. A wrong certificate is for those that are reached by TLS.
     pub(super) fn faults(self) -> Vec<Fault> {
@@ -218,6 +223,7 @@ impl Dependency {
                 wire.into_iter().chain(challenges).map(Fault::Wire).chain(demands).collect()
             }
             Self::Keyring => KeyringBreak::ALL.into_iter().map(Fault::Keyring).collect(),
+            Self::Disk => DiskBreak::ALL.into_iter().map(Fault::Disk).collect(),
             Self::Store => {
                 let within = Disturbance::ALL.into_iter().map(Fault::Within);
                 StoreBreak::ALL.into_iter().map(Fault::Store).chain(within).collect()
@@ -234,6 +240,7 @@ impl Fault {
             Self::Within(how) => format!("within-{how:?}").to_lowercase(),
             Self::DemandsName(how) => format!("demands-a-name-{how:?}").to_lowercase(),
             Self::Keyring(how) => format!("{how:?}").to_lowercase(),
+            Self::Disk(how) => format!("{how:?}").to_lowercase(),
         }
     }
 }
@@ -285,7 +292,12 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: F
         (Fault::Within(_), Cold) => return Nothing("who has not started has no connections"),
         (Fault::Keyring(_), Cold) => return Nothing("there is no start without its keyring: exit 20"),
         (
-            Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) | Fault::DemandsName(_) | Fault::Keyring(_),
+            Fault::Wire(_)
+            | Fault::Store(_)
+            | Fault::Within(_)
+            | Fault::DemandsName(_)
+            | Fault::Keyring(_)
+            | Fault::Disk(_),
             Warm | Cold | Stale,
         ) => {}
     }
@@ -293,6 +305,7 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: F
         (_, _, Stale) => stale(flow, dependency, fault, form),
         // The keys are in memory: their file is read when the gateway starts, and never again.
         (_, D::Keyring, Warm | Cold) => Expect(flow.whole()),
+        (_, D::Disk, Warm | Cold) => of_disk(flow, fault, temper),
 
         // To begin, the provider must be there: it is asked, unless it was a moment ago.
         (F::SignInBegin, D::Discovery, Warm | Cold) => Expect(TryAgain),
@@ -366,11 +379,25 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
             Form::Script | Form::Device => Nothing("the keys of its bearer are stale too"),
         },
         (F::SignInBegin | F::Callback | F::Logout, _) => Nothing("nothing that they need goes stale"),
-        (F::Ticket | F::StrictRoute, D::Discovery | D::Keys | D::Token | D::Monolith | D::Keyring)
-        | (F::BearerKnownKid, D::Token | D::Monolith | D::Keyring) => Nothing("it does not stand on that"),
+        (F::Ticket | F::StrictRoute, D::Discovery | D::Keys | D::Token | D::Monolith | D::Keyring | D::Disk)
+        | (F::BearerKnownKid, D::Token | D::Monolith | D::Keyring | D::Disk) => Nothing("it does not stand on that"),
         (F::BearerUnknownKid | F::PublicRoute | F::Verify | F::ForwardedRequest, _) => {
             Nothing("the flow by a known key is this")
         }
+    }
+}
+
+/// What comes of a broken folder: nothing, for who is known. Who has the database open reads and writes on, wherever it
+/// went, and what cannot be written to our own files is in the database.
+fn of_disk(flow: Flow, fault: Fault, temper: Temper) -> Entry {
+    match (fault, temper) {
+        (Fault::Disk(DiskBreak::AFile), Temper::Cold) => {
+            Entry::Nothing("there is no start where it cannot be made: exit 20")
+        }
+        (Fault::Disk(DiskBreak::Gone), Temper::Cold) => {
+            Entry::Nothing("a start without it is a first start, which knows nothing of before")
+        }
+        (_, _) => Entry::Expect(flow.whole()),
     }
 }
 
@@ -378,7 +405,9 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
 /// only writing stops no poll.
 fn of_revocations(fault: Fault) -> Outcome {
     match fault {
-        Fault::Wire(_) | Fault::DemandsName(_) | Fault::Keyring(_) => unreachable!("that is no way of the store's"),
+        Fault::Wire(_) | Fault::DemandsName(_) | Fault::Keyring(_) | Fault::Disk(_) => {
+            unreachable!("that is no way of the store's")
+        }
         Fault::Store(StoreBreak::Emptied | StoreBreak::Garbage | StoreBreak::LockedOut)
         | Fault::Within(Disturbance::Closed | Disturbance::Garbage | Disturbance::Locked) => Outcome::Unavailable,
         Fault::Store(StoreBreak::Locked | StoreBreak::Full) | Fault::Within(Disturbance::Full) => Outcome::Served,
@@ -389,7 +418,9 @@ fn of_revocations(fault: Fault) -> Outcome {
 /// 403, and HTML where JSON is expected. Others may be told that.
 pub(crate) fn of_monolith(fault: Fault, form: Form) -> Outcome {
     match fault {
-        Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) => unreachable!("that is no way of the monolith's"),
+        Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) => {
+            unreachable!("that is no way of the monolith's")
+        }
         Fault::DemandsName(_) => Outcome::Served,
         Fault::Wire(how) => match how {
             Refused | Reset | Garble | WrongCertificate => Outcome::UpstreamFailed,
@@ -410,6 +441,8 @@ pub(super) fn of_monolith_for_the_undecided(fault: Fault, form: Form) -> Outcome
         Fault::DemandsName(_) | Fault::Wire(Status(401 | 403) | Challenge(_) | NoChallenge | LoginRedirect) => {
             Outcome::UnavailableSinceDenied
         }
-        Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) => of_monolith(fault, form),
+        Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) => {
+            of_monolith(fault, form)
+        }
     }
 }
