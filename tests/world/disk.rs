@@ -33,7 +33,7 @@ impl DiskBreak {
                 fs::rename(data, aside(data))?;
                 fs::write(data, "This is no folder.\n")
             }
-            Self::Unwritable => blockades(data)?.iter().try_for_each(fs::create_dir_all),
+            Self::Unwritable => blockades(data)?.iter().try_for_each(|path| stand_in_the_way(path)),
         }
     }
 }
@@ -53,6 +53,20 @@ pub fn heal(data: &Path) -> io::Result<()> {
         fs::rename(data, data.with_file_name("data.meanwhile"))?;
     }
     fs::rename(aside, data)
+}
+
+/// A folder in place of a file. What is being written there just now is lost.
+fn stand_in_the_way(path: &Path) -> io::Result<()> {
+    loop {
+        match fs::create_dir(path) {
+            Err(there) if there.kind() == io::ErrorKind::AlreadyExists && !path.is_dir() => match fs::remove_file(path)
+            {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Err(_) | Ok(()) => {}
+            },
+            made => return made,
+        }
+    }
 }
 
 fn aside(data: &Path) -> PathBuf {

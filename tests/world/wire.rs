@@ -64,6 +64,9 @@ pub enum Break {
     WrongCertificate,
 }
 
+/// What `Status(429)` says how long to wait.
+pub const RETRY_AFTER: Duration = Duration::from_secs(30);
+
 #[derive(Clone, Copy, Default)]
 struct Condition {
     generation: u64,
@@ -316,6 +319,7 @@ async fn drip(client: &mut impl Stream) {
     }
 }
 
+const ASK_LATER: &str = "Retry-After: 30\r\n";
 const UNAUTHORIZED: &str = "401 Unauthorized";
 const WRONG: &str = "<h1>Something is wrong here</h1>";
 
@@ -323,7 +327,7 @@ fn error_page(status: u16) -> String {
     let (line, fields) = match status {
         401 => (UNAUTHORIZED, "WWW-Authenticate: Bearer\r\n"),
         403 => ("403 Forbidden", ""),
-        429 => ("429 Too Many Requests", "Retry-After: 30\r\n"),
+        429 => ("429 Too Many Requests", ASK_LATER),
         500 => ("500 Internal Server Error", ""),
         _ => ("503 Service Unavailable", ""),
     };

@@ -3,6 +3,8 @@
 //! It is written as matches without a default arm, over every flow, dependency and temper, and over every way to
 //! break: a combination that nobody thought about does not compile.
 
+use std::time::Duration;
+
 use auth_core::database::Disturbance;
 use gateway::demo::monolith::Denial;
 use world::{
@@ -14,6 +16,7 @@ use world::{
         self, Challenge, Drip, EmptySet, Garble, Half, Hang, LoginRedirect, NoChallenge, Nonsense, Refused, Reset,
         Status, WrongCertificate,
     },
+    wire::RETRY_AFTER,
 };
 
 /// What somebody does.
@@ -266,6 +269,12 @@ impl Cell {
     /// where everything goes on as if nothing were, nobody need.
     pub(crate) fn shows_its_break(&self) -> bool {
         self.expected != self.flow.whole()
+    }
+
+    /// For how long whoever met the break was told to leave the dependency alone.
+    pub(crate) fn asked_to_wait(&self) -> Duration {
+        let asks = self.breaks().any(|(_, fault)| fault == Fault::Wire(Status(429)));
+        if asks { RETRY_AFTER } else { Duration::ZERO }
     }
 
     /// Its name, as failures and the list of tests give it.
