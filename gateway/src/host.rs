@@ -62,22 +62,18 @@ pub fn canonical(name: &str) -> Option<String> {
         return address.to_ipv4_mapped().is_none().then(|| format!("[{address}]"));
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    let name = without_last_dot(name);
-    if name.len() > LONGEST || !name.bytes().all(plain) || name.split('.').any(str::is_empty) {
+    // `app.example.` names the root of all names explicitly, and so the same as `app.example`.
+    let bare = name.strip_suffix('.').unwrap_or(name);
+    if bare.len() > LONGEST || !bare.bytes().all(plain) || bare.split('.').any(str::is_empty) {
         return None;
     }
-    let name = name.to_ascii_lowercase();
-    let read = url::Host::parse(&name).ok()?.to_string();
-    (read == name).then_some(name)
-}
-
-/// `app.example.` names the root of all names explicitly, and so the same as `app.example`.
-fn without_last_dot(name: &str) -> &str {
+    let lower = bare.to_ascii_lowercase();
+    let read = url::Host::parse(&lower).ok()?.to_string();
     #[cfg(candor_planted)]
     if auth_core::planted::is("host-keeps-its-dot") {
-        return name;
+        return Some(name.to_ascii_lowercase());
     }
-    name.strip_suffix('.').unwrap_or(name)
+    (read == lower).then_some(lower)
 }
 
 fn port(text: &str) -> Option<u16> {

@@ -30,6 +30,7 @@ mod bearers;
 mod bodies;
 mod headers;
 mod hosts;
+mod logs;
 mod methods;
 mod paths;
 mod sign_in;
@@ -72,6 +73,7 @@ const FILES: &[&[Attack]] = &[
     bodies::ATTACKS,
     headers::ATTACKS,
     hosts::ATTACKS,
+    logs::ATTACKS,
     methods::ATTACKS,
     paths::ATTACKS,
     sign_in::ATTACKS,
