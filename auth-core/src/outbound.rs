@@ -164,6 +164,8 @@ impl Outbound {
     pub async fn get(&self, url: &Url, cap: usize) -> Result<Answer, OutboundError> {
         let request = Request::get(url.as_str())
             .header(header::ACCEPT, "application/json, application/jwk-set+json")
+            // What a cache has is what we have (RFC 9111 §5.2.1.4).
+            .header(header::CACHE_CONTROL, "no-cache")
             .header(header::USER_AGENT, concat!("candor/", env!("CARGO_PKG_VERSION")))
             .body(Vec::new())?;
         self.send(request, cap).await

@@ -2,21 +2,41 @@
 
 use std::sync::OnceLock;
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
-    UnparsedPublicKey,
+use aws_lc_rs::{
+    encoding::{AsDer, PublicKeyX509Der},
+    signature::{
+        ECDSA_P256_SHA256_FIXED, ECDSA_P384_SHA384_FIXED, ED25519, RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents,
+        UnparsedPublicKey,
+    },
 };
 use jsonwebtoken::{Algorithm as Jwa, DecodingKey};
 use serde_json::{Map, Value};
 
-use super::{Algorithm, MalformedToken, Unverified, decoded, header::Header, parts};
+use super::{Algorithm, MalformedToken, Unverified, decoded, header::Header, key_name, parts};
 
 /// A public key that may verify.
 pub(crate) struct VerifyingKey {
     kid: Option<String>,
     issuer: Option<String>,
+    /// Those that it may use and that are configured.
     algorithms: Vec<Algorithm>,
+    /// Those that it may use.
+    possible: Vec<Algorithm>,
+    named_by_hash: bool,
     key: DecodingKey,
+}
+
+/// What a key says about a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Signature {
+    /// It holds.
+    Holds,
+    /// It does not.
+    Bad,
+    /// It is by an algorithm that this key does not use: none of its own.
+    Foreign,
+    /// It is by an algorithm that this key may use and that is not configured: nobody looked.
+    NotLookedAt,
 }
 
 /// Why a JWK is left out of a set.
@@ -57,12 +77,15 @@ impl VerifyingKey {
         let shape = Shape::of(jwk)?;
         let own = jwk.get("alg").map(|alg| alg.as_str().unwrap_or_default());
         let fits = |alg: &Algorithm| shape.allows(*alg) && own.is_none_or(|own| own == alg.as_str());
+        let possible: Vec<_> = Algorithm::ALL.into_iter().filter(fits).collect();
         let algorithms: Vec<_> = configured.iter().copied().filter(fits).collect();
         if algorithms.is_empty() {
             return Err(UnusableJwk::Unfit("for none of the configured algorithms"));
         }
-        let key = shape.into_key()?;
-        Ok(Self { kid: text("kid").map(str::to_owned), issuer: text("issuer").map(str::to_owned), algorithms, key })
+        let (key, spki) = shape.into_key()?;
+        let (kid, issuer) = (text("kid").map(str::to_owned), text("issuer").map(str::to_owned));
+        let named_by_hash = kid.as_deref().is_some_and(|kid| key_name::is_own_hash(kid, jwk, spki.as_ref()));
+        Ok(Self { kid, issuer, algorithms, possible, named_by_hash, key })
     }
 
     /// Its name.
@@ -70,15 +93,28 @@ impl VerifyingKey {
         self.kid.as_deref()
     }
 
+    /// Whether its name is a hash of itself, so that no other key can ever have it.
+    pub(crate) fn is_named_by_hash(&self) -> bool {
+        self.named_by_hash
+    }
+
     /// The issuer that it signs for, where the set says so (Entra).
     pub(crate) fn issuer(&self) -> Option<&str> {
         self.issuer.as_deref()
     }
 
-    /// Whether the token's signature holds under this key. A token with another algorithm than the key is for has no
-    /// signature of this key's.
-    pub(crate) fn holds(&self, token: &Unverified<'_>) -> bool {
-        self.verifies(token.header.algorithm, token.signed, token.signature)
+    /// What it says about the token's signature.
+    pub(crate) fn says(&self, token: &Unverified<'_>) -> Signature {
+        let algorithm = token.header.algorithm;
+        if !self.possible.contains(&algorithm) {
+            Signature::Foreign
+        } else if !self.algorithms.contains(&algorithm) {
+            Signature::NotLookedAt
+        } else if self.verifies(algorithm, token.signed, token.signature) {
+            Signature::Holds
+        } else {
+            Signature::Bad
+        }
     }
 
     fn verifies(&self, algorithm: Algorithm, signed: &str, signature: &str) -> bool {
@@ -146,10 +182,11 @@ impl Shape {
         }
     }
 
-    /// Checks the key now, so that a bad one is left out of its set instead of failing every token that names it.
-    fn into_key(self) -> Result<DecodingKey, UnusableJwk> {
+    /// Checks the key now, so that a bad one is left out of its set instead of failing every token that names it. Gives
+    /// its SubjectPublicKeyInfo too.
+    fn into_key(self) -> Result<(DecodingKey, PublicKeyX509Der<'static>), UnusableJwk> {
         let bad = |_| UnusableJwk::Unfit("not a key, or too weak a one");
-        match self {
+        let (key, parsed) = match self {
             Self::Rsa { n, e } => {
                 if !(2048..=8192).contains(&bits(&n)) {
                     return Err(UnusableJwk::Unfit("a modulus of less than 2048 or more than 8192 bits"));
@@ -159,19 +196,21 @@ impl Shape {
                     return Err(UnusableJwk::Unfit("a public exponent of one"));
                 }
                 let components = RsaPublicKeyComponents { n: &n, e: &e };
-                components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(bad)?;
-                Ok(DecodingKey::from_rsa_raw_components(&n, &e))
+                let parsed = components.to_parsed_public_key(&RSA_PKCS1_2048_8192_SHA256).map_err(bad)?;
+                (DecodingKey::from_rsa_raw_components(&n, &e), parsed)
             }
             Self::Ec { curve, point } => {
                 let curve = if curve == Algorithm::Es256 { &ECDSA_P256_SHA256_FIXED } else { &ECDSA_P384_SHA384_FIXED };
-                UnparsedPublicKey::new(curve, &point).parse().map_err(bad)?;
-                Ok(DecodingKey::from_ec_der(&point))
+                let parsed = UnparsedPublicKey::new(curve, &point).parse().map_err(bad)?;
+                (DecodingKey::from_ec_der(&point), parsed)
             }
             Self::Ed { x } => {
-                UnparsedPublicKey::new(&ED25519, &x).parse().map_err(bad)?;
-                Ok(DecodingKey::from_ed_der(&x))
+                let parsed = UnparsedPublicKey::new(&ED25519, &x).parse().map_err(bad)?;
+                (DecodingKey::from_ed_der(&x), parsed)
             }
-        }
+        };
+        let spki = parsed.as_der().map_err(|_| UnusableJwk::Unfit("a key that cannot be written down"))?;
+        Ok((key, spki))
     }
 }
 

@@ -9,6 +9,7 @@ mod claims;
 mod header;
 mod json;
 mod key;
+mod key_name;
 mod sign;
 
 use std::{fmt, str::FromStr};
@@ -24,7 +25,7 @@ pub use header::TokenKind;
 pub(crate) use json::object as strict_object;
 #[doc(hidden)]
 pub use key::signature_holds;
-pub(crate) use key::{UnusableJwk, VerifyingKey};
+pub(crate) use key::{Signature, UnusableJwk, VerifyingKey};
 pub use sign::{SignFault, SigningKey};
 
 /// The longest token that is looked at, in bytes.

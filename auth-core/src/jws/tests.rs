@@ -1,6 +1,9 @@
 //! Tokens by a test issuer, and every way in which one is no token.
 
-use aws_lc_rs::signature::Ed25519KeyPair;
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    signature::{Ed25519KeyPair, KeyPair},
+};
 use serde_json::json;
 
 use super::*;
@@ -14,6 +17,20 @@ pub(crate) struct Issuer {
 impl Issuer {
     pub(crate) fn new(kid: &str) -> Self {
         Self { kid: kid.to_owned(), pair: Ed25519KeyPair::generate().expect("makes a key") }
+    }
+
+    /// One whose key is named as Keycloak names keys.
+    pub(crate) fn named_by_hash() -> Self {
+        /// Of every Ed25519 SubjectPublicKeyInfo (RFC 8410 §10.1).
+        const BEGINNING: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
+        let issuer = Self::new("");
+        let spki = [&BEGINNING[..], issuer.pair.public_key().as_ref()].concat();
+        Self { kid: URL_SAFE_NO_PAD.encode(digest(&SHA256, &spki)), ..issuer }
+    }
+
+    /// Another key under the same name.
+    pub(crate) fn imposter(&self) -> Self {
+        Self::new(&self.kid)
     }
 
     pub(crate) fn signing_key(&self) -> SigningKey {
@@ -218,11 +235,33 @@ fn a_signature_holds_under_its_key_and_no_other() {
     let unverified = read(&token, TokenKind::Bearer).expect("our own form");
     assert_eq!((unverified.kid(), unverified.issuer()), (Some("k1"), "https://i"));
     let key = |jwk: Value, configured: &[Algorithm]| {
-        VerifyingKey::from_jwk(jwk.as_object().expect("an object"), configured).map(|key| key.holds(&unverified))
+        VerifyingKey::from_jwk(jwk.as_object().expect("an object"), configured).map(|key| key.says(&unverified))
     };
-    assert_eq!(key(issuer.jwk(), &[Algorithm::EdDsa]), Ok(true));
-    assert_eq!(key(other.jwk(), &[Algorithm::EdDsa]), Ok(false));
+    assert_eq!(key(issuer.jwk(), &[Algorithm::EdDsa]), Ok(Signature::Holds));
+    assert_eq!(key(other.jwk(), &[Algorithm::EdDsa]), Ok(Signature::Bad));
     assert!(key(issuer.jwk(), &[Algorithm::Rs256, Algorithm::Es256]).is_err(), "not configured");
+}
+
+#[test]
+fn what_nobody_looked_at_is_not_bad() {
+    let n = URL_SAFE_NO_PAD.encode([&[0xC5][..], &[0x37; 254], &[0x0B]].concat());
+    let check = |alg: &str, own: Value, configured: &[Algorithm], expected| {
+        let token = Issuer::new("k1").raw(&json!({"alg": alg, "kid": "k1"}).to_string(), CLAIMS);
+        let mut jwk = json!({"kty": "RSA", "kid": "k1", "n": n, "e": "AQAB"});
+        if !own.is_null() {
+            jwk["alg"] = own;
+        }
+        let key = VerifyingKey::from_jwk(jwk.as_object().expect("an object"), configured).expect("it is usable");
+        assert_eq!(key.says(&read(&token, TokenKind::Bearer).expect("the form is right")), expected, "{alg} {jwk}");
+    };
+    let (one, two) = (&[Algorithm::Rs256][..], &[Algorithm::Rs256, Algorithm::Ps256][..]);
+    check("RS256", Value::Null, one, Signature::Bad);
+    check("PS256", Value::Null, one, Signature::NotLookedAt);
+    check("PS256", Value::Null, two, Signature::Bad);
+    check("PS256", json!("RS256"), one, Signature::Foreign);
+    check("PS256", json!("RS256"), two, Signature::Foreign);
+    check("ES256", Value::Null, one, Signature::Foreign);
+    check("EdDSA", Value::Null, &Algorithm::ALL, Signature::Foreign);
 }
 
 #[test]

@@ -112,13 +112,14 @@ impl Known {
     ) -> Doubtful {
         match self.proven(held, said, token, policy, now) {
             Some(forged) => Doubtful::Proven(forged),
-            None if matches!(said, Said::Bad) => Doubtful::Open(Open::BadSignature),
+            None if matches!(said, Said::Bad | Said::BadForGood) => Doubtful::Open(Open::BadSignature),
             None => Doubtful::Open(Open::UnknownKey),
         }
     }
 
     /// The `FreshKeys` rule: a key is published before it signs, so a set that was born well after the token and still
-    /// does not verify it proves it false. A token that states no time counts as issued now.
+    /// does not verify it proves it false. A token that states no time counts as issued now. Under a name that is its
+    /// key's own hash there is no other key to wait for.
     pub(super) fn proven(
         &self,
         held: &Held,
@@ -131,8 +132,6 @@ impl Known {
         if crate::planted::is("empty-set-replaces") && held.set.fingerprints().is_empty() {
             return Some(Forged::unknown_key(token.kid(), now.wall()));
         }
-        let issued = token.claimed_start().unwrap_or(now.later());
-        let born = held.born.filter(|born| *born >= issued + policy.settle)?;
         let in_doubt = match token.kid() {
             // A key without a name may be of any.
             Some(kid) => {
@@ -140,10 +139,22 @@ impl Known {
             }
             None => !self.doubts.is_empty(),
         };
+        if in_doubt {
+            return None;
+        }
+        let issued = token.claimed_start().unwrap_or(now.later());
+        let born = held.born.filter(|born| *born >= issued + policy.settle);
         match said {
-            Said::Bad if !in_doubt => Some(Forged::signature(token.kid(), born)),
-            Said::Unknown if !in_doubt => Some(Forged::unknown_key(token.kid(), born)),
-            Said::Bad | Said::Unknown | Said::Undecided | Said::Holds(_) => None,
+            Said::BadForGood => {
+                #[cfg(candor_planted)]
+                if crate::planted::is("own-hash-proves-nothing") {
+                    return Some(Forged::signature(token.kid(), born?));
+                }
+                Some(Forged::signature_for_good(token.kid()))
+            }
+            Said::Bad => Some(Forged::signature(token.kid(), born?)),
+            Said::Unknown => Some(Forged::unknown_key(token.kid(), born?)),
+            Said::Undecided | Said::NotLookedAt | Said::Holds(_) => None,
         }
     }
 }

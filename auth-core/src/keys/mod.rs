@@ -156,6 +156,9 @@ impl IssuerKeys {
         if let Said::Holds(key) = said {
             return signed(token, key, held.generation);
         }
+        if let Said::NotLookedAt = said {
+            return Err(Unproven::Stop(not_looked_at().into()));
+        }
         let doubtful = lock(&self.0.known).doubtful(&held, &said, token, &self.0.policy, now);
         match doubtful {
             Doubtful::Proven(forged) => Err(Unproven::Forged(forged, held.generation)),
@@ -205,6 +208,12 @@ fn signed(token: &Unverified<'_>, key: &VerifyingKey, generation: u64) -> Result
 
 fn incomplete(claim: &'static str) -> Unproven {
     Unproven::Stop(Rejected::proven_by(Incomplete { claim }).into())
+}
+
+/// No fetch could help: it is our configuration that does not take what may be good.
+fn not_looked_at() -> Unavailable {
+    let cause = "the token is signed by an algorithm that its key may use and `algorithms` does not name";
+    Unavailable::because(Dependency::OwnJudgement, cause).unsettled()
 }
 
 fn unsettled(wait: Duration) -> Unavailable {

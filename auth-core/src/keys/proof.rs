@@ -14,11 +14,20 @@ pub(crate) enum Forged {
     UnknownKey(UnknownKey),
 }
 
-/// The signature does not hold, by a set of keys that is young enough to say so.
+/// The signature does not hold, and there is no other key that it could be of.
 #[derive(Clone, Debug)]
 pub(crate) struct BadSignature {
     kid: String,
-    keys_born: Timestamp,
+    no_other: NoOther,
+}
+
+/// Why there is no other key of a name.
+#[derive(Clone, Debug)]
+enum NoOther {
+    /// A set of keys that was born then would have it: it is young enough.
+    Since(Timestamp),
+    /// The name is the key's own hash.
+    Ever,
 }
 
 /// The issuer has no such key, by a set of keys that is young enough to say so.
@@ -41,7 +50,11 @@ pub(super) struct Incomplete {
 
 impl Forged {
     pub(super) fn signature(kid: Option<&str>, keys_born: Timestamp) -> Self {
-        Self::Signature(BadSignature { kid: shown(kid), keys_born })
+        Self::Signature(BadSignature { kid: shown(kid), no_other: NoOther::Since(keys_born) })
+    }
+
+    pub(super) fn signature_for_good(kid: Option<&str>) -> Self {
+        Self::Signature(BadSignature { kid: shown(kid), no_other: NoOther::Ever })
     }
 
     pub(super) fn unknown_key(kid: Option<&str>, keys_born: Timestamp) -> Self {
@@ -59,7 +72,10 @@ impl Proof for BadSignature {
         Reason::BadSignature
     }
     fn detail(&self) -> Detail {
-        Detail::new(format!("does not hold under key {}; keys as of {}", self.kid, self.keys_born.as_secs()))
+        Detail::new(match self.no_other {
+            NoOther::Since(born) => format!("does not hold under key {}; keys as of {}", self.kid, born.as_secs()),
+            NoOther::Ever => format!("does not hold under key {}, whose name is its own hash", self.kid),
+        })
     }
 }
 

@@ -1,6 +1,9 @@
 //! One key set (RFC 7517 §5) as an answer held it: which keys may verify, and how young it provably is.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, UNIX_EPOCH},
+};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -9,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     clock::Timestamp,
-    jws::{Algorithm, UnusableJwk, Unverified, VerifyingKey, strict_object},
+    jws::{Algorithm, Signature, UnusableJwk, Unverified, VerifyingKey, strict_object},
 };
 
 /// The most keys that a set may have.
@@ -52,10 +55,14 @@ pub(super) enum Said<'s> {
     Holds(&'s VerifyingKey),
     /// It holds under none of the keys that it could be of.
     Bad,
+    /// It does not hold under the one key that it can ever be of: the name that it gives is that key's hash.
+    BadForGood,
     /// The set has no key of that name.
     Unknown,
     /// The set has such a key, but not one that we can use.
     Undecided,
+    /// The set has such a key, and it may sign by this algorithm, which is not configured.
+    NotLookedAt,
 }
 
 impl KeySet {
@@ -130,32 +137,75 @@ impl KeySet {
     pub(super) fn says(&self, token: &Unverified<'_>) -> Said<'_> {
         let may_be = |key: &&VerifyingKey| token.kid().is_none_or(|kid| key.kid().is_none_or(|named| named == kid));
         let candidates: Vec<_> = self.keys.iter().filter(may_be).take(MOST_TRIED + 1).collect();
-        if let Some(key) = candidates.iter().take(MOST_TRIED).find(|key| key.holds(token)) {
-            return Said::Holds(key);
+        let said: Vec<_> = candidates.iter().take(MOST_TRIED).map(|key| key.says(token)).collect();
+        if let Some(at) = said.iter().position(|said| *said == Signature::Holds) {
+            return Said::Holds(candidates[at]);
         }
         let named_unusable = token.kid().map_or(!self.unusable.is_empty(), |kid| self.unusable.contains(kid));
         if named_unusable || self.nameless_unusable || candidates.len() > MOST_TRIED {
-            Said::Undecided
-        } else if candidates.is_empty() {
-            Said::Unknown
-        } else {
-            Said::Bad
+            return Said::Undecided;
+        }
+        match (&*candidates, &*said) {
+            ([], _) => Said::Unknown,
+            (_, said) if said.contains(&Signature::NotLookedAt) => Said::NotLookedAt,
+            ([only], [Signature::Bad]) if token.kid().is_some() && only.is_named_by_hash() => Said::BadForGood,
+            _ => Said::Bad,
         }
     }
 }
 
-/// When a set was provably no older: the start of its fetch, or the answer's `Date` less its `Age` (RFC 9111 §4.2.3)
-/// if that is earlier. Without a `Date` it proves nothing.
+/// When a set was provably no older: the start of its fetch, or the answer's `Date` if that is earlier, less the time that
+/// it may have lain in a cache. `None` if that cannot be told.
+///
+/// A cache that stores a set adds `Age` and, where the origin sent none, `Date` (RFC 9111 §5.1, RFC 9110 §6.6.1). Not every
+/// one does: so without `Age`, the answer may be as old as it says itself that it may become.
 pub(super) fn born(begun: Timestamp, headers: &HeaderMap) -> Option<Timestamp> {
-    let one = |name| {
-        let mut values = headers.get_all(name).iter();
-        values.next().filter(|_| values.next().is_none())?.to_str().ok()
+    let has = |name| headers.contains_key(name);
+    let date = if has(header::DATE) { Some(moment(headers, header::DATE)?) } else { None };
+    let old = if has(header::AGE) {
+        // Whoever counts an age knows when it began to.
+        date?;
+        Duration::from_secs(one(headers, header::AGE)?.trim().parse::<u32>().ok()?.into())
+    } else {
+        may_be_kept(headers, date.unwrap_or(begun))?
     };
-    let date = httpdate::parse_http_date(one(header::DATE)?).ok()?;
-    let date = date.duration_since(std::time::UNIX_EPOCH).ok()?;
-    let age = match headers.contains_key(header::AGE) {
-        true => std::time::Duration::from_secs(one(header::AGE)?.trim().parse::<u32>().ok()?.into()),
-        false => std::time::Duration::ZERO,
+    // An age is counted from `Date`; what may be kept was counted by nobody.
+    let date = date.unwrap_or(begun);
+    Some(if has(header::AGE) { begun.min(date - old) } else { begun.min(date) - old })
+}
+
+/// How long an answer of this `date` lets a shared cache keep it (RFC 9111 §4.2.1), and use it when it is stale (RFC 5861).
+/// `None` if that makes no sense.
+fn may_be_kept(headers: &HeaderMap, date: Timestamp) -> Option<Duration> {
+    let said: Vec<_> = headers.get_all(header::CACHE_CONTROL).iter().map(|value| value.to_str()).collect();
+    let said = said.into_iter().collect::<Result<Vec<_>, _>>().ok()?.join(",").to_ascii_lowercase();
+    let directives: BTreeMap<_, _> = said
+        .split(',')
+        .map(|directive| directive.split_once('=').unwrap_or((directive, "")))
+        .map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
+        .collect();
+    if ["private", "no-cache", "no-store"].iter().any(|never| directives.contains_key(never)) {
+        return Some(Duration::ZERO);
+    }
+    let seconds = |name| directives.get(name).map(|value| value.parse::<u32>().map(u64::from).map(Duration::from_secs));
+    let fresh = match seconds("s-maxage").or_else(|| seconds("max-age")) {
+        Some(stated) => stated.ok()?,
+        None if headers.contains_key(header::EXPIRES) => {
+            // Any other text than a moment says that it is over already (RFC 9111 §5.3).
+            moment(headers, header::EXPIRES).map_or(Duration::ZERO, |until| until.since(date))
+        }
+        None => Duration::ZERO,
     };
-    Some(begun.min(Timestamp::default() + date - age))
+    let stale = ["stale-while-revalidate", "stale-if-error"].into_iter().filter_map(seconds);
+    Some(fresh + stale.collect::<Result<Vec<_>, _>>().ok()?.into_iter().max().unwrap_or_default())
+}
+
+fn one(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())?.to_str().ok()
+}
+
+fn moment(headers: &HeaderMap, name: header::HeaderName) -> Option<Timestamp> {
+    let since = httpdate::parse_http_date(one(headers, name)?).ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp::default() + since)
 }

@@ -213,22 +213,158 @@ async fn only_keys_that_are_fresh_enough_refuse() {
 }
 
 #[tokio::test]
-async fn a_set_without_an_honest_date_proves_nothing() {
+async fn a_set_is_as_old_as_its_answer_may_be() {
     let (setting, k1, unknown) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
     let keys = setting.keys();
     let body = json!({ "keys": [k1.jwk()] }).to_string();
-    let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(1_800_000_000));
-    let check = async |headers: &str, expected: &str| {
+    // At noon; the token was issued 20 minutes before, so a set that is up to five minutes old proves it false.
+    let (noon, later) = ("date: Fri, 15 Jan 2027 08:00:00 GMT\r\n", "Fri, 15 Jan 2027 08:06:00 GMT");
+    let check = async |headers: &str, proven: bool| {
         setting.server.says(200, headers, &body);
         keys.fetched().await.expect("it is a good set");
+        let expected = if proven { "unknown-key" } else { "unsettled" };
         assert_eq!(setting.verdict(&keys, &setting.token(&unknown, 20)).await, expected, "{headers}");
     };
-    check("", "unsettled").await;
-    check("date: yesterday\r\n", "unsettled").await;
-    check(&format!("date: {date}\r\nage: 600\r\n"), "unsettled").await;
-    check(&format!("date: {date}\r\nage: soon\r\n"), "unsettled").await;
-    check(&format!("date: {date}\r\ndate: {date}\r\n"), "unsettled").await;
-    check(&format!("date: {date}\r\nage: 60\r\n"), "unknown-key").await;
+    check("", true).await;
+    check("date: yesterday\r\n", false).await;
+    check(&format!("{noon}{noon}"), false).await;
+    for (age, proven) in [("60", true), ("300", true), ("301", false), ("soon", false)] {
+        check(&format!("{noon}age: {age}\r\n"), proven).await;
+        check(&format!("age: {age}\r\n"), false).await;
+        check(&format!("{noon}age: {age}\r\ncache-control: max-age=86400\r\n"), proven).await;
+    }
+    for (kept, proven) in [
+        ("max-age=300", true),
+        ("max-age=301", false),
+        ("Max-Age=\"301\"", false),
+        ("s-maxage=60, max-age=86400", true),
+        ("s-maxage=86400, max-age=60", false),
+        ("public,max-age=86400", false),
+        ("max-age=86400, private", true),
+        ("max-age=86400, no-cache=\"x\"", true),
+        ("no-store, max-age=86400", true),
+        ("max-age=60, stale-while-revalidate=60, stale-if-error=240", true),
+        ("max-age=60, stale-while-revalidate=60, stale-if-error=241", false),
+        ("max-age=soon", false),
+        ("max-age", false),
+        ("must-revalidate", true),
+    ] {
+        for date in ["", noon] {
+            check(&format!("{date}cache-control: {kept}\r\n"), proven).await;
+            let (first, rest) = kept.split_once(',').unwrap_or((kept, "x"));
+            check(&format!("{date}cache-control: {first}\r\ncache-control: {rest}\r\n"), proven).await;
+        }
+    }
+    check(&format!("{noon}expires: {later}\r\n"), false).await;
+    check(&format!("{noon}expires: {later}\r\ncache-control: max-age=60\r\n"), true).await;
+    check(&format!("{noon}expires: 0\r\n"), true).await;
+}
+
+#[tokio::test]
+async fn a_key_named_by_its_own_hash_proves_at_once_and_asks_nobody() {
+    let (setting, k1) = (Setting::new().await, Issuer::named_by_hash());
+    let keys = setting.keys();
+    setting.server.says(200, "", &json!({ "keys": [k1.jwk()] }).to_string());
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+    for broken in [false, true] {
+        for _ in 0..20 {
+            assert_eq!(setting.verdict(&keys, &setting.token(&k1.imposter(), 0)).await, "bad-signature");
+        }
+        assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+        assert_eq!(setting.server.asked(), 1, "broken: {broken}");
+        setting.breaks();
+    }
+    let after_restart = setting.keys();
+    assert_eq!(setting.verdict(&after_restart, &setting.token(&k1.imposter(), 0)).await, "bad-signature");
+    let claims = json!({"iss": setting.server.base(), "iat": setting.clock.now().wall().as_secs()}).to_string();
+    let header = json!({"alg": "RS256", "kid": k1.jwk()["kid"]}).to_string();
+    assert_eq!(setting.verdict(&keys, &k1.raw(&header, &claims)).await, "unsettled", "no algorithm of that key's");
+}
+
+#[tokio::test]
+async fn a_hash_proves_nothing_beside_a_key_that_is_not_named_by_one() {
+    let k1 = Issuer::named_by_hash();
+    let mut nameless = Issuer::new("").jwk();
+    nameless.as_object_mut().expect("an object").remove("kid");
+    let unusable = json!({"kty": "OKP", "crv": "Ed448", "kid": k1.jwk()["kid"], "x": ""});
+    for other in [k1.imposter().jwk(), nameless, unusable] {
+        let setting = Setting::new().await;
+        let keys = setting.keys();
+        setting.publish(&[k1.jwk(), other.clone()]);
+        assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
+        assert_eq!(setting.verdict(&keys, &setting.token(&k1.imposter(), 0)).await, "unsettled", "beside {other}");
+    }
+    let setting = Setting::new().await;
+    let keys = setting.keys();
+    setting.publish(&[k1.imposter().jwk()]);
+    keys.fetched().await.expect("it is a good set");
+    setting.publish(&[k1.jwk()]);
+    keys.fetched().await.expect("it is a good set");
+    assert_eq!(setting.verdict(&keys, &setting.token(&k1.imposter(), 0)).await, "unsettled", "it stood for another");
+}
+
+/// As a provider of which each node has its own key under one name, badly: every fetch meets the other node.
+#[tokio::test]
+async fn two_nodes_with_two_keys_of_one_name_refuse_nobody() {
+    let setting = Setting::new().await;
+    let keys = setting.keys();
+    let nodes = [Issuer::new("k1"), Issuer::new("k1")];
+    let publish = || setting.publish(&[nodes[setting.server.asked() % 2].jwk()]);
+    let mut served = 0;
+    for minute in 0..240 {
+        for (by, age) in nodes.iter().flat_map(|by| [(by, 0), (by, 20), (by, 59)]) {
+            publish();
+            match setting.verdict(&keys, &setting.token(by, age.min(minute))).await {
+                "good" => served += 1,
+                told => assert_eq!(told, "unsettled", "in minute {minute}"),
+            }
+        }
+        if minute % 60 == 0 {
+            publish();
+            keys.fetched().await.expect("it is a good set");
+        }
+        setting.clock.advance(MINUTE);
+    }
+    assert!(served > 240, "{served}");
+}
+
+/// As nginx's `proxy_cache` does: an answer is kept for as long as it says, and given away with a `Date` of now and no
+/// `Age`, whatever a request asks for; while the provider behind goes on to another key every half an hour.
+#[tokio::test]
+async fn a_cache_that_hides_the_age_of_a_set_refuses_nobody() {
+    for [kept_for, says_so] in [[60, 60], [60, 3600], [3600, 3600]] {
+        let setting = Setting::new().await;
+        let keys = setting.keys();
+        let issuers: Vec<_> = (0..20).map(|number| Issuer::new(&format!("k{number}"))).collect();
+        let mut cached = None;
+        let mut served = 0;
+        for minute in 0..540_u64 {
+            let newest = usize::try_from(minute / 30).expect("few");
+            let from = newest.saturating_sub(3);
+            // The next key is published five minutes before it signs.
+            let coming = usize::try_from((minute + 5) / 30).expect("few");
+            let published: Vec<_> = issuers[from..=coming].iter().map(Issuer::jwk).collect();
+            let (at, set) =
+                cached.take().filter(|(at, _)| (minute - at) * 60 < kept_for).unwrap_or((minute, published));
+            let now = setting.clock.now().wall().as_secs().unsigned_abs();
+            let date = httpdate::fmt_http_date(UNIX_EPOCH + Duration::from_secs(now));
+            let fields = format!("date: {date}\r\ncache-control: public, max-age={says_so}\r\n");
+            setting.server.says(200, &fields, &json!({ "keys": set }).to_string());
+            cached = Some((at, set));
+            if minute % 50 == 0 {
+                keys.fetched().await.expect("it is a good set");
+            }
+            for age in [0, 10, 20, 29] {
+                let signer = usize::try_from(minute.saturating_sub(age) / 30).expect("few");
+                match setting.verdict(&keys, &setting.token(&issuers[signer], age.min(minute))).await {
+                    "good" => served += 1,
+                    told => assert_eq!(told, "unsettled", "minute {minute}, kept {kept_for} s, age {age} min"),
+                }
+            }
+            setting.clock.advance(MINUTE);
+        }
+        assert!(served > 1000, "{served}");
+    }
 }
 
 #[tokio::test]
