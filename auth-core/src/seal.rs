@@ -149,6 +149,15 @@ impl Seals {
     /// # Errors
     /// As the table of the module says.
     pub(crate) fn open(&self, purpose: Purpose, envelope: &str, now: Now) -> Result<Opened, Stop> {
+        let opened = self.open_if_perhaps_over(purpose, envelope, now)?;
+        if now.past(opened.expires) == Past::InDoubt {
+            return Err(Unavailable::because(Dependency::Clock, "the clock is in doubt about the hard expiry").into());
+        }
+        Ok(opened)
+    }
+
+    /// The same, where what only one reading of the clock calls over is as good as what none does.
+    pub(crate) fn open_if_perhaps_over(&self, purpose: Purpose, envelope: &str, now: Now) -> Result<Opened, Stop> {
         if envelope.len() > CAP {
             return Err(Rejected::proven_by(NotAnEnvelope).into());
         }
@@ -168,8 +177,11 @@ impl Seals {
             Ok(content) => Zeroizing::new(content.to_vec()),
             Err(_) => return Err(Rejected::proven_by(BadTag).into()),
         };
-        standing(expires, now)?;
-        Ok(Opened { content, expires })
+        // A hard expiry has no leeway.
+        match now.past(expires) {
+            Past::No | Past::InDoubt => Ok(Opened { content, expires }),
+            Past::Yes => Err(Rejected::proven_by(Expired { at: expires }).into()),
+        }
     }
 
     fn key(&self, id: SealId) -> Result<&RandomizedNonceKey, Stop> {
@@ -180,17 +192,6 @@ impl Seals {
             return Err(Rejected::proven_by(RetiredKey).into());
         }
         Err(unknown("sealed by a key that we never had").into())
-    }
-}
-
-/// A hard expiry has no leeway. What only one reading of the clock calls over is neither refused nor opened.
-fn standing(expires: Timestamp, now: Now) -> Result<(), Stop> {
-    match now.past(expires) {
-        Past::No => Ok(()),
-        Past::Yes => Err(Rejected::proven_by(Expired { at: expires }).into()),
-        Past::InDoubt => {
-            Err(Unavailable::because(Dependency::Clock, "the clock is in doubt about the hard expiry").into())
-        }
     }
 }
 

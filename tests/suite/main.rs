@@ -6,6 +6,7 @@
 
 mod attacks;
 mod bad_input;
+mod clock;
 mod cold_start;
 mod demonstration;
 mod figures;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
     let tests = [
         attacks::tests(),
         bad_input::tests(),
+        clock::tests(),
         cold_start::tests(),
         demonstration::tests(),
         forged_kids::tests(),
@@ -67,7 +69,7 @@ fn main() -> ExitCode {
     if arguments.list {
         return conclusion.exit_code();
     }
-    let goal_met = outages::sum_up() & attacks::sum_up();
+    let goal_met = outages::sum_up() & attacks::sum_up() & clock::sum_up();
     let nothing_missing = figures::print();
     if goal_met && nothing_missing { conclusion.exit_code() } else { ExitCode::FAILURE }
 }

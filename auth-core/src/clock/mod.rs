@@ -238,9 +238,9 @@ impl Clock {
         self.0.source.change(|set| set.step_wall(timestamp::millis_of(by)));
     }
 
-    /// Starts the machine of a standing clock again, after it was off for so long. Stop what runs on it first.
-    pub fn reboot(&self, off: Duration) {
-        self.0.source.change(|set| set.reboot(off));
+    /// Starts the machine of a standing clock again, which takes so long. Stop what runs on it first.
+    pub fn reboot(&self, took: Duration) {
+        self.0.source.change(|set| set.reboot(took));
     }
 
     /// Reads the clock.

@@ -35,7 +35,7 @@ pub(super) struct Set {
 /// How long a machine of a test has been up when the test begins.
 const UP: i64 = 3_600_000;
 
-/// How long it is up when a gateway starts after [`Set::reboot`].
+/// How much of [`Set::reboot`] it is up again.
 const UP_AGAIN: i64 = 10_000;
 
 impl Source {
@@ -79,8 +79,8 @@ impl Set {
     }
 
     pub(super) fn reboot(&mut self, off: Duration) {
-        self.reading.wall = self.reading.wall.saturating_add(millis_of(off)).saturating_add(UP_AGAIN);
-        self.reading.since_boot = UP_AGAIN;
+        self.reading.wall = self.reading.wall.saturating_add(millis_of(off));
+        self.reading.since_boot = UP_AGAIN.min(millis_of(off));
         self.boots += 1;
     }
 }

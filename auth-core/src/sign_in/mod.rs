@@ -184,22 +184,14 @@ impl Parts {
             SignInFault::BeginAgain { why, return_to, again, spent: None }
         };
         let Some(state) = &callback.params.state else { return Err(again(Why::NoState, None, false)) };
-        // Whether a try is over may be in doubt: it is kept, and the same callback may yet succeed.
-        let kept = |down, return_to: Option<String>| SignInFault::Unavailable {
-            unavailable: fault::noted(name, down),
-            return_to: return_to.unwrap_or_else(|| "/".to_owned()),
-            spent: None,
-        };
-        let Some(state) = State::read(&self.seals, state, now).map_err(|down| kept(down, None))? else {
+        let Some(state) = State::read(&self.seals, state, now) else {
             return Err(again(Why::StateUnreadable, None, false));
         };
         if state.provider != name {
             return Err(again(Why::OtherProvider, state.return_to, false));
         }
-        match state.find(&self.seals, self.names, &callback.tries, now) {
-            Ok(Some(found)) => return Ok(found),
-            Ok(None) => {}
-            Err(down) => return Err(kept(down, state.return_to)),
+        if let Some(found) = state.find(&self.seals, self.names, &callback.tries, now) {
+            return Ok(found);
         }
         let has_cookies = callback.replaces.is_some() || !callback.tries.is_empty();
         if state.again && !has_cookies {

@@ -16,7 +16,7 @@ use crate::{
     dependency::Dependency,
     seal::{Purpose, Seals},
     session::Before,
-    verdict::{OrUnavailable, Stop, Unavailable},
+    verdict::{OrUnavailable, Unavailable},
 };
 
 /// How long a try lives: as long as a code does (RFC 6749 §4.1.2 recommends ten minutes at most).
@@ -112,35 +112,26 @@ impl Try {
 
 impl State {
     /// Reads a `state`, if it is one of ours and not too old. Whatever else it is, the answer is to begin again.
-    ///
-    /// # Errors
-    /// Unavailable(Clock), if it is in doubt whether it is too old.
-    pub(super) fn read(seals: &Seals, state: &str, now: Now) -> Result<Option<Self>, Unavailable> {
+    pub(super) fn read(seals: &Seals, state: &str, now: Now) -> Option<Self> {
         open(seals, Purpose::State, state, now)
     }
 
     /// Finds the try that this names among the browser's cookies, and the name of its cookie. A cookie of that name
     /// which does not open is somebody else's doing, and is passed over.
-    ///
-    /// # Errors
-    /// Unavailable(Clock), if it is in doubt whether that is over.
     pub(super) fn find(
         &self,
         seals: &Seals,
         names: Names,
         cookies: &[(String, String)],
         now: Now,
-    ) -> Result<Option<(Try, String)>, Unavailable> {
+    ) -> Option<(Try, String)> {
         let name = names.of(&self.id);
-        for (_, value) in cookies.iter().filter(|(of, _)| *of == name) {
-            match open::<Try>(seals, Purpose::Try, value, now)? {
-                Some(found) if found.id == self.id && found.provider == self.provider => {
-                    return Ok(Some((found, name)));
-                }
-                Some(_) | None => {}
-            }
-        }
-        Ok(None)
+        cookies
+            .iter()
+            .filter(|(of, _)| *of == name)
+            .filter_map(|(_, value)| open::<Try>(seals, Purpose::Try, value, now))
+            .find(|found| found.id == self.id && found.provider == self.provider)
+            .map(|found| (found, name))
     }
 }
 
@@ -154,7 +145,7 @@ impl Names {
     }
 
     /// Which of the browser's tries to forget so that there is room for `new`: those that do not open, then the
-    /// oldest. One that may be over counts as old, and is forgotten only for want of room.
+    /// oldest.
     pub(super) fn beyond_the_most(
         self,
         seals: &Seals,
@@ -165,13 +156,7 @@ impl Names {
         let mut known: Vec<_> = cookies
             .iter()
             .filter(|(name, _)| name.starts_with(self.prefix()))
-            .map(|(name, value)| {
-                let begun = match open::<Try>(seals, Purpose::Try, value, now) {
-                    Ok(found) => found.map(|found| found.begun),
-                    Err(_) => Some(Timestamp::default()),
-                };
-                (begun, name, value)
-            })
+            .map(|(name, value)| (open::<Try>(seals, Purpose::Try, value, now).map(|found| found.begun), name, value))
             .collect();
         known.sort_by_key(|(begun, ..)| std::cmp::Reverse(*begun));
         let mut room = MOST_BYTES.saturating_sub(new.name.len() + new.value.expose_secret().len());
@@ -196,18 +181,11 @@ fn seal(seals: &Seals, purpose: Purpose, content: &impl Serialize, now: Now) -> 
     seals.seal(purpose, now.earlier() + LIFETIME, &content)
 }
 
-/// What is sealed; `None` if it is not ours, or over.
-fn open<T: for<'de> Deserialize<'de>>(
-    seals: &Seals,
-    purpose: Purpose,
-    envelope: &str,
-    now: Now,
-) -> Result<Option<T>, Unavailable> {
-    match seals.open(purpose, envelope, now) {
-        Ok(opened) => Ok(serde_json::from_slice(&opened.content).ok()),
-        Err(Stop::Unavailable(doubt)) if doubt.dependency == Dependency::Clock => Err(doubt),
-        Err(Stop::Unavailable(_) | Stop::Rejected(_)) => Ok(None),
-    }
+/// What is sealed; `None` if it is not ours, or over. What only one reading of the clock calls over is good here: a try
+/// admits nobody by itself, and the ID token at its end may be what ends the doubt.
+fn open<T: for<'de> Deserialize<'de>>(seals: &Seals, purpose: Purpose, envelope: &str, now: Now) -> Option<T> {
+    let opened = seals.open_if_perhaps_over(purpose, envelope, now).ok()?;
+    serde_json::from_slice(&opened.content).ok()
 }
 
 /// `N` random bytes as base64url.

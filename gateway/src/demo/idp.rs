@@ -115,6 +115,7 @@ struct Changing {
     codes: HashMap<String, Grant>,
     access: HashMap<String, User>,
     nonce: Option<String>,
+    dateless: bool,
 }
 
 /// What a code stands for, until it is spent.
@@ -197,6 +198,7 @@ impl Idp {
                 codes: HashMap::new(),
                 access: HashMap::new(),
                 nonce: None,
+                dateless: false,
             }),
             asked: Default::default(),
             options,
@@ -251,6 +253,11 @@ impl Idp {
     /// From now on ID tokens carry this nonce, whatever was asked for; `None` ends it.
     pub fn lie_about_nonce(&self, nonce: Option<&str>) {
         lock(&self.state.changing).nonce = nonce.map(ToOwned::to_owned);
+    }
+
+    /// Whether its answers have no `Date` from now on.
+    pub fn leave_out_date(&self, leave_out: bool) {
+        lock(&self.state.changing).dateless = leave_out;
     }
 
     /// Signs with a new key from now on, and publishes it beside the old ones. Returns its id.

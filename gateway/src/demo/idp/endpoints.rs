@@ -38,7 +38,8 @@ pub(super) fn answer(state: &State, request: &Request<Bytes>) -> Answer {
     };
     let seconds = u64::try_from(state.now().as_secs()).unwrap_or(0);
     let date = httpdate::fmt_http_date(UNIX_EPOCH + std::time::Duration::from_secs(seconds));
-    if let Ok(date) = date.parse() {
+    let dateless = lock(&state.changing).dateless;
+    if let (false, Ok(date)) = (dateless, date.parse()) {
         answer.headers_mut().insert(header::DATE, date);
     }
     answer
