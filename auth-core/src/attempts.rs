@@ -113,6 +113,15 @@ impl<T: Clone + Send + Sync + 'static> Attempts<T> {
         })
     }
 
+    /// Somebody needs it, and has to go on without: while it cannot be had, no pause is long. Waits for nothing.
+    pub(crate) fn want(&self) {
+        let now = self.0.clock.now();
+        let mut back_off = lock(&self.0.back_off);
+        if back_off.want(now) || back_off.wait(now) == Some(Duration::ZERO) {
+            self.0.changed.notify_one();
+        }
+    }
+
     /// The outcome of an attempt that asks for no leave: of the one under way, else of one that begins now.
     ///
     /// # Errors

@@ -133,7 +133,12 @@ impl IssuerKeys {
 
     /// Whether the keys were confirmed when that was due.
     pub fn freshness(&self, now: Now) -> Freshness {
-        lock(&self.0.known).schedule.freshness(Dependency::Keys, now)
+        let freshness = lock(&self.0.known).schedule.freshness(Dependency::Keys, now);
+        // Where they are too old for a route, nobody asks for a fetch by asking.
+        if freshness != Freshness::Live {
+            self.0.attempts.want();
+        }
+        freshness
     }
 
     /// Which set of keys is in use: another number, another set.
