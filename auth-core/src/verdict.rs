@@ -11,6 +11,7 @@
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::{
+    clock::{Now, Past, Timestamp},
     dependency::Dependency,
     principal::{Principal, Silence, Subject},
 };
@@ -187,6 +188,9 @@ impl Unavailable {
     /// How long to wait where the dependency did not say.
     pub const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+    /// The longest that anybody is told to wait until something begins.
+    const LONGEST_GAP: Duration = Duration::from_secs(120);
+
     /// Unavailable because of `dependency`, for this cause.
     pub fn because(dependency: Dependency, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let (uncertainty, cause) = (Uncertainty::Outage, Arc::from(cause.into()));
@@ -196,6 +200,20 @@ impl Unavailable {
     /// The same, worth asking again after `delay`.
     pub fn retry_after(self, delay: Duration) -> Self {
         Self { retry_after: delay, ..self }
+    }
+
+    /// Unavailable, since what was shown begins only at `begins`. Where that is far off, or one reading says that it has
+    /// begun, a clock is likelier wrong than the asker early, and may be set right at any moment: so nobody is told to
+    /// stay away for longer than [`Unavailable::LONGEST_GAP`].
+    pub(crate) fn not_yet(begins: Timestamp, now: Now, cause: &'static str) -> Self {
+        let this = Self::because(Dependency::Clock, cause);
+        match now.past(begins) {
+            Past::InDoubt => this,
+            Past::No | Past::Yes => {
+                let gap = begins.since(now.wall());
+                this.retry_after(gap.clamp(Duration::from_secs(1), Self::LONGEST_GAP))
+            }
+        }
     }
 
     /// The same, counted apart: a stranger can cause it at will, so it must not ring the alarm of an outage.

@@ -14,6 +14,7 @@ pub mod process;
 pub mod raw;
 pub mod scripted;
 pub mod settings;
+pub mod step;
 pub mod store;
 pub mod wire;
 

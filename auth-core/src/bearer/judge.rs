@@ -105,7 +105,7 @@ fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, n
     let begins = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat)) - leeway;
     match now.past(begins) {
         Past::Yes => {}
-        Past::No | Past::InDoubt => return Err(not_yet(begins, now).into()),
+        Past::No | Past::InDoubt => return Err(Unavailable::not_yet(begins, now, "the token is not valid yet").into()),
     }
     let at = claims.exp + leeway;
     #[cfg(candor_planted)]
@@ -117,11 +117,6 @@ fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, n
         Past::Yes => Err(Rejected::proven_by(TokenExpired { who: who.clone(), at }).into()),
         Past::InDoubt => Err(Unavailable::because(Dependency::Clock, "whether the token is over is in doubt").into()),
     }
-}
-
-fn not_yet(begins: Timestamp, now: Now) -> Unavailable {
-    let gap = begins.since(now.wall()).max(Duration::from_secs(1));
-    Unavailable::because(Dependency::Clock, "the token is not valid yet").retry_after(gap)
 }
 
 impl Proof for NotAToken {

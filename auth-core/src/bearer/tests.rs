@@ -173,6 +173,18 @@ async fn a_token_that_is_not_valid_yet_says_when_it_will_be() {
     let setting = Setting::new(Kind::Service).await;
     let stop = setting.asked(&setting.token(&json!({"nbf": NOON + 130}))).await.expect_err("not yet");
     assert!(matches!(stop, Stop::Unavailable(until) if until.retry_after == Duration::from_secs(100)));
+    let stop = setting.asked(&setting.token(&json!({"nbf": NOON + 86_400}))).await.expect_err("not for long");
+    assert!(
+        matches!(stop, Stop::Unavailable(until) if until.retry_after == Duration::from_secs(120)),
+        "a clock is wrong"
+    );
+    let good = setting.token(&json!({}));
+    setting.clock.step_wall(-86_400);
+    let stop = setting.asked(&good).await.expect_err("one reading says not yet");
+    assert!(
+        matches!(stop, Stop::Unavailable(doubt) if doubt.retry_after == Unavailable::RETRY_AFTER),
+        "it may end soon"
+    );
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use crate::{
-    clock::{Now, Past, Timestamp, Witness},
+    clock::{Now, Past, Witness},
     dependency::Dependency,
     idp::Provider,
     jws::{self, Claims, TokenKind},
@@ -109,15 +109,12 @@ fn judge_time(claims: &Claims, now: Now) -> Result<(), IdTokenFault> {
     for begins in [Some(claims.iat), claims.nbf].into_iter().flatten() {
         match now.past(begins - LEEWAY) {
             Past::Yes => {}
-            Past::No | Past::InDoubt => return Err(not_yet(begins - LEEWAY, now).into()),
+            Past::No | Past::InDoubt => {
+                return Err(Unavailable::not_yet(begins - LEEWAY, now, "an ID token that is not valid yet").into());
+            }
         }
     }
     Ok(())
-}
-
-fn not_yet(begins: Timestamp, now: Now) -> Unavailable {
-    let gap = begins.since(now.wall()).max(Duration::from_secs(1));
-    Unavailable::because(Dependency::Clock, "an ID token that is not valid yet").retry_after(gap)
 }
 
 /// Whether `at_hash` fits the access token (OpenID Connect Core §3.1.3.6), if there is one. Its length says which

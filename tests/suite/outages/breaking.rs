@@ -29,6 +29,7 @@ pub(super) async fn break_all(world: &mut World, cell: &Cell) {
             Fault::DemandsName(how) => world.monolith.set_mode(Mode::DemandsName(how)),
             Fault::Keyring(how) => how.apply(&world.data()).expect("the keyring can be broken"),
             Fault::Disk(how) => how.apply(&world.data()).expect("the folder can be broken"),
+            Fault::Step(how) => how.take(world.clock()),
         }
     }
 }
@@ -43,6 +44,7 @@ pub(super) async fn heal_all(world: &mut World, cell: &Cell) {
             Fault::DemandsName(_) => world.monolith.set_mode(Mode::Healthy),
             Fault::Keyring(_) => keyring::heal(&world.data()).expect("the keyring can be healed"),
             Fault::Disk(_) => disk::heal(&world.data()).expect("the folder can be healed"),
+            Fault::Step(how) => how.take_back(world.clock()),
         }
     }
 }
@@ -80,7 +82,7 @@ fn was_met(world: &World, dependency: Dependency, fault: Fault, confirmed: bool,
         (Fault::Wire(_), Some(wire)) => wire.touched() > 0,
         (Fault::Store(_) | Fault::Within(_), _) => !confirmed,
         (Fault::DemandsName(_), _) => world.monolith.denied() > 0,
-        (Fault::Keyring(_) | Fault::Disk(_) | Fault::Wire(_), _) => false,
+        (Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) | Fault::Wire(_), _) => false,
     };
     // Nobody can count a connection that is refused, nor a write that fails: but who made it says so.
     counted || is_said(world, dependency, heard)
@@ -96,6 +98,7 @@ fn is_said(world: &World, dependency: Dependency, heard: &Heard) -> bool {
         // The database is in that folder.
         Dependency::Store | Dependency::Disk => &["store", "revocations"],
         Dependency::Keyring => &["keyring"],
+        Dependency::Clock => &["clock"],
         Dependency::Monolith => return world.access().iter().any(|line| line.get("fault").is_some()),
     };
     let told = || heard.reached.iter().filter_map(|seen| seen.header("x-gateway-undecided"));
@@ -111,6 +114,6 @@ fn wire(world: &World, dependency: Dependency) -> Option<&Wire> {
         Dependency::Keys => Some(&world.wires.keys),
         Dependency::Token => Some(&world.wires.token),
         Dependency::Monolith => Some(&world.wires.monolith),
-        Dependency::Store | Dependency::Keyring | Dependency::Disk => None,
+        Dependency::Store | Dependency::Keyring | Dependency::Disk | Dependency::Clock => None,
     }
 }

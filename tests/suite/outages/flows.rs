@@ -211,7 +211,7 @@ impl Going {
                 if left == 0 {
                     complaints.add(format!("healed, the twin `{}` is not refused: {}", twin.name, heard.line()));
                 }
-                world.clock().advance(Duration::from_secs(1));
+                world.advance(Duration::from_secs(1));
                 beat.tick().await;
             }
         }
@@ -235,7 +235,7 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
     match flow {
         Flow::SignInBegin => {
             // The last good contact is so long ago that the provider is asked again.
-            world.clock().advance(Duration::from_secs(11));
+            world.advance(Duration::from_secs(11));
             let asked = world.ask(caller, path).await;
             match asked.answer.as_ref().ok().and_then(Seen::location) {
                 Some(login) if login.path() == "/.candor/login" => caller.get(&login, &world.monolith).await,

@@ -13,6 +13,7 @@ pub(crate) mod twins;
 
 use std::time::Duration;
 
+use auth_core::Clock;
 use libtest_mimic::Trial;
 use world::{
     World,
@@ -24,7 +25,7 @@ use world::{
 use self::{
     flows::Going,
     oracle::Complaints,
-    table::{Cell, Flow, Temper},
+    table::{Cell, Dependency, Flow, Temper},
 };
 use crate::{figures, in_a_runtime, plain};
 pub(crate) use oracle::sum_up;
@@ -98,6 +99,10 @@ pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
     if cell.is_reached_by_tls() {
         world = world.secure();
     }
+    if cell.breaks().any(|(dependency, _)| dependency == Dependency::Clock) {
+        // Whoever sets the gateway's clock does not set the provider's.
+        world = world.provider_clock(Clock::standing_at(Clock::system().now().wall()));
+    }
     let mut world = world.standing_clock().prepare().await;
     if cell.flow == Flow::Verify {
         world.settings.trust_loopback();
@@ -112,7 +117,7 @@ pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
     }
     breaking::break_all(&mut world, &cell).await;
     if cell.temper == Temper::Stale {
-        world.clock().advance(LONG_OUTAGE);
+        world.advance(LONG_OUTAGE);
     }
     if cell.temper == Temper::Cold {
         world.start_gateway().await;
@@ -152,7 +157,7 @@ async fn first_ask_after(
         let heard = going.good_again(world).await;
         oracle::judge_good("healed just now", &heard, going.subject(), cell, complaints);
     }
-    world.clock().advance(RECOVERY + cell.asked_to_wait());
+    world.advance(RECOVERY + cell.asked_to_wait());
     // In that time the store is polled once, by a timer that knows nothing of this clock.
     world.poll_revocations().await;
     let mut beat = tokio::time::interval(Duration::from_millis(20));

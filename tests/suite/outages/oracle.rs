@@ -32,6 +32,9 @@ pub(crate) const EXPIRED: &str = "expired";
 /// A matrix of which fewer cells touch what they break is none.
 pub(crate) const LEAST_TOUCHED: usize = 120;
 
+/// Whoever is told to ask again later, in seconds, is not told to stay away for hours: the outage may be over by then.
+const LONGEST_WAIT: u64 = 180;
+
 /// What is wrong with a cell, said as lines, and what it counts for.
 #[derive(Default)]
 pub(crate) struct Complaints {
@@ -177,8 +180,12 @@ fn judge_form(when: &str, heard: &Heard, form: Form, complaints: &mut Complaints
     if !seen.header("content-type").is_some_and(|has| has.starts_with(kind)) {
         complaints.add(format!("{when}, told as {:?}: {}", seen.header("content-type"), heard.line()));
     }
-    if seen.status == 503 && seen.header("retry-after").is_none() {
-        complaints.add(format!("{when}, not told when to ask again: {}", heard.line()));
+    if seen.status == 503 {
+        match seen.header("retry-after").map(str::parse::<u64>) {
+            Some(Ok(seconds)) if seconds <= LONGEST_WAIT => {}
+            Some(_) => complaints.add(format!("{when}, told to stay away for long: {}", heard.line())),
+            None => complaints.add(format!("{when}, not told when to ask again: {}", heard.line())),
+        }
     }
     if seen.header("cache-control") != Some("no-store") {
         complaints.add(format!("{when}, a cache may keep it: {}", heard.line()));

@@ -85,7 +85,12 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, temper: Temper, form: F
     let cell = |expected| Cell { flow, dependency, fault, also, temper, form, expected };
     match (alone(first), also.map(|other| (other, alone(other)))) {
         (Nothing(why), _) | (_, Some((_, Nothing(why)))) => Plan::LeaveOut(why),
-        (Expect(Outcome::ServedWithoutName), Some(((Monolith, _), _))) => Plan::LeaveOut("not built yet"),
+        (Expect(Outcome::ServedWithoutName), Some(((Monolith, _), _)))
+        | (_, Some((_, Expect(Outcome::ServedWithoutName))))
+            if first.0 == Monolith || also.is_some_and(|(other, _)| other == Monolith) =>
+        {
+            Plan::LeaveOut("not built yet")
+        }
         (Expect(expected), None) => {
             let cell = cell(expected);
             if cell.shows_its_break() || stands_for_others(fault) {
@@ -95,7 +100,7 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, temper: Temper, form: F
             }
         }
         (Expect(one), Some((other, Expect(two)))) => {
-            let both = together(flow, one, (other, two), form);
+            let both = together(flow, (first, one), (other, two), form);
             let each_shows = one != flow.whole() && two != flow.whole() || both != one && both != two;
             if is_run_together(fault, other.1, each_shows) {
                 Plan::Run(cell(both))
@@ -107,15 +112,16 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, temper: Temper, form: F
 }
 
 /// What comes of two that are broken at once, from what comes of each.
-fn together(flow: Flow, one: Outcome, (other, two): (Broken, Outcome), form: Form) -> Outcome {
-    let (dependency, fault) = other;
+fn together(flow: Flow, (first, one): (Broken, Outcome), (second, two): (Broken, Outcome), form: Form) -> Outcome {
     match (one, two) {
         // The monolith comes last, and hears of nobody.
-        (Outcome::ServedWithoutName, _) if dependency == Monolith => of_monolith_for_the_undecided(fault, form),
+        (Outcome::ServedWithoutName, _) if second.0 == Monolith => of_monolith_for_the_undecided(second.1, form),
+        (_, Outcome::ServedWithoutName) if first.0 == Monolith => of_monolith_for_the_undecided(first.1, form),
         // Nobody is signed out while neither of the two has taken it: then nothing has ended.
-        (Outcome::SignedOutHere, _) if dependency == Disk => Outcome::TryAgain,
+        (Outcome::SignedOutHere, _) if second.0 == Disk => Outcome::TryAgain,
+        (_, Outcome::TryAgain) => Outcome::TryAgain,
         // No code is spent while it would be for nothing.
-        (Outcome::TryIsKept, _) | (_, Outcome::TryIsKept) => Outcome::TryIsKept,
+        (_, Outcome::TryIsKept) => Outcome::TryIsKept,
         (one, two) if one == flow.whole() => two,
         (one, _) => one,
     }
@@ -140,7 +146,12 @@ fn is_run_together(one: Fault, other: Fault, each_shows: bool) -> bool {
 fn stands_for_others(fault: Fault) -> bool {
     match fault {
         Fault::Wire(how) => matches!(how, Refused | Hang | Status(401)),
-        Fault::Store(_) | Fault::Within(_) | Fault::DemandsName(_) | Fault::Keyring(_) | Fault::Disk(_) => true,
+        Fault::Store(_)
+        | Fault::Within(_)
+        | Fault::DemandsName(_)
+        | Fault::Keyring(_)
+        | Fault::Disk(_)
+        | Fault::Step(_) => true,
     }
 }
 
@@ -156,6 +167,7 @@ fn stand_in(fault: Fault) -> Option<usize> {
         Fault::DemandsName(how) => Some(how as usize),
         Fault::Keyring(how) => Some(how as usize),
         Fault::Disk(how) => Some(how as usize),
+        Fault::Step(how) => Some(how as usize),
         Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) => None,
     }
 }

@@ -11,6 +11,7 @@ use world::{
     caller::Form,
     disk::DiskBreak,
     keyring::KeyringBreak,
+    step::Step,
     store::StoreBreak,
     wire::Break::{
         self, Challenge, Drip, EmptySet, Garble, Half, Hang, LoginRedirect, NoChallenge, Nonsense, Refused, Reset,
@@ -61,6 +62,8 @@ pub(crate) enum Dependency {
     Keyring,
     /// The folder of everything that the gateway keeps.
     Disk,
+    /// The wall clock.
+    Clock,
 }
 
 /// What the gateway knew before.
@@ -89,6 +92,8 @@ pub(crate) enum Fault {
     Keyring(KeyringBreak),
     /// As a disk breaks.
     Disk(DiskBreak),
+    /// As a clock breaks.
+    Step(Step),
 }
 
 /// What must come of it.
@@ -198,8 +203,8 @@ impl Temper {
 }
 
 impl Dependency {
-    pub(crate) const ALL: [Self; 7] =
-        [Self::Discovery, Self::Keys, Self::Token, Self::Store, Self::Monolith, Self::Keyring, Self::Disk];
+    pub(crate) const ALL: [Self; 8] =
+        [Self::Discovery, Self::Keys, Self::Token, Self::Store, Self::Monolith, Self::Keyring, Self::Disk, Self::Clock];
 
     /// The ways in which it can break. A wrong certificate is for those that are reached by TLS.
     pub(super) fn faults(self) -> Vec<Fault> {
@@ -227,6 +232,7 @@ impl Dependency {
             }
             Self::Keyring => KeyringBreak::ALL.into_iter().map(Fault::Keyring).collect(),
             Self::Disk => DiskBreak::ALL.into_iter().map(Fault::Disk).collect(),
+            Self::Clock => Step::ALL.into_iter().map(Fault::Step).collect(),
             Self::Store => {
                 let within = Disturbance::ALL.into_iter().map(Fault::Within);
                 StoreBreak::ALL.into_iter().map(Fault::Store).chain(within).collect()
@@ -244,6 +250,7 @@ impl Fault {
             Self::DemandsName(how) => format!("demands-a-name-{how:?}").to_lowercase(),
             Self::Keyring(how) => format!("{how:?}").to_lowercase(),
             Self::Disk(how) => format!("{how:?}").to_lowercase(),
+            Self::Step(how) => format!("{how:?}").to_lowercase(),
         }
     }
 }
@@ -306,15 +313,20 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: F
             | Fault::Within(_)
             | Fault::DemandsName(_)
             | Fault::Keyring(_)
-            | Fault::Disk(_),
+            | Fault::Disk(_)
+            | Fault::Step(_),
             Warm | Cold | Stale,
         ) => {}
     }
     match (flow, dependency, temper) {
         (_, _, Stale) => stale(flow, dependency, fault, form),
+        (F::ForwardedRequest, D::Keyring | D::Disk | D::Clock, Warm | Cold) => {
+            Nothing("the flows by ticket and by bearer are this")
+        }
         // The keys are in memory: their file is read when the gateway starts, and never again.
         (_, D::Keyring, Warm | Cold) => Expect(flow.whole()),
         (_, D::Disk, Warm | Cold) => of_disk(flow, fault, temper),
+        (_, D::Clock, Warm | Cold) => Expect(of_clock(flow, fault, form)),
 
         // To begin, the provider must be there: it is asked, unless it was a moment ago.
         (F::SignInBegin, D::Discovery, Warm | Cold) => Expect(TryAgain),
@@ -388,8 +400,13 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
             Form::Script | Form::Device => Nothing("the keys of its bearer are stale too"),
         },
         (F::SignInBegin | F::Callback | F::Logout, _) => Nothing("nothing that they need goes stale"),
-        (F::Ticket | F::StrictRoute, D::Discovery | D::Keys | D::Token | D::Monolith | D::Keyring | D::Disk)
-        | (F::BearerKnownKid, D::Token | D::Monolith | D::Keyring | D::Disk) => Nothing("it does not stand on that"),
+        (
+            F::Ticket | F::StrictRoute,
+            D::Discovery | D::Keys | D::Token | D::Monolith | D::Keyring | D::Disk | D::Clock,
+        )
+        | (F::BearerKnownKid, D::Token | D::Monolith | D::Keyring | D::Disk | D::Clock) => {
+            Nothing("it does not stand on that")
+        }
         (F::BearerUnknownKid | F::PublicRoute | F::Verify | F::ForwardedRequest, _) => {
             Nothing("the flow by a known key is this")
         }
@@ -410,11 +427,31 @@ fn of_disk(flow: Flow, fault: Fault, temper: Temper) -> Entry {
     }
 }
 
+/// What comes of a step of the wall clock: what only one reading calls over, or begun, is neither. A ticket does not say
+/// when it began; a bearer and the code of a sign-in do, and the latter lives for ten minutes.
+fn of_clock(flow: Flow, fault: Fault, form: Form) -> Outcome {
+    use {Flow as F, Outcome::*};
+    let Fault::Step(step) = fault else { unreachable!("that is no way of the clock's") };
+    let by_ticket = match flow {
+        F::StrictRoute => form == Form::Browser,
+        _ => matches!(flow, F::Ticket | F::Logout),
+    };
+    match (flow, step) {
+        (F::SignInBegin, _) => flow.whole(),
+        (F::Callback, Step::TenMinutesAhead | Step::DayAhead) => TryIsKept,
+        (F::Callback, Step::TenMinutesBehind | Step::DayBehind) | (_, Step::TenMinutesAhead) => flow.whole(),
+        (_, Step::TenMinutesBehind | Step::DayBehind) if by_ticket => flow.whole(),
+        (F::Logout, _) => TryAgain,
+        (F::PublicRoute, _) => ServedWithoutName,
+        (_, Step::DayAhead | Step::TenMinutesBehind | Step::DayBehind) => Unavailable,
+    }
+}
+
 /// What comes of a broken store where nothing may be stale: who is revoked is, once that cannot be read. What stops
 /// only writing stops no poll.
 fn of_revocations(fault: Fault) -> Outcome {
     match fault {
-        Fault::Wire(_) | Fault::DemandsName(_) | Fault::Keyring(_) | Fault::Disk(_) => {
+        Fault::Wire(_) | Fault::DemandsName(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
             unreachable!("that is no way of the store's")
         }
         Fault::Store(StoreBreak::Emptied | StoreBreak::Garbage | StoreBreak::LockedOut)
@@ -427,7 +464,7 @@ fn of_revocations(fault: Fault) -> Outcome {
 /// 403, and HTML where JSON is expected. Others may be told that.
 pub(crate) fn of_monolith(fault: Fault, form: Form) -> Outcome {
     match fault {
-        Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) => {
+        Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
             unreachable!("that is no way of the monolith's")
         }
         Fault::DemandsName(_) => Outcome::Served,
@@ -450,7 +487,7 @@ pub(super) fn of_monolith_for_the_undecided(fault: Fault, form: Form) -> Outcome
         Fault::DemandsName(_) | Fault::Wire(Status(401 | 403) | Challenge(_) | NoChallenge | LoginRedirect) => {
             Outcome::UnavailableSinceDenied
         }
-        Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) => {
+        Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
             of_monolith(fault, form)
         }
     }

@@ -81,7 +81,7 @@ impl Impostor {
 /// Tickets that were good once. Time goes on by more than a session's life, so they come before the good one signs in.
 pub(super) async fn of_earlier_sessions(world: &World, form: Form) -> Vec<Impostor> {
     let expired = ticket_of(world, &mut Caller::new(Form::Browser)).await;
-    world.clock().advance(A_SESSION);
+    world.advance(A_SESSION);
     for _ in 0..10 {
         if world.poll_revocations().await {
             break;
