@@ -3,7 +3,7 @@
 //! A [`Permit`] is the right to forward one request. It is made here, from a verdict, and from nothing else; it
 //! names the requirement that it met, so that it cannot open another route.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
     clock::Now,
@@ -28,13 +28,25 @@ pub struct RequirementId(pub u32);
 pub enum Allow {
     /// Anybody, known or not. Nothing is asked and nothing is waited for.
     Anyone,
-    /// Any principal of this kind.
+    /// Somebody known, of whom this is true.
+    Known {
+        /// What must be true of them.
+        is: Attribute,
+        /// The issuer that must vouch for it; `None`: any. Two issuers may use one name for two things.
+        from: Option<Arc<str>>,
+    },
+}
+
+/// What may be asked of a principal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attribute {
+    /// Of this kind.
     Kind(Kind),
     /// A person in this group.
     Group(Arc<str>),
-    /// Somebody with this application role.
+    /// Having this application role.
     Role(Arc<str>),
-    /// Somebody of this tenant.
+    /// Of this tenant.
     Tenant(Arc<str>),
 }
 
@@ -116,9 +128,7 @@ impl Requirement {
     pub fn may_allow(&self, kind: Kind) -> bool {
         self.allow.iter().any(|allow| match allow {
             Allow::Anyone => true,
-            Allow::Kind(allowed) => *allowed == kind,
-            Allow::Group(_) => kind == Kind::User,
-            Allow::Role(_) | Allow::Tenant(_) => kind != Kind::Device,
+            Allow::Known { is, from: _ } => is.may_be(kind),
         })
     }
 
@@ -130,20 +140,75 @@ impl Requirement {
     fn fits(&self, principal: &Principal) -> Fit {
         let mut fit = Fit::NotAllowed;
         for allow in &self.allow {
-            let allowed = match allow {
-                Allow::Anyone => true,
-                Allow::Kind(kind) => principal.kind == *kind,
-                Allow::Tenant(tenant) => principal.tenant.as_ref() == Some(tenant),
-                Allow::Role(_) if principal.kind == Kind::Device => false,
-                Allow::Role(role) => fit.is_member(Claim::Roles, principal.roles.membership(role)),
-                Allow::Group(_) if principal.kind != Kind::User => false,
-                Allow::Group(group) => fit.is_member(Claim::Groups, principal.groups.membership(group)),
+            let Allow::Known { is, from } = allow else { return Fit::Allowed };
+            // What another issuer states, or leaves out, is not asked about.
+            if !vouched_by(from.as_deref(), &principal.subject) || !is.may_be(principal.kind) {
+                continue;
+            }
+            let allowed = match is {
+                Attribute::Kind(_) => true,
+                Attribute::Tenant(tenant) => principal.tenant.as_ref() == Some(tenant),
+                Attribute::Role(role) => fit.is_member(Claim::Roles, principal.roles.membership(role)),
+                Attribute::Group(group) => fit.is_member(Claim::Groups, principal.groups.membership(group)),
             };
             if allowed {
                 return Fit::Allowed;
             }
         }
         fit
+    }
+}
+
+fn vouched_by(issuer: Option<&str>, who: &Subject) -> bool {
+    issuer.is_none_or(|issuer| *issuer == *who.issuer)
+}
+
+impl Allow {
+    /// Any principal of this kind.
+    pub const fn kind(kind: Kind) -> Self {
+        Self::known(Attribute::Kind(kind))
+    }
+
+    /// A person in this group.
+    pub fn group(name: impl Into<Arc<str>>) -> Self {
+        Self::known(Attribute::Group(name.into()))
+    }
+
+    /// Somebody with this application role.
+    pub fn role(name: impl Into<Arc<str>>) -> Self {
+        Self::known(Attribute::Role(name.into()))
+    }
+
+    /// Somebody of this tenant.
+    pub fn tenant(id: impl Into<Arc<str>>) -> Self {
+        Self::known(Attribute::Tenant(id.into()))
+    }
+
+    /// Somebody known, of whom this is true, whoever vouches for it.
+    pub const fn known(is: Attribute) -> Self {
+        Self::Known { is, from: None }
+    }
+}
+
+impl Attribute {
+    /// Whether it could be true of a principal of `kind`.
+    pub fn may_be(&self, kind: Kind) -> bool {
+        match self {
+            Self::Kind(asked) => *asked == kind,
+            Self::Group(_) => kind == Kind::User,
+            Self::Role(_) | Self::Tenant(_) => kind != Kind::Device,
+        }
+    }
+}
+
+impl fmt::Display for Attribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kind(kind) => kind.fmt(f),
+            Self::Group(group) => write!(f, "group:{group}"),
+            Self::Role(role) => write!(f, "role:{role}"),
+            Self::Tenant(tenant) => write!(f, "tenant:{tenant}"),
+        }
     }
 }
 
@@ -320,20 +385,37 @@ mod tests {
     fn any_one_alternative_suffices() {
         let check =
             |allow: &[Allow], expected| assert_eq!(asked(allow, MaxStale::DEFAULT, ada()), expected, "{allow:?}");
-        check(&[Allow::Kind(Kind::User)], "known");
-        check(&[Allow::Kind(Kind::Device)], "not-permitted");
-        check(&[Allow::Kind(Kind::Device), Allow::Group("staff".into())], "known");
-        check(&[Allow::Group("board".into())], "not-permitted");
-        check(&[Allow::Role("editor".into())], "known");
-        check(&[Allow::Tenant("acme".into())], "known");
-        check(&[Allow::Tenant("other".into())], "not-permitted");
+        check(&[Allow::kind(Kind::User)], "known");
+        check(&[Allow::kind(Kind::Device)], "not-permitted");
+        check(&[Allow::kind(Kind::Device), Allow::group("staff")], "known");
+        check(&[Allow::group("board")], "not-permitted");
+        check(&[Allow::role("editor")], "known");
+        check(&[Allow::tenant("acme")], "known");
+        check(&[Allow::tenant("other")], "not-permitted");
         check(&[Allow::Anyone], "known");
         check(&[], "not-permitted");
     }
 
     #[test]
+    fn one_issuers_word_is_not_anothers() {
+        let from = |is: Attribute, issuer: &str| Allow::Known { is, from: Some(issuer.into()) };
+        let check = |is: Attribute, who: &Principal, expected, from_another| {
+            let of = |issuer: &str| asked(&[from(is.clone(), issuer)], MaxStale::DEFAULT, who.clone());
+            assert_eq!((of("https://idp.example"), of("https://other.example")), (expected, from_another), "{is:?}");
+        };
+        let ada = ada();
+        check(Attribute::Kind(Kind::User), &ada, "known", "not-permitted");
+        check(Attribute::Group("staff".into()), &ada, "known", "not-permitted");
+        check(Attribute::Role("editor".into()), &ada, "known", "not-permitted");
+        check(Attribute::Tenant("acme".into()), &ada, "known", "not-permitted");
+        check(Attribute::Group("board".into()), &ada, "not-permitted", "not-permitted");
+        let silent = Principal { groups: Groups::NotStated(Silence::Absent), ..ada };
+        check(Attribute::Group("staff".into()), &silent, "claims", "not-permitted");
+    }
+
+    #[test]
     fn what_nobody_stated_refuses_nobody() {
-        let (staff, editor) = (Allow::Group("staff".into()), Allow::Role("editor".into()));
+        let (staff, editor) = (Allow::group("staff"), Allow::role("editor"));
         let check = |allow: &[Allow], who: &Principal, expected| {
             assert_eq!(asked(allow, MaxStale::DEFAULT, who.clone()), expected, "{allow:?} {who:?}");
         };
@@ -341,7 +423,7 @@ mod tests {
             let groupless = Principal { groups: Groups::NotStated(silence), ..ada() };
             check(std::slice::from_ref(&staff), &groupless, "claims");
             check(&[staff.clone(), editor.clone()], &groupless, "known");
-            check(&[staff.clone(), Allow::Tenant("other".into())], &groupless, "claims");
+            check(&[staff.clone(), Allow::tenant("other")], &groupless, "claims");
             let roleless = Principal { roles: Roles::NotStated(silence), ..ada() };
             check(std::slice::from_ref(&editor), &roleless, "claims");
             check(&[editor.clone(), staff.clone()], &roleless, "known");
@@ -356,7 +438,7 @@ mod tests {
     #[test]
     fn what_was_not_stated_is_no_outage_and_names_the_line_to_add() {
         let said = |who: Principal| {
-            let allow = vec![Allow::Group("staff".into()), Allow::Role("admin".into())];
+            let allow = vec![Allow::group("staff"), Allow::role("admin")];
             let requirement = Requirement::new(RequirementId(3), allow, MaxStale::DEFAULT);
             match permit(Verdict::Authenticated(who), &requirement, Now::at(NOON)) {
                 Err(Stop::Unavailable(unavailable)) => (unavailable.uncertainty(), unavailable.to_string()),
@@ -387,7 +469,7 @@ mod tests {
         };
         let check = |max_stale, hours, expected| {
             let ada = Principal { freshness: since(hours), ..ada() };
-            assert_eq!(asked(&[Allow::Kind(Kind::User)], max_stale, ada), expected, "{hours} h");
+            assert_eq!(asked(&[Allow::kind(Kind::User)], max_stale, ada), expected, "{hours} h");
         };
         check(MaxStale::DEFAULT, 11, "known");
         check(MaxStale::DEFAULT, 13, "keys");

@@ -86,7 +86,7 @@ impl House {
     }
 
     async fn missing(&self) -> Rejected {
-        let anybody = requirement(Allow::Kind(Kind::User));
+        let anybody = requirement(Allow::kind(Kind::User));
         let outcome = self.authenticator.ask(Credential::None, &anybody, self.now()).await;
         rejected(outcome.verdict.proceed().map(|_| ()))
     }
@@ -106,7 +106,7 @@ impl House {
         let ticket = self.ticket().await;
         let opened = self.sessions.open(&ticket, self.now()).expect("a good ticket");
         let verdict = Verdict::Authenticated(opened.principal);
-        match permit(verdict, &requirement(Allow::Group("staff".into())), self.now()) {
+        match permit(verdict, &requirement(Allow::group("staff")), self.now()) {
             Err(Stop::Unavailable(unavailable)) => unavailable,
             other => panic!("{other:?}"),
         }
@@ -116,7 +116,7 @@ impl House {
         let ticket = self.ticket().await;
         let opened = self.sessions.open(&ticket, self.now()).expect("a good ticket");
         let verdict = Verdict::Authenticated(opened.principal);
-        rejected(permit(verdict, &requirement(Allow::Kind(Kind::Service)), self.now()).map(|_| ()))
+        rejected(permit(verdict, &requirement(Allow::kind(Kind::Service)), self.now()).map(|_| ()))
     }
 }
 

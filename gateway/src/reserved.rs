@@ -14,7 +14,7 @@ pub struct Reserved {
 }
 
 /// Who is asking, in every naming that a monolith may believe, and what other proxies say about the way.
-const NAMES: [&str; 26] = [
+const NAMES: [&str; 28] = [
     "cf-connecting-ip",
     "client-cert",
     "client-cert-chain",
@@ -25,6 +25,8 @@ const NAMES: [&str; 26] = [
     "remote-addr",
     "remote-email",
     "remote-groups",
+    "remote-issuer",
+    "remote-kind",
     "remote-name",
     "remote-user",
     "ssl-client-cert",
@@ -176,6 +178,10 @@ mod tests {
             "forwarded",
             "Forwarded",
             "remote-user",
+            "remote-issuer",
+            "Remote_Kind",
+            "x-auth-request-issuer",
+            "x_forwarded_kind",
             "REMOTE_USER",
             "remote.user",
             "x-real-ip",

@@ -134,7 +134,7 @@ async fn each_credential_gets_its_verdict_and_is_counted_once() {
             after.iter().filter(|(name, n)| before.get(*name) != Some(n)).map(|(name, _)| name).collect();
         assert_eq!(moved.iter().map(|name| name.as_str()).collect::<Vec<_>>().join(" "), counter, "{expected}");
     };
-    let (user, service) = (Allow::Kind(Kind::User), Allow::Kind(Kind::Service));
+    let (user, service) = (Allow::kind(Kind::User), Allow::kind(Kind::Service));
     let ticket = |text: &str| Credential::Ticket(text.to_owned().into());
     check(Credential::None, user.clone(), "missing", "rejected.missing").await;
     check(Credential::None, Allow::Anyone, "anyone", "").await;
@@ -146,7 +146,7 @@ async fn each_credential_gets_its_verdict_and_is_counted_once() {
     check(gateway.bearer("other"), service.clone(), "wrong-audience", "rejected.wrong-audience").await;
     check(gateway.bearer("api"), user, "not-permitted", "authenticated rejected.not-permitted").await;
     check(ticket("abc"), service, "bad-seal", "rejected.bad-seal").await;
-    let role = Allow::Role("reader".into());
+    let role = Allow::role("reader");
     check(gateway.bearer("api"), role, "claims", "authenticated groups-not-stated").await;
 }
 
@@ -182,14 +182,14 @@ async fn an_open_route_waits_for_nobodys_keys() {
     let mut asked = pin!(gateway.authenticator.ask(bearer.clone(), &open, gateway.clock.now()));
     let first = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(first, Poll::Ready(Outcome { verdict: Verdict::Unavailable(_), .. })));
-    assert_eq!(gateway.admitted(bearer, Allow::Kind(Kind::Service)).await, "keys");
+    assert_eq!(gateway.admitted(bearer, Allow::kind(Kind::Service)).await, "keys");
 }
 
 #[tokio::test]
 async fn asking_can_be_done_from_any_thread() {
     fn sendable(_: &impl Send) {}
     let gateway = Gateway::start().await;
-    let requirement = Requirement::new(RequirementId(1), vec![Allow::Kind(Kind::User)], MaxStale::DEFAULT);
+    let requirement = Requirement::new(RequirementId(1), vec![Allow::kind(Kind::User)], MaxStale::DEFAULT);
     let asked = gateway.authenticator.ask(gateway.bearer("api"), &requirement, gateway.clock.now());
     sendable(&asked);
     drop(asked);

@@ -68,7 +68,7 @@ async fn a_service_behind_it_meets_only_whom_it_asked_for() {
         Credential::None | Credential::Ticket(_) => unreachable!("it is a bearer"),
     };
     let service = |kind| {
-        let requirement = Requirement::new(RequirementId(1), vec![Allow::Kind(kind)], MaxStale::all(Duration::MAX));
+        let requirement = Requirement::new(RequirementId(1), vec![Allow::kind(kind)], MaxStale::all(Duration::MAX));
         let gate = AuthLayer::new(gateway.authenticator.clone(), requirement, gateway.clock.clone(), "candor");
         BoxCloneService::new(gate.layer(tower::service_fn(who)))
     };

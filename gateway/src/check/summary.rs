@@ -59,10 +59,8 @@ fn line(route: &Route) -> String {
 fn who(requirement: &Requirement) -> String {
     let word = |allow: &Allow| match allow {
         Allow::Anyone => "anyone".to_owned(),
-        Allow::Kind(kind) => kind.to_string(),
-        Allow::Group(group) => format!("group:{group}"),
-        Allow::Role(role) => format!("role:{role}"),
-        Allow::Tenant(tenant) => format!("tenant:{tenant}"),
+        Allow::Known { is, from: None } => is.to_string(),
+        Allow::Known { is, from: Some(issuer) } => format!("{is} from {issuer}"),
     };
     requirement.allow().iter().map(word).collect::<Vec<_>>().join(" or ")
 }

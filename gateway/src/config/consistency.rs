@@ -1,17 +1,22 @@
 //! The checks that look at more than one section: each says something sensible, and together they do not.
 
+mod known;
+
 use std::net::{IpAddr, SocketAddr};
 
-use auth_core::{policy::Allow, principal::Kind};
+use auth_core::{
+    policy::{Allow, Attribute},
+    principal::Kind,
+};
 use http::Method;
 use url::{Host, Url};
 
 use super::{
     file::{Section, nearest},
-    issuers::{Bearer, BearerKind, Identity, ResponseMode},
+    issuers::{Bearer, Identity, ResponseMode},
     routes::{OnDenial, Written},
     server::{Admin, Server},
-    upstreams::Upstream,
+    upstreams::{IdentityHeaders, Upstream},
     value::Value,
 };
 use crate::{path::Names, reserved::Reserved};
@@ -41,6 +46,7 @@ impl Parts<'_, '_> {
             self.has_one_reading(written);
             self.carries_no_identity(written);
             self.can_be_met(written);
+            self.is_one_issuers(written);
             self.is_on_the_public_host(written);
             if written.route.on_denial == OnDenial::Pass
                 && !written.allowed.contains(&Allow::Anyone)
@@ -54,16 +60,6 @@ impl Parts<'_, '_> {
 
     fn people_can_sign_in(&self) -> bool {
         !self.identity.is_empty()
-    }
-
-    /// Whether a person can be known at all, by a ticket or by a token.
-    fn people_are_known(&self) -> bool {
-        let by_token = |(bearer, _): &(Option<Bearer>, _)| bearer.as_ref().is_none_or(|it| it.kind == BearerKind::User);
-        self.people_can_sign_in() || self.bearer.iter().any(by_token)
-    }
-
-    fn programs_are_known(&self) -> bool {
-        self.bearer.iter().any(|(bearer, _)| bearer.as_ref().is_none_or(|it| it.kind == BearerKind::Service))
     }
 
     fn listeners(&self) {
@@ -103,6 +99,14 @@ impl Parts<'_, '_> {
         }
         for (index, (bearer, section)) in self.bearer.iter().enumerate() {
             let Some(bearer) = bearer else { continue };
+            let one_name = |other: &str| bearer.name.as_deref() == Some(other);
+            let of_another = |it: &Identity| one_name(&it.name) && it.issuer != bearer.issuer;
+            let earlier = self.bearer[..index].iter().filter_map(|(other, _)| other.as_ref()?.name.as_deref());
+            if earlier.into_iter().any(one_name)
+                || self.identity.iter().any(|(it, _)| it.as_ref().is_some_and(of_another))
+            {
+                section.problem("another issuer has the same name".to_owned(), Some("rename one".to_owned()));
+            }
             let same = |other: &Option<Bearer>| other.as_ref().is_some_and(|other| other.issuer == bearer.issuer);
             if self.bearer[..index].iter().any(|(other, _)| same(other)) {
                 let instead = "keep one, with the audiences of both".to_owned();
@@ -124,6 +128,14 @@ impl Parts<'_, '_> {
             let name = name.key();
             if !self.routes.iter().any(|written| *written.route.upstream == *name) {
                 section.warning(format!("no route leads to the upstream `{name}`"), "add one, or leave it out");
+            }
+            if let Some(Upstream { identity_headers: IdentityHeaders::Named(named), .. }) = upstream
+                && named.user.is_some()
+                && named.issuer.is_none()
+                && self.issuers_of(None).len() > 1
+            {
+                let instead = "name a header for `issuer` too: a subject means nothing without who vouches for it";
+                section.warning(format!("`{name}` cannot tell subjects of several issuers apart"), instead);
             }
             let listens = self.server.map(|server| &server.listen[..]).unwrap_or_default();
             for endpoint in upstream.iter().flat_map(|upstream| &upstream.endpoints) {
@@ -208,29 +220,6 @@ impl Parts<'_, '_> {
         }
     }
 
-    /// Whether anybody can be known who meets the route's `allow`.
-    fn can_be_met(&self, written: &Written<'_>) {
-        let add = |section: &str| format!("add [[{section}]]");
-        for allow in &written.allowed {
-            match allow {
-                Allow::Group(group) if !self.people_are_known() => {
-                    let message = format!("`group:{group}` needs people, and nothing here signs them in");
-                    written.allow.problem(message, add("identity"));
-                }
-                Allow::Kind(Kind::User) if !self.people_are_known() => {
-                    written.allow.warning("nothing here signs people in: no `user` can ever pass", add("identity"));
-                }
-                Allow::Kind(Kind::Service) if !self.programs_are_known() => {
-                    written.allow.warning("no issuer of programs' tokens: no `service` can ever pass", add("bearer"));
-                }
-                Allow::Role(_) | Allow::Tenant(_) if !self.people_are_known() && !self.programs_are_known() => {
-                    written.allow.warning("no issuer at all: nobody can ever pass", add("bearer"));
-                }
-                _ => {}
-            }
-        }
-    }
-
     /// People come with a cookie that only the public host gets.
     fn is_on_the_public_host(&self, written: &Written<'_>) {
         let route = &written.route;
@@ -240,7 +229,8 @@ impl Parts<'_, '_> {
             return;
         }
         let message = format!("people cannot be known on {host}: their cookie is only for {public}");
-        let by_name = |allow: &Allow| matches!(allow, Allow::Kind(Kind::User) | Allow::Group(_));
+        let by_name =
+            |allow: &Allow| matches!(allow, Allow::Known { is: Attribute::Kind(Kind::User) | Attribute::Group(_), .. });
         if written.allowed.iter().any(by_name) {
             value.problem(message, format!("write host = {public:?}, or leave it out"));
         } else {
@@ -252,8 +242,7 @@ impl Parts<'_, '_> {
 /// Whether people could be among those allowed, other than as anyone.
 fn names_people(allowed: &[Allow]) -> bool {
     allowed.iter().any(|allow| match allow {
-        Allow::Kind(kind) => *kind == Kind::User,
-        Allow::Group(_) | Allow::Role(_) | Allow::Tenant(_) => true,
+        Allow::Known { is, from: _ } => is.may_be(Kind::User),
         Allow::Anyone => false,
     })
 }

@@ -68,6 +68,8 @@ pub enum ResponseMode {
 /// `[[bearer]]`: an issuer whose JWT access tokens we take (RFC 9068).
 #[derive(Clone, Debug)]
 pub struct Bearer {
+    /// Names it in `from` of a route's `allow`.
+    pub name: Option<Arc<str>>,
     /// The tokens' `iss`, exactly.
     pub issuer: Arc<str>,
     /// The audiences that are ours; a token must name one of them. Never empty.
@@ -181,6 +183,7 @@ impl Identity {
 impl Bearer {
     /// Reads one `[[bearer]]`; `None` if something that has no default is missing or wrong.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
+        let name = section.value("name").map(|value| name(&value));
         let issuer = section.required("issuer", ISSUER).and_then(|value| issuer(&value));
         let example = "[\"api://monolith\"]";
         let audience = section.required("audience", example).and_then(|value| {
@@ -203,6 +206,10 @@ impl Bearer {
         let jwks_uri = section.value("jwks_uri").and_then(|value| provider_url(&value));
         section.finish();
         Some(Self {
+            name: match name {
+                Some(name) => Some(name?.into()),
+                None => None,
+            },
             issuer: issuer?.into(),
             audience: audience?,
             algorithms,
@@ -214,7 +221,7 @@ impl Bearer {
     }
 }
 
-/// A provider's name: it stands in the callback's path.
+/// An issuer's name here. A provider's stands in the callback's path.
 fn name(value: &Value<'_>) -> Option<String> {
     value.parsed("1 to 32 of a-z, 0-9 and -", "\"entra\"", |text| {
         let fits = text.len() <= 32 && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));

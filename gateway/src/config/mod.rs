@@ -3,8 +3,10 @@
 //! Parsing asks nobody on the network, and reports every problem at once. Whether a provider or the monolith answers is
 //! for `check.rs`. Deliberately absent: defaults that depend on the machine, and values from anywhere but the file.
 
+mod allow;
 mod consistency;
 mod file;
+mod issuer_names;
 mod issuers;
 mod problem;
 mod routes;
@@ -22,6 +24,7 @@ use toml::de::DeTable;
 use self::{
     consistency::Parts,
     file::{File, Section},
+    issuer_names::IssuerNames,
     routes::Written,
     value::Value,
 };
@@ -116,7 +119,8 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
             Some("add one, for path = \"/\"".to_owned()),
         );
     }
-    let routes: Vec<_> = (0_u32..).zip(&in_routes).filter_map(|(index, at)| Written::read(index, at)).collect();
+    let named = IssuerNames::new(&identity, &bearer);
+    let routes: Vec<_> = (0_u32..).zip(&in_routes).filter_map(|(index, at)| Written::read(index, at, &named)).collect();
     root.finish();
     let parts = Parts {
         own_prefix: &own_prefix,

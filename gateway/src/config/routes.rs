@@ -2,13 +2,10 @@
 
 use std::time::Duration;
 
-use auth_core::{
-    policy::{Allow, MaxStale, Requirement, RequirementId},
-    principal::Kind,
-};
+use auth_core::policy::{Allow, MaxStale, Requirement, RequirementId};
 use http::{HeaderName, Method, uri::PathAndQuery};
 
-use super::{file::Section, value::Value};
+use super::{allow, file::Section, issuer_names::IssuerNames, value::Value};
 pub use crate::route::{Expect, OnDenial, Route, RouteAsker};
 use crate::{
     path::CanonicalPath,
@@ -19,6 +16,8 @@ use crate::{
 pub(super) struct Written<'a> {
     pub(super) route: Route,
     pub(super) allowed: Vec<Allow>,
+    /// Where each of these stands.
+    pub(super) allowed_at: Vec<Value<'a>>,
     pub(super) path: Value<'a>,
     pub(super) upstream: Value<'a>,
     pub(super) allow: Value<'a>,
@@ -28,16 +27,15 @@ pub(super) struct Written<'a> {
     pub(super) underscore_headers: Option<Value<'a>>,
 }
 
-const ALLOW: &str = "[\"user\"]";
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl<'a> Written<'a> {
     /// Reads one `[[routes]]`, the `index`th; `None` if something that has no default is missing or wrong.
-    pub(super) fn read(index: u32, section: &Section<'a>) -> Option<Self> {
+    pub(super) fn read(index: u32, section: &Section<'a>, named: &IssuerNames) -> Option<Self> {
         let path_value = section.required("path", "\"/\"");
         let upstream_value = section.required("upstream", "\"monolith\"");
-        let allow_value = section.required("allow", ALLOW);
+        let allow_value = section.required("allow", allow::EXAMPLE);
         let (host_value, methods_value) = (section.value("host"), section.value("methods"));
         let on_denial_value = section.value("on_denial");
         let underscore_value = section.value("underscore_headers");
@@ -48,14 +46,14 @@ impl<'a> Written<'a> {
         let (response_timeout, idle_body_timeout) = (timeout("response_timeout"), timeout("idle_body_timeout"));
         let path = path_value.as_ref().and_then(path);
         let upstream = upstream_value.as_ref().and_then(|value| value.text("\"monolith\""));
-        let allowed = allow_value.as_ref().and_then(allow);
+        let allowed = allow_value.as_ref().and_then(|value| allow::read(value, named));
         let on_denial = on_denial_value
             .as_ref()
             .and_then(|value| value.choice(&[("dispute", OnDenial::Dispute), ("pass", OnDenial::Pass)]));
         let flag = |key| section.value(key).and_then(|value| value.boolean()).unwrap_or(false);
         let max_stale = section.value("max_stale").and_then(|value| value.duration(Duration::ZERO..=MONTH));
         let max_stale = max_stale.map_or(MaxStale::DEFAULT, MaxStale::all);
-        let allowed = allowed.unwrap_or_default();
+        let (allowed, allowed_at): (Vec<_>, Vec<_>) = allowed.unwrap_or_default().into_iter().unzip();
         let route = Route {
             path: path.unwrap_or_default(),
             host: host_value.as_ref().and_then(host),
@@ -94,6 +92,7 @@ impl<'a> Written<'a> {
         Some(Self {
             route,
             allowed,
+            allowed_at,
             path: path_value?,
             upstream: upstream_value?,
             allow: allow_value?,
@@ -130,46 +129,6 @@ pub(super) fn path(value: &Value<'_>) -> Option<String> {
 fn has_one_reading(path: &str) -> bool {
     let target = PathAndQuery::try_from(path).ok();
     target.and_then(|target| CanonicalPath::read(&target).ok()).is_some_and(|path| path.readings().count() == 1)
-}
-
-fn allow(value: &Value<'_>) -> Option<Vec<Allow>> {
-    let read = value.each(ALLOW, one_allow)?;
-    if value.list(ALLOW)?.is_empty() {
-        value.problem("`allow` is empty: nobody could pass", "for example [\"user\"], or [\"anyone\"] for everybody");
-    }
-    Some(read)
-}
-
-fn one_allow(value: &Value<'_>) -> Option<Allow> {
-    let text = value.text("\"user\"")?;
-    if let Some((kind, name)) = text.split_once(':').filter(|(_, name)| !name.is_empty()) {
-        match kind {
-            "group" => return Some(Allow::Group(name.into())),
-            "role" => return Some(Allow::Role(name.into())),
-            "tenant" => return Some(Allow::Tenant(name.into())),
-            _ => {}
-        }
-    }
-    if text == "device" {
-        let instead =
-            "a display that comes with a JWT is a \"service\"; say asker = \"device\" for answers in its form";
-        value.problem("`device` is not built yet in `allow`", instead);
-        return None;
-    }
-    let words = ["anyone", "user", "service", "group:…", "role:…", "tenant:…"];
-    match text {
-        "anyone" => Some(Allow::Anyone),
-        "user" => Some(Allow::Kind(Kind::User)),
-        "service" => Some(Allow::Kind(Kind::Service)),
-        _ => {
-            let suggestion = match super::file::nearest(text, &words) {
-                Some(near) => format!("did you mean {near:?}?"),
-                None => format!("one of {}", words.join(", ")),
-            };
-            value.problem(format!("`allow` does not know {text:?}"), suggestion);
-            None
-        }
-    }
 }
 
 fn host(value: &Value<'_>) -> Option<String> {

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, time::Duration};
 use auth_core::{
     jws::Algorithm,
     outbound::Named,
-    policy::Allow,
+    policy::{Allow, Attribute},
     principal::Kind,
     stated::{Absence, WhenAbsent},
 };
@@ -190,7 +190,17 @@ allow = ["anyone"]
 on_denial = "pass"
 "#;
     let config = read(text).expect("everything that exists reads");
-    compare(text, &config.warnings, &["20:1 over http, browsers send no cookie"]);
+    let entra =
+        "any of http://127.0.0.1:4000 and https://login.microsoftonline.com/11111111-1111-1111-1111-111111111111/v2.0";
+    let all = &format!("{entra} and https://programs.example.com").replace("any of ", "");
+    let expected = [
+        "20:1 over http, browsers send no cookie".to_owned(),
+        "47:12 `monolith` cannot tell subjects of several issuers apart / `issuer`".to_owned(),
+        format!("64:29 {entra} can say `group:staff` / {{ group = \"staff\", from = \"one\" }}"),
+        format!("64:44 any of {all} can say `role:Reader` / {{ role = \"Reader\", from ="),
+        format!("64:59 any of {all} can say `tenant:t1`"),
+    ];
+    compare(text, &config.warnings, &expected.each_ref().map(String::as_str));
     assert_eq!(config.own_prefix, "/auth");
     let server = &config.server;
     assert_eq!(server.listen.len(), 2);
@@ -239,11 +249,11 @@ on_denial = "pass"
     assert_eq!((&route.own_challenges[0][..], &route.login_paths[0][..]), ("digest", "/login"));
     assert_eq!(route.underscore_headers[0].as_str(), "x_legacy");
     let expected = [
-        Allow::Kind(Kind::User),
-        Allow::Kind(Kind::Service),
-        Allow::Group("staff".into()),
-        Allow::Role("Reader".into()),
-        Allow::Tenant("t1".into()),
+        Allow::kind(Kind::User),
+        Allow::kind(Kind::Service),
+        Allow::group("staff"),
+        Allow::role("Reader"),
+        Allow::tenant("t1"),
     ];
     assert_eq!(route.requirement.allow(), expected);
     assert!(config.routes[1].requirement.is_open());
@@ -480,6 +490,51 @@ fn issuers_and_upstreams_have_forms() {
 }
 
 #[test]
+fn a_rule_may_name_whose_word_it_takes() {
+    let bearer = |text: &str| {
+        format!("{LEAST}[[bearer]]\nissuer = \"https://b.example\"\naudience = [\"a\"]\n{text}\n")
+            .replace("[server]", "[server]\ntrusted_proxies = [\"10.0.0.1\"]")
+    };
+    let (named, of_people) = (bearer("name = \"robots\""), bearer("name = \"robots\"\nkind = \"user\""));
+    let config = read(&named).expect("a bearer may have a name");
+    assert_eq!(config.bearer[0].name.as_deref(), Some("robots"));
+    let warned = |text: &str, allow: &str, expected: &[&str]| {
+        let text = text.replace("[\"user\"]", allow);
+        compare(&text, &read(&text).expect("a warning stops nobody").warnings, expected);
+    };
+    let (entra, robots) = ("https://login.example.com", "https://b.example");
+    let either = format!("any of {robots} and {entra} can say");
+    let role = format!("14:10 {either} `role:Reader` / {{ role = \"Reader\", from = \"robots\" }}");
+    warned(&named, "[\"role:Reader\"]", &[&role]);
+    warned(&named, "[\"tenant:t1\"]", &[&format!("14:10 {either} `tenant:t1` / from =")]);
+    warned(&named, "[\"group:staff\"]", &[]);
+    warned(&of_people, "[\"group:staff\"]", &[&format!("14:10 {either} `group:staff` / group = \"staff\", from =")]);
+    warned(&named, "[\"user\", \"service\", \"anyone\"]", &[]);
+    warned(&named, "[{ role = \"Reader\", from = \"robots\" }, { role = \"Reader\", from = \"entra\" }]", &[]);
+    warned(&bearer(""), "[\"role:Reader\"]", &[&format!("14:10 {either} `role:Reader` / from = \"entra\"")]);
+    // One issuer, by sign-in and by token, is one word.
+    warned(&named.replace(robots, entra), "[\"role:Reader\"]", &[]);
+
+    let text = named.replace("[\"user\"]", "[{ role = \"Reader\", from = \"robots\" }]");
+    let config = read(&text).expect("it is good");
+    let expected = [Allow::Known { is: Attribute::Role("Reader".into()), from: Some(robots.into()) }];
+    assert_eq!(config.routes[0].requirement.allow(), expected);
+
+    let refused = |text: &str, allow: &str, expected: &[&str]| check(&text.replace("[\"user\"]", allow), expected);
+    let from_robots = |is: &str| format!("[{{ {is}, from = \"robots\" }}]");
+    let nobody = "14:10 `group:staff` can never pass: https://b.example vouches for nobody";
+    refused(&named, &from_robots("group = \"staff\""), &[nobody]);
+    refused(&of_people, &from_robots("group = \"staff\""), &[]);
+    refused(&named, &from_robots("kind = \"user\""), &["14:10 `user` can never pass"]);
+    refused(&named, "[{ kind = \"service\", from = \"entra\" }]", &["14:10 `service` can never pass"]);
+    refused(&bearer("name = \"entra\""), "[\"user\"]", &["15:1 another issuer has the same name / rename"]);
+    refused(&bearer("name = \"entra\"").replace(robots, entra), "[\"user\"]", &[]);
+    refused(&bearer("name = \"Ro bots\""), "[\"user\"]", &["18:8 `name` must be 1 to 32 of a-z"]);
+    let two = format!("{named}[[bearer]]\nissuer = \"https://c.example\"\naudience = [\"a\"]\nname = \"robots\"\n");
+    refused(&two, "[\"user\"]", &["19:1 another issuer has the same name"]);
+}
+
+#[test]
 fn routes_have_forms() {
     let route = |text| with("[[routes]]", text);
     let path = |text: &str| LEAST.replace("path = \"/\"", &format!("path = '{text}'"));
@@ -494,12 +549,30 @@ fn routes_have_forms() {
     for good in ["/", "/a", "/a/", "/a.b/c-d_e~f", "/.well-known/x", "/@a:b!$&'()+,="] {
         check(&path(&good.replace('\'', "")), &[]);
     }
-    let allow = |text| LEAST.replace("[\"user\"]", text);
+    let allow = |text: &str| LEAST.replace("[\"user\"]", text);
     check(&allow("[]"), &["13:9 `allow` is empty: nobody could pass"]);
     check(&allow("\"user\""), &["13:9 `allow` must be a list, not a text / [\"user\"]"]);
     check(&allow("[\"users\"]"), &["13:10 `allow` does not know \"users\" / \"user\"?"]);
     check(&allow("[\"everyone\"]"), &["13:10 `allow` does not know \"everyone\""]);
     check(&allow("[\"group:\"]"), &["13:10 `allow` does not know \"group:\" / \"group:…\"?"]);
+    let from_entra = |is: &str| format!("[{{ {is}, from = \"entra\" }}]");
+    for is in ["group = \"staff\"", "role = \"Reader\"", "tenant = \"t1\"", "kind = \"user\""] {
+        check(&allow(&from_entra(is)), &[]);
+    }
+    check(&allow("[{ group = \"staff\" }]"), &["13:10 without `from` this is the short form / \"group:staff\""]);
+    check(&allow("[{ from = \"entra\" }]"), &["13:10 `from` alone would let in / group"]);
+    check(&allow(&from_entra("group = \"a\", role = \"b\"")), &["13:10 one of `group`, `role`, `tenant` and `kind`"]);
+    check(&allow(&from_entra("groups = \"a\"")), &["13:12 `allow` can ask for `group`, `role`, `tenant` or `kind`"]);
+    check(&allow(&from_entra("kind = \"users\"")), &["13:19 `kind` must be \"user\" or \"service\", not \"users\""]);
+    check(&allow(&from_entra("kind = \"device\"")), &["13:19 `device` is not built yet in `allow`"]);
+    check(&allow(&from_entra("group = \"\"")), &["13:20 `group` must be a text, not empty"]);
+    let entry = "13:36 no [[identity]] and no [[bearer]] is called";
+    let called = |name: &str| allow(&format!("[{{ group = \"staff\", from = \"{name}\" }}]"));
+    check(&called("entrra"), &[&format!("{entry} \"entrra\" / did you mean \"entra\"?")]);
+    check(&called("somewhere"), &[&format!("{entry} \"somewhere\" / the names are entra")]);
+    // Where a section cannot be read, its name may be the one.
+    let broken = called("somewhere").replace("client_id = \"candor\"", "");
+    check(&broken, &["4:1 [[identity]] has no `client_id`"]);
     check(&LEAST.replace("allow = [\"user\"]", ""), &["10:1 [[routes]] has no `allow` / `allow = [\"user\"]`"]);
     check(&route("host = \"a.example:80\""), &["11:8 `host` must be a host name, without a port"]);
     check(&route("host = \"a.example..\""), &["11:8 `host` must be a host name"]);

@@ -147,18 +147,23 @@ fn identity_headers(value: &Value<'_>) -> Option<IdentityHeaders> {
     for (fact, value) in entries {
         let place = match fact.text("user") {
             Some("user") => &mut named.user,
+            Some("issuer") => &mut named.issuer,
+            Some("kind") => &mut named.kind,
             Some("email") => &mut named.email,
             Some("name") => &mut named.name,
             Some("groups") => &mut named.groups,
             Some(_) | None => {
                 let forms = "for example { user = \"x-user\", email = \"x-email\" }";
-                fact.problem("`identity_headers` can name `user`, `email`, `name` and `groups`", forms);
+                fact.problem(
+                    "`identity_headers` can name `user`, `issuer`, `kind`, `email`, `name` and `groups`",
+                    forms,
+                );
                 continue;
             }
         };
         *place = header(&value);
     }
-    let headers = IdentityHeaders::Named(named);
+    let headers = IdentityHeaders::Named(Box::new(named));
     let names: Vec<_> = headers.names().into_iter().flatten().collect();
     let twin = |(at, name): (usize, &HeaderName)| {
         names[..at].iter().find(|other| reserved::are_one(name.as_str(), other.as_str())).cloned()

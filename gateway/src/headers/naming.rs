@@ -17,21 +17,25 @@ pub enum HostHeader {
 /// The names of the plain identity headers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum IdentityHeaders {
-    /// `X-Auth-Request-User`, `-Email`, `-Groups`, `-Preferred-Username`.
+    /// `X-Auth-Request-User`, `-Issuer`, `-Kind`, `-Email`, `-Groups`, `-Preferred-Username`.
     XAuthRequest,
-    /// `X-Forwarded-User`, `-Email`, `-Groups`, `-Preferred-Username`.
+    /// `X-Forwarded-User`, `-Issuer`, `-Kind`, `-Email`, `-Groups`, `-Preferred-Username`.
     XForwarded,
-    /// `Remote-User`, `-Email`, `-Groups`, `-Name`.
+    /// `Remote-User`, `-Issuer`, `-Kind`, `-Email`, `-Groups`, `-Name`.
     RemoteUser,
     /// Names of your own.
-    Named(NamedHeaders),
+    Named(Box<NamedHeaders>),
 }
 
 /// Names of your own for the plain identity headers; what has no name is not sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedHeaders {
-    /// The subject.
+    /// The subject. Alone it means nothing where more than one issuer is configured.
     pub user: Option<HeaderName>,
+    /// Who vouches for the subject: the issuer.
+    pub issuer: Option<HeaderName>,
+    /// Whether that is a person or a program: `user`, `service` or `device`.
+    pub kind: Option<HeaderName>,
     /// The e-mail address.
     pub email: Option<HeaderName>,
     /// The name to show.
@@ -40,47 +44,57 @@ pub struct NamedHeaders {
     pub groups: Option<HeaderName>,
 }
 
-const X_AUTH_REQUEST: [HeaderName; 4] = [
+const X_AUTH_REQUEST: [HeaderName; 6] = [
     HeaderName::from_static("x-auth-request-user"),
+    HeaderName::from_static("x-auth-request-issuer"),
+    HeaderName::from_static("x-auth-request-kind"),
     HeaderName::from_static("x-auth-request-email"),
     HeaderName::from_static("x-auth-request-preferred-username"),
     HeaderName::from_static("x-auth-request-groups"),
 ];
 
-const X_FORWARDED: [HeaderName; 4] = [
+const X_FORWARDED: [HeaderName; 6] = [
     HeaderName::from_static("x-forwarded-user"),
+    HeaderName::from_static("x-forwarded-issuer"),
+    HeaderName::from_static("x-forwarded-kind"),
     HeaderName::from_static("x-forwarded-email"),
     HeaderName::from_static("x-forwarded-preferred-username"),
     HeaderName::from_static("x-forwarded-groups"),
 ];
 
-const REMOTE_USER: [HeaderName; 4] = [
+const REMOTE_USER: [HeaderName; 6] = [
     HeaderName::from_static("remote-user"),
+    HeaderName::from_static("remote-issuer"),
+    HeaderName::from_static("remote-kind"),
     HeaderName::from_static("remote-email"),
     HeaderName::from_static("remote-name"),
     HeaderName::from_static("remote-groups"),
 ];
 
 impl IdentityHeaders {
-    /// The names in use: of the user, the e-mail address, the name to show, and the groups.
-    pub fn names(&self) -> [Option<HeaderName>; 4] {
+    /// The names in use: of the user, the issuer, the kind, the e-mail address, the name to show, and the groups.
+    pub fn names(&self) -> [Option<HeaderName>; 6] {
         match self {
             Self::XAuthRequest => X_AUTH_REQUEST.map(Some),
             Self::XForwarded => X_FORWARDED.map(Some),
             Self::RemoteUser => REMOTE_USER.map(Some),
-            Self::Named(named) => [named.user.clone(), named.email.clone(), named.name.clone(), named.groups.clone()],
+            Self::Named(named) => {
+                [&named.user, &named.issuer, &named.kind, &named.email, &named.name, &named.groups].map(Clone::clone)
+            }
         }
     }
 
     /// Says who `principal` is. What we were not told is not said; in particular no groups header is not "no groups".
     pub fn say(&self, principal: &Principal, headers: &mut HeaderMap) {
-        let [user, email, name, groups] = self.names();
+        let [user, issuer, kind, email, name, groups] = self.names();
         let mut put = |header: Option<HeaderName>, value: Option<HeaderValue>| {
             if let (Some(header), Some(value)) = (header, value) {
                 headers.insert(header, value);
             }
         };
         put(user, Some(plain(&principal.subject.id, "")));
+        put(issuer, Some(plain(&principal.subject.issuer, "")));
+        put(kind, Some(HeaderValue::from_static(principal.kind.as_str())));
         put(email, principal.email.as_deref().map(|email| plain(email, "")));
         put(name, principal.name.as_deref().map(|name| plain(name, "")));
         put(groups, listed(&principal.groups));
@@ -129,7 +143,7 @@ mod tests {
     #[test]
     fn an_application_that_has_names_of_its_own_gets_those_alone() {
         let named = NamedHeaders { user: Some(HeaderName::from_static("x-me")), ..NamedHeaders::default() };
-        assert_eq!(IdentityHeaders::Named(named).names().into_iter().flatten().count(), 1);
-        assert_eq!(IdentityHeaders::RemoteUser.names().into_iter().flatten().count(), 4);
+        assert_eq!(IdentityHeaders::Named(Box::new(named)).names().into_iter().flatten().count(), 1);
+        assert_eq!(IdentityHeaders::RemoteUser.names().into_iter().flatten().count(), 6);
     }
 }

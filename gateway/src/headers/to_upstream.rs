@@ -194,6 +194,10 @@ mod tests {
     fn no_client_says_who_it_is_or_which_way_it_came() {
         let spoofed = [
             "X-Auth-Request-User",
+            "X-Auth-Request-Issuer",
+            "X_Forwarded_Kind",
+            "Remote-Kind",
+            "remote_issuer",
             "x.auth.request.user",
             "x_auth_request_user",
             "x~auth~request~user",
@@ -223,6 +227,8 @@ mod tests {
         let said = [
             "x-auth-request-email: ada@example.com",
             "x-auth-request-groups: a%2Cb,staff",
+            "x-auth-request-issuer: https://idp.example",
+            "x-auth-request-kind: user",
             "x-auth-request-preferred-username: Ada L%C3%B6velace",
             "x-auth-request-user: ada",
             "x-gateway-identity: signed",
@@ -242,7 +248,12 @@ mod tests {
     fn groups_that_were_not_stated_are_not_said_to_be_none() {
         let unstated = Principal { groups: Groups::NotStated(Silence::Absent), name: None, email: None, ..ada() };
         let principal: &Principal = Box::leak(Box::new(unstated));
-        let said = ["remote-user: ada", "x-gateway-identity: signed"];
+        let said = [
+            "remote-issuer: https://idp.example",
+            "remote-kind: user",
+            "remote-user: ada",
+            "x-gateway-identity: signed",
+        ];
         check(
             &[("remote-groups", "admin")],
             |with| {

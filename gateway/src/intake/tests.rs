@@ -53,8 +53,8 @@ fn route(allow: &[Allow]) -> Route {
     }
 }
 
-const USER: Allow = Allow::Kind(Kind::User);
-const DEVICE: Allow = Allow::Kind(Kind::Device);
+const USER: Allow = Allow::kind(Kind::User);
+const DEVICE: Allow = Allow::kind(Kind::Device);
 
 #[test]
 fn the_route_decides_which_credential_counts() {

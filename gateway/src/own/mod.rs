@@ -47,7 +47,7 @@ pub(crate) async fn answer(path: &OwnPath, asked: &Asked<'_>, request: Request<R
 
 /// What our own paths ask of whoever must be known: to be anybody at all.
 fn anybody_known() -> Requirement {
-    let allow = [Kind::User, Kind::Service, Kind::Device].map(Allow::Kind).to_vec();
+    let allow = [Kind::User, Kind::Service, Kind::Device].map(Allow::kind).to_vec();
     // No route has this index, so this permit opens none.
     Requirement::new(RequirementId(u32::MAX), allow, MaxStale::DEFAULT)
 }

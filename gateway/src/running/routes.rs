@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use auth_core::policy::Allow;
+use auth_core::policy::{Allow, Attribute};
 
 use crate::{config::Config, route::RouteTable};
 
@@ -18,8 +18,8 @@ pub(super) fn groups_asked(config: &Config) -> BTreeSet<String> {
     let allowed = config.routes.iter().flat_map(|route| route.requirement.allow());
     allowed
         .filter_map(|allow| match allow {
-            Allow::Group(group) => Some(group.to_string()),
-            Allow::Anyone | Allow::Kind(_) | Allow::Role(_) | Allow::Tenant(_) => None,
+            Allow::Known { is: Attribute::Group(group), from: _ } => Some(group.to_string()),
+            Allow::Anyone | Allow::Known { .. } => None,
         })
         .collect()
 }

@@ -50,11 +50,11 @@ fn route(allow: Allow) -> Route {
 }
 
 fn people() -> Route {
-    route(Allow::Kind(Kind::User))
+    route(Allow::kind(Kind::User))
 }
 
 fn devices() -> Route {
-    Route { expect: Some(Expect::Json), ..route(Allow::Kind(Kind::Device)) }
+    Route { expect: Some(Expect::Json), ..route(Allow::kind(Kind::Device)) }
 }
 
 /// An answer written as its status and header lines.
@@ -161,8 +161,8 @@ fn devices_are_protected_on_routes_of_any_kind() {
     };
     check(&either(Allow::Anyone), Kind::Device, "403", "dispute");
     check(&either(Allow::Anyone), Kind::User, "403", "pass");
-    check(&either(Allow::Tenant("acme".into())), Kind::User, "401", "dispute");
-    let legacy = Route { asker: Some(RouteAsker::Device), ..route(Allow::Kind(Kind::Service)) };
+    check(&either(Allow::tenant("acme")), Kind::User, "401", "dispute");
+    let legacy = Route { asker: Some(RouteAsker::Device), ..route(Allow::kind(Kind::Service)) };
     check(&legacy, Kind::Service, "403", "dispute");
 }
 
