@@ -18,6 +18,7 @@
 //! - 1 [`jws`]: strict JOSE, and the only module that names jsonwebtoken.
 //! - 1 [`stated`]: what a token states of groups and roles, and what its silence means.
 //! - 1 `flight`, `schedule`, `last_good`: one fetch at a time; when it is due; its last good answer on disk.
+//! - 1 [`data_folder`]: the data folder, and the one process that may write in it.
 //! - 1 [`database`]: the store.
 //! - 2 `attempts`: getting what only others can give, with one back-off for all who need it.
 //! - 2 [`keyring`]: our private keys.
@@ -37,6 +38,7 @@ mod attempts;
 pub mod authenticator;
 pub mod bearer;
 pub mod clock;
+pub mod data_folder;
 pub mod database;
 pub mod dependency;
 pub mod discovery;

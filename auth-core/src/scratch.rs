@@ -4,6 +4,11 @@ use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
 
+use crate::{
+    clock::{Now, Timestamp},
+    data_folder::DataFolder,
+};
+
 /// The folder.
 pub(crate) struct Folder(PathBuf);
 
@@ -18,6 +23,11 @@ impl Folder {
 
     pub(crate) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// The folder, taken as a data folder.
+    pub(crate) fn taken(&self) -> DataFolder {
+        DataFolder::take(&self.0, Now::at(Timestamp::from_secs(0))).expect("nobody else has it")
     }
 }
 

@@ -2,9 +2,20 @@
 //!
 //! Exit codes: 0 done; 2 wrong usage; 10 would start, but something it depends on is down (`check --probe`); 20 refused.
 
-use std::{ffi::OsString, io, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    ffi::OsString,
+    io,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
-use auth_core::{Clock, Keeper, database::Database, keyring::Keyring};
+use auth_core::{
+    Clock, Keeper,
+    data_folder::{DataFolder, FolderFault},
+    database::Database,
+    keyring::Keyring,
+};
 use clap::{Parser, Subcommand};
 use tokio::{
     runtime, select,
@@ -14,6 +25,7 @@ use tokio::{
 use crate::{
     check::{self, Conclusion, load},
     config::Config,
+    control::{self, Answer, Command},
     running::StartFault,
     server::{self, Options},
     telemetry::Telemetry,
@@ -27,11 +39,11 @@ const LAST_LINES: Duration = Duration::from_secs(1);
 #[command(name = "gateway", version, about)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Action,
 }
 
 #[derive(Debug, Subcommand)]
-enum Command {
+enum Action {
     /// Serve until SIGTERM or SIGINT, then finish what is under way.
     Serve {
         /// The configuration file.
@@ -63,8 +75,8 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Keys {
-    /// Make what is missing of keyring and store, and join the two: for when one was lost for good. While the gateway
-    /// is stopped.
+    /// Make what is missing of keyring and store, and join the two: for when one was lost for good. A gateway that holds
+    /// the data folder does it itself.
     Adopt {
         /// The configuration file.
         #[arg(long, default_value = "gateway.toml")]
@@ -83,12 +95,12 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match arguments.command {
-        Command::Serve { config } => serve(config),
-        Command::Check { config, probe } => exit(check::check(&config, probe, &mut io::stdout())),
-        Command::Keys(Keys::Adopt { config }) => adopt(config),
+        Action::Serve { config } => serve(config),
+        Action::Check { config, probe } => exit(check::check(&config, probe, &mut io::stdout())),
+        Action::Keys(Keys::Adopt { config }) => adopt(&config),
         #[cfg(feature = "demo")]
-        Command::Demo { port } => demo(port),
-        Command::Version => {
+        Action::Demo { port } => demo(port),
+        Action::Version => {
             say(&mut io::stdout(), concat!("gateway ", env!("CARGO_PKG_VERSION")));
             ExitCode::SUCCESS
         }
@@ -104,24 +116,45 @@ fn say(to: &mut dyn io::Write, line: &str) {
     let _ = writeln!(to, "{line}");
 }
 
-fn adopt(config: PathBuf) -> ExitCode {
-    let adopted = load(&config).map_err(|unreadable| unreadable.to_string()).and_then(|config| {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
-        let keeper = Keeper::new(runtime.handle().clone());
-        let store = Database::sqlite(&config.store.sqlite, keeper, Database::DEADLINE);
-        let joined = Keyring::adopt(&config.server.data, &store, Clock::system().now());
-        runtime.block_on(joined).map_err(|fault| fault.to_string())
+/// Has `command` done by the gateway that holds the data folder; without one the folder is ours, and `alone` does it.
+fn command(
+    config: &Path,
+    command: Command,
+    alone: impl FnOnce(&DataFolder, &Config) -> Result<String, String>,
+) -> ExitCode {
+    let told = load(config).map_err(|unreadable| unreadable.to_string()).and_then(|config| {
+        match DataFolder::take(&config.server.data, Clock::system().now()) {
+            Ok(folder) => alone(&folder, &config),
+            Err(held @ FolderFault::Held { .. }) => match control::ask(&config.server.data, command) {
+                Ok(Answer::Done(done)) => Ok(done),
+                Ok(Answer::Refused(why)) => Err(why),
+                Ok(Answer::Holder(holder)) => Ok(holder.to_string()),
+                Err(fault) => Err(format!("{held}. It cannot be asked to do this itself: {fault}")),
+            },
+            Err(fault @ FolderFault::Io { .. }) => Err(fault.to_string()),
+        }
     });
-    match adopted {
-        Ok(()) => {
-            say(&mut io::stdout(), "keyring and store belong together");
+    match told {
+        Ok(done) => {
+            say(&mut io::stdout(), &done);
             ExitCode::SUCCESS
         }
-        Err(fault) => {
-            say(&mut io::stderr(), &fault);
+        Err(why) => {
+            say(&mut io::stderr(), &why);
             exit(Conclusion::Refused)
         }
     }
+}
+
+fn adopt(config: &Path) -> ExitCode {
+    command(config, Command::KeysAdopt, |folder, config| {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
+        let keeper = Keeper::new(runtime.handle().clone());
+        let store = Database::sqlite(&config.store.sqlite, keeper, Database::DEADLINE);
+        let joined = Keyring::adopt(folder, &store, Clock::system().now());
+        runtime.block_on(joined).map_err(|fault| fault.to_string())?;
+        Ok("keyring and store belong together".to_owned())
+    })
 }
 
 fn serve(config: PathBuf) -> ExitCode {

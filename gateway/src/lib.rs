@@ -23,6 +23,7 @@
 //! - 7 [`reply`]: what leaves, in the form of whoever asked.
 //! - 8 [`running`]: one configuration's live parts, and what outlives it.
 //! - 9 [`arrived`], `asked`: a request with its snapshot; the same while it is being answered.
+//! - 9 [`control`]: what commands say to the gateway that holds the data folder.
 //! - 10 [`own`]: the gateway's own paths.
 //! - 11 [`handle`]: the life of a request, on one screen.
 //! - 12 [`server`]: sockets, workers, connections, and the end of them.
@@ -39,6 +40,7 @@ pub mod body;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod cookies;
 #[cfg(feature = "demo")]
 pub mod demo;

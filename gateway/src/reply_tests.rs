@@ -13,6 +13,7 @@ use auth_core::{
     authenticator::{Authenticator, Credential},
     bearer::Bearers,
     clock::{Clock, Now},
+    data_folder::DataFolder,
     database::Database,
     dependency::Dependency,
     held::{CredentialId, Ended, Held},
@@ -48,12 +49,12 @@ impl House {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let data = std::env::temp_dir().join(format!("candor-replies-{}-{count}", std::process::id()));
-        std::fs::create_dir_all(&data).expect("a folder for the test");
         let (keeper, clock) = (Keeper::current(), Clock::standing_at(Timestamp::from_secs(1_000_000)));
+        let folder = DataFolder::take(&data, clock.now()).expect("a folder for the test");
         let store = Database::sqlite(data.join("candor.sqlite"), keeper.clone(), Database::DEADLINE);
-        let keyring = Keyring::open(&data, &store, clock.now()).await.expect("a new keyring");
+        let keyring = Keyring::open(&folder, &store, clock.now()).await.expect("a new keyring");
         let policy = RevocationPolicy::default();
-        let revocations = Revocations::open(&data, store.clone(), keeper, clock.clone(), policy).await;
+        let revocations = Revocations::open(&folder, store.clone(), keeper, clock.clone(), policy).await;
         let policy = SessionPolicy { hard_without_refresh: Duration::from_secs(60), groups_asked: Default::default() };
         let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
         let held = Arc::new(Held::new());

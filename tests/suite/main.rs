@@ -13,6 +13,7 @@ mod figures;
 mod forged_kids;
 mod forwarding;
 mod ingress;
+mod one_folder;
 mod outages;
 mod peers;
 mod planted;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         forged_kids::tests(),
         forwarding::tests(),
         ingress::tests(),
+        one_folder::tests(),
         outages::tests(),
         peers::tests(),
         planted::tests(),

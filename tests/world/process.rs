@@ -17,6 +17,9 @@ use url::Url;
 /// With this argument, and a configuration file after it, the suite is that gateway instead: see [`instead`].
 pub const ARGUMENT: &str = "--gateway";
 
+/// With this argument the suite is the program, with the arguments after it.
+const PROGRAM: &str = "--program";
+
 /// What a gateway says when it serves, and what stands before the address of its admin listener.
 const SERVING: (&str, &str) = ("serving http", "admin on ");
 
@@ -27,10 +30,26 @@ pub struct Process {
     reading: Vec<thread::JoinHandle<()>>,
 }
 
+/// Runs the program with these words, and `--config` with this file, to its end: how it ended, and what it said.
+///
+/// # Panics
+/// No process can be started.
+pub fn run(words: &[&str], config: &Path) -> (ExitStatus, String) {
+    let mut command = Command::new(env::current_exe().expect("this program has a file"));
+    let output = command.arg(PROGRAM).args(words).arg("--config").arg(config).stdin(Stdio::null()).output();
+    let output = output.expect("a process can be started");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status, String::from_utf8_lossy(&said).into_owned())
+}
+
 /// If this process was started as a gateway, the program's arguments; else `None`.
 pub fn instead() -> Option<Vec<std::ffi::OsString>> {
     let mut arguments = env::args_os().skip(1);
-    let (first, config) = (arguments.next()?, arguments.next()?);
+    let first = arguments.next()?;
+    if first == PROGRAM {
+        return Some([std::ffi::OsString::from("gateway")].into_iter().chain(arguments).collect());
+    }
+    let config = arguments.next()?;
     (first == ARGUMENT).then(|| ["gateway".into(), "serve".into(), "--config".into(), config].into())
 }
 
@@ -103,13 +122,20 @@ impl Process {
         let _ = self.child.wait();
     }
 
-    /// Asks it to stop (SIGTERM), waits until it has, and returns how it ended and everything that it wrote.
+    /// Waits until it serves, or has ended; whether it serves.
+    pub async fn serves_or_ends(&mut self) -> bool {
+        self.said.wait_for(|said| find(said, SERVING.0.as_bytes()).is_some()).await.is_ok()
+    }
+
+    /// Waits until it has ended by itself, and returns how, and everything that it wrote.
     ///
     /// # Panics
-    /// It cannot be asked.
-    pub async fn stop(mut self) -> (ExitStatus, Vec<u8>) {
-        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
-        assert!(asked.is_ok_and(|asked| asked.success()), "a process of ours takes our signals");
+    /// It was never ours.
+    pub async fn ended(mut self) -> (ExitStatus, Vec<u8>) {
+        self.outlived().await
+    }
+
+    async fn outlived(&mut self) -> (ExitStatus, Vec<u8>) {
         // Its outputs end with it.
         while self.said.changed().await.is_ok() {}
         for reader in self.reading.drain(..) {
@@ -117,6 +143,16 @@ impl Process {
         }
         let status = self.child.wait().expect("it ended");
         (status, self.said())
+    }
+
+    /// Asks it to stop (SIGTERM), waits until it has, and returns how it ended and everything that it wrote.
+    ///
+    /// # Panics
+    /// It cannot be asked.
+    pub async fn stop(mut self) -> (ExitStatus, Vec<u8>) {
+        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
+        assert!(asked.is_ok_and(|asked| asked.success()), "a process of ours takes our signals");
+        self.outlived().await
     }
 }
 

@@ -24,6 +24,7 @@ use self::file::KeyringFile;
 pub use crate::jws::SignFault;
 use crate::{
     clock::Now,
+    data_folder::DataFolder,
     database::{Database, Ids},
     disk,
     jws::SigningKey,
@@ -127,8 +128,8 @@ impl Keyring {
     ///
     /// # Errors
     /// What an operator must decide.
-    pub async fn open(data: &Path, store: &Database, now: Now) -> Result<Self, KeyringFault> {
-        let path = data.join("keyring");
+    pub async fn open(data: &DataFolder, store: &Database, now: Now) -> Result<Self, KeyringFault> {
+        let path = data.path().join("keyring");
         let file = match KeyringFile::read(&path)? {
             Some(file) => {
                 belongs(&path, &file, store).await?;
@@ -146,8 +147,8 @@ impl Keyring {
     ///
     /// # Errors
     /// If a file cannot be written, or the store is there and cannot be used.
-    pub async fn adopt(data: &Path, store: &Database, now: Now) -> Result<(), KeyringFault> {
-        let path = data.join("keyring");
+    pub async fn adopt(data: &DataFolder, store: &Database, now: Now) -> Result<(), KeyringFault> {
+        let path = data.path().join("keyring");
         let mut file = match KeyringFile::read(&path)? {
             Some(file) => file,
             None => KeyringFile::generate(now),

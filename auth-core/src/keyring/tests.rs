@@ -11,7 +11,7 @@ fn store(folder: &Folder) -> Database {
 }
 
 async fn open(folder: &Folder) -> Result<Keyring, KeyringFault> {
-    Keyring::open(folder.path(), &store(folder), NOW).await
+    Keyring::open(&folder.taken(), &store(folder), NOW).await
 }
 
 async fn fault(folder: &Folder) -> String {
@@ -46,7 +46,7 @@ async fn one_without_the_other_is_a_fault_with_a_way_out() {
         let fault = fault(&folder).await;
         assert!(fault.contains(expected) && fault.contains("gateway keys adopt"), "{fault}");
         assert!(!folder.path().join(lost).exists(), "nothing was invented");
-        Keyring::adopt(folder.path(), &store(&folder), NOW).await.expect("the way out");
+        Keyring::adopt(&folder.taken(), &store(&folder), NOW).await.expect("the way out");
         let _ = open(&folder).await.expect("they were joined");
     }
 }
@@ -61,7 +61,7 @@ async fn anothers_store_and_an_empty_one_are_faults() {
     assert!(fault(&ours).await.contains("not the one"));
     fs::write(ours.path().join("store.sqlite"), b"").expect("the folder can be written");
     assert!(fault(&ours).await.contains("holds no store"));
-    Keyring::adopt(ours.path(), &store(&ours), NOW).await.expect("the way out");
+    Keyring::adopt(&ours.taken(), &store(&ours), NOW).await.expect("the way out");
     let after = open(&ours).await.expect("they were joined");
     assert!(opens(&after, &seal(&before)), "the keys stayed");
 }
@@ -125,7 +125,7 @@ async fn a_damaged_keyring_is_a_fault_and_its_keys_are_never_shown() {
     fs::write(&path, "garbage").expect("the folder can be written");
     assert!(fault(&folder).await.contains("move it away, and `gateway keys adopt"));
     fs::rename(&path, folder.path().join("elsewhere")).expect("it is there");
-    Keyring::adopt(folder.path(), &store(&folder), NOW).await.expect("the way out");
+    Keyring::adopt(&folder.taken(), &store(&folder), NOW).await.expect("the way out");
     let _ = open(&folder).await.expect("they were joined");
 }
 

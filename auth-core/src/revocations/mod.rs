@@ -19,7 +19,7 @@ mod tests;
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -34,6 +34,7 @@ use self::entry::{Ends, Entry, Set};
 use crate::{
     alarm,
     clock::{Clock, Now, Steady, Timestamp},
+    data_folder::DataFolder,
     database::Database,
     keeper::Keeper,
     principal::{SessionId, Subject},
@@ -116,8 +117,14 @@ impl Default for RevocationPolicy {
 impl Revocations {
     /// Reads the set from the folder `data`, and asks the store once, so that a first start serves at once. Never
     /// fails: what neither could say is Unavailable when it is asked for.
-    pub async fn open(data: &Path, store: Database, keeper: Keeper, clock: Clock, policy: RevocationPolicy) -> Self {
-        let path = data.join("revocations");
+    pub async fn open(
+        data: &DataFolder,
+        store: Database,
+        keeper: Keeper,
+        clock: Clock,
+        policy: RevocationPolicy,
+    ) -> Self {
+        let path = data.path().join("revocations");
         let (set, confirmed) = match file::read(&path) {
             Ok(Some((set, confirmed))) => (set, confirmed),
             Ok(None) => (Set::default(), None),

@@ -34,7 +34,7 @@ impl Site {
 
     async fn open(&self) -> Revocations {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        Revocations::open(self.folder.path(), store, Keeper::current(), clock, POLICY).await
+        Revocations::open(&self.folder.taken(), store, Keeper::current(), clock, POLICY).await
     }
 
     fn now(&self) -> Now {

@@ -23,7 +23,7 @@ impl Site {
     async fn new() -> Self {
         let (folder, clock) = (Folder::new(), Clock::standing_at(NOON));
         let store = Database::sqlite(folder.path().join("store.sqlite"), Keeper::current(), Duration::from_millis(200));
-        let keyring = Keyring::open(folder.path(), &store, clock.now()).await.expect("the folder is new");
+        let keyring = Keyring::open(&folder.taken(), &store, clock.now()).await.expect("the folder is new");
         let sessions = sessions(&folder, &store, &keyring, &clock, &["staff", "board"]).await;
         Self { folder, clock, store, keyring, sessions }
     }
@@ -59,7 +59,7 @@ impl Site {
 
 async fn sessions(folder: &Folder, store: &Database, keyring: &Keyring, clock: &Clock, asked: &[&str]) -> Sessions {
     let policy = RevocationPolicy::default();
-    let revocations = Revocations::open(folder.path(), store.clone(), Keeper::current(), clock.clone(), policy).await;
+    let revocations = Revocations::open(&folder.taken(), store.clone(), Keeper::current(), clock.clone(), policy).await;
     let policy = SessionPolicy { hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH, groups_asked: set(asked) };
     Sessions::new(keyring, store.clone(), revocations, policy)
 }

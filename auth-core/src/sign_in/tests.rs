@@ -46,9 +46,10 @@ impl Gateway {
         let clock = Clock::standing_at(Clock::system().now().wall());
         let provider = Pretend::start().await;
         let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
-        let keyring = Keyring::open(data.path(), &store, clock.now()).await.expect("keyring and store are both absent");
+        let keyring =
+            Keyring::open(&data.taken(), &store, clock.now()).await.expect("keyring and store are both absent");
         let policy = RevocationPolicy::default();
-        let revocations = Revocations::open(data.path(), store.clone(), keeper.clone(), clock.clone(), policy).await;
+        let revocations = Revocations::open(&data.taken(), store.clone(), keeper.clone(), clock.clone(), policy).await;
         let policy = SessionPolicy {
             hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
             groups_asked: BTreeSet::from(["staff".to_owned()]),

@@ -11,6 +11,8 @@ use std::{io::Write, path::Path};
 
 pub use load::{Unreadable, load};
 
+use crate::control;
+
 /// How a check ended: the program's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Conclusion {
@@ -37,6 +39,9 @@ pub fn check(path: &Path, probe: bool, out: &mut dyn Write) -> Conclusion {
             text.push_str(&summary::of(&config));
             for warning in &config.warnings {
                 text.push_str(&format!("warning {warning}\n"));
+            }
+            if let Err(unreachable) = control::is_reachable(&config.server.data) {
+                text.push_str(&format!("warning no command can reach the gateway while it serves: {unreachable}\n"));
             }
             if probe { probe::report(&config, &mut text) } else { Conclusion::Ready }
         }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use auth_core::policy::{Allow, Requirement};
 
 use crate::config::{BearerKind, Config, OnDenial, Route};
+use crate::control;
 
 /// Listeners, issuers, routes, and what our own paths shadow.
 pub(super) fn of(config: &Config) -> String {
@@ -20,7 +21,8 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(text, "listens  {listen}, known as {public}")?;
     }
     writeln!(text, "admin    {}", config.admin.listen)?;
-    writeln!(text, "data     {}", config.server.data.display())?;
+    let held = control::holder(&config.server.data).map(|holder| format!(", held by {holder}"));
+    writeln!(text, "data     {}{}", config.server.data.display(), held.unwrap_or_default())?;
     for identity in &config.identity {
         writeln!(text, "people   {}: {}", identity.name, identity.issuer)?;
         writeln!(text, "         register the callback {public}{}/callback/{}", config.own_prefix, identity.name)?;

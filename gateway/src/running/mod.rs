@@ -19,6 +19,7 @@ use arc_swap::ArcSwap;
 use auth_core::{
     authenticator::{Admission, Authenticator, Credential},
     clock::{Clock, Now},
+    data_folder::{DataFolder, FolderFault},
     database::Database,
     held::Held,
     keeper::Keeper,
@@ -29,6 +30,7 @@ use auth_core::{
     revocations::{RevocationPolicy, Revocations},
     session::{SessionPolicy, Sessions},
     sign_in::{Callbacks, SignIn},
+    verdict::Unavailable,
 };
 
 use self::issuers::{Foundry, Issuers};
@@ -60,6 +62,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// Logs and figures.
     pub telemetry: Telemetry,
+    /// Ours until the process ends.
+    pub data: Arc<DataFolder>,
     clock: Clock,
     draining: AtomicBool,
 }
@@ -96,6 +100,8 @@ pub struct Serving {
 
 /// What a gateway is started with, besides its configuration.
 pub struct Means {
+    /// The data folder, taken.
+    pub data: Arc<DataFolder>,
     /// The time.
     pub clock: Clock,
     /// Where calls to stores and providers run.
@@ -133,9 +139,9 @@ pub enum StartFault {
     /// The machine has no thread, poller or socket left.
     #[error("the machine gives us no thread or socket: {0}")]
     Machine(#[source] std::io::Error),
-    /// The data folder cannot be made.
-    #[error("the data folder {0} cannot be made: {1}")]
-    Data(String, #[source] std::io::Error),
+    /// The data folder is another's, or cannot be used.
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
     /// An issuer is no address.
     #[error("the issuer {0:?} is not an address")]
     Issuer(String),
@@ -150,15 +156,13 @@ impl Gateway {
     /// # Errors
     /// [`StartFault`]; a dependency that is down is none.
     pub async fn start(config: Config, means: Means) -> Result<Arc<Self>, StartFault> {
-        let Means { clock, keeper, telemetry, tuning } = means;
-        let data = &config.server.data;
-        auth_core::disk::make_folder(data).map_err(|fault| StartFault::Data(data.display().to_string(), fault))?;
-        clock.keep_in(data);
+        let Means { data, clock, keeper, telemetry, tuning } = means;
+        clock.keep_in(data.path());
         keeper.spawn(clock.clone().watch());
         let store = Database::sqlite(&config.store.sqlite, keeper.clone(), tuning.store);
-        let keyring = Keyring::open(data, &store, clock.now()).await?;
+        let keyring = Keyring::open(&data, &store, clock.now()).await?;
         let revocations =
-            Revocations::open(data, store.clone(), keeper.clone(), clock.clone(), tuning.revocations.clone()).await;
+            Revocations::open(&data, store.clone(), keeper.clone(), clock.clone(), tuning.revocations.clone()).await;
         revocations.start();
         let held = Arc::new(Held::new());
         let lasting = Lasting {
@@ -178,6 +182,7 @@ impl Gateway {
             store,
             limits: Limits::default(),
             telemetry,
+            data,
             clock,
             draining: AtomicBool::new(false),
         }))
@@ -196,6 +201,14 @@ impl Gateway {
     /// The clock, to look at and to accept by hand.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// Looks whether what lies in the data folder is still what we hold, and makes whole what is not.
+    ///
+    /// # Errors
+    /// Unavailable, while something is missing.
+    pub async fn tend(&self) -> Result<(), Unavailable> {
+        self.revocations.poll().await
     }
 
     /// Says that no new connections should come: `/readyz` turns to 503.

@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 
-use auth_core::{Clock, Keeper};
+use auth_core::{Clock, Keeper, data_folder::DataFolder};
 use tokio::{net::TcpListener, runtime, sync::oneshot, task::spawn_local};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::{BoxError, service_fn};
@@ -31,6 +31,7 @@ use self::{
 use crate::{
     arrived::Arrived,
     config::Config,
+    control::Control,
     own,
     running::{Gateway, Means, StartFault, Tuning},
     telemetry::Telemetry,
@@ -92,6 +93,8 @@ impl Options {
 /// # Errors
 /// [`StartFault`]: something that its operator must put right.
 pub async fn start(config: Config, options: Options) -> Result<Started, StartFault> {
+    // Before anything is made or changed in it, and so that whoever comes second is told who has it, not what port.
+    let data = Arc::new(DataFolder::take(&config.server.data, options.clock.now())?);
     let sockets = Sockets::bind(&config)?;
     let (addresses, admin) = sockets.addresses().map_err(StartFault::Machine)?;
     let stop = CancellationToken::new();
@@ -103,13 +106,15 @@ pub async fn start(config: Config, options: Options) -> Result<Started, StartFau
         .spawn(move || {
             match runtime::Builder::new_current_thread().enable_all().build_local(runtime::LocalOptions::default()) {
                 Ok(runtime) => {
-                    runtime.block_on(keep(config, options, sockets, stopped, report));
+                    runtime.block_on(keep(config, (options, data.clone()), sockets, stopped, report));
                     runtime.shutdown_timeout(LAST_CALLS);
                 }
                 Err(error) => {
                     let _ = report.send(Err(StartFault::Machine(error)));
                 }
             }
+            // Nothing is written any more.
+            drop(data);
             let _ = end.send(());
         })
         .map_err(StartFault::Machine)?;
@@ -120,13 +125,13 @@ pub async fn start(config: Config, options: Options) -> Result<Started, StartFau
 /// The keeper's whole life.
 async fn keep(
     config: Config,
-    options: Options,
+    (options, data): (Options, Arc<DataFolder>),
     sockets: Sockets,
     stop: CancellationToken,
     report: oneshot::Sender<Result<Arc<Gateway>, StartFault>>,
 ) {
     let Options { clock, telemetry, tuning, workers, drain } = options;
-    let means = Means { clock, keeper: Keeper::current(), telemetry, tuning };
+    let means = Means { data, clock, keeper: Keeper::current(), telemetry, tuning };
     let up = async {
         let gateway = Gateway::start(config, means).await?;
         let duties = Duties { gateway: gateway.clone(), draining: stop.clone(), drain };
@@ -150,6 +155,8 @@ async fn keep(
     let accepting = accepting.collect::<Vec<_>>();
     // Operators, and load balancers that ask whether we are ready, are served to the very end.
     let operators = spawn_local(operate(admin, gateway.clone()));
+    let commands = Control::listen(&gateway.data).map(|control| spawn_local(control.serve(gateway.clone())));
+    let commands = commands.inspect_err(|error| tracing::error!("commands cannot reach this gateway: {error}"));
     let _ = report.send(Ok(gateway.clone()));
 
     stop.cancelled().await;
@@ -162,6 +169,10 @@ async fn keep(
         worker.ended().await;
     }
     operators.abort();
+    if let Ok(commands) = commands {
+        commands.abort();
+        let _ = commands.await;
+    }
     gateway.clock().written().await;
 }
 

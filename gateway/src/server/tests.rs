@@ -43,7 +43,9 @@ async fn panicking() -> (SocketAddr, Folder) {
     let config = config::parse(text, &folder.0, &|_| None).expect("a configuration");
     let mut telemetry = Telemetry::start(Format::Json, tracing::Level::ERROR);
     telemetry.access = AccessLog::to(Box::new(io::sink()), Format::Json);
-    let means = Means { clock: Clock::system(), keeper: Keeper::current(), telemetry, tuning: Tuning::default() };
+    let (clock, keeper) = (Clock::system(), Keeper::current());
+    let data = Arc::new(DataFolder::take(&config.server.data, clock.now()).expect("nobody else has it"));
+    let means = Means { data, clock, keeper, telemetry, tuning: Tuning::default() };
     let gateway = Gateway::start(config, means).await.expect("it starts");
     let of = gateway.clone();
     let service = service_fn(move |arrived: Arrived| {

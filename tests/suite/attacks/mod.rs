@@ -28,6 +28,7 @@
 
 mod bearers;
 mod bodies;
+mod folder;
 mod headers;
 mod hosts;
 mod logs;
@@ -71,6 +72,7 @@ pub(crate) struct Probes {
 const FILES: &[&[Attack]] = &[
     bearers::ATTACKS,
     bodies::ATTACKS,
+    folder::ATTACKS,
     headers::ATTACKS,
     hosts::ATTACKS,
     logs::ATTACKS,

@@ -1,0 +1,101 @@
+//! The gateway's side: it listens, and does what it is asked.
+
+use std::{fs, io, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
+
+use auth_core::data_folder::DataFolder;
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{UnixListener, UnixStream},
+    sync::Semaphore,
+    time::{sleep, timeout},
+};
+
+use super::{Answer, Command, LONGEST, NAME, PATIENCE, fits};
+use crate::running::Gateway;
+
+/// So many commands at once.
+const AT_ONCE: usize = 8;
+
+/// How long to wait when no connection can be accepted: again at once would fail at once.
+const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
+
+/// The socket of a gateway that holds its folder. Its file goes when this is dropped.
+pub struct Control {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Control {
+    /// Listens in `data`. The folder is ours, so whoever left a socket there is gone.
+    ///
+    /// # Errors
+    /// Whatever the file system says; or the path is too long for a socket.
+    pub fn listen(data: &DataFolder) -> io::Result<Self> {
+        let (path, fresh) = (data.path().join(NAME), data.path().join("control.new"));
+        fits(&path)?;
+        match fs::remove_file(&fresh) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+        let listener = UnixListener::bind(&fresh)?;
+        // It gets its name when nobody else can connect to it any more.
+        fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600))?;
+        fs::rename(&fresh, &path)?;
+        Ok(Self { listener, path })
+    }
+
+    /// Answers commands to `gateway` for ever.
+    pub async fn serve(self, gateway: Arc<Gateway>) {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
+        loop {
+            let accepted = self.listener.accept().await;
+            let Ok(place) = places.clone().acquire_owned().await else { return };
+            match accepted {
+                Ok((stream, _)) => {
+                    let gateway = gateway.clone();
+                    tokio::task::spawn_local(async move {
+                        // A command that went away, or says nothing, is told nothing.
+                        let _ = timeout(PATIENCE, answer(stream, &gateway)).await;
+                        drop(place);
+                    });
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "no command can be accepted");
+                    sleep(OUT_OF_SOCKETS).await;
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // One that is left behind leads nowhere, and the next gateway replaces it.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+async fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
+    let (read, mut write) = stream.split();
+    let mut line = String::new();
+    BufReader::new(read.take(LONGEST)).read_line(&mut line).await?;
+    let answer = match serde_json::from_str(&line) {
+        Ok(command) => obey(command, gateway).await,
+        Err(_) => Answer::Refused(format!("gateway {} does not know this command", env!("CARGO_PKG_VERSION"))),
+    };
+    let mut line = serde_json::to_vec(&answer)?;
+    line.push(b'\n');
+    write.write_all(&line).await?;
+    write.shutdown().await
+}
+
+async fn obey(command: Command, gateway: &Gateway) -> Answer {
+    tracing::info!(?command, "a command came over the control socket");
+    match command {
+        Command::Holder => Answer::Holder(gateway.data.holder().clone()),
+        Command::KeysAdopt => match gateway.tend().await {
+            Ok(()) => Answer::Done("keyring and store belong together".to_owned()),
+            Err(why) => Answer::Refused(why.to_string()),
+        },
+    }
+}

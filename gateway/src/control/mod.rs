@@ -1,0 +1,100 @@
+//! What commands say to the gateway that holds the data folder: a line of JSON, and a line in answer, over the Unix
+//! socket `data/control.sock`, which only its owner can connect to.
+//!
+//! A command never writes in a folder that a gateway holds: it asks the gateway to. Without one, the command takes the
+//! folder itself.
+
+mod holder;
+
+use std::{
+    io::{self, BufRead, BufReader, Read, Write},
+    os::unix::net::UnixStream,
+    path::Path,
+    time::Duration,
+};
+
+use auth_core::data_folder::Holder;
+use serde::{Deserialize, Serialize};
+
+pub use holder::Control;
+
+/// What a command asks the gateway to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Command {
+    /// To say who it is.
+    Holder,
+    /// To make what is missing of keyring and store.
+    KeysAdopt,
+}
+
+/// What the gateway answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Answer {
+    /// Who it is.
+    Holder(Holder),
+    /// It is done; what to tell the operator.
+    Done(String),
+    /// It is not, and why.
+    Refused(String),
+}
+
+/// The socket's name in the data folder.
+const NAME: &str = "control.sock";
+
+/// The longest line, in bytes, either way.
+const LONGEST: u64 = 16 * 1024;
+
+/// How long either side waits for the other.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The longest path of a Unix socket, in bytes (`sun_path` less its closing zero).
+const LONGEST_PATH: usize = 107;
+
+/// Asks the gateway that holds the folder `data`.
+///
+/// # Errors
+/// Nobody listens there, or what listens does not answer.
+pub fn ask(data: &Path, command: Command) -> io::Result<Answer> {
+    let path = data.join(NAME);
+    fits(&path)?;
+    let mut stream = UnixStream::connect(&path)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut line = serde_json::to_vec(&command)?;
+    line.push(b'\n');
+    stream.write_all(&line)?;
+    let mut answer = String::new();
+    BufReader::new(stream.take(LONGEST)).read_line(&mut answer)?;
+    Ok(serde_json::from_str(&answer)?)
+}
+
+/// Who holds the folder `data`, if a gateway does.
+pub fn holder(data: &Path) -> Option<Holder> {
+    match ask(data, Command::Holder) {
+        Ok(Answer::Holder(holder)) => Some(holder),
+        Ok(Answer::Done(_) | Answer::Refused(_)) | Err(_) => None,
+    }
+}
+
+/// Whether commands can reach a gateway whose folder is at `data`: a Unix socket's path has room for few bytes.
+///
+/// # Errors
+/// It is too long; the text says by how much.
+pub fn is_reachable(data: &Path) -> io::Result<()> {
+    fits(&data.join(NAME))
+}
+
+fn fits(path: &Path) -> io::Result<()> {
+    let length = path.as_os_str().len();
+    if length <= LONGEST_PATH {
+        return Ok(());
+    }
+    let what = format!(
+        "the path {} has {length} bytes, and that of a Unix socket at most {LONGEST_PATH}: \
+         choose a shorter `server.data`, or stop the gateway for such commands",
+        path.display()
+    );
+    Err(io::Error::new(io::ErrorKind::InvalidFilename, what))
+}

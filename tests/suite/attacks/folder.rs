@@ -1,0 +1,66 @@
+//! What is done to the data folder by mistake, with a shell on the machine, and who would come back by it who has signed
+//! out.
+
+use gateway::server;
+use world::{
+    World,
+    caller::{Caller, Form},
+    settings,
+    store::StoreBreak,
+};
+
+use super::{Attack, Probes};
+
+pub(super) const ATTACKS: &[Attack] = &[Attack {
+    name: "a_second_gateway_on_one_folder",
+    fault: "folder-unlocked",
+    run: || Box::pin(a_second_gateway()),
+}];
+
+/// The cookie that holds a ticket, over http.
+const TICKET: &str = "candor";
+
+/// Somebody copied a ticket; its owner signs out while the store takes nothing; then a second gateway on the same folder
+/// writes down what it knows of logouts. The ticket stays dead.
+async fn a_second_gateway() -> Probes {
+    let mut probes = Probes::default();
+    for _ in 0..3 {
+        let mut world = World::new().start().await;
+        let (mut ada, mut grace) = (Caller::new(Form::Browser), Caller::new(Form::Browser));
+        world.sign_in(&mut ada, "ada", "/calendar").await;
+        world.sign_in(&mut grace, "grace", "/calendar").await;
+        let (stolen, of_grace) = (ticket(&world, &mut ada), ticket(&world, &mut grace));
+
+        let (first, port) = (world.url("/").port().expect("it has one"), settings::free_port());
+        let text = world.settings.text().replace(&format!(":{first}"), &format!(":{port}"));
+        let config = gateway::config::parse(&text, world.folder(), &|_| None).expect("a configuration");
+        let beside = config.server.public_url.clone();
+        let second = server::start(config, settings::options()).await;
+
+        world.store.break_with(StoreBreak::Locked).await.expect("it is whole");
+        let _ = ada.post(&world.url("/.candor/logout"), &[], &world.monolith).await;
+        if let Ok(second) = second {
+            grace.browser().set_cookie(&beside, TICKET, &of_grace);
+            let logout = beside.join("/.candor/logout").expect("a path");
+            let _ = grace.post(&logout, &[], &world.monolith).await;
+            second.shutdown().await;
+        }
+        world.stop_gateway().await;
+        world.heal_store().await;
+        world.start_gateway().await;
+        let heard = with_ticket(&world, &stolen).await;
+        probes.made(!heard.identities().is_empty(), || format!("signed out, and served: {}", heard.line()));
+    }
+    probes
+}
+
+fn ticket(world: &World, caller: &mut Caller) -> String {
+    caller.browser().cookie(&world.url("/"), TICKET).expect("signed in").to_owned()
+}
+
+/// What somebody is told who has nothing but a ticket.
+async fn with_ticket(world: &World, ticket: &str) -> world::caller::Heard {
+    let mut thief = Caller::new(Form::Browser);
+    thief.browser().set_cookie(&world.url("/"), TICKET, ticket);
+    world.ask(&mut thief, "/calendar").await
+}
