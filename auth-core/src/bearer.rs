@@ -146,7 +146,7 @@ fn hash(token: &str) -> TokenHash {
 /// A form that the RFCs make invalid is a proof whoever signed it. One that we merely do not understand is not.
 fn malformed(malformed: MalformedToken) -> Stop {
     match malformed {
-        MalformedToken::Invalid(why) => Rejected::proven_by(NotAToken(why)).into(),
+        MalformedToken::Invalid(why) | MalformedToken::Unsigned(why) => Rejected::proven_by(NotAToken(why)).into(),
         MalformedToken::NotUnderstood(_) => {
             Unavailable::because(Dependency::OwnJudgement, malformed).unsettled().into()
         }

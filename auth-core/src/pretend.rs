@@ -13,7 +13,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinHandle};
 use url::Url;
 
 use crate::{clock::Clock, jws::SigningKey, lock::lock};
@@ -43,6 +43,10 @@ pub(crate) struct Told {
     pub(crate) challenge: String,
     /// The `Authorization` and the body of the last call of the token endpoint.
     pub(crate) heard: (String, String),
+    /// How often the token endpoint was called.
+    pub(crate) asked: usize,
+    /// Answer the token endpoint as this gives leave.
+    leave: Option<Arc<Semaphore>>,
 }
 
 /// A status, fields and a body.
@@ -87,6 +91,20 @@ impl Pretend {
         asked("state")
     }
 
+    /// Makes the token endpoint wait for a permit of the semaphore before each answer.
+    pub(crate) fn hold_tokens(&self) -> Arc<Semaphore> {
+        let leave = Arc::new(Semaphore::new(0));
+        self.tell(|told| told.leave = Some(Arc::clone(&leave)));
+        leave
+    }
+
+    /// Waits until the token endpoint has been called so often.
+    pub(crate) async fn until_asked(&self, times: usize) {
+        while lock(&self.told).asked < times {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub(crate) fn tell(&self, change: impl FnOnce(&mut Told)) {
         change(&mut lock(&self.told));
     }
@@ -118,7 +136,15 @@ impl Serving {
             "/token" => {
                 let authorization = head.headers.get("authorization").and_then(|value| value.to_str().ok());
                 let form = String::from_utf8(body.to_vec()).expect("a form is text");
-                lock(&self.told).heard = (authorization.unwrap_or_default().to_owned(), form.clone());
+                let leave = {
+                    let mut told = lock(&self.told);
+                    told.heard = (authorization.unwrap_or_default().to_owned(), form.clone());
+                    told.asked += 1;
+                    told.leave.clone()
+                };
+                if let Some(leave) = leave {
+                    leave.acquire().await.expect("it is never closed").forget();
+                }
                 self.token(&form)
             }
             _ => json_answer(404, &json!({})),

@@ -7,6 +7,7 @@ use auth_core::{
     clock::Timestamp,
     principal::Principal,
     session::Elsewhere,
+    sign_in::{Objection, WrongAnswer},
     verdict::{Rejected, Unavailable},
 };
 use http::{HeaderMap, Method};
@@ -106,6 +107,11 @@ pub enum OwnAnswer {
         /// The spent try.
         cookies: Vec<SetCookie>,
     },
+    /// This sign-in, or as many as may be at once, are being finished: nobody was asked, and nothing is lost.
+    SignInBusy {
+        /// Where another sign-in begins, with the address that was wanted.
+        begin: String,
+    },
     /// Nobody can be signed in at the moment.
     SignInUnavailable {
         /// What is missing.
@@ -146,13 +152,15 @@ pub enum SignInFailure {
     CookiesBlocked,
     /// The provider said no.
     Refused {
+        /// What it objects to.
+        objection: Objection,
         /// Its word.
         word: String,
         /// Its explanation.
         description: Option<String>,
-        /// Finds the log line.
-        correlation: String,
     },
+    /// The provider answered, and its answer was wrong.
+    Wrong(WrongAnswer),
 }
 
 /// What the log says about an answer.
@@ -183,8 +191,11 @@ impl Answer {
                 detail: Some(refusal.rejected.detail().to_string()),
                 fault: None,
             },
-            Self::Own(OwnAnswer::SignInFailed { how: SignInFailure::Refused { word, correlation, .. }, .. }) => {
-                Why { detail: Some(format!("the provider said {word:?}; correlation {correlation}")), ..Why::default() }
+            Self::Own(OwnAnswer::SignInFailed { how: SignInFailure::Refused { word, .. }, .. }) => {
+                Why { detail: Some(format!("the provider said {word:?}")), ..Why::default() }
+            }
+            Self::Own(OwnAnswer::SignInFailed { how: SignInFailure::Wrong(wrong), .. }) => {
+                Why { reason: Some(wrong.as_str()), detail: Some(wrong.to_string()), fault: None }
             }
             Self::Own(_) | Self::Upstream(_) => Why::default(),
         }

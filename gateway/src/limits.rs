@@ -1,6 +1,7 @@
 //! How often one address may do what costs us something: a bucket each, by address, IPv6 by its /64.
 //!
-//! Only beginning a sign-in is limited yet: it makes us ask a provider. Being limited is 429 and no verdict.
+//! Beginning a sign-in and coming back from the provider are limited, each by itself: both make us ask a provider. Being
+//! limited is 429 and no verdict.
 
 use std::{collections::HashMap, net::IpAddr, sync::Mutex, time::Duration};
 
@@ -15,6 +16,7 @@ use crate::fault::Fault;
 #[derive(Debug, Default)]
 pub struct Limits {
     begins: Mutex<Buckets>,
+    callbacks: Mutex<Buckets>,
 }
 
 /// One bucket an address. A full bucket says nothing and is not kept.
@@ -31,7 +33,7 @@ struct Bucket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Prefix(u128);
 
-/// How many sign-ins an address may begin at once: an office behind one address, all signing in after lunch.
+/// How many sign-ins an address may begin, and finish, at once: an office behind one address, all signing in after lunch.
 const BURST: u32 = 60;
 /// How long one more takes to become available.
 const REFILL: Duration = Duration::from_millis(500);
@@ -44,10 +46,21 @@ impl Limits {
     /// # Errors
     /// [`Fault::RateLimited`], if it has begun too many just now.
     pub fn begin_sign_in(&self, address: IpAddr, now: Now) -> Result<(), Fault> {
-        lock(&self.begins)
-            .take(Prefix::of(address), now.steady())
-            .map_err(|retry_after| Fault::RateLimited { retry_after })
+        take(&self.begins, address, now)
     }
+
+    /// Counts a callback: a sign-in that `address` wants to finish.
+    ///
+    /// # Errors
+    /// [`Fault::RateLimited`], if it has sent too many just now.
+    pub fn finish_sign_in(&self, address: IpAddr, now: Now) -> Result<(), Fault> {
+        take(&self.callbacks, address, now)
+    }
+}
+
+fn take(buckets: &Mutex<Buckets>, address: IpAddr, now: Now) -> Result<(), Fault> {
+    let taken = lock(buckets).take(Prefix::of(address), now.steady());
+    taken.map_err(|retry_after| Fault::RateLimited { retry_after })
 }
 
 impl Buckets {
@@ -104,6 +117,15 @@ mod tests {
         assert!(begins(&limits, "192.0.2.1", 500));
         assert!(!begins(&limits, "192.0.2.1", 500));
         assert_eq!((0..200).filter(|_| begins(&limits, "192.0.2.1", 1_000_000)).count(), 60);
+    }
+
+    #[test]
+    fn whoever_may_begin_may_also_come_back() {
+        let limits = Limits::default();
+        let address = "192.0.2.1".parse().expect("an address");
+        let now = Now::at(Timestamp::from_secs(0));
+        assert_eq!((0..100).filter(|_| limits.begin_sign_in(address, now).is_ok()).count(), 60);
+        assert_eq!((0..1000).filter(|_| limits.finish_sign_in(address, now).is_ok()).count(), 60);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use auth_core::{
     principal::{Principal, Silence},
     session::Elsewhere,
+    sign_in::{Objection, WrongAnswer},
 };
 
 use crate::{
@@ -133,14 +134,48 @@ pub(crate) fn cookies_blocked(begin: String) -> Page {
         .link("Try again", begin)
 }
 
-/// The provider said no.
-pub(crate) fn provider_refused(word: &str, description: Option<&str>, correlation: &str, begin: String) -> Page {
+/// The provider said no. `id` finds the log line.
+pub(crate) fn provider_refused(
+    objection: Objection,
+    word: &str,
+    description: Option<&str>,
+    id: &str,
+    begin: String,
+) -> Page {
     let page = Page::new("Your provider did not sign you in", format!("It said: {word}"));
     let page = match description {
         Some(description) => page.say(description.to_owned()),
         None => page,
     };
-    page.say(format!("If you ask for help, give this number: {correlation}")).link("Try again", begin)
+    let page = match objection {
+        Objection::ToPerson => page,
+        Objection::ToRequest => page.say(
+            "This is about what the service asks your provider for, not about you. Whoever looks after the service can \
+             put it right.",
+        ),
+    };
+    page.say(format!("If you ask for help, give this number: {id}")).link("Try again", begin)
+}
+
+/// The provider answered, and its answer was wrong. Nothing here tries again by itself: that would help nobody. `id` finds
+/// the log line.
+pub(crate) fn wrong_answer(wrong: &WrongAnswer, id: &str, begin: String) -> Page {
+    Page::new("Signing in failed", "Your provider answered, but its answer cannot be used.")
+        .say(wrong.explain())
+        .say(format!(
+            "Nobody was signed in, and whoever is signed in already stays so. You can begin again. If it happens once \
+             more, whoever looks after this service has to put it right: give them this number: {id}"
+        ))
+        .link("Begin again", begin)
+}
+
+/// Too many sign-ins are being finished at once, or this one twice.
+pub(crate) fn sign_in_busy(here: Option<&str>, begin: String, retry: u64) -> Page {
+    let page = Page::new(
+        "Signing in takes a moment longer",
+        "This sign-in is being finished already, or too many are at once. Nothing is lost.",
+    );
+    again(page, here, here.map(|_| retry)).link("Begin again", begin)
 }
 
 /// The button that signs out.
@@ -214,6 +249,11 @@ pub(crate) fn explain(word: AnswerWord) -> Page {
         AnswerWord::RenewalRequired => {
             ("The token has run out", "The device keeps its key and its data, and gets a new token with its key.")
         }
+        AnswerWord::SignInFailed => (
+            "Signing in failed",
+            "The provider answered, and its answer was wrong. Nobody was signed in, and nobody was signed out. Beginning \
+             again may help; waiting does not.",
+        ),
         AnswerWord::Upstream => ("An answer of the service", "The service behind the gateway answered."),
         AnswerWord::UpstreamDisputed => (
             "The service did not recognise somebody whom we know",

@@ -268,6 +268,7 @@ impl Form<'_> {
             OwnAnswer::ToProvider { location, cookies } => with(self.see_other(&location, AnswerWord::Own), cookies),
             OwnAnswer::SignedIn { cookies, return_to } => with(self.see_other(&return_to, AnswerWord::Own), cookies),
             OwnAnswer::SignInFailed { how, begin, cookies } => with(self.sign_in_failed(how, begin), cookies),
+            OwnAnswer::SignInBusy { begin } => self.sign_in_busy(begin),
             OwnAnswer::SignInUnavailable { unavailable, begin, cookies } => {
                 let here = self.link_here().filter(|_| cookies.is_empty());
                 with(self.sign_in_unavailable(&unavailable, here, begin), cookies)
@@ -300,14 +301,33 @@ impl Form<'_> {
     }
 
     fn sign_in_failed(&self, how: SignInFailure, begin: String) -> Response<Body> {
+        let id = self.id.to_string();
         let page = match how {
             SignInFailure::BeginAgain => notices::begin_again(begin),
             SignInFailure::CookiesBlocked => notices::cookies_blocked(begin),
-            SignInFailure::Refused { word, description, correlation } => {
-                notices::provider_refused(&word, description.as_deref(), &correlation, begin)
+            SignInFailure::Refused { objection, word, description } => {
+                notices::provider_refused(objection, &word, description.as_deref(), &id, begin)
+            }
+            SignInFailure::Wrong(wrong) => {
+                let head = Head::new(FaultStatus::BadGateway.into(), AnswerWord::SignInFailed);
+                let page = || notices::wrong_answer(&wrong, &id, begin);
+                let mut response = self.said(&head, Some(wrong.explain()), page);
+                set(&mut response, PROXY_STATUS, WRONG_ANSWER);
+                return response;
             }
         };
         self.page(&Head::new(FaultStatus::BadRequest.into(), AnswerWord::Own), &page)
+    }
+
+    /// Too much at once, and soon over: [`Fault::Overloaded`], with a way to begin once more.
+    fn sign_in_busy(&self, begin: String) -> Response<Body> {
+        let fault = Fault::Overloaded;
+        let retry = self.spread(fault.retry_after().unwrap_or(Unavailable::RETRY_AFTER));
+        let head = Head { retry: Some(retry), ..Head::new(fault.status(self.asker).into(), fault.word()) };
+        let page = || notices::sign_in_busy(self.link_here(), begin, retry);
+        let mut response = self.said(&head, Some(fault.explain()), page);
+        set(&mut response, PROXY_STATUS, fault.proxy_status());
+        response
     }
 
     fn sign_in_unavailable(
@@ -407,6 +427,9 @@ impl Form<'_> {
 /// The `Proxy-Status` of not being able to tell: the fault is neither the request's nor the upstream's (RFC 9209
 /// §2.3.29).
 const UNDECIDED: &str = "candor; error=proxy_internal_error; details=\"verdict-unavailable\"";
+
+/// The `Proxy-Status` of a provider's wrong answer: nothing was forwarded (RFC 9209 §2.3).
+const WRONG_ANSWER: &str = "candor; error=proxy_internal_response; details=\"sign-in-failed\"";
 
 impl Head {
     fn new(status: StatusCode, word: AnswerWord) -> Self {

@@ -23,6 +23,7 @@ use auth_core::{
     principal::{Groups, Kind, Roles, Silence, Subject},
     revocations::{RevocationPolicy, Revocations},
     session::{NewSession, SessionPolicy, Sessions},
+    sign_in::{Objection, WrongAnswer},
     verdict::{Stop, Verdict},
 };
 use secrecy::ExposeSecret;
@@ -366,6 +367,61 @@ async fn a_sign_in_that_cannot_be_finished_keeps_what_was_wanted() {
     assert_eq!(spent.status(), 503);
     let text = text(spent).await;
     assert!(!text.contains("http-equiv") && text.contains(&begin), "beginning again is a choice: {text}");
+}
+
+#[tokio::test]
+async fn a_wrong_answer_of_the_providers_is_said_in_words_and_loads_nothing_again() {
+    let begin = "/.candor/login?return_to=%2Forders";
+    let failed = || {
+        let how = SignInFailure::Wrong(WrongAnswer::IdToken(auth_core::jws::MalformedToken::Unsigned("not signed")));
+        Answer::Own(OwnAnswer::SignInFailed { how, begin: begin.to_owned(), cookies: Vec::new() })
+    };
+    for asker in [Asker::Browser, Asker::Script] {
+        let response = http(failed(), asker, true);
+        assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (502, "sign-in-failed".to_owned()));
+        assert!(!response.headers().contains_key(RETRY_AFTER), "waiting does not make it right");
+        check_form(&response, asker);
+    }
+    let response = http(failed(), Asker::Browser, true);
+    let id = field(&response, RequestId::HEADER.as_str());
+    let page = text(response).await;
+    assert!(page.contains("is not signed in a way") && page.contains(begin), "{page}");
+    assert!(page.contains(&format!("give them this number: {id}")), "{page}");
+    assert!(!page.contains("http-equiv") && !page.contains("does not answer") && !page.contains("It said"), "{page}");
+}
+
+#[tokio::test]
+async fn what_a_provider_refuses_is_said_in_its_words_and_with_a_number() {
+    let page = async |objection| {
+        let (word, description) = ("not_allowed".to_owned(), Some("Offline tokens <not> allowed".to_owned()));
+        let how = SignInFailure::Refused { objection, word, description };
+        let answer = OwnAnswer::SignInFailed { how, begin: "/.candor/login".to_owned(), cookies: Vec::new() };
+        let response = http(Answer::Own(answer), Asker::Browser, true);
+        assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (400, "own".to_owned()));
+        let number = format!("give this number: {}", field(&response, RequestId::HEADER.as_str()));
+        let page = text(response).await;
+        for part in ["It said: not_allowed", "Offline tokens &#60;not&#62; allowed", &number] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
+        assert!(!page.contains("http-equiv"), "{page}");
+        page
+    };
+    assert!(page(Objection::ToRequest).await.contains("not about you"));
+    assert!(!page(Objection::ToPerson).await.contains("not about you"));
+}
+
+#[tokio::test]
+async fn a_sign_in_that_has_to_wait_is_tried_again() {
+    let answer = || Answer::Own(OwnAnswer::SignInBusy { begin: "/.candor/login?return_to=%2Forders".to_owned() });
+    for repeatable in [true, false] {
+        let response = http(answer(), Asker::Browser, repeatable);
+        assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (503, "overloaded".to_owned()));
+        assert!(response.headers().contains_key(RETRY_AFTER));
+        let page = text(response).await;
+        assert_eq!(page.contains("http-equiv"), repeatable, "a form is never sent twice by itself: {page}");
+        assert!(page.contains("/.candor/login?return_to=%2Forders"), "{page}");
+    }
+    check_form(&http(answer(), Asker::Script, true), Asker::Script);
 }
 
 #[test]

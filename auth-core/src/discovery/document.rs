@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::jws::strict_object;
 
-/// The longest name of another issuer that is told, in characters.
+/// The longest name of another issuer that is told, in bytes.
 const LONGEST_SHOWN: usize = 200;
 
 /// A provider's document that was found good.
@@ -36,9 +36,9 @@ pub enum Nonsense {
     #[error("the discovery document is no strict JSON object")]
     NoObject,
     /// It is another issuer's (OpenID Connect Discovery 1.0 §4.3).
-    #[error("the discovery document is of the issuer {of:?}, not of {expected:?}")]
+    #[error("the discovery document names the issuer {of}, not {expected}")]
     OtherIssuer {
-        /// Whose it says that it is. A stranger chose it.
+        /// Whose it says that it is, if that is an address that can be told.
         of: String,
         /// As configured.
         expected: Arc<str>,
@@ -68,8 +68,7 @@ impl Document {
         match members.get("issuer") {
             Some(Value::String(of)) if **of == **issuer => {}
             Some(Value::String(of)) => {
-                let of = of.chars().take(LONGEST_SHOWN).collect();
-                return Err(Nonsense::OtherIssuer { of, expected: Arc::clone(issuer) });
+                return Err(Nonsense::OtherIssuer { of: shown(of), expected: Arc::clone(issuer) });
             }
             // A page that says it is JSON, or half a document: what a broken provider sends, and no other's document.
             Some(_) | None => return Err(Nonsense::Endpoint("issuer")),
@@ -96,6 +95,14 @@ impl Document {
         let urls = optional.into_iter().flatten().chain([&self.jwks_uri]);
         urls.filter_map(|url| url.host_str().map(str::to_owned)).collect()
     }
+}
+
+/// An issuer's name as a stranger wrote it, if it is an address without room for a secret: the difference is often a
+/// slash, so it stays to the letter.
+fn shown(issuer: &str) -> String {
+    let plain = |url: Url| url.host_str().is_some() && url.username().is_empty() && url.password().is_none();
+    let is_address = Url::parse(issuer).is_ok_and(plain) && !issuer.contains(['?', '#']);
+    if is_address && issuer.len() <= LONGEST_SHOWN { issuer.to_owned() } else { "(no address)".to_owned() }
 }
 
 fn endpoint(value: &Value, issuer: &str) -> Option<Url> {

@@ -27,6 +27,8 @@ pub(super) enum Meaning {
     Transient,
     /// It saw too much of this person: minutes, not seconds.
     Throttled,
+    /// It does not grant what we ask for, whoever comes: its word about `scopes`, and ours to repair.
+    NotGranted,
     /// It does not know us, or not our request: ours to repair.
     OurConfiguration,
     /// A word that nobody listed.
@@ -58,10 +60,11 @@ impl ErrorAnswer {
             "invalid_grant" if says(&DENIED) => Meaning::Denied,
             "invalid_grant" => Meaning::StaleCode,
             "access_denied" | "consent_required" | "interaction_required" | "login_required" => Meaning::Denied,
+            // Keycloak says `not_allowed` to whoever may not have the offline session that `offline_access` asks for.
+            "invalid_scope" | "not_allowed" => Meaning::NotGranted,
             "invalid_client"
             | "invalid_request"
             | "invalid_resource"
-            | "invalid_scope"
             | "unauthorized_client"
             | "unsupported_grant_type"
             | "unsupported_response_type" => Meaning::OurConfiguration,
@@ -148,6 +151,11 @@ mod tests {
         check(r#"{"error":"server_error"}"#, Meaning::Transient);
         check(r#"{"error":"invalid_client","error_codes":[7000222]}"#, Meaning::OurConfiguration);
         check(r#"{"error":"unauthorized_client"}"#, Meaning::OurConfiguration);
+        check(r#"{"error":"invalid_scope"}"#, Meaning::NotGranted);
+        check(r#"{"error":"invalid_scope","error_codes":[90033]}"#, Meaning::Transient);
+        let keycloak =
+            r#"{"error":"not_allowed","error_description":"Offline tokens not allowed for the user or client"}"#;
+        check(keycloak, Meaning::NotGranted);
         check(r#"{"error":"invalid_token"}"#, Meaning::Unknown);
         check(r#"{"error":"INVALID_GRANT"}"#, Meaning::Unknown);
     }

@@ -32,8 +32,12 @@ pub(crate) struct Tokens {
 pub(crate) enum ExchangeFault {
     /// The provider does not take this code, or not any more: the sign-in begins again.
     StaleCode,
-    /// The provider will not sign this person in.
+    /// The provider will not sign this person in, or does not grant what we ask for.
     Denied { word: String, description: Option<String> },
+    /// Its answer is whole, and has no ID token.
+    NoIdToken,
+    /// It is being asked by as many as may ask it at once. Nothing was sent.
+    Busy,
     /// We cannot tell.
     Unavailable(Unavailable),
 }
@@ -70,6 +74,7 @@ impl Provider {
         verifier: &SecretString,
         redirect_uri: &Url,
     ) -> Result<Tokens, ExchangeFault> {
+        let Ok(_call) = self.0.calls.try_acquire() else { return Err(ExchangeFault::Busy) };
         let endpoint = document.token_endpoint.clone().ok_or_else(|| lacks("token_endpoint"))?;
         let config = &self.0.config;
         let mut client = Client::new(ClientId::new(config.client_id.clone()))
@@ -118,6 +123,14 @@ impl Provider {
         match answer.meaning() {
             Meaning::StaleCode => ExchangeFault::StaleCode,
             Meaning::Denied => ExchangeFault::Denied { word: answer.word(), description: answer.description() },
+            Meaning::NotGranted => {
+                let name = self.name();
+                alarm::ring(
+                    "provider-configuration",
+                    &format!("the provider `{name}` does not grant what its `scopes` ask for: {answer}"),
+                );
+                ExchangeFault::Denied { word: answer.word(), description: answer.description() }
+            }
             Meaning::OurConfiguration => self.misconfigured(&answer.to_string()),
             Meaning::Throttled => {
                 let unavailable = Unavailable::because(Dependency::TokenEndpoint, answer.to_string());
@@ -140,9 +153,7 @@ impl Provider {
 
 impl TokenAnswer {
     fn into_tokens(self) -> Result<Tokens, ExchangeFault> {
-        let Some(id_token) = self.id_token else {
-            return Err(nonsense("a token answer without an ID token".to_owned()));
-        };
+        let Some(id_token) = self.id_token else { return Err(ExchangeFault::NoIdToken) };
         Ok(Tokens {
             id_token: id_token.into(),
             access_token: self.access_token.into_secret().into(),

@@ -12,6 +12,7 @@ use std::{borrow::Cow, fmt, sync::Arc};
 
 use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
 use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
 use url::Url;
 
 use self::exchange::Client;
@@ -71,7 +72,13 @@ struct Parts {
     discovery: Discovery,
     keys: IssuerKeys,
     outbound: Outbound,
+    /// The calls of its token endpoint that may be under way at once.
+    calls: Semaphore,
 }
+
+/// The most calls of a provider's token endpoint under way at once. A healthy provider answers each in a fraction of a
+/// second; a slow one must not gather more of ours than it can answer, each with our secret.
+const MOST_CALLS: usize = 32;
 
 /// What an authorisation request carries besides the configuration.
 pub(crate) struct Asking<'a> {
@@ -84,7 +91,7 @@ pub(crate) struct Asking<'a> {
 impl Provider {
     /// A provider from its configuration and the parts that know it.
     pub fn new(config: ProviderConfig, discovery: Discovery, keys: IssuerKeys, outbound: Outbound) -> Self {
-        Self(Arc::new(Parts { config, discovery, keys, outbound }))
+        Self(Arc::new(Parts { config, discovery, keys, outbound, calls: Semaphore::new(MOST_CALLS) }))
     }
 
     /// Its name here.

@@ -56,8 +56,8 @@ impl Header {
 fn algorithm(members: &Map<String, Value>) -> Result<Algorithm, MalformedToken> {
     match text(members, "alg")?.as_deref() {
         None => Err(MalformedToken::Invalid("no `alg`")),
-        Some(name) if name.eq_ignore_ascii_case("none") => Err(MalformedToken::Invalid("not signed")),
-        Some("HS256" | "HS384" | "HS512") => Err(MalformedToken::Invalid("signed with a shared secret")),
+        Some(name) if name.eq_ignore_ascii_case("none") => Err(MalformedToken::Unsigned("not signed")),
+        Some("HS256" | "HS384" | "HS512") => Err(MalformedToken::Unsigned("signed with a shared secret")),
         Some(name) => {
             Algorithm::from_str(name).map_err(|_| MalformedToken::NotUnderstood("an algorithm we do not take"))
         }

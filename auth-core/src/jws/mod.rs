@@ -61,6 +61,9 @@ pub enum MalformedToken {
     /// The RFCs make it invalid, whoever issued it.
     #[error("{0}")]
     Invalid(&'static str),
+    /// Nobody signed it, or whoever can verify it can.
+    #[error("{0}")]
+    Unsigned(&'static str),
     /// It may be a good token, but not one that we understand.
     #[error("{0}")]
     NotUnderstood(&'static str),

@@ -60,7 +60,7 @@ const CLAIMS: &str = r#"{"iss":"https://i","sub":"ada","aud":"us","exp":2000,"ia
 fn word(read: Result<Unverified<'_>, MalformedToken>) -> &'static str {
     match read {
         Ok(_) => "read",
-        Err(MalformedToken::Invalid(_)) => "invalid",
+        Err(MalformedToken::Invalid(_) | MalformedToken::Unsigned(_)) => "invalid",
         Err(MalformedToken::NotUnderstood(_)) => "not understood",
     }
 }

@@ -30,7 +30,7 @@ use crate::{
     lock::lock,
     outbound::Outbound,
     principal::Freshness,
-    verdict::{Rejected, Stop, Unavailable},
+    verdict::{Detail, Rejected, Stop, Unavailable},
 };
 
 use known::{Doubtful, Fetched, Held, Known};
@@ -66,6 +66,21 @@ struct Inner {
     copy: LastGood,
     attempts: Attempts<()>,
     known: Mutex<Known>,
+}
+
+/// Why a token that came straight from its issuer does not verify. It says nothing of anybody's credential: the issuer
+/// contradicts itself.
+pub(crate) enum Contradiction {
+    /// The signature does not hold under the key that the token names.
+    BadSignature(Detail),
+    /// The issuer publishes no such key.
+    NoKey(Detail),
+    /// The issuer publishes such a key, and we cannot use it, or not by this algorithm.
+    NotTaken(Detail),
+    /// The signature holds, and what it signs is no good.
+    Claims(Rejected),
+    /// We cannot tell.
+    Unavailable(Unavailable),
 }
 
 /// Why a token was not verified.
@@ -123,6 +138,34 @@ impl IssuerKeys {
             Ok((claims, _)) => Ok(claims),
             Err(Unproven::Forged(forged, _)) => Err(Rejected::proven_by(forged).into()),
             Err(Unproven::Stop(stop)) => Err(stop),
+        }
+    }
+
+    /// Whether the signature holds of a token that came straight from the issuer, over a connection of ours. No stranger
+    /// can have caused this, so a set is fetched for it whatever strangers' tokens have used up; and where that set does
+    /// not verify it either, the issuer's own answers contradict each other.
+    ///
+    /// # Errors
+    /// [`Contradiction`].
+    pub(crate) async fn verify_own(&self, token: &Unverified<'_>) -> Result<Claims, Contradiction> {
+        let held = self.0.held_or_first().await?;
+        if let Said::Holds(key) = held.set.says(token) {
+            return Ok(signed(token, key, held.generation).map_err(Contradiction::of_claims)?.0);
+        }
+        self.0.attempts.ask(|_, _| Ok(()), || Arc::clone(&self.0).fetch()).await?;
+        let held = self.0.held().ok_or_else(|| Unavailable::because(Dependency::Keys, "no keys after all"))?;
+        let kid = proof::shown(token.kid());
+        match held.set.says(token) {
+            Said::Holds(key) => Ok(signed(token, key, held.generation).map_err(Contradiction::of_claims)?.0),
+            Said::Bad | Said::BadForGood => {
+                Err(Contradiction::BadSignature(Detail::new(format!("does not hold under key {kid}"))))
+            }
+            Said::Unknown => Err(Contradiction::NoKey(Detail::new(format!("the provider publishes no key {kid}")))),
+            Said::Undecided => Err(Contradiction::NotTaken(Detail::new(format!("the key {kid} cannot be used")))),
+            Said::NotLookedAt => {
+                let what = format!("signed under key {kid} by an algorithm that `algorithms` does not name");
+                Err(Contradiction::NotTaken(Detail::new(what)))
+            }
         }
     }
 
@@ -195,6 +238,23 @@ impl IssuerKeys {
                 Err(Unproven::Stop(unsettled(wait.max(Unavailable::RETRY_AFTER)).into()))
             }
         }
+    }
+}
+
+impl Contradiction {
+    /// What [`signed`] found wrong.
+    fn of_claims(unproven: Unproven) -> Self {
+        match unproven {
+            Unproven::Stop(Stop::Rejected(rejected)) => Self::Claims(rejected),
+            Unproven::Stop(Stop::Unavailable(unavailable)) => Self::Unavailable(unavailable),
+            Unproven::Forged(forged, _) => Self::Claims(Rejected::proven_by(forged)),
+        }
+    }
+}
+
+impl From<Unavailable> for Contradiction {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
     }
 }
 

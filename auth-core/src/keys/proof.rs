@@ -63,7 +63,7 @@ impl Forged {
 }
 
 /// A stranger chose this text: short, and in characters that no log minds.
-fn shown(kid: Option<&str>) -> String {
+pub(super) fn shown(kid: Option<&str>) -> String {
     kid.unwrap_or("(none)").chars().take(64).flat_map(char::escape_default).collect()
 }
 

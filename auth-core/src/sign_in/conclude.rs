@@ -1,14 +1,19 @@
 //! From a recognised callback to a session: what runs on the keeper, to its end.
 
+use std::sync::Arc;
+
 use secrecy::ExposeSecret;
 use url::Url;
 
 use super::{
     Callback, Finished, SignInFault, Why,
     callback::{Answered, CallbackParams},
-    fault,
+    fault::Objection,
     id_token::{self, Expected, IdTokenFault, Identity},
-    tries::{self, Try},
+    noted::Asked,
+    returned::Finishing,
+    tries::Try,
+    wrong_answer::WrongAnswer,
 };
 use crate::{
     clock::Now,
@@ -24,6 +29,7 @@ use crate::{
 pub(super) struct Conclusion {
     pub(super) provider: Provider,
     pub(super) found: Try,
+    pub(super) finishing: Finishing,
     /// The name of the try's cookie.
     pub(super) cookie: String,
     pub(super) redirect_uri: Url,
@@ -33,77 +39,89 @@ pub(super) struct Conclusion {
 
 impl Conclusion {
     pub(super) async fn reach(mut self, callback: Callback) -> Result<Finished, SignInFault> {
+        let concluded = self.conclude(callback).await;
+        if concluded.as_ref().err().is_none_or(SignInFault::spends_the_try) {
+            self.finishing.spend();
+        }
+        concluded
+    }
+
+    async fn conclude(&mut self, callback: Callback) -> Result<Finished, SignInFault> {
+        let provider = Arc::clone(self.provider.name());
+        let asked = Asked { provider: &provider, request: &callback.request };
         let params = &callback.params;
         let answer = params.answer().map_err(SignInFault::Malformed)?;
-        let document = self.provider.document().await.map_err(|down| self.keeping_the_try(down))?;
-        self.check_issuer(params, &document)?;
+        let document = self.provider.document().await.map_err(|down| self.keeping_the_try(asked, down))?;
+        self.check_issuer(params, &document).map_err(|wrong| self.wrong(asked, wrong))?;
         let code = match answer {
             Answered::Code(code) => code,
-            Answered::Error(word) => return Err(self.error(word, params)),
+            Answered::Error(word) => return Err(self.error(asked, word, params)),
         };
         // A code can be spent once, so it is not spent while nobody could read what it buys.
-        self.provider.keys().ready().await.map_err(|down| self.keeping_the_try(down))?;
+        self.provider.keys().ready().await.map_err(|down| self.keeping_the_try(asked, down))?;
         let exchanged = self.provider.exchange(&document, code, &self.found.verifier(), &self.redirect_uri).await;
-        let tokens = exchanged.map_err(|fault| self.not_exchanged(fault))?;
-        let identity = self.identity(&tokens).await?;
+        let tokens = exchanged.map_err(|fault| self.not_exchanged(asked, fault))?;
+        self.finishing.spend();
+        let identity = self.identity(&tokens).await.map_err(|fault| match fault {
+            IdTokenFault::Wrong(wrong) => self.wrong(asked, wrong),
+            IdTokenFault::Unavailable(unavailable) => self.spending_the_try(asked, unavailable),
+        })?;
         // Its token may have ended a doubt about the clock.
         self.now = self.provider.clock().now();
         self.session(identity, tokens, callback).await
     }
 
     /// RFC 9207 §2.4: by simple string comparison, for codes and errors.
-    fn check_issuer(&self, params: &CallbackParams, document: &Document) -> Result<(), SignInFault> {
+    fn check_issuer(&self, params: &CallbackParams, document: &Document) -> Result<(), WrongAnswer> {
         let promised = document.raw.get("authorization_response_iss_parameter_supported");
         match &params.iss {
-            Some(issuer) if **issuer != **self.provider.issuer() => Err(self.refused("wrong_issuer", None)),
-            None if promised.and_then(serde_json::Value::as_bool) == Some(true) => {
-                Err(self.refused("missing_issuer", None))
-            }
+            Some(issuer) if **issuer != **self.provider.issuer() => Err(WrongAnswer::CallbackIssuer),
+            None if promised.and_then(serde_json::Value::as_bool) == Some(true) => Err(WrongAnswer::CallbackIssuer),
             Some(_) | None => Ok(()),
         }
     }
 
-    /// The provider sent an error instead of a code (RFC 6749 §4.1.2.1).
-    fn error(&self, word: &str, params: &CallbackParams) -> SignInFault {
+    /// The provider sent an error instead of a code (RFC 6749 §4.1.2.1). It came by the browser, so anybody who began a
+    /// sign-in can make it up: it rings nothing.
+    fn error(&self, asked: Asked<'_>, word: &str, params: &CallbackParams) -> SignInFault {
         match word {
             "server_error" | "temporarily_unavailable" => {
                 let said = format!("the provider says `{word}`");
-                self.keeping_the_try(Unavailable::because(Dependency::TokenEndpoint, said))
+                self.keeping_the_try(asked, Unavailable::because(Dependency::TokenEndpoint, said).unsettled())
             }
             _ => {
                 // Some providers quote the request that they refuse.
-                let state = [params.state.as_deref().unwrap_or_default()];
-                let description = params.error_description.as_deref().map(|text| hiding(text, &state));
-                self.refused(&hiding(word, &state), description.as_deref())
+                let secrets = [params.state.as_deref().unwrap_or_default(), &*self.found.nonce];
+                let description = params.error_description.as_deref().map(|text| hiding(text, &secrets));
+                self.refused(asked, Objection::of(word), &hiding(word, &secrets), description.as_deref())
             }
         }
     }
 
-    fn not_exchanged(&self, fault: ExchangeFault) -> SignInFault {
+    fn not_exchanged(&self, asked: Asked<'_>, fault: ExchangeFault) -> SignInFault {
         match fault {
             ExchangeFault::StaleCode => {
-                let why = Why::StaleCode;
-                tracing::info!(provider = %self.provider.name(), why = why.as_str(), "a sign-in begins again");
+                asked.begins_again(Why::StaleCode);
                 let (return_to, spent) = (Some(self.found.return_to.clone()), Some(self.cookie.clone()));
-                SignInFault::BeginAgain { why, return_to, again: false, spent }
+                SignInFault::BeginAgain { why: Why::StaleCode, return_to, again: false, spent }
             }
-            ExchangeFault::Denied { word, description } => self.refused(&word, description.as_deref()),
-            ExchangeFault::Unavailable(unavailable) => self.keeping_the_try(unavailable),
+            ExchangeFault::Denied { word, description } => {
+                self.refused(asked, Objection::of(&word), &word, description.as_deref())
+            }
+            ExchangeFault::NoIdToken => self.wrong(asked, WrongAnswer::NoIdToken),
+            ExchangeFault::Busy => SignInFault::Busy { return_to: self.found.return_to.clone() },
+            ExchangeFault::Unavailable(unavailable) => self.keeping_the_try(asked, unavailable),
         }
     }
 
-    async fn identity(&self, tokens: &Tokens) -> Result<Identity, SignInFault> {
+    async fn identity(&self, tokens: &Tokens) -> Result<Identity, IdTokenFault> {
         let expected = Expected {
             issuer: self.provider.issuer(),
             client_id: &self.provider.config().client_id,
             nonce: &self.found.nonce,
             access_token: tokens.access_token.expose_secret(),
         };
-        let verified = id_token::verify(&self.provider, tokens.id_token.expose_secret(), &expected, self.now).await;
-        verified.map_err(|fault| match fault {
-            IdTokenFault::Wrong(what) => self.refused("invalid_id_token", Some(&what)),
-            IdTokenFault::Unavailable(unavailable) => self.spending_the_try(unavailable),
-        })
+        id_token::verify(&self.provider, tokens.id_token.expose_secret(), &expected, self.now).await
     }
 
     async fn session(&self, who: Identity, tokens: Tokens, callback: Callback) -> Result<Finished, SignInFault> {
@@ -116,6 +134,7 @@ impl Conclusion {
         };
         let groups = earlier.stating(|token| Stated::groups(token, groups_claim));
         let roles = earlier.stating(Stated::roles);
+        let request = callback.request;
         let new = NewSession {
             subject: who.subject,
             tenant: who.tenant,
@@ -132,7 +151,8 @@ impl Conclusion {
         };
         let replaces = callback.replaces.as_ref().map(ExposeSecret::expose_secret);
         let begun = self.sessions.begin(new, replaces, self.now).await;
-        let ticket = begun.map_err(|unavailable| self.spending_the_try(unavailable))?;
+        let asked = Asked { provider: self.provider.name(), request: &request };
+        let ticket = begun.map_err(|unavailable| self.spending_the_try(asked, unavailable))?;
         if let (None, Some(before)) = (replaces, &self.found.before) {
             self.sessions.end_before(before, &subject, self.now).await;
         }
@@ -140,31 +160,36 @@ impl Conclusion {
         Ok(Finished { ticket, return_to: self.found.return_to.clone(), spent: self.cookie.clone() })
     }
 
-    fn refused(&self, word: &str, description: Option<&str>) -> SignInFault {
+    fn refused(&self, asked: Asked<'_>, objection: Objection, word: &str, description: Option<&str>) -> SignInFault {
         let word = presentable(word, 64);
         let description = description.map(|text| presentable(text, 400));
-        let correlation = tries::random::<9>().unwrap_or_else(|_| "none".to_owned());
-        tracing::warn!(
-            provider = %self.provider.name(),
-            correlation,
-            error = word,
-            description = description.as_deref().unwrap_or_default(),
-            "a sign-in was refused"
-        );
+        asked.refused(objection, &word, description.as_deref().unwrap_or_default());
         let (return_to, spent) = (self.found.return_to.clone(), Some(self.cookie.clone()));
-        SignInFault::Refused { word, description, correlation, return_to, spent }
+        SignInFault::Refused { objection, word, description, return_to, spent }
+    }
+
+    /// The provider has answered, and wrongly: only a new sign-in can help.
+    fn wrong(&self, asked: Asked<'_>, wrong: WrongAnswer) -> SignInFault {
+        #[cfg(candor_planted)]
+        if crate::planted::is("wrong-answer-is-an-outage") {
+            return self.spending_the_try(asked, Unavailable::because(Dependency::TokenEndpoint, wrong.to_string()));
+        }
+        let (return_to, spent) = (self.found.return_to.clone(), Some(self.cookie.clone()));
+        SignInFault::Wrong { wrong: asked.wrong(wrong), return_to, spent }
     }
 
     /// The code may still be good: the same callback can be tried again.
-    fn keeping_the_try(&self, down: Unavailable) -> SignInFault {
-        let unavailable = fault::noted(self.provider.name(), down);
-        SignInFault::Unavailable { unavailable, return_to: self.found.return_to.clone(), spent: None }
+    fn keeping_the_try(&self, asked: Asked<'_>, down: Unavailable) -> SignInFault {
+        let return_to = self.found.return_to.clone();
+        match WrongAnswer::behind(&down) {
+            Some(wrong) => SignInFault::Wrong { wrong: asked.wrong(wrong), return_to, spent: None },
+            None => SignInFault::Unavailable { unavailable: asked.unavailable(down), return_to, spent: None },
+        }
     }
 
     /// The provider has answered the code: only a new sign-in helps.
-    fn spending_the_try(&self, down: Unavailable) -> SignInFault {
-        let unavailable = fault::noted(self.provider.name(), down);
+    fn spending_the_try(&self, asked: Asked<'_>, down: Unavailable) -> SignInFault {
         let (return_to, spent) = (self.found.return_to.clone(), Some(self.cookie.clone()));
-        SignInFault::Unavailable { unavailable, return_to, spent }
+        SignInFault::Unavailable { unavailable: asked.unavailable(down), return_to, spent }
     }
 }

@@ -1,6 +1,9 @@
 //! Why nobody was signed in. None of these is a verdict about a credential, so none of them can become a 401.
+//!
+//! Three situations are told apart, since each needs somebody else: the provider refused (the person, or whoever set
+//! this up), its answer was wrong (whoever runs it), it did not answer (time).
 
-use super::callback::MalformedCallback;
+use super::{callback::MalformedCallback, wrong_answer::WrongAnswer};
 use crate::verdict::Unavailable;
 
 /// Why a sign-in did not begin.
@@ -8,6 +11,8 @@ use crate::verdict::Unavailable;
 pub enum BeginFault {
     /// No provider has this name.
     NoSuchProvider,
+    /// The provider answered, and its answer was wrong: a 502 page that does not load itself again.
+    Wrong(WrongAnswer),
     /// The provider, or our own keyring, cannot be had: a 503 page.
     Unavailable(Unavailable),
 }
@@ -34,18 +39,33 @@ pub enum SignInFault {
     },
     /// This browser keeps no cookies.
     CookiesBlocked,
-    /// The provider said no, or what it said cannot be trusted: a page with `correlation`, never a loop.
+    /// The provider said no: a page with its words, never a loop.
     Refused {
-        /// The provider's word (RFC 6749 §4.1.2.1), or ours in the same style. Bounded; not escaped.
+        /// What it objects to.
+        objection: Objection,
+        /// The provider's word (RFC 6749 §4.1.2.1). Bounded; not escaped.
         word: String,
         /// The provider's explanation. Bounded; not escaped.
         description: Option<String>,
-        /// Finds the log line.
-        correlation: String,
         /// Where the person wanted to go.
         return_to: String,
         /// The try cookie to forget.
         spent: Option<String>,
+    },
+    /// The provider answered, and its answer was wrong: a 502 page that does not load itself again.
+    Wrong {
+        /// In which way.
+        wrong: WrongAnswer,
+        /// Where the person wanted to go.
+        return_to: String,
+        /// The try cookie to forget, if the provider has answered the code.
+        spent: Option<String>,
+    },
+    /// This sign-in, or as many as the provider is asked about at once, are being finished at the moment. The try is
+    /// kept, and nobody was asked: the same callback may yet succeed.
+    Busy {
+        /// Where the person wanted to go.
+        return_to: String,
     },
     /// We cannot tell: a 503 page that offers to try again, by `login` with `return_to`.
     Unavailable {
@@ -59,6 +79,15 @@ pub enum SignInFault {
     },
 }
 
+/// What a provider objects to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// To signing this person in, now.
+    ToPerson,
+    /// To what we ask for, such as `scopes`: whoever set this up must put it right.
+    ToRequest,
+}
+
 /// Why a sign-in begins again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -70,8 +99,53 @@ pub enum Why {
     OtherProvider,
     /// The `state` is ours, and the browser does not have its cookie.
     NoTry,
+    /// The try is spent: the provider has answered its code before.
+    Spent,
     /// The provider does not take the code, or not any more.
     StaleCode,
+}
+
+impl SignInFault {
+    /// Whether the try is of no more use.
+    pub(super) fn spends_the_try(&self) -> bool {
+        match self {
+            Self::BeginAgain { spent, .. }
+            | Self::Refused { spent, .. }
+            | Self::Wrong { spent, .. }
+            | Self::Unavailable { spent, .. } => spent.is_some(),
+            Self::NoSuchProvider | Self::Malformed(_) | Self::CookiesBlocked | Self::Busy { .. } => false,
+        }
+    }
+}
+
+impl Objection {
+    /// What a provider's word at the callback objects to (RFC 6749 §4.1.2.1, OpenID Connect Core §3.1.2.6; Keycloak says
+    /// `not_allowed`). Whatever is not listed is said to the person, who reads it.
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "invalid_request"
+            | "invalid_request_object"
+            | "invalid_request_uri"
+            | "invalid_resource"
+            | "invalid_scope"
+            | "invalid_target"
+            | "not_allowed"
+            | "registration_not_supported"
+            | "request_not_supported"
+            | "request_uri_not_supported"
+            | "unauthorized_client"
+            | "unsupported_response_type" => Self::ToRequest,
+            _ => Self::ToPerson,
+        }
+    }
+
+    /// The word of the counter `sign_in.refused`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ToPerson => "person",
+            Self::ToRequest => "request",
+        }
+    }
 }
 
 impl Why {
@@ -82,15 +156,8 @@ impl Why {
             Self::StateUnreadable => "state-unreadable",
             Self::OtherProvider => "other-provider",
             Self::NoTry => "no-try",
+            Self::Spent => "spent",
             Self::StaleCode => "stale-code",
         }
     }
-}
-
-/// Counts and logs what kept somebody from signing in. Sign-ins are few, so the name may be made on the way.
-pub(super) fn noted(provider: &str, unavailable: Unavailable) -> Unavailable {
-    let dependency = unavailable.dependency.as_str();
-    metrics::counter!(format!("unavailable.{dependency}")).increment(1);
-    tracing::warn!(provider, dependency, cause = %unavailable, "a sign-in cannot be had");
-    unavailable
 }

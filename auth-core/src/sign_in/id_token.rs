@@ -10,14 +10,16 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use subtle::ConstantTimeEq;
 
+use super::wrong_answer::WrongAnswer;
 use crate::{
     clock::{Now, Past, Witness},
     dependency::Dependency,
     idp::Provider,
     jws::{self, Claims, TokenKind},
+    keys::Contradiction,
     principal::Subject,
     stated::Stated,
-    verdict::{Stop, Unavailable},
+    verdict::{Reason, Unavailable},
 };
 
 /// How far a provider's clock and ours may be apart.
@@ -48,8 +50,8 @@ pub(super) struct Expected<'e> {
 /// Why an ID token signs nobody in.
 #[derive(Debug)]
 pub(super) enum IdTokenFault {
-    /// It is provably not the one that this sign-in is owed.
-    Wrong(String),
+    /// It is not the one that this sign-in is owed.
+    Wrong(WrongAnswer),
     /// We cannot tell.
     Unavailable(Unavailable),
 }
@@ -61,12 +63,11 @@ pub(super) async fn verify(
     expected: &Expected<'_>,
     now: Now,
 ) -> Result<Identity, IdTokenFault> {
-    let unverified = jws::read(token, TokenKind::IdToken)
-        .map_err(|malformed| Unavailable::because(Dependency::TokenEndpoint, malformed))?;
+    let unverified = jws::read(token, TokenKind::IdToken).map_err(WrongAnswer::IdToken)?;
     if unverified.issuer() != expected.issuer {
-        return wrong("it names another issuer");
+        return wrong(WrongAnswer::Issuer);
     }
-    let claims = provider.keys().verify(&unverified, now).await?;
+    let claims = provider.keys().verify_own(&unverified).await?;
     judge(&claims, expected, || {
         // Made for this sign-in and signed: what it says of the time may end a doubt about ours.
         let clock = provider.clock();
@@ -80,22 +81,22 @@ pub(super) async fn verify(
 /// The rules of OpenID Connect Core §3.1.3.7 beyond the signature. The time is asked for last.
 fn judge(claims: &Claims, expected: &Expected<'_>, now: impl FnOnce() -> Now) -> Result<(), IdTokenFault> {
     if claims.iss != expected.issuer {
-        return wrong("another issuer");
+        return wrong(WrongAnswer::Issuer);
     }
     if claims.aud.is_empty() || claims.aud.iter().any(|audience| audience != expected.client_id) {
-        return wrong("another audience, or one more than ours");
+        return wrong(WrongAnswer::Audience);
     }
     if claims.azp.as_ref().is_some_and(|party| party != expected.client_id) {
-        return wrong("issued to another client");
+        return wrong(WrongAnswer::AuthorizedParty);
     }
     if !claims.nonce.as_ref().is_some_and(|nonce| same(nonce, expected.nonce)) {
-        return wrong("another nonce, or none");
+        return wrong(WrongAnswer::Nonce);
     }
     if claims.sub.is_empty() || claims.sub.len() > LONGEST_SUBJECT {
-        return wrong("a subject that is empty or too long");
+        return wrong(WrongAnswer::Subject);
     }
     if !access_token_fits(claims, expected.access_token) {
-        return wrong("another access token than `at_hash` says");
+        return wrong(WrongAnswer::AccessToken);
     }
     judge_time(claims, now())
 }
@@ -103,7 +104,7 @@ fn judge(claims: &Claims, expected: &Expected<'_>, now: impl FnOnce() -> Now) ->
 fn judge_time(claims: &Claims, now: Now) -> Result<(), IdTokenFault> {
     match now.past(claims.exp + LEEWAY) {
         Past::No => {}
-        Past::Yes => return wrong("expired"),
+        Past::Yes => return wrong(WrongAnswer::Expired),
         Past::InDoubt => return Err(Unavailable::because(Dependency::Clock, "whether it expired is in doubt").into()),
     }
     for begins in [Some(claims.iat), claims.nbf].into_iter().flatten() {
@@ -156,8 +157,14 @@ impl Identity {
     }
 }
 
-fn wrong<T>(what: &str) -> Result<T, IdTokenFault> {
-    Err(IdTokenFault::Wrong(what.to_owned()))
+fn wrong<T>(what: WrongAnswer) -> Result<T, IdTokenFault> {
+    Err(what.into())
+}
+
+impl From<WrongAnswer> for IdTokenFault {
+    fn from(wrong: WrongAnswer) -> Self {
+        Self::Wrong(wrong)
+    }
 }
 
 impl From<Unavailable> for IdTokenFault {
@@ -166,12 +173,19 @@ impl From<Unavailable> for IdTokenFault {
     }
 }
 
-impl From<Stop> for IdTokenFault {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Rejected(rejected) => Self::Wrong(format!("{}: {}", rejected.reason(), rejected.detail())),
-            Stop::Unavailable(unavailable) => Self::Unavailable(unavailable),
-        }
+impl From<Contradiction> for IdTokenFault {
+    fn from(contradiction: Contradiction) -> Self {
+        let wrong = match contradiction {
+            Contradiction::BadSignature(detail) => WrongAnswer::BadSignature(detail),
+            Contradiction::NoKey(detail) => WrongAnswer::NoKey(detail),
+            Contradiction::NotTaken(detail) => WrongAnswer::NotTaken(detail),
+            Contradiction::Claims(rejected) => match rejected.reason() {
+                Reason::WrongIssuer => WrongAnswer::KeyIssuer(rejected.detail().clone()),
+                _ => WrongAnswer::Incomplete(rejected.detail().clone()),
+            },
+            Contradiction::Unavailable(unavailable) => return Self::Unavailable(unavailable),
+        };
+        Self::Wrong(wrong)
     }
 }
 

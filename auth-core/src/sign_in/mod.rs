@@ -8,7 +8,10 @@ mod callback;
 mod conclude;
 mod fault;
 mod id_token;
+mod noted;
+mod returned;
 mod tries;
+mod wrong_answer;
 
 use std::{fmt, net::IpAddr, sync::Arc};
 
@@ -17,11 +20,14 @@ use url::Url;
 
 pub use self::{
     callback::{CallbackParams, MalformedCallback},
-    fault::{BeginFault, SignInFault, Why},
+    fault::{BeginFault, Objection, SignInFault, Why},
     tries::TryCookie,
+    wrong_answer::WrongAnswer,
 };
 use self::{
     conclude::Conclusion,
+    noted::Asked,
+    returned::{Returned, Taken},
     tries::{Names, State, Try},
 };
 use crate::{
@@ -44,6 +50,7 @@ struct Parts {
     seals: Arc<Seals>,
     sessions: Sessions,
     keeper: Keeper,
+    returned: Returned,
 }
 
 /// Where providers send people back to: from the configuration alone, never from a request.
@@ -66,6 +73,8 @@ pub struct Begin<'a> {
     /// The ticket that the browser has already. Its session ends once the new one stands, also if the callback comes
     /// without it.
     pub replaces: Option<SecretString>,
+    /// The request's id, which the page shows and the log line repeats.
+    pub request: &'a str,
 }
 
 /// A sign-in that has begun.
@@ -91,6 +100,8 @@ pub struct Callback {
     pub address: Option<IpAddr>,
     /// Its `User-Agent`.
     pub browser: Option<String>,
+    /// The request's id, which the page shows and the log line repeats.
+    pub request: String,
 }
 
 /// A sign-in that ended well.
@@ -114,7 +125,8 @@ impl SignIn {
     ) -> Self {
         let names = Names { secure: callbacks.public_url.scheme() == "https" };
         let seals = Arc::clone(keyring.seals());
-        Self(Arc::new(Parts { providers, callbacks, names, seals, sessions, keeper }))
+        let returned = Returned::default();
+        Self(Arc::new(Parts { providers, callbacks, names, seals, sessions, keeper, returned }))
     }
 
     /// The providers, in the order of the configuration.
@@ -130,12 +142,16 @@ impl SignIn {
     /// Begins a sign-in at the provider `name`.
     ///
     /// # Errors
-    /// Unavailable, if the provider did not answer just now: a person sent to a dead one would be lost.
+    /// [`BeginFault`]. Unavailable, if the provider did not answer just now: a person sent to a dead one would be lost.
     pub async fn begin(&self, name: &str, begin: Begin<'_>, now: Now) -> Result<Begun, BeginFault> {
         let parts = &self.0;
+        let asked = Asked { provider: name, request: begin.request };
         let provider = parts.provider(name).ok_or(BeginFault::NoSuchProvider)?;
-        let unavailable = |down| BeginFault::Unavailable(fault::noted(name, down));
-        let document = provider.ask(now).await.map_err(unavailable)?;
+        let unavailable = |down| BeginFault::Unavailable(asked.unavailable(down));
+        let document = provider.ask(now).await.map_err(|down| match WrongAnswer::behind(&down) {
+            Some(wrong) => BeginFault::Wrong(asked.wrong(wrong)),
+            None => unavailable(down),
+        })?;
         let mut new = Try::begin(name, begin.return_to, now).map_err(unavailable)?;
         new.before = begin.replaces.and_then(|ticket| parts.sessions.before(ticket.expose_secret(), now));
         let asking = Asking {
@@ -152,22 +168,32 @@ impl SignIn {
     }
 
     /// Finishes a sign-in at the callback of the provider `name`. Runs on the keeper, whoever stops waiting: a code
-    /// once spent must not be lost halfway.
+    /// once spent must not be lost halfway. One try is finished once, and one at a time.
     ///
     /// # Errors
     /// [`SignInFault`].
     pub async fn finish(&self, name: &str, callback: Callback, now: Now) -> Result<Finished, SignInFault> {
         let parts = &self.0;
+        let request = callback.request.clone();
+        let asked = Asked { provider: name, request: &request };
         let provider = parts.provider(name).ok_or(SignInFault::NoSuchProvider)?.clone();
-        let (found, cookie) = parts.recognise(name, &callback, now)?;
+        let (found, cookie) = parts.recognise(asked, &callback, now)?;
         let return_to = found.return_to.clone();
+        let finishing = match parts.returned.take(&found.id) {
+            Ok(finishing) => finishing,
+            Err(Taken::UnderWay) => return Err(SignInFault::Busy { return_to }),
+            Err(Taken::Spent) => {
+                asked.begins_again(Why::Spent);
+                let (return_to, spent) = (Some(return_to), Some(cookie));
+                return Err(SignInFault::BeginAgain { why: Why::Spent, return_to, again: false, spent });
+            }
+        };
         let redirect_uri = parts.callbacks.of(&provider);
-        let conclusion = Conclusion { provider, found, cookie, redirect_uri, sessions: parts.sessions.clone(), now };
+        let sessions = parts.sessions.clone();
+        let conclusion = Conclusion { provider, found, finishing, cookie, redirect_uri, sessions, now };
         match parts.keeper.run(conclusion.reach(callback)).await {
             Ok(concluded) => concluded,
-            Err(down) => {
-                Err(SignInFault::Unavailable { unavailable: fault::noted(name, down), return_to, spent: None })
-            }
+            Err(down) => Err(SignInFault::Unavailable { unavailable: asked.unavailable(down), return_to, spent: None }),
         }
     }
 }
@@ -178,16 +204,16 @@ impl Parts {
     }
 
     /// The try that this callback belongs to, and its cookie's name.
-    fn recognise(&self, name: &str, callback: &Callback, now: Now) -> Result<(Try, String), SignInFault> {
+    fn recognise(&self, asked: Asked<'_>, callback: &Callback, now: Now) -> Result<(Try, String), SignInFault> {
         let again = |why: Why, return_to, again| {
-            tracing::info!(provider = name, why = why.as_str(), "a sign-in begins again");
+            asked.begins_again(why);
             SignInFault::BeginAgain { why, return_to, again, spent: None }
         };
         let Some(state) = &callback.params.state else { return Err(again(Why::NoState, None, false)) };
         let Some(state) = State::read(&self.seals, state, now) else {
             return Err(again(Why::StateUnreadable, None, false));
         };
-        if state.provider != name {
+        if state.provider != asked.provider {
             return Err(again(Why::OtherProvider, state.return_to, false));
         }
         if let Some(found) = state.find(&self.seals, self.names, &callback.tries, now) {

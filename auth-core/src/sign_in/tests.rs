@@ -1,5 +1,6 @@
 use std::{collections::BTreeSet, time::Duration};
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use url::Url;
@@ -70,7 +71,7 @@ impl Gateway {
     }
 
     async fn begin_at(&self, name: &str, again: bool) -> Away {
-        let begin = Begin { return_to: "/report?month=7", again, tries: &[], replaces: None };
+        let begin = Begin { return_to: "/report?month=7", again, tries: &[], replaces: None, request: "r" };
         let begun = self.sign_in.begin(name, begin, self.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
         let state = self.provider.visit(&begun.location);
         let cookies = vec![(begun.cookie.name.clone(), begun.cookie.value.expose_secret().to_owned())];
@@ -147,9 +148,14 @@ fn word(finished: &Result<Finished, SignInFault>) -> String {
             format!("begin again: {}{}{}", why.as_str(), if *again { ", again" } else { "" }, to(return_to.as_deref()))
         }
         Err(SignInFault::CookiesBlocked) => "cookies blocked".to_owned(),
-        Err(SignInFault::Refused { word, return_to, spent, .. }) => {
-            format!("refused: {word}, {}{}", kept(spent), to(Some(return_to)))
+        Err(SignInFault::Refused { objection, word, return_to, spent, .. }) => {
+            let of = objection.as_str();
+            format!("refused: {word} ({of}), {}{}", kept(spent), to(Some(return_to)))
         }
+        Err(SignInFault::Wrong { wrong, return_to, spent }) => {
+            format!("wrong: {}, {}{}", wrong.as_str(), kept(spent), to(Some(return_to)))
+        }
+        Err(SignInFault::Busy { return_to }) => format!("busy{}", to(Some(return_to))),
         Err(SignInFault::Unavailable { unavailable, return_to, spent }) => {
             format!("{}, {}{}", unavailable.dependency, kept(spent), to(Some(return_to)))
         }
@@ -197,7 +203,7 @@ async fn somebody_signs_in_and_gets_where_they_wanted() {
 #[tokio::test]
 async fn a_form_post_needs_a_cookie_that_crosses_sites() {
     let gateway = Gateway::start("https://app.example").await;
-    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None };
+    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None, request: "r" };
     let begun =
         gateway.sign_in.begin("second", begin, gateway.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
     assert!(begun.cookie.cross_site);
@@ -247,13 +253,17 @@ async fn what_the_provider_says_decides_and_never_turns_in_circles() {
         let away = gateway.begin(false).await;
         assert_eq!(word(&gateway.back(&away, query).await), expected, "{query}");
     };
-    check("error=access_denied&error_description=%3Cb%3Eno", "refused: access_denied, spent").await;
-    check("error=login_required", "refused: login_required, spent").await;
+    check("error=access_denied&error_description=%3Cb%3Eno", "refused: access_denied (person), spent").await;
+    check("error=login_required", "refused: login_required (person), spent").await;
+    check("error=made_up", "refused: made_up (person), spent").await;
+    for word in ["invalid_scope", "not_allowed", "unauthorized_client", "invalid_request"] {
+        check(&format!("error={word}"), &format!("refused: {word} (request), spent")).await;
+    }
     check("error=temporarily_unavailable", "token-endpoint, kept").await;
     check("error=server_error", "token-endpoint, kept").await;
     check("code=foreign", "begin again: stale-code").await;
-    check("code=good&iss=https%3A%2F%2Fevil.example", "refused: wrong_issuer, spent").await;
-    check("error=access_denied&iss=https%3A%2F%2Fevil.example", "refused: wrong_issuer, spent").await;
+    check("code=good&iss=https%3A%2F%2Fevil.example", "wrong: callback-issuer, spent").await;
+    check("error=access_denied&iss=https%3A%2F%2Fevil.example", "wrong: callback-issuer, spent").await;
     let issuer: String = url::form_urlencoded::byte_serialize(gateway.provider.issuer.as_bytes()).collect();
     check(&format!("code=good&iss={issuer}"), "signed in").await;
 }
@@ -263,7 +273,7 @@ async fn a_provider_that_promises_its_name_must_give_it() {
     let gateway = Gateway::start("https://app.example").await;
     gateway.provider.tell(|told| told.document = json!({ "authorization_response_iss_parameter_supported": true }));
     let away = gateway.begin(false).await;
-    assert_eq!(word(&gateway.back(&away, "code=good").await), "refused: missing_issuer, spent");
+    assert_eq!(word(&gateway.back(&away, "code=good").await), "wrong: callback-issuer, spent");
 }
 
 #[tokio::test]
@@ -282,25 +292,154 @@ async fn a_broken_token_endpoint_is_unavailable_and_heals() {
         check(status, json, r#"{"error":"invalid_grant"}"#, down).await.err();
         check(status, ("content-type", "text/html"), "<html>", down).await.err();
     }
-    for body in ["", "{}", "[]", "null", "<html>", r#"{"access_token":"a"}"#, r#"{"access_token":7,"id_token":"x"}"#] {
+    for body in ["", "{}", "[]", "null", "<html>", r#"{"id_token":"x"}"#, r#"{"access_token":7,"id_token":"x"}"#] {
         check(200, json, body, down).await.err();
     }
     check(200, ("content-type", "text/html"), "{}", down).await.err();
     check(400, json, "", down).await.err();
     check(400, json, "<html>", down).await.err();
-    for error in ["invalid_client", "unauthorized_client", "invalid_scope", "temporarily_unavailable", "made_up"] {
+    for error in ["invalid_client", "unauthorized_client", "temporarily_unavailable", "made_up"] {
         check(400, json, &json!({ "error": error }).to_string(), down).await.err();
     }
     let busy = check(503, ("retry-after", "17"), "", down).await;
     assert!(
         matches!(busy, Err(SignInFault::Unavailable { unavailable, .. }) if unavailable.retry_after.as_secs() == 17)
     );
-    check(400, json, r#"{"error":"invalid_grant","error_codes":[50105]}"#, "refused: invalid_grant, spent").await.err();
-    check(400, json, r#"{"error":"consent_required"}"#, "refused: consent_required, spent").await.err();
-    check(200, json, r#"{"access_token":"a","id_token":"nonsense"}"#, "token-endpoint, spent").await.err();
-
     gateway.provider.tell(|told| told.token = None);
     assert_eq!(word(&gateway.back(&away, "code=good").await), "signed in");
+}
+
+#[tokio::test]
+async fn what_the_token_endpoint_answers_wrongly_or_refuses_is_no_outage() {
+    let gateway = Gateway::start("https://app.example").await;
+    let check = async |status, body: &str, expected: &str| {
+        let away = gateway.begin(false).await;
+        let json = vec![("content-type", "application/json")];
+        gateway.provider.tell(|told| told.token = Some((status, json, body.to_owned())));
+        assert_eq!(word(&gateway.back(&away, "code=good").await), expected, "{status} {body}");
+        gateway.provider.tell(|told| told.token = None);
+        let again = word(&gateway.back(&away, "code=good").await);
+        assert_eq!(again, "begin again: spent", "a spent try stays spent, after {body}");
+    };
+    let offline =
+        json!({ "error": "not_allowed", "error_description": "Offline tokens not allowed for the user or client" });
+    check(400, r#"{"error":"invalid_grant","error_codes":[50105]}"#, "refused: invalid_grant (person), spent").await;
+    check(400, r#"{"error":"consent_required"}"#, "refused: consent_required (person), spent").await;
+    check(400, &offline.to_string(), "refused: not_allowed (request), spent").await;
+    check(400, r#"{"error":"invalid_scope"}"#, "refused: invalid_scope (request), spent").await;
+    check(400, r#"{"error":"invalid_grant"}"#, "begin again: stale-code").await;
+    check(200, r#"{"access_token":"a"}"#, "wrong: no-id-token, spent").await;
+    check(200, r#"{"access_token":"a","id_token":null}"#, "wrong: no-id-token, spent").await;
+    check(200, r#"{"access_token":"a","id_token":"nonsense"}"#, "wrong: malformed, spent").await;
+}
+
+#[tokio::test]
+async fn an_id_token_that_its_provider_did_not_sign_is_its_wrong_answer_and_no_outage() {
+    let gateway = Gateway::start("https://app.example").await;
+    let stranger = Pretend::start().await;
+    let claims = |nonce: &str| {
+        let now = gateway.clock.now().wall().as_secs();
+        json!({ "iss": gateway.provider.issuer, "sub": "ada", "aud": "candor", "nonce": nonce, "iat": now, "exp": now + 300 })
+    };
+    let encoded = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let made = |header: Value, nonce: &str| format!("{}.{}.c2lnbmVk", encoded(&header), encoded(&claims(nonce)));
+    let check = async |make: &dyn Fn(&str) -> String, expected: &str| {
+        let away = gateway.begin(false).await;
+        let nonce = crate::lock::lock(&gateway.provider.told).nonce.clone();
+        let answer = json!({ "access_token": "a", "id_token": make(&nonce) }).to_string();
+        gateway.provider.tell(|told| told.token = Some((200, Vec::new(), answer)));
+        assert_eq!(word(&gateway.back(&away, "code=good").await), expected);
+    };
+    check(&|nonce| made(json!({ "alg": "none" }), nonce), "wrong: malformed, spent").await;
+    check(&|nonce| made(json!({ "alg": "HS256" }), nonce), "wrong: malformed, spent").await;
+    check(&|nonce| made(json!({ "alg": "ES512" }), nonce), "wrong: not-taken, spent").await;
+    check(&|nonce| made(json!({ "alg": "EdDSA", "kid": "k1" }), nonce), "wrong: bad-signature, spent").await;
+    check(&|nonce| made(json!({ "alg": "EdDSA", "kid": "k9" }), nonce), "wrong: unknown-key, spent").await;
+    check(&|nonce| stranger.sign(&claims(nonce)), "wrong: bad-signature, spent").await;
+    let cut = |nonce: &str| {
+        let mut token = gateway.provider.sign(&claims(nonce));
+        token.truncate(token.rfind('.').expect("three parts") + 1);
+        token
+    };
+    check(&cut, "wrong: bad-signature, spent").await;
+    // However often: strangers cannot have caused it, so no budget of theirs is asked.
+    for _ in 0..20 {
+        check(&|nonce| made(json!({ "alg": "EdDSA", "kid": "k9" }), nonce), "wrong: unknown-key, spent").await;
+    }
+    gateway.provider.tell(|told| told.keys_are_down = true);
+    check(&|nonce| made(json!({ "alg": "EdDSA", "kid": "k9" }), nonce), "keys, spent").await;
+    check(&|nonce| gateway.provider.sign(&claims(nonce)), "signed in").await;
+}
+
+#[tokio::test]
+async fn a_document_of_another_issuer_is_its_wrong_answer_and_no_outage() {
+    let gateway = Gateway::start("https://app.example").await;
+    let begin = || Begin { return_to: "/", again: false, tries: &[], replaces: None, request: "r" };
+    gateway.provider.tell(|told| told.document = json!({ "issuer": "https://idp.example/other" }));
+    let fault = gateway.sign_in.begin("first", begin(), gateway.clock.now()).await.err().expect("not begun");
+    let BeginFault::Wrong(wrong) = fault else { panic!("{fault:?}") };
+    assert_eq!(wrong.as_str(), "document-issuer");
+    let (ours, theirs) = (&gateway.provider.issuer, "https://idp.example/other");
+    assert_eq!(wrong.to_string(), format!("the discovery document names the issuer {theirs}, not {ours}"));
+    // What broken servers say is an outage.
+    gateway.provider.tell(|told| told.document = json!({ "issuer": null }));
+    let fault = gateway.sign_in.begin("second", begin(), gateway.clock.now()).await.err().expect("not begun");
+    assert!(matches!(fault, BeginFault::Unavailable(_)), "{fault:?}");
+}
+
+#[tokio::test]
+async fn one_try_asks_its_provider_once() {
+    let gateway = Gateway::start("https://app.example").await;
+    let asked = || crate::lock::lock(&gateway.provider.told).asked;
+    let away = gateway.begin(false).await;
+    assert_eq!(word(&gateway.back(&away, "code=foreign").await), "begin again: stale-code");
+    for code in 0..50 {
+        assert_eq!(word(&gateway.back(&away, &format!("code={code}")).await), "begin again: spent");
+    }
+    assert_eq!(word(&gateway.back(&away, "code=good").await), "begin again: spent");
+    assert_eq!(asked(), 1);
+
+    let away = gateway.begin(false).await;
+    let both = tokio::join!(gateway.back(&away, "code=good"), gateway.back(&away, "code=good"));
+    let mut words = [word(&both.0), word(&both.1)];
+    words.sort();
+    assert_eq!((words, asked()), (["busy".to_owned(), "signed in".to_owned()], 2));
+
+    gateway.provider.tell(|told| told.token = Some((503, Vec::new(), String::new())));
+    let away = gateway.begin(false).await;
+    for _ in 0..3 {
+        assert_eq!(word(&gateway.back(&away, "code=good").await), "token-endpoint, kept");
+    }
+    gateway.provider.tell(|told| told.token = None);
+    assert_eq!(word(&gateway.back(&away, "code=good").await), "signed in", "what was not answered is kept");
+}
+
+#[tokio::test]
+async fn a_provider_is_asked_by_no_more_than_it_may_be_at_once() {
+    let gateway = Gateway::start("https://app.example").await;
+    let release = gateway.provider.hold_tokens();
+    let mut backs = tokio::task::JoinSet::new();
+    for _ in 0..40 {
+        let (away, now) = (gateway.begin(false).await, gateway.clock.now());
+        let (sign_in, query) = (gateway.sign_in.clone(), format!("state={}&code=foreign", away.state));
+        let params = CallbackParams::parse(query.as_bytes()).expect("nothing came twice");
+        let callback = Callback { params, tries: away.cookies.clone(), ..Callback::default() };
+        backs.spawn(async move { (sign_in.finish("first", callback, now).await, away) });
+    }
+    gateway.provider.until_asked(32).await;
+    let mut busy = Vec::new();
+    while busy.len() < 8 {
+        let (finished, away) = backs.join_next().await.expect("eight are told at once").expect("no panic");
+        assert_eq!(word(&finished), "busy");
+        busy.push(away);
+    }
+    release.add_permits(100);
+    for (finished, _) in backs.join_all().await {
+        assert_eq!(word(&finished), "begin again: stale-code");
+    }
+    assert_eq!(crate::lock::lock(&gateway.provider.told).asked, 32);
+    let kept = &busy[0];
+    assert_eq!(word(&gateway.back(kept, "code=foreign").await), "begin again: stale-code", "its try was kept");
 }
 
 #[tokio::test]
@@ -313,12 +452,16 @@ async fn an_id_token_that_is_not_ours_signs_nobody_in() {
         assert_eq!(word(&gateway.back(&away, "code=good").await), expected, "{about}");
     };
     let now = gateway.clock.now().wall().as_secs();
-    check(json!({ "nonce": "another" }), "refused: invalid_id_token, spent").await;
-    check(json!({ "nonce": null }), "refused: invalid_id_token, spent").await;
-    check(json!({ "aud": "another" }), "refused: invalid_id_token, spent").await;
-    check(json!({ "aud": ["candor", "another"] }), "refused: invalid_id_token, spent").await;
-    check(json!({ "iss": "https://evil.example" }), "refused: invalid_id_token, spent").await;
-    check(json!({ "exp": now - 3600 }), "refused: invalid_id_token, spent").await;
+    check(json!({ "nonce": "another" }), "wrong: wrong-nonce, spent").await;
+    check(json!({ "nonce": null }), "wrong: wrong-nonce, spent").await;
+    check(json!({ "aud": "another" }), "wrong: wrong-audience, spent").await;
+    check(json!({ "aud": ["candor", "another"] }), "wrong: wrong-audience, spent").await;
+    check(json!({ "iss": "https://evil.example" }), "wrong: wrong-issuer, spent").await;
+    check(json!({ "exp": now - 3600 }), "wrong: expired, spent").await;
+    check(json!({ "azp": "another" }), "wrong: wrong-client, spent").await;
+    check(json!({ "sub": "x".repeat(256) }), "wrong: bad-subject, spent").await;
+    check(json!({ "sub": null }), "wrong: incomplete, spent").await;
+    check(json!({ "at_hash": "AAAA" }), "wrong: wrong-access-token, spent").await;
     check(json!({ "iat": now + 3600 }), "clock, spent").await;
     check(json!({}), "signed in").await;
 }
@@ -404,7 +547,7 @@ async fn a_form_post_ends_the_session_before_it_though_it_comes_without_its_tick
     let first = gateway.begin(false).await;
     let first = gateway.back(&first, "code=good").await.unwrap_or_else(|fault| panic!("{fault:?}"));
     let old = first.ticket.text().clone();
-    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: Some(old.clone()) };
+    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: Some(old.clone()), request: "r" };
     let begun =
         gateway.sign_in.begin("second", begin, gateway.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
     let query = format!("state={}&code=good", gateway.provider.visit(&begun.location));
@@ -419,10 +562,10 @@ async fn a_form_post_ends_the_session_before_it_though_it_comes_without_its_tick
 async fn a_dead_provider_is_said_before_anybody_is_sent_there() {
     let mut gateway = Gateway::start("https://app.example").await;
     gateway.provider.kill().await;
-    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None };
+    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None, request: "r" };
     let fault = gateway.sign_in.begin("first", begin, gateway.clock.now()).await.err().expect("it is dead");
     assert!(matches!(fault, BeginFault::Unavailable(down) if down.dependency == crate::Dependency::Discovery));
-    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None };
+    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None, request: "r" };
     let fault = gateway.sign_in.begin("third", begin, gateway.clock.now()).await.err();
     assert!(matches!(fault, Some(BeginFault::NoSuchProvider)));
 }

@@ -47,7 +47,7 @@ pub struct TryCookie {
 /// A try as its cookie holds it.
 #[derive(Deserialize, Serialize)]
 pub(super) struct Try {
-    id: String,
+    pub(super) id: String,
     pub(super) provider: String,
     pub(super) nonce: String,
     verifier: String,

@@ -5,6 +5,7 @@
 //! consent, and a check of redirect addresses beyond their being on loopback.
 
 mod endpoints;
+mod lies;
 mod tokens;
 
 use std::{
@@ -21,9 +22,10 @@ use std::{
 use auth_core::{Clock, Timestamp, lock::lock};
 
 use super::pretend::Pretend;
+pub use lies::Lie;
+use tokens::KeyRing;
 pub(super) use tokens::random;
 pub use tokens::{Bearer, Twin};
-use tokens::{KeyRing, Signer};
 
 /// A pretend provider, running until this is dropped.
 pub struct Idp {
@@ -114,7 +116,7 @@ struct Changing {
     bases: HashMap<Part, String>,
     codes: HashMap<String, Grant>,
     access: HashMap<String, User>,
-    nonce: Option<String>,
+    lie: Option<Lie>,
     dateless: bool,
 }
 
@@ -197,7 +199,7 @@ impl Idp {
                 bases: HashMap::new(),
                 codes: HashMap::new(),
                 access: HashMap::new(),
-                nonce: None,
+                lie: None,
                 dateless: false,
             }),
             asked: Default::default(),
@@ -250,9 +252,9 @@ impl Idp {
         lock(&self.state.changing).login = login;
     }
 
-    /// From now on ID tokens carry this nonce, whatever was asked for; `None` ends it.
-    pub fn lie_about_nonce(&self, nonce: Option<&str>) {
-        lock(&self.state.changing).nonce = nonce.map(ToOwned::to_owned);
+    /// From now on sign-ins are answered wrongly, in this way; `None` ends it.
+    pub fn lie(&self, lie: Option<Lie>) {
+        lock(&self.state.changing).lie = lie;
     }
 
     /// Whether its answers have no `Date` from now on.
@@ -291,7 +293,7 @@ impl State {
         self.base(part) + part.path()
     }
 
-    fn sign(&self, claims: &serde_json::Value) -> String {
-        self.keys.sign(Signer::Current, Some("JWT"), claims)
+    fn lie(&self) -> Option<Lie> {
+        lock(&self.changing).lie
     }
 }

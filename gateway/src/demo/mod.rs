@@ -14,5 +14,5 @@ mod pretend;
 pub mod show;
 mod stage;
 
-pub use idp::{Bearer, Health, Idp, Login, Part, Twin, User};
+pub use idp::{Bearer, Health, Idp, Lie, Login, Part, Twin, User};
 pub use monolith::{Denial, Mode, Monolith, Seen};

@@ -29,6 +29,8 @@ pub enum AnswerWord {
     Own,
     /// The device's token has run out; it can get a new one by itself.
     RenewalRequired,
+    /// The provider answered a sign-in, and its answer was wrong.
+    SignInFailed,
     /// The upstream answered, and the route lets this status through.
     Upstream,
     /// The upstream denied somebody whom we vouch for.
@@ -43,7 +45,7 @@ pub enum AnswerWord {
 
 impl AnswerWord {
     /// Every word, in the order of their names.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
         Self::CredentialInvalid,
         Self::CredentialMissing,
@@ -55,6 +57,7 @@ impl AnswerWord {
         Self::Overloaded,
         Self::Own,
         Self::RenewalRequired,
+        Self::SignInFailed,
         Self::Upstream,
         Self::UpstreamDisputed,
         Self::UpstreamFailed,
@@ -76,6 +79,7 @@ impl AnswerWord {
             Self::Overloaded => "overloaded",
             Self::Own => "own",
             Self::RenewalRequired => "renewal-required",
+            Self::SignInFailed => "sign-in-failed",
             Self::Upstream => "upstream",
             Self::UpstreamDisputed => "upstream-disputed",
             Self::UpstreamFailed => "upstream-failed",

@@ -62,11 +62,15 @@ pub(super) async fn login(asked: &Asked<'_>, head: &request::Parts) -> Answer {
         return Answer::Fault(limited);
     }
     let tries = tries(asked);
-    let replaces = replaces(asked);
-    let begin = Begin { return_to: return_to.as_str(), again, tries: &tries, replaces };
+    let (replaces, request) = (replaces(asked), asked.intake.id.to_string());
+    let begin = Begin { return_to: return_to.as_str(), again, tries: &tries, replaces, request: &request };
     match asked.running.sign_in.begin(&provider, begin, asked.now).await {
         Ok(begun) => to_provider(asked, &begun).unwrap_or_else(cannot_set),
         Err(BeginFault::NoSuchProvider) => bad_parameters(),
+        Err(BeginFault::Wrong(wrong)) => {
+            let begin = begin_address(asked, Some(return_to.as_str()), again);
+            Answer::Own(OwnAnswer::SignInFailed { how: SignInFailure::Wrong(wrong), begin, cookies: Vec::new() })
+        }
         Err(BeginFault::Unavailable(unavailable)) => {
             let several = asked.running.sign_in.providers().len() > 1;
             let begin = several.then(|| begin_address(asked, Some(return_to.as_str()), again));
@@ -87,6 +91,9 @@ fn to_provider(asked: &Asked<'_>, begun: &Begun) -> Result<Answer, NotACookie> {
 
 /// Where a provider sends people back to: with the answer in the query, or in the body of a form.
 pub(super) async fn callback(asked: &Asked<'_>, provider: &str, head: &request::Parts, body: Received) -> Answer {
+    if let Err(limited) = asked.gateway.limits.finish_sign_in(asked.intake.arrival.client, asked.now) {
+        return Answer::Fault(limited);
+    }
     let form = match head.method {
         Method::POST => match read_form(head, body).await {
             Ok(form) => form,
@@ -101,6 +108,7 @@ pub(super) async fn callback(asked: &Asked<'_>, provider: &str, head: &request::
         replaces: replaces(asked),
         address: Some(asked.intake.arrival.client),
         browser: single(&head.headers, header::USER_AGENT.as_str()).map(str::to_owned),
+        request: asked.intake.id.to_string(),
     };
     match asked.running.sign_in.finish(provider, callback, asked.now).await {
         Ok(finished) => signed_in(asked, &finished).unwrap_or_else(cannot_set),
@@ -133,9 +141,15 @@ fn not_signed_in(asked: &Asked<'_>, fault: SignInFault) -> Answer {
             failed(SignInFailure::BeginAgain, begin_address(asked, return_to.as_deref(), again), spent)
         }
         SignInFault::CookiesBlocked => failed(SignInFailure::CookiesBlocked, begin_address(asked, None, true), None),
-        SignInFault::Refused { word, description, correlation, return_to, spent } => {
+        SignInFault::Refused { objection, word, description, return_to, spent } => {
             let begin = begin_address(asked, Some(&return_to), false);
-            failed(SignInFailure::Refused { word, description, correlation }, begin, spent)
+            failed(SignInFailure::Refused { objection, word, description }, begin, spent)
+        }
+        SignInFault::Wrong { wrong, return_to, spent } => {
+            failed(SignInFailure::Wrong(wrong), begin_address(asked, Some(&return_to), false), spent)
+        }
+        SignInFault::Busy { return_to } => {
+            Answer::Own(OwnAnswer::SignInBusy { begin: begin_address(asked, Some(&return_to), false) })
         }
         SignInFault::Unavailable { unavailable, return_to, spent } => {
             let begin = Some(begin_address(asked, Some(&return_to), false));

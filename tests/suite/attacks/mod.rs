@@ -34,6 +34,7 @@ mod hosts;
 mod logs;
 mod methods;
 mod paths;
+mod providers;
 mod sign_in;
 
 use std::{collections::BTreeSet, pin::Pin, process::ExitCode, sync::Mutex};
@@ -78,6 +79,7 @@ const FILES: &[&[Attack]] = &[
     logs::ATTACKS,
     methods::ATTACKS,
     paths::ATTACKS,
+    providers::ATTACKS,
     sign_in::ATTACKS,
 ];
 

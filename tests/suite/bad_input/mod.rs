@@ -35,12 +35,18 @@ struct Case {
 /// What may become of a malformed request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Expected {
-    /// It is the client's fault, or nobody can tell: 4xx, a way to sign in, or 503.
+    /// It is the client's fault, or nobody can tell: 4xx, a way to sign in, or 503. A sign-in may also fail by its
+    /// provider's wrong answer: 502, and said so.
     Refused,
     /// It is answered, whatever it is: 2xx to 4xx, or an upstream's fault.
     Answered,
     /// It is answered so, or cut.
     AnsweredOrCut,
+}
+
+fn failed_sign_in(heard: &Answered) -> bool {
+    const WORD: &[u8] = b"\r\nx-gateway-answer: sign-in-failed\r\n";
+    heard.status() == Some(502) && heard.bytes.windows(WORD.len()).any(|window| window == WORD)
 }
 
 /// What came of many cases.
@@ -114,7 +120,7 @@ impl Tally {
         let status = heard.status();
         self.panics += usize::from(status == Some(500));
         let clear = match case.expected {
-            Expected::Refused => matches!(status, Some(303 | 400..=499 | 503)),
+            Expected::Refused => matches!(status, Some(303 | 400..=499 | 503)) || failed_sign_in(heard),
             Expected::Answered => matches!(status, Some(200..=499 | 502..=504)),
             Expected::AnsweredOrCut => matches!(status, None | Some(200..=499 | 502..=504)),
         };

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use auth_core::Clock;
-use gateway::demo::{Bearer, Twin};
+use gateway::demo::{Bearer, Lie, Twin};
 use tokio::sync::OnceCell;
 use url::Url;
 use world::{
@@ -68,9 +68,9 @@ impl Impostor {
 
     /// Goes the way of `flow`. What came of it: whatever they were told on the way, are they somebody now?
     pub(super) async fn go(&mut self, world: &World, flow: Flow, path: &str) -> Heard {
-        world.idp.lie_about_nonce(self.lied_to.then_some("the nonce of somebody else"));
+        world.idp.lie(self.lied_to.then_some(Lie::OtherNonce));
         let heard = go(world, flow, &mut self.caller, self.callback.as_ref(), path).await;
-        world.idp.lie_about_nonce(None);
+        world.idp.lie(None);
         match flow {
             Flow::Callback | Flow::Logout => world.ask(&mut self.caller, "/calendar").await,
             _ => heard,

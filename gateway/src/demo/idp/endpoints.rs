@@ -14,7 +14,10 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
-use super::{CODE_LIFETIME, Grant, Health, Login, Part, State, User, tokens::random};
+use super::{
+    CODE_LIFETIME, Grant, Health, Lie, Login, Part, State, User,
+    tokens::{Signer, random},
+};
 
 type Answer = Response<Full<Bytes>>;
 type Fields = HashMap<String, String>;
@@ -53,8 +56,12 @@ impl State {
 
 /// OpenID Connect Discovery 1.0 §3.
 fn document(state: &State) -> Value {
+    let issuer = match state.lie() {
+        Some(Lie::OtherDocument) => "https://another-issuer.example".to_owned(),
+        Some(_) | None => state.base(Part::Discovery),
+    };
     json!({
-        "issuer": state.base(Part::Discovery),
+        "issuer": issuer,
         "authorization_endpoint": state.url(Part::Authorize),
         "token_endpoint": state.url(Part::Token),
         "jwks_uri": state.url(Part::Keys),
@@ -139,18 +146,17 @@ fn token(state: &State, request: &Request<Bytes>) -> Answer {
         return invalid_grant();
     }
     let access = random();
-    let nonce = {
-        let mut changing = lock(&state.changing);
-        changing.access.insert(access.clone(), grant.user.clone());
-        changing.nonce.clone().or(grant.nonce)
-    };
+    lock(&state.changing).access.insert(access.clone(), grant.user.clone());
     let mut answer = json!({
         "access_token": access,
         "token_type": "Bearer",
         "expires_in": 3600,
         "scope": grant.scope,
-        "id_token": id_token(state, &grant.user, nonce),
+        "id_token": id_token(state, &grant.user, grant.nonce),
     });
+    if state.lie() == Some(Lie::NoIdToken) {
+        answer["id_token"] = Value::Null;
+    }
     if grant.scope.split(' ').any(|scope| scope == "offline_access") {
         answer["refresh_token"] = random().into();
     }
@@ -170,7 +176,9 @@ fn id_token(state: &State, user: &User, nonce: Option<String>) -> String {
     if let Some(nonce) = nonce {
         claims["nonce"] = nonce.into();
     }
-    state.sign(&claims)
+    let Some(lie) = state.lie() else { return state.keys.sign(Signer::Current, Some("JWT"), &claims) };
+    lie.bend(&mut claims);
+    lie.sign(&state.keys, &claims)
 }
 
 /// The userinfo endpoint (OpenID Connect Core 1.0 §5.3).
