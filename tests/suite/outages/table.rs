@@ -428,7 +428,7 @@ fn of_disk(flow: Flow, fault: Fault, temper: Temper) -> Entry {
 }
 
 /// What comes of a step of the wall clock: what only one reading calls over, or begun, is neither. A ticket does not say
-/// when it began; a bearer and the code of a sign-in do, and the latter lives for ten minutes.
+/// when it began, a bearer does. Who comes back from the provider brings a witness.
 fn of_clock(flow: Flow, fault: Fault, form: Form) -> Outcome {
     use {Flow as F, Outcome::*};
     let Fault::Step(step) = fault else { unreachable!("that is no way of the clock's") };
@@ -437,9 +437,7 @@ fn of_clock(flow: Flow, fault: Fault, form: Form) -> Outcome {
         _ => matches!(flow, F::Ticket | F::Logout),
     };
     match (flow, step) {
-        (F::SignInBegin, _) => flow.whole(),
-        (F::Callback, Step::TenMinutesAhead | Step::DayAhead) => TryIsKept,
-        (F::Callback, Step::TenMinutesBehind | Step::DayBehind) | (_, Step::TenMinutesAhead) => flow.whole(),
+        (F::SignInBegin | F::Callback, _) | (_, Step::TenMinutesAhead) => flow.whole(),
         (_, Step::TenMinutesBehind | Step::DayBehind) if by_ticket => flow.whole(),
         (F::Logout, _) => TryAgain,
         (F::PublicRoute, _) => ServedWithoutName,
