@@ -18,6 +18,7 @@ mod outages;
 mod peers;
 mod planted;
 mod pretenders;
+mod recovery;
 mod refuse_to_compile;
 mod secrets;
 mod serving;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         peers::tests(),
         planted::tests(),
         pretenders::tests(),
+        recovery::tests(),
         refuse_to_compile::tests(),
         secrets::tests(),
         serving::tests(),

@@ -267,6 +267,11 @@ impl Idp {
         self.state.keys.rotate()
     }
 
+    /// From now on its keys are named by their own hash, as Keycloak's are.
+    pub fn name_keys_by_hash(&self) {
+        self.state.keys.name_by_hash();
+    }
+
     /// How often `part` was asked since the start.
     pub fn asked(&self, part: Part) -> usize {
         self.state.asked[part as usize].load(Ordering::SeqCst)

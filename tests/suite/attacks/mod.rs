@@ -31,6 +31,7 @@ mod bodies;
 mod folder;
 mod headers;
 mod hosts;
+mod keys;
 mod logs;
 mod methods;
 mod paths;
@@ -76,6 +77,7 @@ const FILES: &[&[Attack]] = &[
     folder::ATTACKS,
     headers::ATTACKS,
     hosts::ATTACKS,
+    keys::ATTACKS,
     logs::ATTACKS,
     methods::ATTACKS,
     paths::ATTACKS,

@@ -3,13 +3,15 @@
 use std::{
     sync::{
         OnceLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use auth_core::Timestamp;
 use aws_lc_rs::{
+    digest::{SHA256, digest},
+    encoding::AsDer,
     rand::SystemRandom,
     rsa::{KeyPair, KeySize},
     signature::{KeyPair as _, RSA_PKCS1_SHA256},
@@ -27,6 +29,7 @@ static MADE: [OnceLock<KeyPair>; KEYS + 1] = [const { OnceLock::new() }; KEYS + 
 /// The keys of one provider: those up to `current` are published, `current` signs.
 pub(super) struct KeyRing {
     current: AtomicUsize,
+    named_by_hash: AtomicBool,
 }
 
 /// Which key signs, and under which name.
@@ -159,7 +162,7 @@ impl KeyRing {
     /// Made with its first key, so that nobody's first answer waits for that.
     pub(super) fn new() -> Self {
         key(0);
-        Self { current: AtomicUsize::new(0) }
+        Self { current: AtomicUsize::new(0), named_by_hash: AtomicBool::new(false) }
     }
 
     /// Moves on to the next key; the last one stays when all were used.
@@ -167,12 +170,37 @@ impl KeyRing {
         let next = (self.current.load(Ordering::SeqCst) + 1).min(KEYS - 1);
         key(next);
         self.current.store(next, Ordering::SeqCst);
-        kid(next)
+        self.kid(next)
+    }
+
+    /// From now on keys are named by their own hash, as Keycloak names them.
+    pub(super) fn name_by_hash(&self) {
+        self.named_by_hash.store(true, Ordering::SeqCst);
+    }
+
+    fn kid(&self, index: usize) -> String {
+        if self.named_by_hash.load(Ordering::SeqCst) {
+            let spki = key(index).public_key().as_der().expect("a public key can be written down");
+            return BASE64.encode(digest(&SHA256, spki.as_ref()));
+        }
+        format!("key-{index}")
+    }
+
+    fn public(&self, index: usize) -> Value {
+        let public = key(index).public_key();
+        json!({
+            "kty": "RSA",
+            "use": "sig",
+            "alg": "RS256",
+            "kid": self.kid(index),
+            "n": BASE64.encode(public.modulus().big_endian_without_leading_zero()),
+            "e": BASE64.encode(public.exponent().big_endian_without_leading_zero()),
+        })
     }
 
     /// The published key set (RFC 7517).
     pub(super) fn published(&self) -> Value {
-        let keys: Vec<Value> = (0..=self.current.load(Ordering::SeqCst)).map(public).collect();
+        let keys: Vec<Value> = (0..=self.current.load(Ordering::SeqCst)).map(|index| self.public(index)).collect();
         json!({ "keys": keys })
     }
 
@@ -180,8 +208,8 @@ impl KeyRing {
     pub(super) fn sign(&self, signer: Signer, typ: Option<&str>, claims: &Value) -> String {
         let current = self.current.load(Ordering::SeqCst);
         let (key, kid) = match signer {
-            Signer::Current => (key(current), kid(current)),
-            Signer::Forger => (key(NEVER_PUBLISHED), kid(current)),
+            Signer::Current => (key(current), self.kid(current)),
+            Signer::Forger => (key(NEVER_PUBLISHED), self.kid(current)),
             Signer::Unknown(kid) => (key(NEVER_PUBLISHED), kid),
         };
         let mut header = json!({ "alg": "RS256", "kid": kid });
@@ -205,20 +233,4 @@ pub(in crate::demo) fn random() -> String {
 
 fn key(index: usize) -> &'static KeyPair {
     MADE[index].get_or_init(|| KeyPair::generate(KeySize::Rsa2048).expect("a key of this size can be made"))
-}
-
-fn kid(index: usize) -> String {
-    format!("key-{index}")
-}
-
-fn public(index: usize) -> Value {
-    let public = key(index).public_key();
-    json!({
-        "kty": "RSA",
-        "use": "sig",
-        "alg": "RS256",
-        "kid": kid(index),
-        "n": BASE64.encode(public.modulus().big_endian_without_leading_zero()),
-        "e": BASE64.encode(public.exponent().big_endian_without_leading_zero()),
-    })
 }
