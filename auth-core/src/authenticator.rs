@@ -11,7 +11,7 @@ use crate::{
     bearer::Bearers,
     clock::Now,
     dependency::Dependency,
-    held::{CredentialId, Held},
+    held::{CredentialId, Harm, Held},
     policy::{Permit, Requirement, permit},
     principal::Principal,
     revocations::Revocations,
@@ -78,7 +78,7 @@ impl Authenticator {
     }
 
     /// Who shows this credential. On a route open to anyone nothing is waited for: what cannot be told at once is
-    /// Unavailable, and the route forwards without identity.
+    /// Unavailable, and the route forwards without identity, undecided.
     pub async fn ask(&self, credential: Credential, requirement: &Requirement, now: Now) -> Outcome {
         let parts = &self.0;
         let id = credential.id();
@@ -99,11 +99,22 @@ impl Authenticator {
     pub async fn admit(&self, credential: Credential, requirement: &Requirement, now: Now) -> Admission {
         let Outcome { verdict, credential } = self.ask(credential, requirement, now).await;
         let known = matches!(verdict, Verdict::Authenticated(_));
-        let permit = permit(verdict, requirement, now);
+        let permit = permit(self.held_where_open(verdict, requirement, now), requirement, now);
         if let (true, Err(stop)) = (known, &permit) {
             self.0.counts.stopped(stop, now);
         }
         Admission { permit, credential }
+    }
+
+    /// On a route open to anyone no refusal is shown, so that none can be held back there: the upstream's would pass in
+    /// its place. So while the mass-refusal guard has tripped, what could be a mistake of ours is not decided.
+    fn held_where_open(&self, verdict: Verdict, requirement: &Requirement, now: Now) -> Verdict {
+        match verdict {
+            Verdict::Rejected(rejected) if requirement.is_open() => {
+                self.0.held.hold(rejected.into(), Harm::Destroys, now).into()
+            }
+            Verdict::Authenticated(_) | Verdict::Rejected(_) | Verdict::Unavailable(_) => verdict,
+        }
     }
 }
 

@@ -9,6 +9,8 @@ pub enum Dependency {
     Claims,
     /// The wall clock.
     Clock,
+    /// The configuration: it does not name what a credential of ours stands on. Another one may.
+    Configuration,
     /// A provider's discovery document (OpenID Connect Discovery 1.0).
     Discovery,
     /// The task that does our I/O: it was stopped, or it panicked.
@@ -29,9 +31,10 @@ pub enum Dependency {
 
 impl Dependency {
     /// Every dependency, in the order of their names.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Claims,
         Self::Clock,
+        Self::Configuration,
         Self::Discovery,
         Self::Keeper,
         Self::Keyring,
@@ -47,6 +50,7 @@ impl Dependency {
         match self {
             Self::Claims => "claims",
             Self::Clock => "clock",
+            Self::Configuration => "configuration",
             Self::Discovery => "discovery",
             Self::Keeper => "keeper",
             Self::Keyring => "keyring",

@@ -1,9 +1,10 @@
 //! [`AuthLayer`]: the three verdicts for services of your own, built on axum, tonic or plain hyper.
 //!
-//! What passes carries its [`Principal`](crate::Principal) among the request's extensions. What does not is answered here: 401 or 403
-//! only for a proven refusal, 503 with `Retry-After` for everything that nobody can tell. One of the two files that
-//! may put such a status on the wire; the gateway itself has its own. Deliberately absent: bodies, pages, redirects
-//! to sign-in.
+//! What passes carries its [`Principal`](crate::Principal) among the request's extensions; or, where anyone may pass, an
+//! [`Unavailable`] if somebody came whom nobody can tell: a service that would turn them away for want of a name answers
+//! 503 instead. What does not pass is answered here: 401 or 403 only for a proven refusal, 503 with `Retry-After` for
+//! everything that nobody can tell. One of the two files that may put such a status on the wire; the gateway itself has
+//! its own. Deliberately absent: bodies, pages, redirects to sign-in.
 
 use std::{
     fmt,
@@ -158,8 +159,10 @@ where
             let admission = gate.authenticator.admit(credential, &gate.requirement, gate.clock.now()).await;
             match admission.permit {
                 Ok(permit) => {
-                    if let Holder::Known(principal) = permit.holder() {
-                        request.extensions_mut().insert((**principal).clone());
+                    match permit.holder() {
+                        Holder::Anyone => {}
+                        Holder::Undecided(unavailable) => _ = request.extensions_mut().insert(unavailable.clone()),
+                        Holder::Known(principal) => _ = request.extensions_mut().insert((**principal).clone()),
                     }
                     inner.call(request).await
                 }

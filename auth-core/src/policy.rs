@@ -73,8 +73,11 @@ const FIVE_MINUTES: Duration = Duration::from_secs(300);
 /// Whom a permit was given to.
 #[derive(Debug)]
 pub enum Holder {
-    /// A route open to anyone, and nobody we can vouch for.
+    /// A route open to anyone, and nobody who showed a good credential.
     Anyone,
+    /// A route open to anyone, and somebody whom we cannot tell, for this reason: they may be known. The request goes on
+    /// without identity, but a refusal of it proves nothing about them.
+    Undecided(Unavailable),
     /// Somebody we know, and vouch for.
     Known(Box<Principal>),
 }
@@ -119,7 +122,8 @@ impl Requirement {
         self.max_stale
     }
 
-    /// Whether anybody may pass: a bad, stale or undecidable credential is then forwarded without identity.
+    /// Whether anybody may pass: what shows a bad, stale or undecidable credential is then forwarded without identity, the
+    /// latter two as undecided.
     pub fn is_open(&self) -> bool {
         self.allow.contains(&Allow::Anyone)
     }
@@ -135,6 +139,11 @@ impl Requirement {
     /// Whether only devices could be allowed.
     pub fn is_for_devices_only(&self) -> bool {
         !self.may_allow(Kind::User) && !self.may_allow(Kind::Service) && self.may_allow(Kind::Device)
+    }
+
+    /// Whether nobody but people could be allowed.
+    pub fn is_for_people_only(&self) -> bool {
+        self.may_allow(Kind::User) && !self.may_allow(Kind::Service) && !self.may_allow(Kind::Device)
     }
 
     fn fits(&self, principal: &Principal) -> Fit {
@@ -269,17 +278,17 @@ impl Permit {
 /// # Errors
 /// [`Stop::Rejected`] with what the verdict proved, or because the principal is known and not allowed.
 /// [`Stop::Unavailable`] if the verdict is, if what we know is staler than the requirement takes, or if the issuer
-/// did not say whether the principal is in a group, or has a role, that would allow them.
+/// did not say whether the principal is in a group, or has a role, that would allow them. Where anyone may pass, nobody is
+/// stopped.
 pub fn permit(verdict: Verdict, requirement: &Requirement, now: Now) -> Result<Permit, Stop> {
     let requirement_id = requirement.id;
     let given = |holder| Ok(Permit { holder, requirement: requirement_id });
     let principal = match verdict.proceed() {
         Ok(principal) => principal,
-        Err(_) if requirement.is_open() => return given(Holder::Anyone),
-        Err(stop) => return Err(stop),
+        Err(stop) => return if requirement.is_open() { given(holder_of(stop)) } else { Err(stop) },
     };
     if let Some(stale) = too_stale(&principal, requirement, now) {
-        return if requirement.is_open() { given(Holder::Anyone) } else { Err(stale.into()) };
+        return if requirement.is_open() { given(holder_of(stale.into())) } else { Err(stale.into()) };
     }
     match requirement.fits(&principal) {
         Fit::Allowed => given(Holder::Known(Box::new(principal))),
@@ -319,6 +328,16 @@ fn not_stated(who: &Principal, claim: Claim, silence: Silence) -> Unavailable {
         ),
     };
     Unavailable::not_stated(silence, cause).retry_after(wait)
+}
+
+/// Who goes on where anyone may, with a credential that this was said of.
+fn holder_of(stop: Stop) -> Holder {
+    match stop {
+        Stop::Rejected(_) => Holder::Anyone,
+        #[cfg(candor_planted)]
+        Stop::Unavailable(_) if crate::planted::is("undecided-is-anyone") => Holder::Anyone,
+        Stop::Unavailable(unavailable) => Holder::Undecided(unavailable),
+    }
 }
 
 fn too_stale(principal: &Principal, requirement: &Requirement, now: Now) -> Option<Unavailable> {
@@ -375,6 +394,7 @@ mod tests {
         match permit(Verdict::Authenticated(who), &requirement, Now::at(NOON)) {
             Ok(Permit { holder: Holder::Known(_), requirement: RequirementId(3) }) => "known",
             Ok(Permit { holder: Holder::Anyone, .. }) => "anyone",
+            Ok(Permit { holder: Holder::Undecided(_), .. }) => "undecided",
             Ok(Permit { .. }) => "a permit for another route",
             Err(Stop::Rejected(rejected)) => rejected.reason().as_str(),
             Err(Stop::Unavailable(unavailable)) => unavailable.dependency.as_str(),
@@ -462,6 +482,21 @@ mod tests {
     }
 
     #[test]
+    fn a_route_is_for_people_only_if_nobody_else_may_use_it() {
+        let check = |allow: &[Allow], expected| {
+            let requirement = Requirement::new(RequirementId(0), allow.to_vec(), MaxStale::DEFAULT);
+            assert_eq!(requirement.is_for_people_only(), expected, "{allow:?}");
+        };
+        check(&[Allow::kind(Kind::User)], true);
+        check(&[Allow::kind(Kind::User), Allow::group("staff")], true);
+        check(&[Allow::kind(Kind::User), Allow::kind(Kind::Service)], false);
+        check(&[Allow::kind(Kind::User), Allow::kind(Kind::Device)], false);
+        check(&[Allow::role("editor")], false);
+        check(&[Allow::tenant("acme")], false);
+        check(&[Allow::Anyone], false);
+    }
+
+    #[test]
     fn staleness_is_judged_by_the_route() {
         let since = |hours: u64| Freshness::LastKnownGood {
             missing: Dependency::Keys,
@@ -477,10 +512,24 @@ mod tests {
     }
 
     #[test]
-    fn an_open_route_vouches_for_nobody_it_cannot_decide_about() {
+    fn an_open_route_tells_nobody_from_somebody_it_cannot_decide_about() {
         let open = Requirement::new(RequirementId(0), vec![Allow::Anyone], MaxStale::DEFAULT);
-        let down = Verdict::Unavailable(Unavailable::because(Dependency::Keys, "planned"));
-        let permit = permit(down, &open, Now::at(NOON)).expect("anyone may pass");
-        assert!(matches!(permit.holder(), Holder::Anyone));
+        let holder = |verdict| match permit(verdict, &open, Now::at(NOON)).expect("anyone may pass").holder() {
+            Holder::Anyone => "anyone",
+            Holder::Undecided(unavailable) => unavailable.dependency.as_str(),
+            Holder::Known(_) => "known",
+        };
+        let proven = Rejected::proven_by(NotPermitted { who: Subject::new("https://idp.example", "ada") });
+        assert_eq!(holder(Verdict::Rejected(proven)), "anyone");
+        for dependency in Dependency::ALL {
+            let down = Unavailable::because(dependency, "planned");
+            assert_eq!(holder(Verdict::Unavailable(down)), dependency.as_str());
+        }
+        let stale = Freshness::LastKnownGood {
+            missing: Dependency::Store,
+            since: Now::at(NOON).steady() - Duration::from_secs(13 * 3600),
+        };
+        assert_eq!(holder(Verdict::Authenticated(Principal { freshness: stale, ..ada() })), "store");
+        assert_eq!(holder(Verdict::Authenticated(ada())), "known");
     }
 }

@@ -58,6 +58,8 @@ pub struct Seen {
     pub path: String,
     /// Who sent it, if we know.
     pub principal: Option<Who>,
+    /// Why we could not tell, where it went on nevertheless.
+    pub undecided: Option<Unavailable>,
     /// The route's path.
     pub route: Option<Arc<str>>,
     /// The upstream's name, if it was sent there.
@@ -164,27 +166,35 @@ pub enum SignInFailure {
 }
 
 /// What the log says about an answer.
-#[derive(Default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Why {
     pub(crate) reason: Option<&'static str>,
     pub(crate) detail: Option<String>,
     pub(crate) fault: Option<&'static str>,
 }
 
+impl Why {
+    /// We could not tell.
+    fn missing(unavailable: &Unavailable) -> Self {
+        let (reason, detail) = (unavailable.dependency.as_str(), unavailable.to_string());
+        Self { reason: Some(reason), detail: Some(detail), fault: None }
+    }
+}
+
 impl Answer {
-    /// What the log says about it.
-    pub(crate) fn why(&self) -> Why {
-        let missing = |unavailable: &Unavailable| Why {
-            reason: Some(unavailable.dependency.as_str()),
-            detail: Some(unavailable.to_string()),
-            fault: None,
-        };
+    /// What the log says about it, and about a request whose sender we could not tell.
+    pub(crate) fn why(&self, undecided: Option<&Unavailable>) -> Why {
         match self {
+            Self::Fault(fault @ Fault::UndecidedIdentity(undecided)) => Why {
+                reason: Some(undecided.unavailable.dependency.as_str()),
+                detail: Some(fault.to_string()),
+                fault: Some(fault.proxy_error()),
+            },
             Self::Fault(fault) => {
                 Why { reason: None, detail: Some(fault.to_string()), fault: Some(fault.proxy_error()) }
             }
             Self::Unavailable(unavailable) | Self::Own(OwnAnswer::SignInUnavailable { unavailable, .. }) => {
-                missing(unavailable)
+                Why::missing(unavailable)
             }
             Self::Refused(refusal) => Why {
                 reason: Some(refusal.rejected.reason().as_str()),
@@ -197,7 +207,7 @@ impl Answer {
             Self::Own(OwnAnswer::SignInFailed { how: SignInFailure::Wrong(wrong), .. }) => {
                 Why { reason: Some(wrong.as_str()), detail: Some(wrong.to_string()), fault: None }
             }
-            Self::Own(_) | Self::Upstream(_) => Why::default(),
+            Self::Own(_) | Self::Upstream(_) => undecided.map_or_else(Why::default, Why::missing),
         }
     }
 }

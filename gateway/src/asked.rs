@@ -13,7 +13,7 @@ use http::Method;
 use crate::{
     answer::{Answer, Place, Refusal, Seen},
     cookies::Forget,
-    fault::Asker,
+    fault::{Asker, Fault},
     intake::Intake,
     reply::Reply,
     route::{ReturnTo, Route},
@@ -92,7 +92,7 @@ impl Asked<'_> {
     pub(crate) fn reply_on(&self, route: &Route, admitted: Option<&Admitted>, answer: Answer) -> Reply {
         let place = match &answer {
             // Only these lead anywhere; the others need not know where they are.
-            Answer::Refused(_) | Answer::Unavailable(_) => {
+            Answer::Refused(_) | Answer::Unavailable(_) | Answer::Fault(Fault::UndecidedIdentity(_)) => {
                 self.place(&self.intake.method, self.intake.path.received().as_str(), &route.requirement)
             }
             _ => Place { repeatable: is_repeatable(&self.intake.method), ..Place::default() },
@@ -100,8 +100,11 @@ impl Asked<'_> {
         let seen = Seen {
             route: Some(route.path.as_str().into()),
             upstream: admitted.map(|_| route.upstream.clone()),
-            principal: admitted.and_then(Admitted::who),
             ..self.seen()
+        };
+        let seen = match admitted {
+            Some(admitted) => admitted.described(seen),
+            None => seen,
         };
         Reply { answer, asker: self.intake.asker(route), id: self.intake.id, place, seen }
     }
@@ -130,11 +133,15 @@ impl Asked<'_> {
 }
 
 impl Admitted {
-    /// Who it is, for the log.
-    pub(crate) fn who(&self) -> Option<Who> {
+    /// The same with who it is, or why we cannot tell, for the log.
+    pub(crate) fn described(&self, seen: Seen) -> Seen {
         match self.permit.holder() {
-            Holder::Anyone => None,
-            Holder::Known(principal) => Some(Who { kind: principal.kind, subject: principal.subject.clone() }),
+            Holder::Anyone => seen,
+            Holder::Undecided(unavailable) => Seen { undecided: Some(unavailable.clone()), ..seen },
+            Holder::Known(principal) => {
+                let who = Who { kind: principal.kind, subject: principal.subject.clone() };
+                Seen { principal: Some(who), ..seen }
+            }
         }
     }
 }

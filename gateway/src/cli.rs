@@ -5,6 +5,7 @@
 use std::{
     ffi::OsString,
     io,
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -187,8 +188,15 @@ async fn until_told(config: Config, telemetry: Telemetry) -> Result<(), StartFau
     }
     let public = config.server.public_url.origin().ascii_serialization();
     let started = server::start(config, Options::new(telemetry)).await?;
-    let listen = started.addresses().iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(", ");
-    tracing::info!("serving {public} on {listen}, admin on http://{}", started.admin());
+    let listed = |addresses: &[SocketAddr]| {
+        addresses.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(", ")
+    };
+    let forward_auth = match started.forward_auth() {
+        [] => String::new(),
+        addresses => format!("forward-auth on {}, ", listed(addresses)),
+    };
+    let (listen, admin) = (listed(started.addresses()), started.admin());
+    tracing::info!("serving {public} on {listen}, {forward_auth}admin on http://{admin}");
     loop {
         select! {
             _ = terminate.recv() => break,

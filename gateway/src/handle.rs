@@ -15,10 +15,7 @@ pub async fn handle(serving: &Serving, arrived: Arrived) -> Reply {
     };
     let asked = Asked { gateway: &serving.gateway, running: &running, intake: &intake, now };
     let route = match running.routes.find(&intake.path, intake.host(), &intake.method) {
-        Ok(Target::Own(path)) => {
-            asker.set(intake.asker_at(&path));
-            return own::answer(&path, &asked, request).await;
-        }
+        Ok(Target::Own(path)) => return own::answer(&path, &asked, request).await,
         Ok(Target::Upstream(route)) => route,
         Err(fault) => return asked.reply(Answer::Fault(fault), intake.presumed_asker()),
     };

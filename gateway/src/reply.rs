@@ -26,7 +26,7 @@ use crate::{
     answer::{Answer, OwnAnswer, Place, Refusal, Seen, SignInFailure},
     body::Body,
     cookies::{Forget, SetCookie},
-    fault::{AnswerWord, Asker, Fault, FaultStatus},
+    fault::{self, AnswerWord, Asker, Fault, FaultStatus},
     notices,
     page::{self, Page},
     problem::Problem,
@@ -74,9 +74,9 @@ impl Reply {
     /// The response, and its line in the access log: it is `now`, and the answer took `duration`. This is what the server
     /// calls last.
     pub fn leave(mut self, site: &Site, log: &AccessLog, now: Timestamp, duration: Duration) -> Response<Body> {
-        let why = self.answer.why();
         let (asker, id) = (self.asker, self.id);
         let seen = std::mem::take(&mut self.seen);
+        let why = self.answer.why(seen.undecided.as_ref());
         let response = self.into_http(site);
         let word = response.headers().get(ANSWER).and_then(|word| AnswerWord::parse(word.to_str().ok()?));
         log.write(AccessLine {
@@ -150,7 +150,11 @@ impl Form<'_> {
         let status = fault.status(self.asker);
         let retry = fault.retry_after().map(|wait| self.spread(wait));
         let head = Head { retry, ..Head::new(status.into(), fault.word()) };
-        let page = || notices::fault(fault, status, self.link_here(), retry);
+        let page = || match (fault, retry) {
+            // Their sign-in is what cannot be checked, not the service.
+            (Fault::UndecidedIdentity(_), Some(retry)) => notices::unavailable(self.link_here(), self.sign_in(), retry),
+            _ => notices::fault(fault, status, self.link_here(), retry),
+        };
         let mut response = self.said(&head, Some(fault.explain()), page);
         set(&mut response, PROXY_STATUS, fault.proxy_status());
         if let Some(allow) = fault.allow() {
@@ -172,7 +176,7 @@ impl Form<'_> {
         let detail = "Something that is needed to check the credential does not answer. Keep it, and ask again later.";
         let page = || notices::unavailable(self.link_here(), self.sign_in(), retry);
         let mut response = self.said(&head, Some(detail), page);
-        set(&mut response, PROXY_STATUS, UNDECIDED);
+        set(&mut response, PROXY_STATUS, fault::VERDICT_UNAVAILABLE);
         response
     }
 
@@ -345,7 +349,7 @@ impl Form<'_> {
         let detail = "Something that is needed for signing in does not answer. Whoever is signed in stays so.";
         let page = || notices::sign_in_unavailable(here, begin, retry);
         let mut response = self.said(&head, Some(detail), page);
-        set(&mut response, PROXY_STATUS, UNDECIDED);
+        set(&mut response, PROXY_STATUS, fault::VERDICT_UNAVAILABLE);
         response
     }
 
@@ -423,10 +427,6 @@ impl Form<'_> {
         seconds.saturating_add(self.id.spread(by))
     }
 }
-
-/// The `Proxy-Status` of not being able to tell: the fault is neither the request's nor the upstream's (RFC 9209
-/// §2.3.29).
-const UNDECIDED: &str = "candor; error=proxy_internal_error; details=\"verdict-unavailable\"";
 
 /// The `Proxy-Status` of a provider's wrong answer: nothing was forwarded (RFC 9209 §2.3).
 const WRONG_ANSWER: &str = "candor; error=proxy_internal_response; details=\"sign-in-failed\"";

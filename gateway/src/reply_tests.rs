@@ -31,7 +31,7 @@ use url::Url;
 
 use super::*;
 use crate::{
-    fault::{Allow as Methods, At, BadRequest, Connect, Deadline, Dispute},
+    fault::{Allow as Methods, At, BadRequest, Connect, Deadline, Dispute, Undecided},
     site::tests::site,
 };
 
@@ -56,7 +56,11 @@ impl House {
         let keyring = Keyring::open(&folder, &store, clock.now()).await.expect("a new keyring");
         let policy = RevocationPolicy::default();
         let revocations = Revocations::open(&folder, store.clone(), keeper, clock.clone(), policy).await;
-        let policy = SessionPolicy { hard_without_refresh: Duration::from_secs(60), groups_asked: Default::default() };
+        let policy = SessionPolicy {
+            hard_without_refresh: Duration::from_secs(60),
+            groups_asked: Default::default(),
+            issuers: ["https://issuer.example".to_owned()].into(),
+        };
         let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
         let held = Arc::new(Held::new());
         let authenticator = Authenticator::new(sessions.clone(), Bearers::new(Vec::new()), revocations, held.clone());
@@ -291,6 +295,43 @@ async fn groups_that_were_not_stated_are_503_with_a_page_that_does_not_load_itse
             assert!(text.contains("whoever looks after the service"), "{text}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_denial_of_somebody_whom_we_could_not_tell_is_said_as_not_being_able_to_tell() {
+    let why = Unavailable::because(Dependency::Keys, "planned").retry_after(Duration::from_secs(8));
+    let undecided = Undecided { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, unavailable: why };
+    let fault = Fault::UndecidedIdentity(undecided);
+    let said = Answer::Fault(fault.clone()).why(None);
+    assert_eq!(said.reason, Some("keys"));
+    assert_eq!(
+        said.detail.as_deref(),
+        Some("e answered 401 Unauthorized to somebody whom we cannot tell: keys: planned")
+    );
+    for asker in ASKERS {
+        let response = http(Answer::Fault(fault.clone()), asker, true);
+        check_form(&response, asker);
+        assert_eq!(
+            (response.status().as_u16(), field(&response, "x-gateway-answer").as_str()),
+            (503, "verdict-unavailable")
+        );
+        assert!(field(&response, "proxy-status").ends_with("; details=\"verdict-unavailable\"; received-status=401"));
+        let retry = field(&response, "retry-after").parse::<u64>().expect("seconds");
+        assert!((8..=24).contains(&retry), "{asker} {retry}");
+        let text = text(response).await;
+        assert!(!text.contains("planned"), "{text}");
+        if asker == Asker::Browser {
+            assert!(text.contains("http-equiv=\"refresh\"") && text.contains("href=\"/.candor/login"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn what_goes_on_undecided_is_logged_with_the_reason() {
+    let missing = Unavailable::because(Dependency::Store, "planned");
+    let why = Answer::Own(OwnAnswer::Well).why(Some(&missing));
+    assert_eq!((why.reason, why.detail.as_deref()), (Some("store"), Some("store: planned")));
+    assert_eq!(Answer::Own(OwnAnswer::Well).why(None).reason, None);
 }
 
 #[test]

@@ -20,12 +20,13 @@ use crate::{DEADLINE, Wires};
 /// The configuration of one world.
 pub struct Settings {
     port: u16,
+    verify_port: u16,
     text: String,
 }
 
 impl Settings {
     pub(crate) fn new(wires: &Wires, idp: &Idp, secure: bool, further: String) -> Self {
-        let port = free_port();
+        let (port, verify_port) = (free_port(), free_port());
         let ca = if secure { "ca = \"ca.pem\"" } else { "" };
         let (issuer, monolith) = (idp.issuer(), wires.monolith.base());
         let deadline = format!("{}ms", DEADLINE.as_millis());
@@ -74,7 +75,7 @@ connect_timeout = "{deadline}"
 
 {routes}{further}"#
         );
-        Self { port, text }
+        Self { port, verify_port, text }
     }
 
     /// The whole configuration, TOML.
@@ -87,9 +88,17 @@ connect_timeout = "{deadline}"
         Url::parse(&format!("http://127.0.0.1:{}", self.port)).expect("an address")
     }
 
-    /// Whoever asks from loopback is believed as another proxy, from the next start of the gateway on: for forward-auth.
+    /// Where another proxy asks about a request, once [`Settings::trust_loopback`] was said.
+    pub fn verify_url(&self) -> Url {
+        Url::parse(&format!("http://127.0.0.1:{}/.candor/verify", self.verify_port)).expect("an address")
+    }
+
+    /// Whoever asks from loopback is believed as another proxy, and may ask at [`Settings::verify_url`], from the next
+    /// start of the gateway on.
     pub fn trust_loopback(&mut self) {
         self.replace("data = \"data\"", "data = \"data\"\ntrusted_proxies = [\"127.0.0.1/32\"]");
+        let listen = format!("[forward_auth]\nlisten = [\"127.0.0.1:{}\"]\n\n[admin]", self.verify_port);
+        self.replace("[admin]", &listen);
     }
 
     /// Replaces `old` by `new` in the text, for the next start of the gateway.

@@ -38,6 +38,7 @@ pub(crate) struct Gateway {
     pub(crate) authenticator: Authenticator,
     pub(crate) provider: Pretend,
     sessions: Sessions,
+    held: Arc<Held>,
     pub(crate) clock: Clock,
     counted: Counted,
     _data: Folder,
@@ -52,8 +53,11 @@ impl Gateway {
             Keyring::open(&data.taken(), &store, clock.now()).await.expect("keyring and store are both absent");
         let policy = RevocationPolicy::default();
         let revocations = Revocations::open(&data.taken(), store.clone(), keeper.clone(), clock.clone(), policy).await;
-        let policy =
-            SessionPolicy { hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH, groups_asked: BTreeSet::new() };
+        let policy = SessionPolicy {
+            hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
+            groups_asked: BTreeSet::new(),
+            issuers: BTreeSet::from(["https://idp.example".to_owned()]),
+        };
         let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
         let bearers = Bearers::new(vec![BearerIssuer {
             issuer: provider.issuer.as_str().into(),
@@ -63,11 +67,11 @@ impl Gateway {
             absence: Absence::default(),
             keys: keys(&provider.issuer, &keeper, &clock, &data),
         }]);
-        let counted = Counted::default();
+        let (counted, held) = (Counted::default(), Arc::new(Held::new()));
         let authenticator = metrics::with_local_recorder(&counted, || {
-            Authenticator::new(sessions.clone(), bearers, revocations, Arc::new(Held::new()))
+            Authenticator::new(sessions.clone(), bearers, revocations, held.clone())
         });
-        Self { authenticator, provider, sessions, clock, counted, _data: data }
+        Self { authenticator, provider, sessions, held, clock, counted, _data: data }
     }
 
     pub(crate) async fn ticket(&self) -> String {
@@ -101,6 +105,7 @@ impl Gateway {
         match self.authenticator.admit(credential, &requirement, self.clock.now()).await.permit {
             Ok(permit) => match permit.holder() {
                 crate::policy::Holder::Anyone => "anyone",
+                crate::policy::Holder::Undecided(_) => "undecided",
                 crate::policy::Holder::Known(_) => "known",
             },
             Err(Stop::Rejected(rejected)) => rejected.reason().as_str(),
@@ -184,6 +189,23 @@ async fn an_open_route_waits_for_nobodys_keys() {
     let first = asked.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(first, Poll::Ready(Outcome { verdict: Verdict::Unavailable(_), .. })));
     assert_eq!(gateway.admitted(bearer, Allow::kind(Kind::Service)).await, "keys");
+}
+
+#[tokio::test]
+async fn an_open_route_passes_over_no_credential_that_the_guard_would_hold_back() {
+    let gateway = Gateway::start().await;
+    let of_another = || gateway.bearer("other");
+    // An open route waits for nobody's keys: they must be known.
+    assert_eq!(gateway.admitted(of_another(), Allow::kind(Kind::Service)).await, "wrong-audience");
+    assert_eq!(gateway.admitted(of_another(), Allow::Anyone).await, "anyone");
+    let now = gateway.clock.now();
+    for n in 0..Held::FEW {
+        let bearer = Credential::Bearer(format!("token {n}").into()).id().expect("it is a credential");
+        gateway.held.accepted(bearer, now);
+        gateway.held.passed_on(bearer, now).err();
+    }
+    assert_eq!(gateway.admitted(of_another(), Allow::Anyone).await, "undecided");
+    assert_eq!(gateway.admitted(Credential::None, Allow::Anyone).await, "anyone", "nobody is nobody");
 }
 
 #[tokio::test]

@@ -53,10 +53,12 @@ fn a_credential_is_read_to_the_letter() {
     check("=__Host-candor=abc", None);
 }
 
-/// Answers with whom the layer let through.
+/// Answers with whom the layer let through, or why it could not tell.
 async fn who(request: Request<()>) -> Result<Response<String>, Infallible> {
     let who = request.extensions().get::<Principal>().map(|known| known.subject.id.to_string());
-    Ok(Response::new(who.unwrap_or_default()))
+    let undecided =
+        request.extensions().get::<Unavailable>().map(|missing| format!("undecided: {}", missing.dependency));
+    Ok(Response::new(who.or(undecided).unwrap_or_default()))
 }
 
 #[tokio::test]
@@ -67,12 +69,13 @@ async fn a_service_behind_it_meets_only_whom_it_asked_for() {
         Credential::Bearer(token) => secrecy::ExposeSecret::expose_secret(&token).to_owned(),
         Credential::None | Credential::Ticket(_) => unreachable!("it is a bearer"),
     };
-    let service = |kind| {
-        let requirement = Requirement::new(RequirementId(1), vec![Allow::kind(kind)], MaxStale::all(Duration::MAX));
+    let service = |allow| {
+        let requirement = Requirement::new(RequirementId(1), vec![allow], MaxStale::all(Duration::MAX));
         let gate = AuthLayer::new(gateway.authenticator.clone(), requirement, gateway.clock.clone(), "candor");
         BoxCloneService::new(gate.layer(tower::service_fn(who)))
     };
-    let (users, services) = (service(Kind::User), service(Kind::Service));
+    let (users, services) = (service(Allow::kind(Kind::User)), service(Allow::kind(Kind::Service)));
+    let open = service(Allow::Anyone);
     let check = async |service: &BoxCloneService<Request<()>, Response<String>, Infallible>,
                        header: &'static str,
                        value: &str,
@@ -86,7 +89,9 @@ async fn a_service_behind_it_meets_only_whom_it_asked_for() {
     check(&users, "x-nothing", "", (401, "")).await;
     check(&users, "authorization", "Basic YTpi", (401, "")).await;
     check(&services, "cookie", &format!("candor={ticket}"), (403, "")).await;
+    check(&open, "cookie", "candor=nonsense", (200, "")).await;
     gateway.provider.kill().await;
+    check(&open, "authorization", &format!("Bearer {bearer}"), (200, "undecided: keys")).await;
     check(&services, "authorization", &format!("Bearer {bearer}"), (503, "")).await;
     check(&users, "cookie", &format!("candor={ticket}"), (200, "ada")).await;
 }

@@ -51,6 +51,8 @@ pub struct SessionPolicy {
     pub hard_without_refresh: Duration,
     /// The groups that some route asks about: only these go into a ticket.
     pub groups_asked: BTreeSet<String>,
+    /// The issuers that sign people in. A ticket that was made for a sign-in at another one admits nobody.
+    pub issuers: BTreeSet<String>,
 }
 
 /// What a sign-in learned.
@@ -123,13 +125,16 @@ const AHEAD: Duration = Duration::from_secs(30);
 /// a browser keeps (RFC 6265 §6.1).
 const MAX_TICKET: usize = 3584;
 
+/// When it is worth asking again whose issuer the configuration does not name: an operator has to change it.
+const NEXT_CONFIGURATION: Duration = Duration::from_secs(30);
+
 impl Sessions {
     /// Sessions in `store`, sealed by `keyring`.
     pub fn new(keyring: &Keyring, store: Database, revocations: Revocations, policy: SessionPolicy) -> Self {
         Self(Arc::new(Inner { seals: keyring.seals().clone(), store, revocations, policy }))
     }
 
-    /// Opens a ticket: by its seal and the revocation set, without asking anybody.
+    /// Opens a ticket: by its seal, the revocation set and the configured issuers, without asking anybody.
     ///
     /// # Errors
     /// [`Stop::Rejected`] if the seal proves false, the session has ended, or its hard expiry has passed;
@@ -141,8 +146,23 @@ impl Sessions {
             return Err(Unavailable::because(Dependency::Clock, "a ticket that begins in the future").into());
         }
         let set = self.0.revocations.judge(&opened.principal, now)?;
+        self.is_configured(&opened.principal.subject)?;
         opened.principal.freshness = opened.principal.freshness.and(set);
         Ok(opened)
+    }
+
+    /// An issuer that was taken out of the configuration vouches for nobody here any more. That proves nothing about the
+    /// ticket, and the next configuration may bring it back.
+    fn is_configured(&self, subject: &Subject) -> Result<(), Unavailable> {
+        #[cfg(candor_planted)]
+        if crate::planted::is("ticket-outlives-its-provider") {
+            return Ok(());
+        }
+        if self.0.policy.issuers.contains(&*subject.issuer) {
+            return Ok(());
+        }
+        let cause = format!("a ticket of a sign-in at {}, which the configuration does not name", subject.issuer);
+        Err(Unavailable::because(Dependency::Configuration, cause).retry_after(NEXT_CONFIGURATION))
     }
 
     /// Begins a session: its row first, then its ticket. The session of the ticket `replaces` is ended after that, so

@@ -60,7 +60,11 @@ impl Site {
 async fn sessions(folder: &Folder, store: &Database, keyring: &Keyring, clock: &Clock, asked: &[&str]) -> Sessions {
     let policy = RevocationPolicy::default();
     let revocations = Revocations::open(&folder.taken(), store.clone(), Keeper::current(), clock.clone(), policy).await;
-    let policy = SessionPolicy { hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH, groups_asked: set(asked) };
+    let policy = SessionPolicy {
+        hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
+        groups_asked: set(asked),
+        issuers: set(&["https://idp.example"]),
+    };
     Sessions::new(keyring, store.clone(), revocations, policy)
 }
 
@@ -141,6 +145,23 @@ async fn a_group_that_a_later_configuration_asks_about_is_not_a_no() {
     let opened = site.sessions.open(&ticket, site.clock.now()).expect("it is good");
     assert_eq!(opened.principal.groups.membership("chess"), Membership::NotStated(Silence::NotAsked));
     assert_eq!(opened.principal.groups.membership("staff"), Membership::Member);
+}
+
+#[tokio::test]
+async fn a_provider_that_was_taken_out_of_the_configuration_admits_nobody_and_refuses_nobody() {
+    let site = Site::new().await;
+    let elsewhere = NewSession { subject: Subject::new("https://gone.example", "ada"), ..ada() };
+    let begun = site.sessions.begin(elsewhere, None, site.clock.now()).await.expect("healthy");
+    let ticket = begun.text().expose_secret();
+    match site.sessions.open(ticket, site.clock.now()) {
+        Err(Stop::Unavailable(unavailable)) => {
+            assert_eq!(unavailable.dependency, Dependency::Configuration);
+            assert!(unavailable.to_string().contains("https://gone.example, which the configuration does not name"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let _ = site.sessions.logout(ticket, site.clock.now()).await.expect("whoever it is may leave");
+    assert_eq!(site.says(ticket), "ended", "what is proven stays proven");
 }
 
 #[tokio::test]

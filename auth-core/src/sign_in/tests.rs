@@ -54,6 +54,7 @@ impl Gateway {
         let policy = SessionPolicy {
             hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
             groups_asked: BTreeSet::from(["staff".to_owned()]),
+            issuers: BTreeSet::from([provider.issuer.clone()]),
         };
         let sessions = Sessions::new(&keyring, store.clone(), revocations, policy);
         let providers = vec![

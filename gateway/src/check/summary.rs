@@ -21,6 +21,9 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(text, "listens  {listen}, known as {public}")?;
     }
     writeln!(text, "admin    {}", config.admin.listen)?;
+    for listen in &config.forward_auth.listen {
+        writeln!(text, "verify   {listen}{}/verify, for trusted_proxies alone", config.own_prefix)?;
+    }
     let held = control::holder(&config.server.data).map(|holder| format!(", held by {holder}"));
     writeln!(text, "data     {}{}", config.server.data.display(), held.unwrap_or_default())?;
     for identity in &config.identity {

@@ -14,8 +14,8 @@ use url::{Host, Url};
 use super::{
     file::{Section, nearest},
     issuers::{Bearer, Identity, ResponseMode},
-    routes::{OnDenial, Written},
-    server::{Admin, Server},
+    routes::{Cache, OnDenial, Written},
+    server::{Admin, ForwardAuth, Server},
     upstreams::{IdentityHeaders, Upstream},
     value::Value,
 };
@@ -26,6 +26,7 @@ pub(super) struct Parts<'p, 'a> {
     pub(super) own_prefix: &'p str,
     pub(super) server: Option<&'p Server>,
     pub(super) admin: (&'p Admin, &'p Section<'a>),
+    pub(super) forward_auth: Option<(&'p ForwardAuth, &'p Section<'a>)>,
     pub(super) identity: &'p [(Option<Identity>, Section<'a>)],
     pub(super) bearer: &'p [(Option<Bearer>, Section<'a>)],
     pub(super) upstreams: &'p [(Option<Upstream>, Section<'a>, Value<'a>)],
@@ -48,6 +49,13 @@ impl Parts<'_, '_> {
             self.can_be_met(written);
             self.is_one_issuers(written);
             self.is_on_the_public_host(written);
+            own_challenges_apply(written);
+            if let Some(value) = written.cache.as_ref().filter(|_| written.route.cache == Cache::Pass)
+                && !written.route.requirement.is_open()
+            {
+                let instead = "leave it out, unless what is here is no secret";
+                value.warning("a shared cache may give these answers to people who may not pass here", instead);
+            }
             if written.route.on_denial == OnDenial::Pass
                 && !written.allowed.contains(&Allow::Anyone)
                 && let Some(value) = &written.on_denial
@@ -63,12 +71,23 @@ impl Parts<'_, '_> {
     }
 
     fn listeners(&self) {
+        let public = self.server.map(|server| &server.listen[..]).unwrap_or_default();
         let (admin, section) = self.admin;
-        let taken =
-            self.server.into_iter().flat_map(|server| &server.listen).find(|public| clash(**public, admin.listen));
-        if let Some(public) = taken {
+        if let Some(public) = public.iter().find(|public| clash(**public, admin.listen)) {
             let message = format!("the admin listener {} and the public one {public} are the same", admin.listen);
             section.problem(message, Some("give it a port of its own, not reachable from outside".to_owned()));
+        }
+        let Some((forward_auth, section)) = self.forward_auth else { return };
+        for listen in &forward_auth.listen {
+            let taken = public.iter().map(|public| (public, "public")).chain([(&admin.listen, "admin")]);
+            for (other, whose) in taken.filter(|(other, _)| clash(**other, *listen)) {
+                let message = format!("the forward-auth listener {listen} and the {whose} one {other} are the same");
+                section.problem(message, Some("give it a port of its own, that only your proxy reaches".to_owned()));
+            }
+        }
+        if self.server.is_some_and(|server| server.trusted_proxies.is_empty()) {
+            let message = "nobody may ask on the forward-auth listener: there are no `trusted_proxies`".to_owned();
+            section.warning(message, "name the proxy that asks there in `server.trusted_proxies`");
         }
     }
 
@@ -137,9 +156,10 @@ impl Parts<'_, '_> {
                 let instead = "name a header for `issuer` too: a subject means nothing without who vouches for it";
                 section.warning(format!("`{name}` cannot tell subjects of several issuers apart"), instead);
             }
-            let listens = self.server.map(|server| &server.listen[..]).unwrap_or_default();
+            let public = self.server.map(|server| &server.listen[..]).unwrap_or_default();
+            let listens = || public.iter().chain(self.forward_auth.iter().flat_map(|(it, _)| &it.listen));
             for endpoint in upstream.iter().flat_map(|upstream| &upstream.endpoints) {
-                if literal(endpoint).is_some_and(|at| listens.iter().any(|listen| clash(*listen, at))) {
+                if literal(endpoint).is_some_and(|at| listens().any(|listen| clash(*listen, at))) {
                     let instead = "name the service's own address".to_owned();
                     section.problem(format!("the endpoint {endpoint} is the gateway itself"), Some(instead));
                 }
@@ -236,6 +256,18 @@ impl Parts<'_, '_> {
         } else {
             value.warning(message, "only programs can pass here");
         }
+    }
+}
+
+/// Whether a challenge of the application's own could ever pass: a setting without effect is a mistake.
+fn own_challenges_apply(written: &Written<'_>) {
+    let Some(value) = written.own_challenges.as_ref().filter(|_| !written.route.own_challenges.is_empty()) else {
+        return;
+    };
+    if !written.route.may_have_own_challenges() {
+        let message = "a challenge passes only where nobody but people may go: never on this route";
+        let instead = "leave it out; where the service needs `Authorization`, write forward_authorization = true";
+        value.problem(message, instead);
     }
 }
 

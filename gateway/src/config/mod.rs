@@ -33,8 +33,8 @@ use crate::reserved::Reserved;
 
 pub use issuers::{Bearer, BearerKind, Identity, ProviderKind, ResponseMode};
 pub use problem::Problem;
-pub use routes::{Expect, OnDenial, Route, RouteAsker};
-pub use server::{Admin, Log, Server, Sessions, Store};
+pub use routes::{Cache, Expect, OnDenial, Route, RouteAsker};
+pub use server::{Admin, ForwardAuth, Log, Server, Sessions, Store};
 pub use upstreams::{HostHeader, IdentityHeaders, NamedHeaders, Upstream};
 
 /// Everything that the file says, with the defaults of what it does not say.
@@ -48,6 +48,8 @@ pub struct Config {
     pub log: Log,
     /// The listener for operators.
     pub admin: Admin,
+    /// The listener for other proxies.
+    pub forward_auth: ForwardAuth,
     /// The database of sessions.
     pub store: Store,
     /// How long sessions live.
@@ -103,8 +105,10 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
     let (in_store, in_sessions, in_upstreams) = (table("store"), table("sessions"), table("upstreams"));
     let server = Server::read(&in_server);
     let (log, admin, sessions) = (Log::read(&in_log), Admin::read(&in_admin), Sessions::read(&in_sessions));
+    let in_forward_auth = root.section("forward_auth");
+    let forward_auth = in_forward_auth.as_ref().map(ForwardAuth::read).unwrap_or_default();
     let store = Store::read(&in_store, server.as_ref().map_or(file.base, |server| &server.data));
-    for section in [&in_server, &in_log, &in_admin, &in_store, &in_sessions] {
+    for section in [&in_server, &in_log, &in_admin, &in_store, &in_sessions].into_iter().chain(&in_forward_auth) {
         section.finish();
     }
     let identity: Vec<_> = root.sections("identity").into_iter().map(|at| (Identity::read(&at), at)).collect();
@@ -126,6 +130,7 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
         own_prefix: &own_prefix,
         server: server.as_ref(),
         admin: (&admin, &in_admin),
+        forward_auth: in_forward_auth.as_ref().map(|section| (&forward_auth, section)),
         identity: &identity,
         bearer: &bearer,
         upstreams: &upstreams,
@@ -141,6 +146,7 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
         server: server?,
         log,
         admin,
+        forward_auth,
         store,
         sessions,
         identity: identity.into_iter().filter_map(|(identity, _)| identity).collect(),

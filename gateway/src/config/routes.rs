@@ -6,7 +6,7 @@ use auth_core::policy::{Allow, MaxStale, Requirement, RequirementId};
 use http::{HeaderName, Method, uri::PathAndQuery};
 
 use super::{allow, file::Section, issuer_names::IssuerNames, value::Value};
-pub use crate::route::{Expect, OnDenial, Route, RouteAsker};
+pub use crate::route::{Cache, Expect, OnDenial, Route, RouteAsker};
 use crate::{
     path::CanonicalPath,
     reserved::{self, Reserved},
@@ -25,6 +25,8 @@ pub(super) struct Written<'a> {
     pub(super) methods: Option<Value<'a>>,
     pub(super) on_denial: Option<Value<'a>>,
     pub(super) underscore_headers: Option<Value<'a>>,
+    pub(super) own_challenges: Option<Value<'a>>,
+    pub(super) cache: Option<Value<'a>>,
 }
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -37,7 +39,8 @@ impl<'a> Written<'a> {
         let upstream_value = section.required("upstream", "\"monolith\"");
         let allow_value = section.required("allow", allow::EXAMPLE);
         let (host_value, methods_value) = (section.value("host"), section.value("methods"));
-        let on_denial_value = section.value("on_denial");
+        let (on_denial_value, own_challenges_value) = (section.value("on_denial"), section.value("own_challenges"));
+        let cache_value = section.value("cache");
         let underscore_value = section.value("underscore_headers");
         let timeout = |key| {
             let value = section.value(key).and_then(|value| value.duration(Duration::from_millis(10)..=HOUR));
@@ -69,12 +72,16 @@ impl<'a> Written<'a> {
                 .value("login_paths")
                 .and_then(|value| value.each("[\"/accounts/login\"]", login_path))
                 .unwrap_or_default(),
-            own_challenges: match section.value("own_challenges") {
-                Some(value) => value.each("[\"Basic\"]", challenge).unwrap_or_default(),
-                None => vec!["basic".to_owned()],
-            },
+            own_challenges: own_challenges_value
+                .as_ref()
+                .and_then(|value| value.each("[\"Basic\"]", challenge))
+                .unwrap_or_default(),
             max_body: section.value("max_body").and_then(|value| value.size(0..=1 << 50)),
             asker: section.value("asker").and_then(|value| value.choice(&[("device", RouteAsker::Device)])),
+            cache: cache_value
+                .as_ref()
+                .and_then(|value| value.choice(&[("private", Cache::Private), ("pass", Cache::Pass)]))
+                .unwrap_or(Cache::Private),
             forward_authorization: flag("forward_authorization"),
             underscore_headers: underscore_value
                 .as_ref()
@@ -100,6 +107,8 @@ impl<'a> Written<'a> {
             methods: methods_value,
             on_denial: on_denial_value,
             underscore_headers: underscore_value,
+            own_challenges: own_challenges_value,
+            cache: cache_value,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! `[server]`, `[log]`, `[admin]`, `[store]` and `[sessions]`: the gateway itself.
+//! `[server]`, `[log]`, `[admin]`, `[forward_auth]`, `[store]` and `[sessions]`: the gateway itself.
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -18,7 +18,7 @@ pub struct Server {
     pub public_url: Url,
     /// The folder of keyring, SQLite, last-known-good and revocations. Default `data`, beside the file.
     pub data: PathBuf,
-    /// Whose `X-Forwarded-*` we believe, and who may ask `verify`. Default: nobody.
+    /// Whose `X-Forwarded-*` we believe, and who may ask on the forward-auth listener. Default: nobody.
     pub trusted_proxies: Vec<IpNet>,
     /// How long a request head may take. Default 10 s.
     pub head_timeout: Duration,
@@ -44,6 +44,13 @@ pub struct Log {
 pub struct Admin {
     /// Where it listens. Default `127.0.0.1:9090`.
     pub listen: SocketAddr,
+}
+
+/// `[forward_auth]`: the listener where another proxy asks whether a request may pass.
+#[derive(Clone, Debug, Default)]
+pub struct ForwardAuth {
+    /// Where it listens. Default nowhere.
+    pub listen: Vec<SocketAddr>,
 }
 
 /// `[store]`: the database of sessions.
@@ -152,6 +159,14 @@ impl Admin {
     }
 }
 
+impl ForwardAuth {
+    /// Reads `[forward_auth]`.
+    pub(super) fn read(section: &Section<'_>) -> Self {
+        let value = section.required("listen", "[\"127.0.0.1:9091\"]");
+        Self { listen: value.as_ref().map(one_or_more).unwrap_or_default() }
+    }
+}
+
 impl Store {
     /// Reads `[store]`.
     pub(super) fn read(section: &Section<'_>, data: &std::path::Path) -> Self {
@@ -171,6 +186,11 @@ impl Sessions {
             .and_then(|value| value.duration(Duration::from_secs(60)..=30 * 24 * HOUR));
         Self { hard_without_refresh: life.unwrap_or(12 * HOUR) }
     }
+}
+
+/// One address, or a list of them.
+fn one_or_more(value: &Value<'_>) -> Vec<SocketAddr> {
+    if value.is_text() { address(value).into_iter().collect() } else { listeners(value) }
 }
 
 fn listeners(value: &Value<'_>) -> Vec<SocketAddr> {

@@ -99,7 +99,9 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((route.response_timeout.as_secs(), route.idle_body_timeout.as_secs()), (30, 30));
     assert_eq!((&route.host, &route.methods, route.max_body), (&None, &None, None));
     assert!(route.login_paths.is_empty() && route.underscore_headers.is_empty() && !route.forward_authorization);
-    assert_eq!(route.own_challenges, ["basic"]);
+    assert!(route.own_challenges.is_empty());
+    assert_eq!(route.cache, Cache::Private);
+    assert!(config.forward_auth.listen.is_empty());
     assert!(route.requirement.may_allow(Kind::User) && !route.requirement.may_allow(Kind::Service));
     assert_eq!(route.requirement.id().0, 0);
 }
@@ -122,6 +124,8 @@ format = "json"
 level = "debug"
 [admin]
 listen = "127.0.0.1:0"
+[forward_auth]
+listen = ["127.0.0.1:9091", "[::1]:0"]
 [store]
 [sessions]
 hard_without_refresh = "8h"
@@ -176,7 +180,6 @@ max_stale = "0s"
 response_timeout = "400ms"
 idle_body_timeout = "2s"
 login_paths = ["/login"]
-own_challenges = ["Digest"]
 max_body = "10MiB"
 asker = "device"
 forward_authorization = true
@@ -188,17 +191,23 @@ methods = ["POST"]
 upstream = "other"
 allow = ["anyone"]
 on_denial = "pass"
+cache = "pass"
+[[routes]]
+path = "/wiki/"
+upstream = "other"
+allow = ["user"]
+own_challenges = ["Digest"]
 "#;
     let config = read(text).expect("everything that exists reads");
     let entra =
         "any of http://127.0.0.1:4000 and https://login.microsoftonline.com/11111111-1111-1111-1111-111111111111/v2.0";
     let all = &format!("{entra} and https://programs.example.com").replace("any of ", "");
     let expected = [
-        "20:1 over http, browsers send no cookie".to_owned(),
-        "47:12 `monolith` cannot tell subjects of several issuers apart / `issuer`".to_owned(),
-        format!("64:29 {entra} can say `group:staff` / {{ group = \"staff\", from = \"one\" }}"),
-        format!("64:44 any of {all} can say `role:Reader` / {{ role = \"Reader\", from ="),
-        format!("64:59 any of {all} can say `tenant:t1`"),
+        "22:1 over http, browsers send no cookie".to_owned(),
+        "49:12 `monolith` cannot tell subjects of several issuers apart / `issuer`".to_owned(),
+        format!("66:29 {entra} can say `group:staff` / {{ group = \"staff\", from = \"one\" }}"),
+        format!("66:44 any of {all} can say `role:Reader` / {{ role = \"Reader\", from ="),
+        format!("66:59 any of {all} can say `tenant:t1`"),
     ];
     compare(text, &config.warnings, &expected.each_ref().map(String::as_str));
     assert_eq!(config.own_prefix, "/auth");
@@ -246,7 +255,9 @@ on_denial = "pass"
     );
     assert_eq!((route.asker, route.forward_authorization), (Some(RouteAsker::Device), true));
     assert_eq!((route.response_timeout.as_millis(), route.idle_body_timeout.as_millis()), (400, 2000));
-    assert_eq!((&route.own_challenges[0][..], &route.login_paths[0][..]), ("digest", "/login"));
+    assert_eq!((&config.routes[2].own_challenges[0][..], &route.login_paths[0][..]), ("digest", "/login"));
+    assert_eq!((route.cache, config.routes[1].cache), (Cache::Private, Cache::Pass));
+    assert_eq!(config.forward_auth.listen.len(), 2);
     assert_eq!(route.underscore_headers[0].as_str(), "x_legacy");
     let expected = [
         Allow::kind(Kind::User),
@@ -582,6 +593,7 @@ fn routes_have_forms() {
     check(&route("methods = []"), &["11:11 `methods` is empty"]);
     check(&route("methods = [\"CONNECT\"]"), &["11:12 `methods` must be a method"]);
     check(&route("on_denial = \"deny\""), &["11:13 `on_denial` must be \"dispute\" or \"pass\""]);
+    check(&route("cache = \"public\""), &["11:9 `cache` must be \"private\" or \"pass\""]);
     check(&route("expect = \"html\""), &["11:10 `expect` must be \"json\""]);
     check(&route("asker = \"display\""), &["11:9 `asker` must be \"device\""]);
     check(&route("max_stale = \"100d\""), &["11:13 `max_stale` must be from 0ms to 30d"]);
@@ -647,6 +659,26 @@ fn sections_must_fit_together() {
         &["14:2 the admin listener 127.0.0.1:8080 and the public one"],
     );
     check(&format!("{LEAST}[admin]\nlisten = \"0.0.0.0:8080\""), &["14:2 the admin listener"]);
+    let verify = |listen: &str| format!("{LEAST}[forward_auth]\nlisten = {listen}\n");
+    check(&verify("\"127.0.0.1:9091\""), &[]);
+    check(&verify("[\"127.0.0.1:9091\", \"[::1]:9091\"]"), &[]);
+    check(&verify("[\"127.0.0.1:8080\"]"), &["14:2 the forward-auth listener 127.0.0.1:8080 and the public one"]);
+    check(&verify("\"127.0.0.1:9090\""), &["14:2 the forward-auth listener 127.0.0.1:9090 and the admin one"]);
+    check(&verify("\"0.0.0.0:9090\""), &["14:2 the forward-auth listener 0.0.0.0:9090 and the admin one"]);
+    check(&verify("\"127.0.0.1:9000\""), &["8:12 the endpoint http://127.0.0.1:9000/ is the gateway itself"]);
+    check(&verify("[]"), &["15:10 `listen` names no address"]);
+    check(&verify("\"9091\""), &["15:10 \"9091\" is not an IP address with a port / \"127.0.0.1:9091\""]);
+    check(&format!("{LEAST}[forward_auth]\n"), &["14:2 [forward_auth] has no `listen`"]);
+    for allow in ["\"anyone\"", "\"user\", \"service\"", "\"tenant:t\"", "\"user\", \"role:Reader\""] {
+        let text = with("[[routes]]", "own_challenges = [\"Basic\"]").replace("\"user\"", allow);
+        check(&text, &["11:18 a challenge passes only where nobody but people may go / forward_authorization = true"]);
+    }
+    check(&with("[[routes]]", "own_challenges = [\"Basic\"]"), &[]);
+    check(&with("[[routes]]", "own_challenges = []\nasker = \"device\""), &[]);
+    check(
+        &with("[[routes]]", "own_challenges = [\"Basic\"]\nasker = \"device\""),
+        &["11:18 a challenge passes only where nobody but people may go"],
+    );
     check(
         &LEAST.replace("127.0.0.1:9000", "127.0.0.1:8080"),
         &["8:12 the endpoint http://127.0.0.1:8080/ is the gateway itself"],
@@ -681,9 +713,16 @@ fn what_is_probably_not_meant_is_a_warning() {
         Err(problems) => compare(text, &problems, &[]),
     };
     warned(&with("[[routes]]", "on_denial = \"pass\""), &["11:13 a 401 from this upstream reaches people"]);
+    let cached = with("[[routes]]", "cache = \"pass\"");
+    warned(&cached, &["11:9 a shared cache may give these answers to people who may not pass"]);
+    warned(&cached.replace("\"user\"", "\"anyone\""), &[]);
     warned(&with("[[routes]]", "own_challenges = [\"NTLM\"]"), &["11:19 ntlm does not work through the gateway"]);
     warned(&with("[server]", "trusted_proxies = [\"0.0.0.0/0\"]"), &["3:20 everybody is a trusted proxy"]);
     warned(&LEAST.replace("https://app", "http://app"), &["3:14 cookies travel in the clear"]);
+    warned(
+        &format!("{LEAST}[forward_auth]\nlisten = \"127.0.0.1:9091\""),
+        &["14:2 nobody may ask on the forward-auth listener / trusted_proxies"],
+    );
     warned(&format!("{LEAST}[admin]\nlisten = \"0.0.0.0:9090\""), &["15:10 the admin listener asks nobody"]);
     warned(
         &format!("{LEAST}[upstreams.spare]\nendpoints = [\"http://a\"]"),

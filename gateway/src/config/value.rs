@@ -56,6 +56,11 @@ impl<'a> Value<'a> {
         self.file.warning(&self.at, message.into(), Some(suggestion.into()));
     }
 
+    /// Whether it is a text.
+    pub(super) fn is_text(&self) -> bool {
+        matches!(self.content, Content::Toml(DeValue::String(_)) | Content::Name(_))
+    }
+
     /// A text that is not empty and has no control characters.
     pub(super) fn text(&self, example: &str) -> Option<&'a str> {
         let text = match self.content {

@@ -11,6 +11,7 @@ mod status;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use auth_core::verdict::Unavailable;
 use http::{HeaderValue, StatusCode};
 
 pub use self::{allow::Allow, answer_word::AnswerWord, asker::Asker, bad_request::BadRequest, status::FaultStatus};
@@ -53,6 +54,8 @@ pub enum Fault {
     UpstreamBadTls(At),
     /// The endpoint denied somebody whom we vouch for.
     DisputedIdentity(Dispute),
+    /// The endpoint denied somebody of whom we could not tell who they are: it was not told, and they may be known.
+    UndecidedIdentity(Undecided),
     /// The endpoint did not keep a deadline.
     TimedOut(Deadline, At),
     /// We have more to do than we can.
@@ -118,6 +121,17 @@ pub struct Dispute {
     pub setting: &'static str,
 }
 
+/// An endpoint's denial of a request that we sent without a name because we could not tell whose it is.
+#[derive(Clone, Debug)]
+pub struct Undecided {
+    /// Which endpoint denied.
+    pub endpoint: Arc<str>,
+    /// What it answered.
+    pub received: StatusCode,
+    /// Why we could not tell.
+    pub unavailable: Unavailable,
+}
+
 impl Fault {
     /// Whose fault it was.
     pub const fn whose(&self) -> Whose {
@@ -137,7 +151,11 @@ impl Fault {
             | Self::UpstreamBadTls(_)
             | Self::DisputedIdentity(_)
             | Self::TimedOut(..) => Whose::Upstream,
-            Self::Overloaded | Self::Panicked | Self::PermitMismatch | Self::Internal(_) => Whose::Ours,
+            Self::UndecidedIdentity(_)
+            | Self::Overloaded
+            | Self::Panicked
+            | Self::PermitMismatch
+            | Self::Internal(_) => Whose::Ours,
         }
     }
 
@@ -154,7 +172,9 @@ impl Fault {
             Self::BodyTooLarge => FaultStatus::ContentTooLarge,
             Self::ExpectationUnknown => FaultStatus::ExpectationFailed,
             Self::RateLimited { .. } => FaultStatus::TooManyRequests,
-            Self::NoEndpoint { .. } | Self::DisputedIdentity(_) | Self::Overloaded => FaultStatus::ServiceUnavailable,
+            Self::NoEndpoint { .. } | Self::DisputedIdentity(_) | Self::UndecidedIdentity(_) | Self::Overloaded => {
+                FaultStatus::ServiceUnavailable
+            }
             Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) | Self::UpstreamBadTls(_) => {
                 FaultStatus::BadGateway
             }
@@ -186,6 +206,7 @@ impl Fault {
                 AnswerWord::UpstreamFailed
             }
             Self::DisputedIdentity(_) => AnswerWord::UpstreamDisputed,
+            Self::UndecidedIdentity(_) => AnswerWord::VerdictUnavailable,
             Self::TimedOut(..) => AnswerWord::UpstreamTimeout,
             Self::Panicked | Self::PermitMismatch | Self::Internal(_) => AnswerWord::InternalError,
         }
@@ -195,6 +216,7 @@ impl Fault {
     pub const fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
+            Self::UndecidedIdentity(undecided) => Some(undecided.unavailable.retry_after),
             Self::Overloaded => Some(Duration::from_secs(2)),
             Self::NoEndpoint { .. }
             | Self::ConnectFailed(..)
@@ -238,7 +260,9 @@ impl Fault {
             Self::TimedOut(Deadline::ResponseHead, _) => "http_response_timeout",
             Self::TimedOut(Deadline::RequestBody, _) => "connection_write_timeout",
             Self::Overloaded => "connection_limit_reached",
-            Self::Panicked | Self::PermitMismatch | Self::Internal(_) => "proxy_internal_error",
+            Self::UndecidedIdentity(_) | Self::Panicked | Self::PermitMismatch | Self::Internal(_) => {
+                "proxy_internal_error"
+            }
         }
     }
 
@@ -248,12 +272,15 @@ impl Fault {
         matches!(self, Self::BadRequest(_) | Self::HeadTooLarge | Self::TargetTooLong | Self::ExpectationUnknown)
     }
 
-    /// The whole `Proxy-Status` member: our name, the error and, for a disputed denial, the status received. Endpoints
-    /// and details stay out of it: it is public.
+    /// The whole `Proxy-Status` member: our name, the error and, for a denial that was not passed on, the status received.
+    /// Endpoints and details stay out of it: it is public.
     pub fn proxy_status(&self) -> String {
         match self {
             Self::DisputedIdentity(dispute) => {
                 format!("candor; error={}; received-status={}", self.proxy_error(), dispute.received.as_u16())
+            }
+            Self::UndecidedIdentity(undecided) => {
+                format!("{VERDICT_UNAVAILABLE}; received-status={}", undecided.received.as_u16())
             }
             _ => format!("candor; error={}", self.proxy_error()),
         }
@@ -286,6 +313,10 @@ impl Fault {
             Self::DisputedIdentity(_) => {
                 "The service did not recognise you, although your sign-in is good. That is a fault of the service."
             }
+            Self::UndecidedIdentity(_) => {
+                "The credential cannot be checked at the moment, and the service does not answer without it. Keep it, and \
+                 ask again later."
+            }
             Self::TimedOut(..) => "The service did not answer in time. Your sign-in is not affected.",
             Self::Overloaded => "The gateway has too much to do at the moment. Please try again shortly.",
             Self::Panicked | Self::PermitMismatch | Self::Internal(_) => {
@@ -294,6 +325,10 @@ impl Fault {
         }
     }
 }
+
+/// The `Proxy-Status` of not being able to tell: the fault is neither the request's nor the upstream's (RFC 9209
+/// §2.3.29).
+pub const VERDICT_UNAVAILABLE: &str = "candor; error=proxy_internal_error; details=\"verdict-unavailable\"";
 
 impl At {
     /// At `endpoint`, with what was seen there.
@@ -323,6 +358,11 @@ impl fmt::Display for Fault {
                 f,
                 "{} answered {} to somebody we vouch for; `{}` would let it pass",
                 dispute.endpoint, dispute.received, dispute.setting
+            ),
+            Self::UndecidedIdentity(undecided) => write!(
+                f,
+                "{} answered {} to somebody whom we cannot tell: {}",
+                undecided.endpoint, undecided.received, undecided.unavailable
             ),
             Self::TimedOut(deadline, at) => write!(f, "past its deadline ({deadline:?}): {at}"),
             Self::Overloaded => f.write_str("overloaded"),

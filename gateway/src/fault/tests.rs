@@ -26,6 +26,11 @@ fn every_fault() -> Vec<Fault> {
             received: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             setting: "on_denial = \"pass\"",
         }),
+        Fault::UndecidedIdentity(Undecided {
+            endpoint: "http://127.0.0.1:9000".into(),
+            received: StatusCode::UNAUTHORIZED,
+            unavailable: Unavailable::because(auth_core::Dependency::Keys, "http://127.0.0.1:9001"),
+        }),
         Fault::TimedOut(Deadline::Connect, at()),
         Fault::Overloaded,
         Fault::Panicked,
@@ -62,6 +67,8 @@ fn proxy_status_names_the_error_and_nothing_inside() {
     let faults = every_fault();
     check(&faults[9], "candor; error=connection_refused");
     check(&faults[13], "candor; error=destination_unavailable; received-status=407");
+    let undecided = "candor; error=proxy_internal_error; details=\"verdict-unavailable\"; received-status=401";
+    check(&faults[14], undecided);
     assert!(faults.iter().all(|fault| !fault.proxy_status().contains("127.0.0.1")));
     assert!(faults.iter().all(|fault| !fault.explain().contains("127.0.0.1")));
 }

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::{Position, Url};
 
-use super::{CookieNames, connection, cookie_field};
+use super::{CookieNames, connection, cookie_field, shared_cache};
 use crate::reserved;
 
 /// Everything that decides what an answer's fields become.
@@ -15,6 +15,8 @@ pub struct Returning<'a> {
     pub public_url: &'a Url,
     /// The names of our own cookies.
     pub cookies: CookieNames,
+    /// Whether a shared cache must not keep it: it may be for one person alone.
+    pub private: bool,
 }
 
 const CLEAR_SITE_DATA: HeaderName = HeaderName::from_static("clear-site-data");
@@ -55,6 +57,9 @@ pub fn from_upstream(headers: &mut HeaderMap, with: &Returning<'_>) {
     connection::remove_all(headers, |name| reserved::is_gateways(name) || reserved::is_disguised(name));
     headers.remove(CLEAR_SITE_DATA);
     keep_our_cookies(headers, with.cookies);
+    if with.private {
+        shared_cache::keep_out(headers);
+    }
     for name in [header::LOCATION, header::CONTENT_LOCATION] {
         if let Some(public) = headers.get(&name).and_then(|location| public_location(location, with)) {
             headers.insert(name, public);
@@ -110,7 +115,10 @@ mod tests {
         let endpoints = [Url::parse("http://10.0.0.7:9000").expect("an address")];
         let public_url = Url::parse("https://app.example.com").expect("an address");
         let cookies = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
-        from_upstream(&mut found, &Returning { endpoints: &endpoints, public_url: &public_url, cookies });
+        from_upstream(
+            &mut found,
+            &Returning { endpoints: &endpoints, public_url: &public_url, cookies, private: false },
+        );
         assert_eq!(found, headers(expected), "{fields:?}");
     }
 

@@ -7,11 +7,16 @@ mod arrival;
 mod connection;
 mod cookie_field;
 mod from_upstream;
+mod introduction;
+mod list;
 mod naming;
+mod shared_cache;
 mod to_upstream;
 
 pub use arrival::{Arrival, Believed};
 pub use cookie_field::{CookieNames, cookies};
 pub use from_upstream::{Returning, from_upstream, trailers_from_upstream};
+pub use introduction::Introduction;
+pub use list::elements;
 pub use naming::{HostHeader, IdentityHeaders, NamedHeaders};
-pub use to_upstream::{Departure, Vouched, to_upstream};
+pub use to_upstream::{Departure, to_upstream};

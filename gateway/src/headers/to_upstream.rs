@@ -1,9 +1,8 @@
 //! What an upstream is sent: the client's fields without what is not theirs to say, and then ours.
 
-use auth_core::principal::Principal;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{Arrival, CookieNames, IdentityHeaders, connection, cookie_field};
+use super::{Arrival, CookieNames, IdentityHeaders, Introduction, connection, cookie_field};
 use crate::reserved::{self, Reserved};
 
 /// Everything that decides what one request's fields become.
@@ -15,8 +14,8 @@ pub struct Departure<'a> {
     pub request_id: HeaderValue,
     /// The `Host` that the upstream sees.
     pub host: HeaderValue,
-    /// Who is asking, if we know.
-    pub vouched: Option<Vouched<'a>>,
+    /// Who is asking.
+    pub introduction: Introduction<'a>,
     /// Under what names the upstream is told.
     pub naming: &'a IdentityHeaders,
     /// The names that no client sends for us.
@@ -34,17 +33,6 @@ pub struct Departure<'a> {
     pub method_override: bool,
 }
 
-/// Somebody whom we vouch for.
-#[derive(Debug)]
-pub struct Vouched<'a> {
-    /// Who it is, for the plain headers.
-    pub principal: &'a Principal,
-    /// The same, signed: for `X-Gateway-Identity`.
-    pub signed: HeaderValue,
-}
-
-/// Who is asking, as a signed JWT.
-const X_GATEWAY_IDENTITY: HeaderName = HeaderName::from_static("x-gateway-identity");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Turns a client's fields into those that the upstream is sent.
@@ -63,12 +51,7 @@ pub fn to_upstream(headers: &mut HeaderMap, with: &Departure<'_>) {
     headers.insert(X_REQUEST_ID, with.request_id.clone());
     headers.append(header::VIA, HeaderValue::from_static("1.1 candor"));
     with.arrival.say(headers);
-    if let Some(vouched) = &with.vouched {
-        with.naming.say(vouched.principal, headers);
-        let mut signed = vouched.signed.clone();
-        signed.set_sensitive(true);
-        headers.insert(X_GATEWAY_IDENTITY, signed);
-    }
+    with.introduction.say(with.naming, headers);
 }
 
 fn remove_what_is_not_theirs(headers: &mut HeaderMap, with: &Departure<'_>) {
@@ -113,7 +96,8 @@ mod tests {
 
     use auth_core::{
         clock::Timestamp,
-        principal::{Freshness, Groups, Kind, Roles, Silence, Subject},
+        dependency::Dependency,
+        principal::{Freshness, Groups, Kind, Principal, Roles, Silence, Subject},
     };
 
     use super::*;
@@ -153,7 +137,7 @@ mod tests {
             arrival: &arrival,
             request_id: HeaderValue::from_static("id"),
             host,
-            vouched: None,
+            introduction: Introduction::Nobody,
             naming: &IdentityHeaders::XAuthRequest,
             reserved: &Reserved::default(),
             cookies: OURS,
@@ -238,7 +222,7 @@ mod tests {
         check(
             &fields,
             |with| {
-                with.vouched = Some(Vouched { principal, signed: HeaderValue::from_static("signed") });
+                with.introduction = Introduction::Known { principal, signed: HeaderValue::from_static("signed") };
             },
             &said,
         );
@@ -258,10 +242,18 @@ mod tests {
             &[("remote-groups", "admin")],
             |with| {
                 with.naming = &IdentityHeaders::RemoteUser;
-                with.vouched = Some(Vouched { principal, signed: HeaderValue::from_static("signed") });
+                with.introduction = Introduction::Known { principal, signed: HeaderValue::from_static("signed") };
             },
             &said,
         );
+    }
+
+    #[test]
+    fn an_upstream_is_told_whom_we_cannot_tell_and_nobody_else_says_so() {
+        let fields = [("x-gateway-undecided", "clock"), ("X_Gateway_Undecided", "clock"), ("x.gateway.undecided", "")];
+        check(&fields, |_| {}, &[]);
+        let undecided = |with: &mut Departure<'_>| with.introduction = Introduction::Undecided(Dependency::Keys);
+        check(&fields, undecided, &["x-gateway-undecided: keys"]);
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::{
     ingress::{self, IngressRules},
     path::CanonicalPath,
     request_id::RequestId,
-    route::{OwnPath, Route, RouteAsker},
+    route::{Route, RouteAsker},
 };
 
 pub use asker::presumed_asker;
@@ -111,12 +111,20 @@ impl Intake {
         }
     }
 
-    /// Who asks, on a path of our own.
-    pub fn asker_at(&self, own: &OwnPath) -> Asker {
-        if *own == OwnPath::Verify { Asker::ForwardAuth } else { self.presumed }
+    /// Who asks, where another proxy asks about a request on `route`. A display stays one: it is shown what its proxy is
+    /// told.
+    pub fn asker_by_proxy(&self, route: &Route) -> Asker {
+        #[cfg(candor_planted)]
+        if auth_core::planted::is("verify-forgets-who-asks") {
+            return Asker::ForwardAuth;
+        }
+        match self.asker(route) {
+            Asker::Device => Asker::Device,
+            Asker::Browser | Asker::Script | Asker::ForwardAuth => Asker::ForwardAuth,
+        }
     }
 
-    /// Who asks, where no route was found.
+    /// Who asks, where no route was found, or one of our own paths.
     pub fn presumed_asker(&self) -> Asker {
         self.presumed
     }

@@ -4,7 +4,10 @@ use auth_core::policy::{Allow, MaxStale, RequirementId};
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::{reserved::Reserved, route::OnDenial};
+use crate::{
+    reserved::Reserved,
+    route::{Cache, OnDenial},
+};
 
 fn policy() -> IntakePolicy {
     IntakePolicy {
@@ -45,9 +48,10 @@ fn route(allow: &[Allow]) -> Route {
         response_timeout: Duration::from_secs(30),
         idle_body_timeout: Duration::from_secs(30),
         login_paths: Vec::new(),
-        own_challenges: vec!["basic".to_owned()],
+        own_challenges: Vec::new(),
         max_body: None,
         asker: None,
+        cache: Cache::Private,
         forward_authorization: false,
         underscore_headers: Vec::new(),
     }
@@ -102,7 +106,16 @@ fn the_route_may_know_better_who_asks() {
     assert_eq!(intake(&page).asker(&told), Asker::Device);
     assert_eq!(intake(&page).harm(&told), Harm::Destroys);
     assert_eq!(intake(&page).harm(&route(&[USER])), Harm::None);
-    assert_eq!(intake(&page).asker_at(&OwnPath::Verify), Asker::ForwardAuth);
+}
+
+#[test]
+fn another_proxy_asks_for_itself_except_for_a_display() {
+    let page = [("accept", "text/html")];
+    assert_eq!(intake(&page).asker_by_proxy(&route(&[USER])), Asker::ForwardAuth);
+    assert_eq!(intake(&[]).asker_by_proxy(&route(&[USER])), Asker::ForwardAuth);
+    let told = Route { asker: Some(RouteAsker::Device), ..route(&[USER]) };
+    assert_eq!(intake(&page).asker_by_proxy(&told), Asker::Device);
+    assert_eq!(intake(&[]).asker_by_proxy(&route(&[DEVICE])), Asker::Device);
 }
 
 #[test]

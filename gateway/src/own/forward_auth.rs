@@ -1,55 +1,95 @@
 //! `verify`: another proxy asks whether it may let a request through (nginx `auth_request`, Traefik `forwardAuth`, Caddy
-//! `forward_auth`).
+//! `forward_auth`). It has a listener of its own, which answers nothing else: on the public one any client could ask,
+//! with an address and a host that it made up, and be given what only an upstream should see.
 //!
-//! Only trusted proxies are answered; to others there is nothing here. The original address is read as strictly as our
-//! own, and the original route's `allow` decides. The permit is dropped, since nothing is forwarded from here.
+//! Only trusted proxies are answered there; to others there is nothing. The original address is read as strictly as our
+//! own, and the original route decides: who may pass, and in whose form the answer is given. The permit is dropped, since
+//! nothing is forwarded from here. Deliberately absent: reading any field that names somebody.
 
-use auth_core::policy::{Holder, Permit};
-use http::{HeaderMap, HeaderName, request};
+use http::HeaderMap;
 
 use crate::{
-    answer::{Answer, OwnAnswer, Place},
-    asked::Asked,
-    fault::{BadRequest, Fault},
+    answer::{Answer, OwnAnswer, Place, Seen},
+    arrived::Arrived,
+    asked::{Admitted, Asked},
+    fault::{Asker, BadRequest, Fault},
+    headers::{IdentityHeaders, Introduction},
+    intake::{self, Original},
+    reply::Reply,
     reserved,
     route::{Route, Target},
+    running::Gateway,
 };
 
-/// Whether the original request would pass: 200 with who it is, or what it would have been answered; and where that is.
-pub(super) async fn verify(asked: &Asked<'_>, head: &request::Parts) -> (Answer, Option<Place>) {
-    let original = match asked.intake.original(&head.headers) {
-        Ok(original) => original,
-        Err(fault) => return (Answer::Fault(fault), None),
+/// Answers a request to the forward-auth listener.
+pub async fn answer(gateway: &Gateway, arrived: Arrived) -> Reply {
+    let Arrived { id, peer, running, asker, request } = arrived;
+    asker.set(Asker::ForwardAuth);
+    let now = gateway.now();
+    let (intake, request) = match intake::read(request, id, peer, &running.intake) {
+        Ok(read) => read,
+        Err(bad) => return Reply::to(Asker::ForwardAuth, id, bad.fault),
     };
-    let route = match asked.running.routes.find(&original.path, &original.host, &original.method) {
-        Ok(Target::Upstream(route)) => route,
-        // Our own paths look after themselves.
-        Ok(Target::Own(_)) => return (Answer::Own(OwnAnswer::Vouched(HeaderMap::new())), None),
-        Err(fault) => return (Answer::Fault(fault), None),
-    };
-    // The proxy sends the fields on: what is dropped from a request of our own is refused here.
-    if route.by_method && head.headers.keys().any(|name| reserved::overrides_method(name.as_str())) {
-        return (Answer::Fault(Fault::BadRequest(BadRequest::MethodOverride)), None);
+    let asked = Asked { gateway, running: &running, intake: &intake, now };
+    // It is asked with any method: some proxies use that of the original request.
+    if intake.path.as_str() != running.site.own("verify") {
+        return asked.reply(Answer::Fault(Fault::NoSuchRoute), Asker::ForwardAuth);
     }
-    let answer = match asked.admit(&route.requirement, asked.intake.harm(route)).await {
-        Ok(admitted) => match introduced(asked, route, &admitted.permit) {
-            Ok(headers) => Answer::Own(OwnAnswer::Vouched(headers)),
-            Err(fault) => Answer::Fault(fault),
-        },
-        Err(answer) => answer,
-    };
-    (answer, Some(asked.place(&original.method, original.path.received().as_str(), &route.requirement)))
+    match found(&asked, request.headers()) {
+        Ok((original, Some(route))) => {
+            let by = intake.asker_by_proxy(route);
+            asker.set(by);
+            verify(&asked, &original, route, by).await
+        }
+        Ok((_, None)) => {
+            let nobody = OwnAnswer::Vouched(stated(&asked, &Introduction::Nobody, None));
+            asked.reply(Answer::Own(nobody), Asker::ForwardAuth)
+        }
+        Err(fault) => asked.reply(Answer::Fault(fault), Asker::ForwardAuth),
+    }
 }
 
-/// Who it is, in the names that the route's upstream knows.
-fn introduced(asked: &Asked<'_>, route: &Route, permit: &Permit) -> Result<HeaderMap, Fault> {
-    let mut headers = HeaderMap::new();
-    if let Holder::Known(principal) = permit.holder()
-        && let Some(upstream) = asked.running.config.upstreams.get(&route.upstream)
-    {
-        upstream.identity_headers.say(principal, &mut headers);
-        let signed = asked.running.voucher.vouch(principal, &route.upstream, asked.now)?;
-        headers.insert(HeaderName::from_static("x-gateway-identity"), signed);
+/// The request that is asked about, and its route; none if it is for one of our own paths, which look after themselves.
+fn found<'r>(asked: &Asked<'r>, headers: &HeaderMap) -> Result<(Original, Option<&'r Route>), Fault> {
+    let original = asked.intake.original(headers)?;
+    match asked.running.routes.find(&original.path, &original.host, &original.method)? {
+        // The proxy sends the fields on: what is dropped from a request of our own is refused here.
+        Target::Upstream(route)
+            if route.by_method && headers.keys().any(|name| reserved::overrides_method(name.as_str())) =>
+        {
+            Err(Fault::BadRequest(BadRequest::MethodOverride))
+        }
+        Target::Upstream(route) => Ok((original, Some(route))),
+        Target::Own(_) => Ok((original, None)),
     }
-    Ok(headers)
+}
+
+/// Whether the original request would pass: 200 with who it is, or what it would have been answered.
+async fn verify(asked: &Asked<'_>, original: &Original, route: &Route, by: Asker) -> Reply {
+    let admitted = asked.admit(&route.requirement, asked.intake.harm(route)).await;
+    let seen = Seen { route: Some(route.path.as_str().into()), ..asked.seen() };
+    let (answer, seen) = match admitted {
+        Ok(admitted) => (vouched(asked, route, &admitted), admitted.described(seen)),
+        Err(answer) => (answer, seen),
+    };
+    let place: Place = asked.place(&original.method, original.path.received().as_str(), &route.requirement);
+    Reply { place, seen, ..asked.reply(answer, by) }
+}
+
+fn vouched(asked: &Asked<'_>, route: &Route, admitted: &Admitted) -> Answer {
+    match asked.running.upstreams.introduction(route, &admitted.permit, asked.now) {
+        Ok(introduction) => Answer::Own(OwnAnswer::Vouched(stated(asked, &introduction, Some(route)))),
+        Err(fault) => Answer::Fault(fault),
+    }
+}
+
+/// Who it is, in the names that the route's upstream knows. A proxy copies the same names for every route, so that those
+/// of all upstreams are stated.
+fn stated(asked: &Asked<'_>, introduction: &Introduction<'_>, route: Option<&Route>) -> HeaderMap {
+    let upstreams = &asked.running.config.upstreams;
+    let naming = |name| upstreams.get(name).map(|upstream| &upstream.identity_headers);
+    let namings = upstreams.values().map(|upstream| -> &IdentityHeaders { &upstream.identity_headers });
+    #[cfg(candor_planted)]
+    let namings = namings.filter(|_| !auth_core::planted::is("verify-says-only-what-is"));
+    introduction.state(route.and_then(|route| naming(&route.upstream)), namings)
 }

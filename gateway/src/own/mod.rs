@@ -2,7 +2,7 @@
 //! sign-in by itself.
 
 pub mod admin;
-mod forward_auth;
+pub mod forward_auth;
 mod me;
 mod sign_in;
 
@@ -32,15 +32,10 @@ pub(crate) async fn answer(path: &OwnPath, asked: &Asked<'_>, request: Request<R
             place = Some(asked.place(&head.method, asked.intake.path.received().as_str(), &anybody_known()));
             me::answer(asked).await
         }
-        OwnPath::Verify => {
-            let (answer, original) = forward_auth::verify(asked, &head).await;
-            place = original;
-            answer
-        }
         OwnPath::Keys => Answer::Own(OwnAnswer::Json(asked.gateway.keyring.public_keys())),
         OwnPath::Problem(word) => Answer::Own(OwnAnswer::Explain(*word)),
     };
-    let reply = asked.reply(answer, asked.intake.asker_at(path));
+    let reply = asked.reply(answer, asked.intake.presumed_asker());
     let place: Place = place.unwrap_or(reply.place);
     Reply { place, ..reply }
 }

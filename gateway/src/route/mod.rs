@@ -41,16 +41,27 @@ pub struct Route {
     pub idle_body_timeout: Duration,
     /// The upstream's own sign-in pages: a redirect there is a denial.
     pub login_paths: Vec<String>,
-    /// Challenge schemes that are the application's own business, lower case. Default `basic`.
+    /// Challenge schemes that are the application's own business, lower case; only where nobody but people may pass.
+    /// Default none.
     pub own_challenges: Vec<String>,
     /// The largest request body, in bytes; `None`: any.
     pub max_body: Option<u64>,
     /// Who is asking, if the route knows better than the request's headers.
     pub asker: Option<RouteAsker>,
+    /// Whether shared caches may keep what is answered to somebody known. Default private.
+    pub cache: Cache,
     /// Whether `Authorization` goes upstream. Default no.
     pub forward_authorization: bool,
     /// Header names with `_` that go upstream, lower case.
     pub underscore_headers: Vec<HeaderName>,
+}
+
+impl Route {
+    /// Whether a challenge of the application's own could pass here: nobody but people may use it, and it is not answered
+    /// as devices are.
+    pub fn may_have_own_challenges(&self) -> bool {
+        self.requirement.is_for_people_only() && self.asker.is_none()
+    }
 }
 
 /// What to do with an upstream's denial of somebody we vouch for.
@@ -67,6 +78,15 @@ pub enum OnDenial {
 pub enum Expect {
     /// JSON: HTML instead of it is a denial on routes that allow devices.
     Json,
+}
+
+/// What shared caches may keep of what is answered to somebody known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cache {
+    /// Nothing: such answers leave with `Cache-Control: private`.
+    Private,
+    /// What the upstream says: its answers are the same for everybody.
+    Pass,
 }
 
 /// An asker that a route names.

@@ -1,4 +1,4 @@
-//! The gateway's own paths, under `own_prefix`.
+//! The gateway's own paths on the public listener, under `own_prefix`.
 
 use http::Method;
 
@@ -15,8 +15,6 @@ pub enum OwnPath {
     Logout,
     /// `me`: who am I, how fresh, until when.
     Me,
-    /// `verify`: forward-auth, for trusted proxies only.
-    Verify,
     /// `keys.json`: our public keys (RFC 7517).
     Keys,
     /// `problems/{word}`: the plain explanation of an answer.
@@ -33,7 +31,6 @@ impl OwnPath {
             "login" => Self::Login,
             "logout" => Self::Logout,
             "me" => Self::Me,
-            "verify" => Self::Verify,
             "keys.json" => Self::Keys,
             _ => match rest.split_once('/') {
                 Some(("callback", provider)) if !provider.is_empty() && !provider.contains('/') => {
@@ -43,18 +40,15 @@ impl OwnPath {
                 _ => return Err(Fault::NoSuchRoute),
             },
         };
-        match path.methods() {
-            Some(methods) if !methods.contains(method) => Err(Fault::WrongMethod(Allow::new(methods.iter().cloned()))),
-            _ => Ok(path),
-        }
+        let methods = path.methods();
+        if methods.contains(method) { Ok(path) } else { Err(Fault::WrongMethod(Allow::new(methods.iter().cloned()))) }
     }
 
-    /// The methods it answers to; `None`: every method, since `verify` is asked with that of the original request.
-    fn methods(&self) -> Option<&'static [Method]> {
+    /// The methods it answers to.
+    fn methods(&self) -> &'static [Method] {
         match self {
-            Self::Verify => None,
-            Self::Callback(_) | Self::Logout => Some(&[Method::GET, Method::HEAD, Method::POST]),
-            Self::Login | Self::Me | Self::Keys | Self::Problem(_) => Some(&[Method::GET, Method::HEAD]),
+            Self::Callback(_) | Self::Logout => &[Method::GET, Method::HEAD, Method::POST],
+            Self::Login | Self::Me | Self::Keys | Self::Problem(_) => &[Method::GET, Method::HEAD],
         }
     }
 }
@@ -71,11 +65,13 @@ mod tests {
         check("login", Some(OwnPath::Login));
         check("logout", Some(OwnPath::Logout));
         check("me", Some(OwnPath::Me));
-        check("verify", Some(OwnPath::Verify));
         check("keys.json", Some(OwnPath::Keys));
         check("callback/entra", Some(OwnPath::Callback("entra".to_owned())));
         check("problems/no-such-route", Some(OwnPath::Problem(AnswerWord::NoSuchRoute)));
-        for rest in ["", "login/", "Login", "logins", "callback", "callback/", "callback/a/b", "problems/x", "keys"] {
+        // `verify` has a listener of its own.
+        for rest in
+            ["", "verify", "login/", "Login", "logins", "callback", "callback/", "callback/a/b", "problems/x", "keys"]
+        {
             check(rest, None);
         }
     }
@@ -91,6 +87,5 @@ mod tests {
         check("me", Method::DELETE, Some("GET, HEAD"));
         check("callback/entra", Method::PUT, Some("GET, HEAD, POST"));
         check("callback/entra", Method::POST, None);
-        check("verify", Method::DELETE, None);
     }
 }

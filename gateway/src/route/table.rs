@@ -263,7 +263,7 @@ mod tests {
     use http::{HeaderValue, uri::PathAndQuery};
 
     use super::*;
-    use crate::route::OnDenial;
+    use crate::route::{Cache, OnDenial};
 
     fn route(path: &str, host: Option<&str>, methods: &[Method], upstream: &str) -> Route {
         Route {
@@ -278,9 +278,10 @@ mod tests {
             response_timeout: Duration::from_secs(30),
             idle_body_timeout: Duration::from_secs(30),
             login_paths: Vec::new(),
-            own_challenges: vec!["basic".to_owned()],
+            own_challenges: Vec::new(),
             max_body: None,
             asker: None,
+            cache: Cache::Private,
             forward_authorization: false,
             underscore_headers: Vec::new(),
         }

@@ -78,8 +78,6 @@ pub struct Running {
     pub routes: RouteTable,
     /// The services behind us.
     pub upstreams: Upstreams,
-    /// Tells the services who is asking.
-    pub voucher: Voucher,
     /// Signs people in.
     pub sign_in: SignIn,
     /// Opens and ends their sessions.
@@ -260,6 +258,7 @@ impl Lasting<'_> {
         let policy = SessionPolicy {
             hard_without_refresh: config.sessions.hard_without_refresh,
             groups_asked: routes::groups_asked(&config),
+            issuers: config.identity.iter().map(|identity| identity.issuer.to_string()).collect(),
         };
         let sessions = Sessions::new(keyring, store, revocations.clone(), policy);
         let callbacks =
@@ -270,8 +269,7 @@ impl Lasting<'_> {
         Ok(Running {
             intake: intake_policy(&config, &site),
             routes: routes::table(&config),
-            upstreams: Upstreams::new(&config, &site, voucher.clone()),
-            voucher,
+            upstreams: Upstreams::new(&config, &site, voucher),
             sign_in,
             authenticator: Authenticator::new(sessions.clone(), bearers, revocations.clone(), held.clone()),
             sessions,

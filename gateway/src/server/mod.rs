@@ -2,6 +2,8 @@
 //!
 //! One acceptor hands each connection to the worker with the fewest; a request changes no thread. The keeper is the
 //! thread that does everything else that does I/O: stores, providers, the admin listener, and the accepting itself.
+//! Who asks on the forward-auth listener waits with a client's request in hand: workers answer there too, under the same
+//! limit.
 
 mod acceptor;
 mod connection;
@@ -26,7 +28,7 @@ use tower::{BoxError, service_fn};
 
 use self::{
     connection::Front,
-    worker::{Duties, Worker},
+    worker::{Duties, Listener, Worker},
 };
 use crate::{
     arrived::Arrived,
@@ -57,8 +59,7 @@ pub struct Options {
 /// A gateway that serves. Dropping it stops it too, without waiting.
 pub struct Started {
     gateway: Arc<Gateway>,
-    addresses: Vec<SocketAddr>,
-    admin: SocketAddr,
+    addresses: Listeners<SocketAddr>,
     stop: DropGuard,
     keeper: Thread,
 }
@@ -69,10 +70,11 @@ struct Thread {
     ended: oneshot::Receiver<()>,
 }
 
-/// The listening sockets.
-struct Sockets {
-    public: Vec<Socket>,
-    admin: Socket,
+/// Something of each listener.
+struct Listeners<T> {
+    public: Vec<T>,
+    forward_auth: Vec<T>,
+    admin: T,
 }
 
 impl Options {
@@ -95,8 +97,9 @@ impl Options {
 pub async fn start(config: Config, options: Options) -> Result<Started, StartFault> {
     // Before anything is made or changed in it, and so that whoever comes second is told who has it, not what port.
     let data = Arc::new(DataFolder::take(&config.server.data, options.clock.now())?);
-    let sockets = Sockets::bind(&config)?;
-    let (addresses, admin) = sockets.addresses().map_err(StartFault::Machine)?;
+    let bind = |address| acceptor::bind(address).map_err(|fault| StartFault::Listen(address, fault));
+    let sockets = Listeners::of(&config).map(bind)?;
+    let addresses = sockets.as_ref().map(Socket::local_addr).map_err(StartFault::Machine)?;
     let stop = CancellationToken::new();
     let (report, started) = oneshot::channel();
     let (end, ended) = oneshot::channel();
@@ -119,14 +122,14 @@ pub async fn start(config: Config, options: Options) -> Result<Started, StartFau
         })
         .map_err(StartFault::Machine)?;
     let gateway = started.await.map_err(|gone| StartFault::Machine(io::Error::other(gone)))??;
-    Ok(Started { gateway, addresses, admin, stop: stop.drop_guard(), keeper: Thread { handle, ended } })
+    Ok(Started { gateway, addresses, stop: stop.drop_guard(), keeper: Thread { handle, ended } })
 }
 
 /// The keeper's whole life.
 async fn keep(
     config: Config,
     (options, data): (Options, Arc<DataFolder>),
-    sockets: Sockets,
+    sockets: Listeners<Socket>,
     stop: CancellationToken,
     report: oneshot::Sender<Result<Arc<Gateway>, StartFault>>,
 ) {
@@ -139,10 +142,10 @@ async fn keep(
         for number in 0..workers.get() {
             crew.push(Worker::start(number, duties.clone()).await.map_err(StartFault::Machine)?);
         }
-        let (public, admin) = sockets.listen().map_err(StartFault::Machine)?;
-        Ok((gateway, crew, public, admin))
+        let listeners = sockets.map(TcpListener::from_std).map_err(StartFault::Machine)?;
+        Ok((gateway, crew, listeners))
     };
-    let (gateway, crew, public, admin) = match up.await {
+    let (gateway, crew, Listeners { public, forward_auth, admin }) = match up.await {
         Ok(up) => up,
         Err(fault) => {
             stop.cancel();
@@ -151,7 +154,10 @@ async fn keep(
         }
     };
     let crew = Arc::new(crew);
-    let accepting = public.into_iter().map(|listener| spawn_local(hand_out(listener, crew.clone())));
+    let public = public.into_iter().map(|socket| (socket, Listener::Public));
+    let forward_auth = forward_auth.into_iter().map(|socket| (socket, Listener::ForwardAuth));
+    let accepting = public.chain(forward_auth);
+    let accepting = accepting.map(|(socket, listener)| spawn_local(hand_out(socket, listener, crew.clone())));
     let accepting = accepting.collect::<Vec<_>>();
     // Operators, and load balancers that ask whether we are ready, are served to the very end.
     let operators = spawn_local(operate(admin, gateway.clone()));
@@ -177,12 +183,12 @@ async fn keep(
 }
 
 /// Hands each connection to the worker with the fewest.
-async fn hand_out(listener: TcpListener, crew: Arc<Vec<Worker>>) {
-    acceptor::accept(&listener, |stream, peer| {
+async fn hand_out(socket: TcpListener, listener: Listener, crew: Arc<Vec<Worker>>) {
+    acceptor::accept(&socket, |stream, peer| {
         let Some(worker) = crew.iter().min_by_key(|worker| worker.load()) else { return };
         // It leaves this thread's poller for the worker's.
         if let Ok(stream) = stream.into_std() {
-            worker.hand(stream, peer);
+            worker.hand(stream, peer, listener);
         }
     })
     .await;
@@ -202,33 +208,43 @@ async fn operate(listener: TcpListener, gateway: Arc<Gateway>) {
     .await;
 }
 
-impl Sockets {
-    fn bind(config: &Config) -> Result<Self, StartFault> {
-        let bind = |address: SocketAddr| acceptor::bind(address).map_err(|fault| StartFault::Listen(address, fault));
-        let public = config.server.listen.iter().map(|address| bind(*address)).collect::<Result<_, _>>()?;
-        Ok(Self { public, admin: bind(config.admin.listen)? })
+impl Listeners<SocketAddr> {
+    fn of(config: &Config) -> Self {
+        let (public, forward_auth) = (config.server.listen.clone(), config.forward_auth.listen.clone());
+        Self { public, forward_auth, admin: config.admin.listen }
+    }
+}
+
+impl<T> Listeners<T> {
+    /// The same listeners, of each what `make` makes of it.
+    fn map<U, E>(self, make: impl Fn(T) -> Result<U, E>) -> Result<Listeners<U>, E> {
+        Ok(Listeners {
+            public: self.public.into_iter().map(&make).collect::<Result<_, _>>()?,
+            forward_auth: self.forward_auth.into_iter().map(&make).collect::<Result<_, _>>()?,
+            admin: make(self.admin)?,
+        })
     }
 
-    fn addresses(&self) -> io::Result<(Vec<SocketAddr>, SocketAddr)> {
-        let public = self.public.iter().map(Socket::local_addr).collect::<io::Result<_>>()?;
-        Ok((public, self.admin.local_addr()?))
-    }
-
-    fn listen(self) -> io::Result<(Vec<TcpListener>, TcpListener)> {
-        let public = self.public.into_iter().map(TcpListener::from_std).collect::<io::Result<_>>()?;
-        Ok((public, TcpListener::from_std(self.admin)?))
+    fn as_ref(&self) -> Listeners<&T> {
+        let (public, forward_auth) = (self.public.iter().collect(), self.forward_auth.iter().collect());
+        Listeners { public, forward_auth, admin: &self.admin }
     }
 }
 
 impl Started {
     /// The addresses of the public listener, with the ports that port 0 became.
     pub fn addresses(&self) -> &[SocketAddr] {
-        &self.addresses
+        &self.addresses.public
+    }
+
+    /// The addresses of the forward-auth listener; none if there is none.
+    pub fn forward_auth(&self) -> &[SocketAddr] {
+        &self.addresses.forward_auth
     }
 
     /// The address of the admin listener.
     pub fn admin(&self) -> SocketAddr {
-        self.admin
+        self.addresses.admin
     }
 
     /// What is running.

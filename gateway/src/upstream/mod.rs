@@ -38,13 +38,13 @@ use crate::{
     config::{self, Config},
     fault::Fault,
     headers::{
-        Arrival, CookieNames, Departure, HostHeader, Returning, Vouched, from_upstream, to_upstream,
+        Arrival, CookieNames, Departure, HostHeader, Introduction, Returning, from_upstream, to_upstream,
         trailers_from_upstream,
     },
     identity::Voucher,
     request_id::RequestId,
     reserved::Reserved,
-    route::Route,
+    route::{Cache, Route},
     site::Site,
 };
 
@@ -143,13 +143,28 @@ impl Upstreams {
         let lease = Lease { pools, endpoint: endpoint_id, connection, slot, upload: upload.clone(), idle_body };
         let body = Body::from_upstream(incoming, idle_body, Box::new(lease), trailers_from_upstream);
         match (Case { route, permit, target: &target, endpoint: endpoint.name() }).judge(head) {
-            Ok(judged) => Ok(judged.pass(body, |head| self.clean(head, upstream))),
+            Ok(judged) => Ok(judged.pass(body, |head| self.clean(head, upstream, is_private(route, permit)))),
             Err(fault) => {
                 upload.stop();
                 spawn_local(timeout(DRAIN_FOR, discard(body)));
                 Err(fault)
             }
         }
+    }
+
+    /// What the route's upstream is told of who holds `permit`.
+    ///
+    /// # Errors
+    /// [`Fault::Internal`], if our key cannot sign: nobody is told anything then.
+    pub fn introduction<'p>(&self, route: &Route, permit: &'p Permit, now: Now) -> Result<Introduction<'p>, Fault> {
+        Ok(match permit.holder() {
+            Holder::Anyone => Introduction::Nobody,
+            Holder::Undecided(unavailable) => Introduction::Undecided(unavailable.dependency),
+            Holder::Known(principal) => {
+                let signed = self.voucher.vouch(principal, &route.upstream, now)?;
+                Introduction::Known { principal, signed }
+            }
+        })
     }
 
     /// Makes of a client's head the one that the upstream is sent.
@@ -160,18 +175,11 @@ impl Upstreams {
         endpoint: &Endpoint,
         (route, permit, whence): (&Route, &Permit, Whence<'_>),
     ) -> Result<(), Fault> {
-        let vouched = match permit.holder() {
-            Holder::Anyone => None,
-            Holder::Known(principal) => {
-                let signed = self.voucher.vouch(principal, &route.upstream, whence.now)?;
-                Some(Vouched { principal, signed })
-            }
-        };
         let departure = Departure {
             arrival: whence.arrival,
             request_id: whence.id.header(),
             host: upstream.host(endpoint, whence.arrival),
-            vouched,
+            introduction: self.introduction(route, permit, whence.now)?,
             naming: &upstream.config.identity_headers,
             reserved: &self.reserved,
             cookies: self.cookies,
@@ -190,9 +198,13 @@ impl Upstreams {
     }
 
     /// Makes of an upstream's head the one that leaves.
-    fn clean(&self, head: &mut response::Parts, upstream: &Upstream) {
-        let returning =
-            Returning { endpoints: &upstream.config.endpoints, public_url: &self.public_url, cookies: self.cookies };
+    fn clean(&self, head: &mut response::Parts, upstream: &Upstream, private: bool) {
+        let returning = Returning {
+            endpoints: &upstream.config.endpoints,
+            public_url: &self.public_url,
+            cookies: self.cookies,
+            private,
+        };
         from_upstream(&mut head.headers, &returning);
         head.version = Version::HTTP_11;
         head.extensions = Extensions::new();
@@ -237,6 +249,19 @@ impl Upstream {
             response: route.response_timeout,
             idle_body: route.idle_body_timeout,
         }
+    }
+}
+
+/// Whether the answer to who holds `permit` must not be kept by a shared cache: it may be for them alone. What was said
+/// to somebody whom we could not tell is not for everybody either: it would outlive the outage that it comes from.
+fn is_private(route: &Route, permit: &Permit) -> bool {
+    #[cfg(candor_planted)]
+    if auth_core::planted::is("shared-cache-keeps-it") {
+        return false;
+    }
+    match permit.holder() {
+        Holder::Anyone => false,
+        Holder::Undecided(_) | Holder::Known(_) => route.cache == Cache::Private,
     }
 }
 

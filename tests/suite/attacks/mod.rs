@@ -28,7 +28,9 @@
 
 mod bearers;
 mod bodies;
+mod denials;
 mod folder;
+mod forward_auth;
 mod headers;
 mod hosts;
 mod keys;
@@ -36,7 +38,9 @@ mod logs;
 mod methods;
 mod paths;
 mod providers;
+mod shared_caches;
 mod sign_in;
+mod tickets;
 
 use std::{collections::BTreeSet, pin::Pin, process::ExitCode, sync::Mutex};
 
@@ -74,6 +78,8 @@ pub(crate) struct Probes {
 const FILES: &[&[Attack]] = &[
     bearers::ATTACKS,
     bodies::ATTACKS,
+    denials::ATTACKS,
+    forward_auth::ATTACKS,
     folder::ATTACKS,
     headers::ATTACKS,
     hosts::ATTACKS,
@@ -82,7 +88,9 @@ const FILES: &[&[Attack]] = &[
     methods::ATTACKS,
     paths::ATTACKS,
     providers::ATTACKS,
+    shared_caches::ATTACKS,
     sign_in::ATTACKS,
+    tickets::ATTACKS,
 ];
 
 /// What the whole run came to: kinds, probes, and how many of those succeeded.

@@ -96,13 +96,24 @@ pub(super) fn fuzzed(host: &str) -> Vec<Case> {
             "GET /x HTTP/1.1\r\nHost: {host}\r\nCookie: candor=AAAA; candor-try-a=b\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
         ),
         format!("GET /.candor/callback/pretend?code=a&state=b HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
-        format!(
-            "GET /.candor/verify HTTP/1.1\r\nHost: {host}\r\nX-Forwarded-Uri: /api/x?y\r\nX-Forwarded-Method: GET\r\nConnection: close\r\n\r\n"
-        ),
         format!("GET http://{host}/public/%2e%2e/x;a=b//c HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
     ];
+    damaged(&templates, HEADS)
+}
+
+/// For the forward-auth listener.
+pub(super) fn fuzzed_originals(host: &str) -> Vec<Case> {
+    let begin = format!("GET /.candor/verify HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n");
+    let templates = [
+        format!("{begin}X-Forwarded-Uri: /api/x?y\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Host: {host}\r\n\r\n"),
+        format!("{begin}X-Original-URI: /public/x\r\nX-Original-Method: POST\r\nCookie: candor=AAAA\r\n\r\n"),
+    ];
+    damaged(&templates, HEADS / 8)
+}
+
+fn damaged(templates: &[String], count: usize) -> Vec<Case> {
     let mut random = Random::new(2021);
-    (0..HEADS)
+    (0..count)
         .map(|number| {
             let bytes = if number % 16 == 0 {
                 (0..random.below(200)).map(|_| random.byte()).collect()

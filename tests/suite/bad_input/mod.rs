@@ -75,6 +75,9 @@ async fn every_bad_input_gets_a_clear_answer() {
     assert!(cases.len() >= 150, "only {} cases", cases.len());
     tally.send(&host, cases).await;
     tally.send(&host, heads::fuzzed(&host)).await;
+    let verify = world.settings.verify_url().authority().to_owned();
+    tally.send(&verify, requests::originals(&host)).await;
+    tally.send(&verify, heads::fuzzed_originals(&host)).await;
     let heard = raw::ask(&host, raw::request("GET", "/api/x", &host, &good, "")).await;
     assert_eq!(heard.status(), Some(200), "and nothing was lost: {heard:?}");
     tally.stop(gateway).await;
@@ -89,9 +92,8 @@ async fn every_bad_input_gets_a_clear_answer() {
 
 /// Deadlines so short that an unfinished head or body costs no time, and a proxy that may ask for others.
 fn deadlines(settings: &mut Settings) {
-    let server = "data = \"data\"\nhead_timeout = \"200ms\"\nidle_timeout = \"200ms\"\n\
-                  trusted_proxies = [\"127.0.0.1/32\"]";
-    settings.replace("data = \"data\"", server);
+    settings.trust_loopback();
+    settings.replace("data = \"data\"", "data = \"data\"\nhead_timeout = \"200ms\"\nidle_timeout = \"200ms\"");
 }
 
 impl Tally {

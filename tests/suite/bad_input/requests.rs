@@ -42,7 +42,6 @@ pub(super) fn cases(world: &World, host: &str) -> Vec<Case> {
     cases.extend(callbacks(&make));
     cases.extend(logins(&make));
     cases.extend(methods(&make));
-    cases.extend(originals(&make));
     cases
 }
 
@@ -249,7 +248,9 @@ fn methods(make: &Make<'_>) -> Vec<Case> {
     cases
 }
 
-fn originals(make: &Make<'_>) -> Vec<Case> {
+/// For the forward-auth listener.
+pub(super) fn originals(host: &str) -> Vec<Case> {
+    let make = Make { host };
     let mut cases = vec![make.case(Expected::Refused, ("GET", "/.candor/verify"), "", "")];
     let paths = ["/x/../y", "//", "*", "/%2e%2e/", "http://", "http://evil/x", "x", "/x y", "/%zz", "/a\\..\\b"]
         .map(str::to_owned);
@@ -260,6 +261,11 @@ fn originals(make: &Make<'_>) -> Vec<Case> {
         }
         let fields = format!("X-Forwarded-Uri: /public/x\r\nX-Forwarded-Method: {address}\r\n");
         cases.push(make.case(Expected::Answered, ("GET", "/.candor/verify"), &fields, ""));
+    }
+    for path in
+        ["/", "/public/x", "/.candor/login", "/.candor/me", "/.candor/verify/", "/.candor/keys.json", "/metrics"]
+    {
+        cases.push(make.case(Expected::Refused, ("GET", path), "", ""));
     }
     let two = "X-Forwarded-Uri: /public/x\r\nX-Original-URI: /x\r\n";
     cases.push(make.case(Expected::Refused, ("GET", "/.candor/verify"), two, ""));

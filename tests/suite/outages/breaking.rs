@@ -62,8 +62,7 @@ pub(super) async fn judge_the_touch(
 ) {
     let mut beat = tokio::time::interval(Duration::from_millis(10));
     let met = || cell.breaks().any(|(dependency, fault)| was_met(world, dependency, fault, confirmed, heard));
-    // Who goes on without a name where anyone may is told of nothing.
-    let must_show = cell.shows_its_break() && cell.expected != Outcome::ServedWithoutName;
+    let must_show = cell.shows_its_break();
     for _ in 0..300 {
         if !must_show || met() {
             break;

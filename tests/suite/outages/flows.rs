@@ -258,7 +258,7 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
             caller
                 .browser()
                 .always_send(HeaderName::from_static("x-forwarded-method"), HeaderValue::from_static("GET"));
-            caller.get(&world.url("/.candor/verify"), &world.monolith).await
+            caller.get(&world.settings.verify_url(), &world.monolith).await
         }
         Flow::Ticket
         | Flow::BearerKnownKid

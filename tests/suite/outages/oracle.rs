@@ -202,7 +202,7 @@ fn names(heard: &Heard) -> Vec<&str> {
 /// Whom the gateway told another proxy about.
 fn vouched_for(heard: &Heard) -> Option<&str> {
     let seen = heard.answer.as_ref().ok()?;
-    seen.header("x-auth-request-user").filter(|_| heard.word() == Some("own"))
+    seen.header("x-auth-request-user").filter(|name| heard.word() == Some("own") && !name.is_empty())
 }
 
 /// Whether what was heard is what the table expects.
@@ -214,9 +214,10 @@ pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
     match expected {
         Outcome::Served => with(200, "upstream") && named,
         Outcome::ServedWithoutName => with(200, "upstream") && !named,
+        Outcome::ServedUndecided => with(200, "upstream") && !named && is_told_undecided(heard),
         Outcome::ToProvider => leads_to(heard, "/authorize"),
         Outcome::Unavailable => is_undecided(heard) && heard.reached.is_empty(),
-        Outcome::UnavailableSinceDenied => is_undecided(heard) && !heard.reached.is_empty() && !named,
+        Outcome::UnavailableSinceDenied => is_undecided(heard) && is_since_denied(heard) && is_told_undecided(heard),
         Outcome::UpstreamFailed => with(for_form(502), "upstream-failed"),
         Outcome::UpstreamTimeout => with(for_form(504), "upstream-timeout"),
         Outcome::Disputed => with(503, "upstream-disputed"),
@@ -229,6 +230,18 @@ pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
         Outcome::TryIsSpent => is_undecided(heard) && forgets_a_try(heard) && begin_link(heard).is_some(),
         Outcome::Vouched => with(200, "own") && vouched_for(heard).is_some(),
     }
+}
+
+/// Whether the monolith, if the request came so far, was told in nobody's name that we cannot tell whose it is.
+fn is_told_undecided(heard: &Heard) -> bool {
+    let mut reached = heard.reached.iter();
+    reached.all(|seen| seen.identity().is_none() && seen.header("x-gateway-undecided").is_some_and(|it| !it.is_empty()))
+}
+
+/// Whether it says that it stands in place of what the monolith answered.
+fn is_since_denied(heard: &Heard) -> bool {
+    let seen = heard.answer.as_ref().ok();
+    seen.and_then(|seen| seen.header("proxy-status")).is_some_and(|status| status.contains("received-status="))
 }
 
 /// Whether it says that we cannot tell.

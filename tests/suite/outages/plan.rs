@@ -85,12 +85,6 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, temper: Temper, form: F
     let cell = |expected| Cell { flow, dependency, fault, also, temper, form, expected };
     match (alone(first), also.map(|other| (other, alone(other)))) {
         (Nothing(why), _) | (_, Some((_, Nothing(why)))) => Plan::LeaveOut(why),
-        (Expect(Outcome::ServedWithoutName), Some(((Monolith, _), _)))
-        | (_, Some((_, Expect(Outcome::ServedWithoutName))))
-            if first.0 == Monolith || also.is_some_and(|(other, _)| other == Monolith) =>
-        {
-            Plan::LeaveOut("not built yet")
-        }
         (Expect(expected), None) => {
             let cell = cell(expected);
             if cell.shows_its_break() || stands_for_others(fault) {
@@ -115,8 +109,8 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, temper: Temper, form: F
 fn together(flow: Flow, (first, one): (Broken, Outcome), (second, two): (Broken, Outcome), form: Form) -> Outcome {
     match (one, two) {
         // The monolith comes last, and hears of nobody.
-        (Outcome::ServedWithoutName, _) if second.0 == Monolith => of_monolith_for_the_undecided(second.1, form),
-        (_, Outcome::ServedWithoutName) if first.0 == Monolith => of_monolith_for_the_undecided(first.1, form),
+        (Outcome::ServedUndecided, _) if second.0 == Monolith => of_monolith_for_the_undecided(second.1, form),
+        (_, Outcome::ServedUndecided) if first.0 == Monolith => of_monolith_for_the_undecided(first.1, form),
         // Nobody is signed out while neither of the two has taken it: then nothing has ended.
         (Outcome::SignedOutHere, _) if second.0 == Disk => Outcome::TryAgain,
         (_, Outcome::TryAgain) => Outcome::TryAgain,

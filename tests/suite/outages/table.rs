@@ -103,6 +103,8 @@ pub(crate) enum Outcome {
     Served,
     /// The monolith's answer, to a request in nobody's name.
     ServedWithoutName,
+    /// The same, and the monolith is told that we cannot tell whose.
+    ServedUndecided,
     /// A redirect to the provider.
     ToProvider,
     /// 503 `verdict-unavailable`: we cannot tell.
@@ -363,9 +365,9 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: F
         (F::BearerUnknownKid, D::Token, Warm | Cold) => Nothing("a program has no part in the code flow"),
         (F::BearerUnknownKid, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
 
-        // Nothing is waited for: whom we cannot tell goes on without a name.
+        // Nothing is waited for: whom we cannot tell goes on without a name, and the monolith is told so.
         (F::PublicRoute, D::Discovery | D::Keys, Warm) => Expect(Served),
-        (F::PublicRoute, D::Discovery | D::Keys, Cold) => Expect(ServedWithoutName),
+        (F::PublicRoute, D::Discovery | D::Keys, Cold) => Expect(ServedUndecided),
         (F::PublicRoute, D::Store, Warm | Cold) => Expect(Served),
         (F::PublicRoute, D::Token, Warm | Cold) => Nothing("a program has no part in the code flow"),
         (F::PublicRoute, D::Monolith, Warm | Cold) => Expect(of_monolith(fault, form)),

@@ -20,6 +20,14 @@ impl Stage {
         assert!(!heard.hung && heard.status().is_some(), "{method} {target}: {heard:?}");
     }
 
+    /// What another proxy asks about a request; the gateway must have answered.
+    async fn verify(&self, query: &str, fields: &str) {
+        let verify = self.world.settings.verify_url();
+        let asked = raw::request("GET", &format!("{}{query}", verify.path()), &self.host, fields, "");
+        let heard = raw::ask(verify.authority(), asked).await;
+        assert!(!heard.hung && heard.status().is_some_and(|status| status != 404), "verify: {heard:?}");
+    }
+
     /// A browser at its callback, and that address; what it carries is planted.
     pub(super) async fn at_callback(&mut self, path: &str) -> (Caller, Url) {
         let mut caller = Caller::new(Form::Browser);
@@ -76,17 +84,14 @@ pub(super) async fn people(stage: &mut Stage) {
     stage.plant_exchange();
     stage.plant_cookies(ada.browser());
     let ticket = ada.browser().cookie(&stage.world.url("/"), TICKET).expect("a ticket").to_owned();
-    for (path, fields) in [
-        ("/", String::new()),
-        ("/engineers/x", String::new()),
-        ("/.candor/me", String::new()),
-        ("/.candor/logout", String::new()),
-        ("/.candor/verify", "X-Forwarded-Uri: /private?key=@\r\nX-Forwarded-Method: GET\r\n".to_owned()),
-    ] {
+    for path in ["/", "/engineers/x", "/.candor/me", "/.candor/logout"] {
         let secret = stage.canaries.make("query beside a ticket");
-        let fields = format!("Cookie: {TICKET}={ticket}; other={secret}\r\n{}", fields.replace('@', &secret));
+        let fields = format!("Cookie: {TICKET}={ticket}; other={secret}\r\n");
         stage.ask("GET", &format!("{path}?key={secret}"), &fields, "").await;
     }
+    let secret = stage.canaries.make("query beside a ticket, asked by a proxy");
+    let original = format!("X-Forwarded-Uri: /private?key={secret}\r\nX-Forwarded-Method: GET\r\n");
+    stage.verify(&format!("?key={secret}"), &format!("Cookie: {TICKET}={ticket}; other={secret}\r\n{original}")).await;
     let identity = stage.upstream.heard("/engineers/x");
     let identity = identity.first().and_then(|seen| seen.request.split("x-gateway-identity: ").nth(1)).expect("a JWT");
     stage.canaries.plant_jwt("signed identity", identity.lines().next().unwrap_or_default());
@@ -157,8 +162,8 @@ pub(super) async fn programs(stage: &mut Stage) {
         }
         let body = stage.canaries.make("body");
         stage.ask("POST", "/api/x", &format!("Authorization: {credentials}\r\n"), &body).await;
-        let asked = format!("Authorization: {credentials}\r\nX-Original-URI: /api/x?key={body}\r\n");
-        stage.ask("GET", "/.candor/verify", &asked, "").await;
+        let original = format!("X-Original-URI: /api/x?key={body}\r\nX-Original-Method: GET\r\n");
+        stage.verify("", &format!("Authorization: {credentials}\r\n{original}")).await;
     }
 }
 

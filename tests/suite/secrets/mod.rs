@@ -74,7 +74,7 @@ impl Stage {
         world.settings.replace(&world.idp.issuer(), &provider.base());
         world.settings.replace(&world.wires.monolith.base(), &upstream.base());
         world.settings.replace("\"profile\"]", "\"profile\", \"offline_access\"]");
-        world.settings.replace("data = \"data\"", "data = \"data\"\ntrusted_proxies = [\"127.0.0.1/32\"]");
+        world.settings.trust_loopback();
         for part in [gateway::demo::Part::Discovery, gateway::demo::Part::Keys, gateway::demo::Part::Token] {
             world.idp.stands_at(part, &provider.base());
         }

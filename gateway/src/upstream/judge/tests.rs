@@ -1,4 +1,4 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use auth_core::{
     Now, Timestamp, Verdict,
@@ -9,6 +9,7 @@ use auth_core::{
 use http::Response;
 
 use super::*;
+use crate::route::Cache;
 
 const NOON: Timestamp = Timestamp::from_secs(43_200);
 
@@ -41,9 +42,10 @@ fn route(allow: Allow) -> Route {
         response_timeout: Duration::from_secs(1),
         idle_body_timeout: Duration::from_secs(1),
         login_paths: vec!["/accounts/login".to_owned()],
-        own_challenges: vec!["basic".to_owned()],
+        own_challenges: Vec::new(),
         max_body: None,
         asker: None,
+        cache: Cache::Private,
         forward_authorization: false,
         underscore_headers: Vec::new(),
     }
@@ -51,6 +53,11 @@ fn route(allow: Allow) -> Route {
 
 fn people() -> Route {
     route(Allow::kind(Kind::User))
+}
+
+/// A route where the application asks for passwords of its own.
+fn with_passwords(allow: Allow) -> Route {
+    Route { own_challenges: vec!["basic".to_owned()], ..route(allow) }
 }
 
 fn devices() -> Route {
@@ -68,12 +75,16 @@ fn answer(lines: &str) -> response::Parts {
     response.body(()).expect("an answer").into_parts().0
 }
 
-/// `pass`, `pass (denial)`, `dispute` or `garbage`.
+/// `pass`, `pass (denial)`, `dispute`, `undecided` or `garbage`. Without a kind we cannot tell who it is.
 fn judged(route: &Route, who: Option<Kind>, lines: &str) -> &'static str {
     let verdict = match who {
         Some(kind) => Verdict::Authenticated(principal(kind)),
         None => Verdict::Unavailable(auth_core::Unavailable::because(auth_core::Dependency::Keys, "planned")),
     };
+    judged_by(route, verdict, lines)
+}
+
+fn judged_by(route: &Route, verdict: Verdict, lines: &str) -> &'static str {
     let now = Now::at(Clock::standing_at(NOON).now().wall());
     let permit = permit(verdict, &route.requirement, now).expect("a permit");
     let target = Uri::from_static("/app/page?x=1");
@@ -82,6 +93,7 @@ fn judged(route: &Route, who: Option<Kind>, lines: &str) -> &'static str {
         Ok(Judged { denies: false, .. }) => "pass",
         Ok(Judged { denies: true, .. }) => "pass (denial)",
         Err(Fault::DisputedIdentity(_)) => "dispute",
+        Err(Fault::UndecidedIdentity(_)) => "undecided",
         Err(Fault::UpstreamGarbage(_)) => "garbage",
         Err(other) => panic!("{other}"),
     }
@@ -96,16 +108,40 @@ fn people_are_not_signed_out_by_the_monolith() {
     check("401", "dispute");
     check("401\nwww-authenticate: Bearer", "dispute");
     check("407\nproxy-authenticate: Basic", "dispute");
-    // A sub-area's own password is the application's business.
-    check("401\nwww-authenticate: Basic realm=\"a, b\"", "pass");
-    check("401\nwww-authenticate: bAsIc", "pass");
-    check("401\nwww-authenticate: Basic realm=\"x\", charset=\"UTF-8\"", "pass");
-    check("401\nwww-authenticate: Basic realm=x\nwww-authenticate: Basic realm=y", "pass");
+    check("401\nwww-authenticate: Basic realm=\"a\"", "dispute");
+}
+
+#[test]
+fn a_password_of_the_applications_own_is_its_business_where_the_route_says_so() {
+    let people = with_passwords(Allow::kind(Kind::User));
+    let check = |lines, expected| assert_eq!(judged(&people, Some(Kind::User), lines), expected, "{lines}");
+    check("401\nwww-authenticate: Basic realm=\"a, b\"", "pass (denial)");
+    check("401\nwww-authenticate: bAsIc", "pass (denial)");
+    check("401\nwww-authenticate: Basic realm=\"x\", charset=\"UTF-8\"", "pass (denial)");
+    check("401\nwww-authenticate: Basic realm=x\nwww-authenticate: Basic realm=y", "pass (denial)");
     check("401\nwww-authenticate: Basic realm=x, Bearer realm=y", "dispute");
     check("401\nwww-authenticate: Basic\nwww-authenticate: Negotiate", "dispute");
     check("401\nwww-authenticate: Bearer error=\"x\\\", Basic\"", "dispute");
     check("401\nwww-authenticate: ", "dispute");
     check("401\nwww-authenticate: realm=\"Basic\"", "dispute");
+    check("407\nwww-authenticate: Basic", "dispute");
+    check("403\nwww-authenticate: Basic", "pass");
+}
+
+#[test]
+fn nobody_but_a_person_meets_a_password_of_the_applications_own() {
+    let basic = "401\nwww-authenticate: Basic";
+    let check = |route: &Route, who, expected| assert_eq!(judged(route, who, basic), expected, "{who:?}");
+    let groups = with_passwords(Allow::group("staff"));
+    let staff = Principal { groups: Groups::Known(Arc::new(["staff".to_owned()].into())), ..principal(Kind::User) };
+    assert_eq!(judged_by(&groups, Verdict::Authenticated(staff), basic), "pass (denial)");
+    check(&with_passwords(Allow::kind(Kind::Service)), Some(Kind::Service), "dispute");
+    check(&with_passwords(Allow::tenant("acme")), Some(Kind::User), "dispute");
+    check(&with_passwords(Allow::tenant("acme")), Some(Kind::Service), "dispute");
+    check(&with_passwords(Allow::Anyone), Some(Kind::User), "dispute");
+    check(&with_passwords(Allow::Anyone), None, "undecided");
+    let display = Route { asker: Some(RouteAsker::Device), ..with_passwords(Allow::kind(Kind::User)) };
+    check(&display, Some(Kind::User), "dispute");
 }
 
 #[test]
@@ -167,12 +203,43 @@ fn devices_are_protected_on_routes_of_any_kind() {
 }
 
 #[test]
-fn whom_we_do_not_vouch_for_is_the_monoliths_business() {
-    let open = route(Allow::Anyone);
-    for lines in ["401", "403", "407", "302\nlocation: /accounts/login"] {
-        assert_eq!(judged(&open, None, lines), "pass", "{lines}");
+fn who_shows_nothing_is_the_monoliths_business() {
+    let nobody = || {
+        let requirement = Requirement::new(RequirementId(0), vec![Allow::kind(Kind::User)], MaxStale::DEFAULT);
+        // Known, and not allowed: the refusal at hand, and proven.
+        let stop = permit(Verdict::Authenticated(principal(Kind::Service)), &requirement, Now::at(NOON));
+        Verdict::from(stop.expect_err("a service is no user"))
+    };
+    let open = with_passwords(Allow::Anyone);
+    for lines in ["401", "401\nwww-authenticate: Basic", "403", "407", "302\nlocation: /accounts/login"] {
+        assert_eq!(judged_by(&open, nobody(), lines), "pass", "{lines}");
     }
+}
+
+#[test]
+fn a_denial_of_somebody_whom_we_cannot_tell_says_nothing_about_them() {
+    let denials = ["401", "401\nwww-authenticate: Basic", "403", "407", "302\nlocation: /accounts/login"];
+    let open = with_passwords(Allow::Anyone);
+    let passing = Route { on_denial: OnDenial::Pass, ..open.clone() };
+    let json = Route { expect: Some(Expect::Json), ..open.clone() };
+    for route in [&open, &passing, &json] {
+        for lines in denials {
+            assert_eq!(judged(route, None, lines), "undecided", "{lines}");
+        }
+        for lines in ["200", "204", "304", "404", "302\nlocation: /elsewhere", "500\ncontent-type: text/html", "503"] {
+            assert_eq!(judged(route, None, lines), "pass", "{lines}");
+        }
+    }
+    // They may be a display, for which this is a denial.
+    assert_eq!(judged(&json, None, "200\ncontent-type: text/html"), "undecided");
+    assert_eq!(judged(&open, None, "200\ncontent-type: text/html"), "pass");
     assert_eq!(judged(&open, Some(Kind::User), "401"), "dispute");
+    let late = Freshness::LastKnownGood {
+        missing: auth_core::Dependency::Keys,
+        since: Now::at(NOON).steady() - Duration::from_secs(13 * 3600),
+    };
+    let stale = Principal { freshness: late, ..principal(Kind::User) };
+    assert_eq!(judged_by(&open, Verdict::Authenticated(stale), "401"), "undecided", "too old to vouch for");
 }
 
 #[test]
@@ -189,7 +256,7 @@ fn only_a_denial_of_somebody_we_vouch_for_counts_with_the_guard() {
     let check = |lines, expected| assert_eq!(judged(&pass, Some(Kind::User), lines), expected, "{lines}");
     check("401", "pass (denial)");
     check("401\nwww-authenticate: Bearer", "pass (denial)");
-    check("401\nwww-authenticate: Basic", "pass");
+    check("401\nwww-authenticate: Basic", "pass (denial)");
     for lines in ["200", "403", "407", "302\nlocation: /accounts/login"] {
         check(lines, "pass");
     }

@@ -1,0 +1,62 @@
+//! What an upstream is told of who is asking, by us or by another proxy that asked us.
+
+use auth_core::{dependency::Dependency, principal::Principal};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::IdentityHeaders;
+
+/// Who is asking, as far as we know.
+#[derive(Debug)]
+pub enum Introduction<'a> {
+    /// Nobody who showed a good credential.
+    Nobody,
+    /// Somebody whom we cannot tell, because of this dependency. They may be known: an upstream that would turn them away
+    /// for want of a name says 503 instead.
+    Undecided(Dependency),
+    /// Somebody whom we vouch for.
+    Known {
+        /// Who it is, for the plain headers.
+        principal: &'a Principal,
+        /// The same, signed: for `X-Gateway-Identity`.
+        signed: HeaderValue,
+    },
+}
+
+/// Who is asking, as a signed JWT.
+const X_GATEWAY_IDENTITY: HeaderName = HeaderName::from_static("x-gateway-identity");
+/// Because of which dependency we cannot tell who is asking.
+const X_GATEWAY_UNDECIDED: HeaderName = HeaderName::from_static("x-gateway-undecided");
+
+impl Introduction<'_> {
+    /// Says it to an upstream that knows people by `naming`. What stood there before is not ours, and gone already.
+    pub(super) fn say(&self, naming: &IdentityHeaders, headers: &mut HeaderMap) {
+        match self {
+            Self::Nobody => {}
+            Self::Undecided(dependency) => {
+                headers.insert(X_GATEWAY_UNDECIDED, HeaderValue::from_static(dependency.as_str()));
+            }
+            Self::Known { principal, signed } => {
+                naming.say(principal, headers);
+                let mut signed = signed.clone();
+                signed.set_sensitive(true);
+                headers.insert(X_GATEWAY_IDENTITY, signed);
+            }
+        }
+    }
+
+    /// Says it to another proxy, which copies our fields over those that its client sent: so each name of `namings` is
+    /// stated, empty where there is nothing to say under it.
+    pub fn state<'n>(
+        &self,
+        naming: Option<&IdentityHeaders>,
+        namings: impl Iterator<Item = &'n IdentityHeaders>,
+    ) -> HeaderMap {
+        let ours = [X_GATEWAY_IDENTITY, X_GATEWAY_UNDECIDED];
+        let names = namings.flat_map(IdentityHeaders::names).flatten().chain(ours);
+        let mut headers: HeaderMap = names.map(|name| (name, HeaderValue::from_static(""))).collect();
+        if let Some(naming) = naming {
+            self.say(naming, &mut headers);
+        }
+        headers
+    }
+}

@@ -1,0 +1,132 @@
+//! A service that is half dead, or that asks everybody for a name, while we cannot give it one: what it says of people
+//! and displays whose credential is good must not reach them as a refusal.
+
+use http::{HeaderName, HeaderValue};
+use world::{
+    World,
+    caller::{Caller, Form, Heard},
+    scripted::{Scripted, answer},
+    wire::Break,
+};
+
+use super::{Attack, Probes};
+
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "an_outage_on_an_open_route",
+        fault: "undecided-is-anyone",
+        run: || Box::pin(an_outage_on_an_open_route()),
+    },
+    Attack {
+        name: "a_half_dead_password_prompt",
+        fault: "basic-challenge-passed",
+        run: || Box::pin(a_half_dead_password_prompt()),
+    },
+];
+
+/// Open routes in every form that a configuration gives them.
+const OPEN: &str = r#"
+[[routes]]
+path = "/open/passed/"
+upstream = "monolith"
+allow = ["anyone"]
+on_denial = "pass"
+login_paths = ["/accounts/login"]
+
+[[routes]]
+path = "/open/display/"
+upstream = "monolith"
+allow = ["anyone"]
+asker = "device"
+expect = "json"
+login_paths = ["/accounts/login"]
+
+[[routes]]
+path = "/open/strict/"
+upstream = "monolith"
+allow = ["anyone"]
+max_stale = "0s"
+login_paths = ["/accounts/login"]
+"#;
+
+/// Where anyone may pass.
+const ROUTES: [&str; 4] = ["/public/", "/open/passed/", "/open/display/", "/open/strict/"];
+
+/// How a service turns away whom it knows no name of.
+const DENIALS: [(&str, &str, &str); 5] = [
+    ("401", "401 Unauthorized", "WWW-Authenticate: Bearer\r\n"),
+    ("401-basic", "401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n"),
+    ("403", "403 Forbidden", ""),
+    ("407", "407 Proxy Authentication Required", "Proxy-Authenticate: Basic\r\n"),
+    ("login", "302 Found", "Location: /accounts/login?next=%2F\r\n"),
+];
+
+/// A good bearer on routes open to anyone, while its issuer's keys cannot be had, before a service that wants a name.
+async fn an_outage_on_an_open_route() -> Probes {
+    let mut probes = Probes::default();
+    for broken in [Break::Refused, Break::Status(500), Break::Status(401), Break::EmptySet, Break::Nonsense] {
+        let mut world = World::new().configured(OPEN).prepare().await;
+        let service = denying(&mut world).await;
+        world.wires.keys.break_with(broken).await;
+        world.start_gateway().await;
+        let token = world.token("display-4.12");
+        for (route, (denial, ..)) in ROUTES.iter().flat_map(|route| DENIALS.map(|denial| (route, denial))) {
+            for form in [Form::Browser, Form::Script, Form::Device] {
+                let path = format!("{route}{denial}");
+                let heard = world.ask(&mut Caller::bearing(form, &token), &path).await;
+                probes.made(is_refused(&heard), || format!("{path}, keys {}: {}", broken.name(), heard.line()));
+            }
+        }
+        assert!(!service.heard("/public/").is_empty(), "it was asked");
+    }
+    probes
+}
+
+/// People and programs whom we vouch for, before a service that asks everybody for a password.
+async fn a_half_dead_password_prompt() -> Probes {
+    let mut world = World::new().prepare().await;
+    let service = denying(&mut world).await;
+    world.start_gateway().await;
+    let token = world.token("display-4.12");
+    service.say("/api/warm", answer("200 OK", "", ""));
+    world.warm_up(&mut Caller::bearing(Form::Script, &token), "/api/warm").await;
+    service.say("/calendar", answer("200 OK", "", ""));
+    let mut person = Caller::new(Form::Browser);
+    world.sign_in(&mut person, "ada", "/calendar").await;
+    let mut probes = Probes::default();
+    let also = HeaderValue::from_static("Basic YWRhOmFkYQ==");
+    for path in ["/401-basic", "/api/401-basic", "/public/401-basic", "/deep/er/401-basic"] {
+        let heard = world.ask(&mut person, path).await;
+        probes.made(is_refused(&heard), || format!("a person at {path}: {}", heard.line()));
+    }
+    for path in ["/api/401-basic", "/display/401-basic", "/public/401-basic", "/admin/401-basic"] {
+        let heard = world.ask(&mut Caller::bearing(Form::Device, &token), path).await;
+        probes.made(is_refused(&heard), || format!("a display at {path}: {}", heard.line()));
+    }
+    // Who answers the prompt is asked again, since the service is down.
+    person.browser().always_send(HeaderName::from_static("authorization"), also);
+    let heard = world.ask(&mut person, "/401-basic").await;
+    probes.made(is_refused(&heard), || format!("a person with a password: {}", heard.line()));
+    probes
+}
+
+/// In the monolith's place, a service that denies as the end of the path says.
+async fn denying(world: &mut World) -> Scripted {
+    let service = Scripted::before(world.monolith.address()).await;
+    for base in ["/", "/api/", "/display/", "/public/", "/admin/", "/deep/er/"].iter().chain(&ROUTES[1..]) {
+        for (denial, status, fields) in DENIALS {
+            service.say(&format!("{base}{denial}"), answer(status, fields, ""));
+        }
+    }
+    world.settings.replace(&world.wires.monolith.base(), &service.base());
+    service
+}
+
+/// Whether somebody with a good credential was told, by anybody, that it is none.
+fn is_refused(heard: &Heard) -> bool {
+    match heard.status() {
+        Some(401 | 403 | 407) => true,
+        Some(300..=399) => heard.answer.as_ref().is_ok_and(|seen| seen.location().is_some()),
+        _ => false,
+    }
+}
