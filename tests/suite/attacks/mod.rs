@@ -138,7 +138,11 @@ fn held(attack: &Attack) {
     );
 }
 
+/// Fewer kinds than this are no list.
+const LEAST: usize = 15;
+
 fn are_told_apart() {
+    assert!(all().count() >= LEAST, "only {} kinds", all().count());
     let (mut names, mut faults) = (BTreeSet::new(), BTreeSet::new());
     for attack in all() {
         assert!(names.insert(attack.name), "two attacks are called {}", attack.name);
