@@ -134,14 +134,8 @@ pub(crate) fn cookies_blocked(begin: String) -> Page {
         .link("Try again", begin)
 }
 
-/// The provider said no. `id` finds the log line.
-pub(crate) fn provider_refused(
-    objection: Objection,
-    word: &str,
-    description: Option<&str>,
-    id: &str,
-    begin: String,
-) -> Page {
+/// The provider said no. The number below finds the log line.
+pub(crate) fn provider_refused(objection: Objection, word: &str, description: Option<&str>, begin: String) -> Page {
     let page = Page::new("Your provider did not sign you in", format!("It said: {word}"));
     let page = match description {
         Some(description) => page.say(description.to_owned()),
@@ -154,18 +148,18 @@ pub(crate) fn provider_refused(
              put it right.",
         ),
     };
-    page.say(format!("If you ask for help, give this number: {id}")).link("Try again", begin)
+    page.say("If you ask for help, give the number of the request, below.").link("Try again", begin)
 }
 
-/// The provider answered, and its answer was wrong. Nothing here tries again by itself: that would help nobody. `id` finds
-/// the log line.
-pub(crate) fn wrong_answer(wrong: &WrongAnswer, id: &str, begin: String) -> Page {
+/// The provider answered, and its answer was wrong. Nothing here tries again by itself: that would help nobody. The number
+/// below finds the log line.
+pub(crate) fn wrong_answer(wrong: &WrongAnswer, begin: String) -> Page {
     Page::new("Signing in failed", "Your provider answered, but its answer cannot be used.")
         .say(wrong.explain())
-        .say(format!(
+        .say(
             "Nobody was signed in, and whoever is signed in already stays so. You can begin again. If it happens once \
-             more, whoever looks after this service has to put it right: give them this number: {id}"
-        ))
+             more, whoever looks after this service has to put it right: give them the number of the request, below.",
+        )
         .link("Begin again", begin)
 }
 

@@ -305,16 +305,15 @@ impl Form<'_> {
     }
 
     fn sign_in_failed(&self, how: SignInFailure, begin: String) -> Response<Body> {
-        let id = self.id.to_string();
         let page = match how {
             SignInFailure::BeginAgain => notices::begin_again(begin),
             SignInFailure::CookiesBlocked => notices::cookies_blocked(begin),
             SignInFailure::Refused { objection, word, description } => {
-                notices::provider_refused(objection, &word, description.as_deref(), &id, begin)
+                notices::provider_refused(objection, &word, description.as_deref(), begin)
             }
             SignInFailure::Wrong(wrong) => {
                 let head = Head::new(FaultStatus::BadGateway.into(), AnswerWord::SignInFailed);
-                let page = || notices::wrong_answer(&wrong, &id, begin);
+                let page = || notices::wrong_answer(&wrong, begin);
                 let mut response = self.said(&head, Some(wrong.explain()), page);
                 set(&mut response, PROXY_STATUS, WRONG_ANSWER);
                 return response;

@@ -427,7 +427,7 @@ async fn a_wrong_answer_of_the_providers_is_said_in_words_and_loads_nothing_agai
     let id = field(&response, RequestId::HEADER.as_str());
     let page = text(response).await;
     assert!(page.contains("is not signed in a way") && page.contains(begin), "{page}");
-    assert!(page.contains(&format!("give them this number: {id}")), "{page}");
+    assert!(page.contains("the number of the request") && page.contains(&format!("<code>{id}</code>")), "{page}");
     assert!(!page.contains("http-equiv") && !page.contains("does not answer") && !page.contains("It said"), "{page}");
 }
 
@@ -439,7 +439,7 @@ async fn what_a_provider_refuses_is_said_in_its_words_and_with_a_number() {
         let answer = OwnAnswer::SignInFailed { how, begin: "/.candor/login".to_owned(), cookies: Vec::new() };
         let response = http(Answer::Own(answer), Asker::Browser, true);
         assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (400, "own".to_owned()));
-        let number = format!("give this number: {}", field(&response, RequestId::HEADER.as_str()));
+        let number = format!("<code>{}</code>", field(&response, RequestId::HEADER.as_str()));
         let page = text(response).await;
         for part in ["It said: not_allowed", "Offline tokens &#60;not&#62; allowed", &number] {
             assert!(page.contains(part), "{part} is not in {page}");

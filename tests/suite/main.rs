@@ -18,6 +18,7 @@ mod outages;
 mod peers;
 mod planted;
 mod pretenders;
+mod providers;
 mod recovery;
 mod refuse_to_compile;
 mod secrets;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         peers::tests(),
         planted::tests(),
         pretenders::tests(),
+        providers::tests(),
         recovery::tests(),
         refuse_to_compile::tests(),
         secrets::tests(),

@@ -47,7 +47,13 @@ impl Asked<'_> {
         metrics::counter!("sign_in.refused", "of" => objection.as_str()).increment(1);
         match objection {
             Objection::ToPerson => {
-                tracing::info!(provider, id = request, error = word, description, "the provider signs somebody not in");
+                tracing::info!(
+                    provider,
+                    id = request,
+                    error = word,
+                    description,
+                    "the provider did not sign somebody in"
+                );
             }
             Objection::ToRequest => tracing::warn!(
                 provider,

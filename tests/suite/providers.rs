@@ -1,0 +1,69 @@
+//! Providers on the running program: what the configuration names of them, and how often people come back from them.
+
+use gateway::demo::{Bearer, Lie, Part};
+use libtest_mimic::Trial;
+use serde_json::json;
+use world::{
+    World,
+    caller::{Caller, Form},
+};
+
+use crate::in_a_runtime;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        in_a_runtime("providers::keys_on_this_machine_serve_an_issuer_elsewhere", keys_on_this_machine),
+        in_a_runtime("providers::callbacks_are_limited_for_each_address", callbacks_are_limited),
+        in_a_runtime("providers::a_wrong_answer_is_said_and_beginning_again_helps", a_wrong_answer_is_said),
+    ]
+}
+
+/// An issuer that no name leads to, whose key set the operator wrote down: on loopback.
+async fn keys_on_this_machine() {
+    let mut world = World::new().prepare().await;
+    let keys = world.idp.url(Part::Keys);
+    let bearer = format!(
+        "[[bearer]]\nissuer = \"https://idp.invalid\"\naudience = [\"api://monolith\"]\njwks_uri = \"{keys}\"\n\n\
+         [upstreams.monolith]"
+    );
+    world.settings.replace("[upstreams.monolith]", &bearer);
+    world.start_gateway().await;
+    let token = world.idp.mint(&Bearer::of("display-7").with(json!({ "iss": "https://idp.invalid" })));
+    world.warm_up(&mut Caller::bearing(Form::Script, &token), "/api/calendar").await;
+}
+
+async fn callbacks_are_limited() {
+    let world = World::new().standing_clock().start().await;
+    let mut caller = Caller::new(Form::Browser);
+    let mut told = Vec::new();
+    for _ in 0..100 {
+        let heard = world.ask(&mut caller, "/.candor/callback/pretend?state=x&code=y").await;
+        told.push(heard.status().expect("an answer"));
+    }
+    assert_eq!(told.iter().filter(|status| **status == 400).count(), 60, "{told:?}");
+    assert_eq!(told[60..], [429; 40], "{told:?}");
+    let callback = world.url("/.candor/login?return_to=%2Fcalendar");
+    let heard = caller.get(&callback, &world.monolith).await;
+    assert_eq!(heard.status(), Some(303), "who comes back too often may begin: {}", heard.line());
+}
+
+/// The page leads to a new sign-in at the address that was wanted, and nobody's ticket is touched.
+async fn a_wrong_answer_is_said() {
+    let world = World::new().start().await;
+    let mut ada = Caller::new(Form::Browser);
+    world.sign_in(&mut ada, "ada", "/calendar").await;
+    let mut grace = Caller::new(Form::Browser);
+    let callback = world.until_callback(&mut grace, "grace", "/calendar?week=47").await;
+    world.idp.lie(Some(Lie::Forged));
+    let told = grace.browser().get(&callback).await.expect("an answer");
+    world.idp.lie(None);
+    let page = told.text();
+    assert_eq!((told.status.as_u16(), told.header("x-gateway-answer")), (502, Some("sign-in-failed")), "{page}");
+    assert!(page.contains("The signature of its ID token does not hold"), "{page}");
+    assert!(page.contains(told.header("x-request-id").expect("a number to quote")), "{page}");
+    assert!(told.header("retry-after").is_none() && !page.contains("http-equiv"), "{page}");
+    assert!(page.contains("return_to=%2Fcalendar%3Fweek%3D47"), "{page}");
+    world.sign_in(&mut grace, "grace", "/calendar?week=47").await;
+    let heard = world.ask(&mut ada, "/calendar").await;
+    assert_eq!(heard.status(), Some(200), "who is signed in stays so: {}", heard.line());
+}
