@@ -169,6 +169,10 @@ impl Requirement {
 }
 
 fn vouched_by(issuer: Option<&str>, who: &Subject) -> bool {
+    #[cfg(candor_planted)]
+    if crate::planted::is("any-issuers-word") {
+        return true;
+    }
     issuer.is_none_or(|issuer| *issuer == *who.issuer)
 }
 
@@ -299,6 +303,10 @@ pub fn permit(verdict: Verdict, requirement: &Requirement, now: Now) -> Result<P
 
 /// The issuer was silent about what the route asks for. Says what would help, and whom.
 fn not_stated(who: &Principal, claim: Claim, silence: Silence) -> Unavailable {
+    #[cfg(candor_planted)]
+    if crate::planted::is("silence-is-an-outage") {
+        return Unavailable::because(crate::Dependency::TokenEndpoint, "planted");
+    }
     let (subject, issuer, claim) = (&who.subject, &who.subject.issuer, claim.as_str());
     let section = if who.session.is_some() { "[[identity]]" } else { "[[bearer]]" };
     let (cause, wait) = match silence {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use crate::{
-    clock::{Now, Timestamp},
+    clock::{Now, Past, Timestamp},
     principal::{Groups, Roles, Silence},
 };
 
@@ -102,6 +102,10 @@ impl Stated {
         earlier: Option<&[Earlier]>,
         now: Now,
     ) -> Result<Vec<String>, Silence> {
+        #[cfg(candor_planted)]
+        if self == Self::Absent && crate::planted::is("silence-is-none") {
+            return Ok(Vec::new());
+        }
         match (self, when_absent) {
             (Self::Listed(list), _) => Ok(list),
             (Self::Unlisted, _) => Err(Silence::Unlisted),
@@ -122,7 +126,7 @@ fn means_none(earlier: &[Earlier], now: Now) -> bool {
             Stated::Absent => silent_since = Some(*at),
             Stated::Listed(list) if list.is_empty() => return true,
             Stated::Listed(_) | Stated::Unlisted => {
-                return silent_since.is_some_and(|since| now.wall().since(since) >= SECOND_SILENCE);
+                return silent_since.is_some_and(|since| now.past(since + SECOND_SILENCE) == Past::Yes);
             }
         }
     }

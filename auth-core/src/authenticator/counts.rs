@@ -6,7 +6,7 @@ use metrics::Counter;
 
 use crate::{
     alarm,
-    clock::{Now, Timestamp},
+    clock::{Now, Steady},
     dependency::Dependency,
     lock::lock,
     principal::Silence,
@@ -21,7 +21,7 @@ pub(super) struct Counts {
     unsettled: [Counter; Dependency::ALL.len()],
     not_stated: Counter,
     /// When the alarm about it rang last.
-    rang: Mutex<Option<Timestamp>>,
+    rang: Mutex<Option<Steady>>,
 }
 
 /// How long the alarm about what an issuer does not state keeps quiet once it rang: whoever meets it loads the page again.
@@ -96,9 +96,9 @@ impl Counts {
 
     fn may_ring(&self, now: Now) -> bool {
         let mut rang = lock(&self.rang);
-        let quiet = rang.is_some_and(|rang| now.wall().since(rang) < QUIET && rang <= now.wall());
+        let quiet = rang.is_some_and(|rang| now.steady().since(rang) < QUIET);
         if !quiet {
-            *rang = Some(now.wall());
+            *rang = Some(now.steady());
         }
         !quiet
     }

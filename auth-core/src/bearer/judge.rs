@@ -87,6 +87,10 @@ fn for_us(claims: &Claims, from: &BearerIssuer, who: &Subject) -> Result<(), Rej
 /// security event token carries `events`, a JSON object (RFC 8417 §2.2), and need not say so in its header.
 fn is_access_token(claims: &Claims, who: &Subject) -> Result<(), Rejected> {
     let another = |kind| Err(Rejected::proven_by(NotAnAccessToken { who: who.clone(), kind }));
+    #[cfg(candor_planted)]
+    if crate::planted::is("any-token-is-access") {
+        return Ok(());
+    }
     if claims.all.get("events").is_some_and(Value::is_object) {
         return another("a security event token, such as a logout token, is no access token");
     }

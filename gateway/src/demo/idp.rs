@@ -118,6 +118,7 @@ struct Changing {
     access: HashMap<String, User>,
     lie: Option<Lie>,
     dateless: bool,
+    stated: HashMap<String, serde_json::Value>,
 }
 
 /// What a code stands for, until it is spent.
@@ -201,6 +202,7 @@ impl Idp {
                 access: HashMap::new(),
                 lie: None,
                 dateless: false,
+                stated: HashMap::new(),
             }),
             asked: Default::default(),
             options,
@@ -260,6 +262,11 @@ impl Idp {
     /// Whether its answers have no `Date` from now on.
     pub fn leave_out_date(&self, leave_out: bool) {
         lock(&self.state.changing).dateless = leave_out;
+    }
+
+    /// From now on ID tokens of `subject` state these claims too, and not those that are null here.
+    pub fn states_of(&self, subject: &str, claims: serde_json::Value) {
+        lock(&self.state.changing).stated.insert(subject.to_owned(), claims);
     }
 
     /// Signs with a new key from now on, and publishes it beside the old ones. Returns its id.

@@ -10,8 +10,10 @@ use world::{
 
 use super::{Attack, Probes};
 
-pub(super) const ATTACKS: &[Attack] =
-    &[Attack { name: "forged_signatures", fault: "signature-not-checked", run: || Box::pin(forged_signatures()) }];
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack { name: "forged_signatures", fault: "signature-not-checked", run: || Box::pin(forged_signatures()) },
+    Attack { name: "tokens_of_another_kind", fault: "any-token-is-access", run: || Box::pin(tokens_of_another_kind()) },
+];
 
 /// Tokens whose signature is another's, cut, empty, or over other claims than those that it stands beside.
 async fn forged_signatures() -> Probes {
@@ -42,6 +44,37 @@ async fn forged_signatures() -> Probes {
     for (name, token) in tokens {
         let heard = world.ask(&mut Caller::bearing(Form::Script, &token), "/api/x").await;
         probes.made(!heard.identities().is_empty(), || format!("{name}: {}", heard.line()));
+    }
+    probes
+}
+
+/// Good signatures of the issuer, for our audience, under tokens that grant nothing.
+async fn tokens_of_another_kind() -> Probes {
+    let world = World::new().start().await;
+    world.warm_up(&mut Caller::bearing(Form::Script, &world.token("ada")), "/api/x").await;
+    let kinds = [
+        ("a logout token", json!({ "events": { "http://schemas.openid.net/event/backchannel-logout": {} } })),
+        (
+            "a security event token",
+            json!({ "events": { "https://schemas.openid.net/secevent/caep/event-type/session-revoked": {} } }),
+        ),
+        ("an ID token", json!({ "nonce": "n", "at_hash": "h" })),
+        ("Keycloak's refresh token", json!({ "typ": "Refresh", "scope": "openid" })),
+        ("Keycloak's offline token", json!({ "typ": "Offline", "scope": "openid offline_access" })),
+        ("Keycloak's ID token", json!({ "typ": "ID" })),
+    ];
+    let mut probes = Probes::default();
+    for (name, claims) in kinds {
+        for typ in [Some("JWT"), None, Some("at+jwt")] {
+            let token = world.idp.mint(&Bearer::of("ada").with(claims.clone()).typed(typ));
+            let heard = world.ask(&mut Caller::bearing(Form::Script, &token), "/api/x").await;
+            probes.made(!heard.identities().is_empty(), || format!("{name}, typ {typ:?}: {}", heard.line()));
+        }
+    }
+    for typ in ["logout+jwt", "secevent+jwt", "dpop+jwt", "token-introspection+jwt", "client-authentication+jwt"] {
+        let token = world.idp.mint(&Bearer::of("ada").typed(Some(typ)));
+        let heard = world.ask(&mut Caller::bearing(Form::Script, &token), "/api/x").await;
+        probes.made(!heard.identities().is_empty(), || format!("typ {typ}: {}", heard.line()));
     }
     probes
 }

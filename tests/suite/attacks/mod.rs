@@ -33,6 +33,7 @@ mod folder;
 mod forward_auth;
 mod headers;
 mod hosts;
+mod issuers;
 mod keys;
 mod logs;
 mod methods;
@@ -83,6 +84,7 @@ const FILES: &[&[Attack]] = &[
     folder::ATTACKS,
     headers::ATTACKS,
     hosts::ATTACKS,
+    issuers::ATTACKS,
     keys::ATTACKS,
     logs::ATTACKS,
     methods::ATTACKS,

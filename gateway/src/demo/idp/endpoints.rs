@@ -176,6 +176,11 @@ fn id_token(state: &State, user: &User, nonce: Option<String>) -> String {
     if let Some(nonce) = nonce {
         claims["nonce"] = nonce.into();
     }
+    let stated = lock(&state.changing).stated.get(&user.subject).cloned();
+    if let (Some(claims), Some(Value::Object(stated))) = (claims.as_object_mut(), stated) {
+        claims.extend(stated);
+        claims.retain(|_, claim| !claim.is_null());
+    }
     let Some(lie) = state.lie() else { return state.keys.sign(Signer::Current, Some("JWT"), &claims) };
     lie.bend(&mut claims);
     lie.sign(&state.keys, &claims)

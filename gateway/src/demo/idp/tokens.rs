@@ -114,6 +114,12 @@ impl Bearer {
         self
     }
 
+    /// The same, with this `typ` in its header.
+    pub fn typed(mut self, typ: Option<&'static str>) -> Self {
+        self.typ = typ;
+        self
+    }
+
     /// The same, good for this long from its issuing on.
     pub fn lasting(mut self, lifetime: Duration) -> Self {
         self.lifetime = lifetime;
