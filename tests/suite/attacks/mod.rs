@@ -28,6 +28,7 @@
 
 mod bearers;
 mod bodies;
+mod clock;
 mod denials;
 mod folder;
 mod forward_auth;
@@ -79,6 +80,7 @@ pub(crate) struct Probes {
 const FILES: &[&[Attack]] = &[
     bearers::ATTACKS,
     bodies::ATTACKS,
+    clock::ATTACKS,
     denials::ATTACKS,
     forward_auth::ATTACKS,
     folder::ATTACKS,
