@@ -3,6 +3,7 @@
 //! One client a provider, since what is private to one issuer is not to another. A redirect is an answer (its status
 //! says so) and is never followed. Deliberately absent: cookies, proxies, retries, decompression.
 
+pub(crate) mod age;
 mod reach;
 mod tls;
 
@@ -17,7 +18,7 @@ use hyper_util::{
 };
 use url::Url;
 
-use crate::clock::{Clock, Witness};
+use crate::clock::Clock;
 pub use reach::Named;
 use reach::{Connector, Reach};
 pub use tls::CaFault;
@@ -148,7 +149,7 @@ impl Outbound {
             let answer = self.client.request(request).await.map_err(fault)?;
             let (head, body) = answer.into_parts();
             let took = self.clock.now().steady().since(begun);
-            if let Some(witness) = Witness::date(&head.headers, took).filter(|_| vouched) {
+            if let Some(witness) = age::witness(&head.headers, took).filter(|_| vouched) {
                 self.clock.hear(witness, &self.issuer);
             }
             let body = Limited::new(body, cap).collect().await.map_err(|broken| body_fault(broken, cap))?;

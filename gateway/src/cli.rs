@@ -63,6 +63,15 @@ enum Action {
     /// Mend the gateway's own keys.
     #[command(subcommand)]
     Keys(Keys),
+    /// Show both readings of the time; with `accept`, take the wall clock at its word.
+    #[command(args_conflicts_with_subcommands = true)]
+    Clock {
+        /// The configuration file.
+        #[arg(long, default_value = "gateway.toml")]
+        config: PathBuf,
+        #[command(subcommand)]
+        order: Option<ClockOrder>,
+    },
     /// Break a pretend monolith and a pretend provider, and see who gets signed out.
     #[cfg(feature = "demo")]
     Demo {
@@ -85,6 +94,17 @@ enum Keys {
     },
 }
 
+#[derive(Debug, Subcommand)]
+enum ClockOrder {
+    /// The wall clock is right, whatever the anchor says. Look at both first: what is over by the wall clock is refused
+    /// from then on.
+    Accept {
+        /// The configuration file.
+        #[arg(long, default_value = "gateway.toml")]
+        config: PathBuf,
+    },
+}
+
 /// Runs the program with these arguments, the first of which is its name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
@@ -99,6 +119,20 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Serve { config } => serve(config),
         Action::Check { config, probe } => exit(check::check(&config, probe, &mut io::stdout())),
         Action::Keys(Keys::Adopt { config }) => adopt(&config),
+        Action::Clock { config, order: None } => command(&config, Command::Clock, |folder, _| {
+            let clock = Clock::system();
+            clock.keep_in(folder.path());
+            Ok(clock.readings().to_string())
+        }),
+        Action::Clock { order: Some(ClockOrder::Accept { config }), .. } => {
+            command(&config, Command::ClockAccept, |folder, _| {
+                let clock = Clock::system();
+                clock.keep_in(folder.path());
+                let accepted = clock.accept();
+                clock.write().map_err(|fault| fault.to_string())?;
+                Ok(accepted.to_string())
+            })
+        }
         #[cfg(feature = "demo")]
         Action::Demo { port } => demo(port),
         Action::Version => {

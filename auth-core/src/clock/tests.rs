@@ -280,6 +280,16 @@ async fn doubt_is_told_of_once_each_time_and_where_it_goes_on() {
 }
 
 #[test]
+fn readings_are_shown_as_dates_and_words() {
+    let clock = Clock::standing_at(NOON);
+    clock.step_wall(DAY);
+    let shown = "wall clock  Wed, 15 Nov 2023 22:13:20 GMT\nanchor      Tue, 14 Nov 2023 22:13:20 GMT\n\
+                 in doubt: nobody has said which is right";
+    assert_eq!(clock.readings().to_string(), shown);
+    assert_eq!(Clock::standing_at(Timestamp::from_millis(i64::MAX)).readings().to_string().len(), 96);
+}
+
+#[test]
 fn the_machine_has_a_boot_and_a_time_since_it() {
     let source = Source::Machine;
     let (before, after) = (source.read(), source.read());

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
 use aws_lc_rs::digest::{SHA256, digest};
@@ -13,6 +13,7 @@ use serde_json::Value;
 use crate::{
     clock::Timestamp,
     jws::{Algorithm, Signature, UnusableJwk, Unverified, VerifyingKey, strict_object},
+    outbound::age::{may_be_kept, moment, one},
 };
 
 /// The most keys that a set may have.
@@ -172,40 +173,4 @@ pub(super) fn born(begun: Timestamp, headers: &HeaderMap) -> Option<Timestamp> {
     // An age is counted from `Date`; what may be kept was counted by nobody.
     let date = date.unwrap_or(begun);
     Some(if has(header::AGE) { begun.min(date - old) } else { begun.min(date) - old })
-}
-
-/// How long an answer of this `date` lets a shared cache keep it (RFC 9111 §4.2.1), and use it when it is stale (RFC 5861).
-/// `None` if that makes no sense.
-fn may_be_kept(headers: &HeaderMap, date: Timestamp) -> Option<Duration> {
-    let said: Vec<_> = headers.get_all(header::CACHE_CONTROL).iter().map(|value| value.to_str()).collect();
-    let said = said.into_iter().collect::<Result<Vec<_>, _>>().ok()?.join(",").to_ascii_lowercase();
-    let directives: BTreeMap<_, _> = said
-        .split(',')
-        .map(|directive| directive.split_once('=').unwrap_or((directive, "")))
-        .map(|(name, value)| (name.trim(), value.trim().trim_matches('"')))
-        .collect();
-    if ["private", "no-cache", "no-store"].iter().any(|never| directives.contains_key(never)) {
-        return Some(Duration::ZERO);
-    }
-    let seconds = |name| directives.get(name).map(|value| value.parse::<u32>().map(u64::from).map(Duration::from_secs));
-    let fresh = match seconds("s-maxage").or_else(|| seconds("max-age")) {
-        Some(stated) => stated.ok()?,
-        None if headers.contains_key(header::EXPIRES) => {
-            // Any other text than a moment says that it is over already (RFC 9111 §5.3).
-            moment(headers, header::EXPIRES).map_or(Duration::ZERO, |until| until.since(date))
-        }
-        None => Duration::ZERO,
-    };
-    let stale = ["stale-while-revalidate", "stale-if-error"].into_iter().filter_map(seconds);
-    Some(fresh + stale.collect::<Result<Vec<_>, _>>().ok()?.into_iter().max().unwrap_or_default())
-}
-
-fn one(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
-    let mut values = headers.get_all(name).iter();
-    values.next().filter(|_| values.next().is_none())?.to_str().ok()
-}
-
-fn moment(headers: &HeaderMap, name: header::HeaderName) -> Option<Timestamp> {
-    let since = httpdate::parse_http_date(one(headers, name)?).ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(Timestamp::default() + since)
 }

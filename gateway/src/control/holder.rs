@@ -93,6 +93,12 @@ async fn obey(command: Command, gateway: &Gateway) -> Answer {
     tracing::info!(?command, "a command came over the control socket");
     match command {
         Command::Holder => Answer::Holder(gateway.data.holder().clone()),
+        Command::Clock => Answer::Done(gateway.clock().readings().to_string()),
+        Command::ClockAccept => {
+            let accepted = gateway.clock().accept();
+            gateway.clock().written().await;
+            Answer::Done(accepted.to_string())
+        }
         Command::KeysAdopt => match gateway.tend().await {
             Ok(()) => Answer::Done("keyring and store belong together".to_owned()),
             Err(why) => Answer::Refused(why.to_string()),

@@ -26,6 +26,10 @@ pub enum Command {
     Holder,
     /// To make what is missing of keyring and store.
     KeysAdopt,
+    /// To say what time it is, by both readings.
+    Clock,
+    /// To take the wall clock at its word.
+    ClockAccept,
 }
 
 /// What the gateway answers.
