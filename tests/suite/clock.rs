@@ -16,6 +16,7 @@ use libtest_mimic::Trial;
 use world::{
     World,
     caller::{Caller, Form, Heard},
+    process::{self, Process},
     wire::Break,
 };
 
@@ -123,7 +124,8 @@ const STEPS_OF_ALL_KINDS: &[Step] = &[
 
 pub(crate) fn tests() -> Vec<Trial> {
     let steps = STEPS_OF_ALL_KINDS;
-    steps.iter().map(|step| in_a_runtime(&format!("clock::{}", step.name), || run(step))).collect()
+    let steps = steps.iter().map(|step| in_a_runtime(&format!("clock::{}", step.name), || run(step)));
+    steps.chain([in_a_runtime("clock::accepted_by_hand", accepted_by_hand)]).collect()
 }
 
 /// The last line, if any step was made: what came of them. Whether the goal is met.
@@ -341,6 +343,43 @@ impl Stage {
             }
         }
     }
+}
+
+/// By a command, while the gateway runs and while it does not. The machine's clock cannot be stepped in a test, but what
+/// was written of it can.
+async fn accepted_by_hand() {
+    let world = World::new().prepare().await;
+    let config = world.write_config();
+    let says = |arguments: &[&str], expected: &str| {
+        let (status, said) = process::run(arguments, &config);
+        assert!(status.success() && said.contains(expected), "{arguments:?}: {said}");
+    };
+    let step_what_was_written = || {
+        let path = world.folder().join("data/clock");
+        let mut record: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).expect("it was written")).expect("JSON");
+        let anchor = &mut record["reckoning"]["anchor"];
+        *anchor = (anchor.as_i64().expect("a number") - 2 * DAY * 1000).into();
+        std::fs::write(&path, record.to_string()).expect("it can be written");
+    };
+    let mut process = Process::start(&config);
+    process.serving().await;
+    says(&["clock"], "they agree");
+    process.stop().await;
+    step_what_was_written();
+    let mut process = Process::start(&config);
+    process.serving().await;
+    says(&["clock"], "in doubt");
+    says(&["clock", "accept"], "they agree");
+    assert!(String::from_utf8_lossy(&process.said()).contains("ClockAccept"), "the gateway was asked");
+    process.kill();
+    says(&["clock"], "they agree");
+    step_what_was_written();
+    says(&["clock"], "in doubt");
+    says(&["clock", "accept"], "they agree");
+    let mut process = Process::start(&config);
+    process.serving().await;
+    says(&["clock"], "they agree");
 }
 
 /// None of a negative number.

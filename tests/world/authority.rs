@@ -1,15 +1,21 @@
 //! A certificate authority for tests, and an impostor that nobody trusts.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
+use auth_core::{Clock, Timestamp};
 use base64::{Engine, prelude::BASE64_STANDARD};
-use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs::default_provider,
     pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer},
 };
 use tokio_rustls::TlsAcceptor;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// An authority, a certificate of its own for loopback, and one for the same names that it did not sign.
 pub struct Authority {
@@ -53,7 +59,11 @@ fn made(name: &str) -> (String, TlsAcceptor) {
     let certificate = pem(authority.self_signed(&key).expect("it signs itself").der());
     let issuer = Issuer::new(authority, key);
 
-    let server = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("good names");
+    let mut server = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("good names");
+    // Over in less than a year, as all are: a clock that is a year wrong sees none that holds.
+    let now = Clock::system().now().wall().since(Timestamp::default());
+    server.not_before = date_time_ymd(1970, 1, 1) + (now - DAY * 30);
+    server.not_after = date_time_ymd(1970, 1, 1) + (now + DAY * 300);
     let server_key = KeyPair::generate().expect("a key can be made");
     let signed = server.signed_by(&server_key, &issuer).expect("it signs others");
     let chain: Vec<CertificateDer<'static>> = vec![signed.der().clone()];
