@@ -42,6 +42,9 @@ pub(crate) enum ExchangeFault {
     Unavailable(Unavailable),
 }
 
+/// How long to wait for somebody who changes a configuration.
+const MENDED_BY_HAND: Duration = Duration::from_secs(60);
+
 pub(super) type Client = oauth2::Client<
     ErrorAnswer,
     TokenAnswer,
@@ -104,9 +107,11 @@ impl Provider {
         match error {
             RequestTokenError::ServerResponse(answer) => self.refused(&answer.without(secrets)),
             RequestTokenError::Request(CallFault::Denied { status, error }) => {
-                let said = error.map(|error| error.without(secrets).to_string());
-                let said = said.unwrap_or_else(|| "nothing more".to_owned());
-                self.misconfigured(&format!("status {status}, {said}"))
+                let Some(error) = error else {
+                    // Anything between us and the provider may have said that, and be mended in a moment.
+                    return self.misconfigured(&format!("status {status}, nothing more"), Unavailable::RETRY_AFTER);
+                };
+                self.misconfigured(&format!("status {status}, {}", error.without(secrets)), MENDED_BY_HAND)
             }
             RequestTokenError::Request(fault) => {
                 let retry_after = fault.retry_after();
@@ -131,7 +136,7 @@ impl Provider {
                 );
                 ExchangeFault::Denied { word: answer.word(), description: answer.description() }
             }
-            Meaning::OurConfiguration => self.misconfigured(&answer.to_string()),
+            Meaning::OurConfiguration => self.misconfigured(&answer.to_string(), MENDED_BY_HAND),
             Meaning::Throttled => {
                 let unavailable = Unavailable::because(Dependency::TokenEndpoint, answer.to_string());
                 ExchangeFault::Unavailable(unavailable.retry_after(Duration::from_secs(300)))
@@ -140,13 +145,13 @@ impl Provider {
         }
     }
 
-    /// The provider does not know us: no fault of the person's, and nothing that waiting repairs.
-    fn misconfigured(&self, said: &str) -> ExchangeFault {
+    /// The provider does not know us: no fault of the person's.
+    fn misconfigured(&self, said: &str, wait: Duration) -> ExchangeFault {
         let name = self.name();
         alarm::ring("provider-configuration", &format!("the provider `{name}` refuses this gateway itself: {said}"));
         ExchangeFault::Unavailable(
             Unavailable::because(Dependency::TokenEndpoint, format!("the provider refuses this gateway: {said}"))
-                .retry_after(Duration::from_secs(60)),
+                .retry_after(wait),
         )
     }
 }

@@ -302,10 +302,14 @@ async fn a_broken_token_endpoint_is_unavailable_and_heals() {
     for error in ["invalid_client", "unauthorized_client", "temporarily_unavailable", "made_up"] {
         check(400, json, &json!({ "error": error }).to_string(), down).await.err();
     }
-    let busy = check(503, ("retry-after", "17"), "", down).await;
-    assert!(
-        matches!(busy, Err(SignInFault::Unavailable { unavailable, .. }) if unavailable.retry_after.as_secs() == 17)
-    );
+    let told = async |status, fields, body| match check(status, fields, body, down).await {
+        Err(SignInFault::Unavailable { unavailable, .. }) => unavailable.retry_after.as_secs(),
+        _ => panic!("it is unavailable"),
+    };
+    assert_eq!(told(503, ("retry-after", "17"), "").await, 17);
+    assert_eq!(told(500, json, "").await, 5);
+    assert_eq!(told(403, ("content-type", "text/html"), "<html>").await, 5, "a proxy's word");
+    assert_eq!(told(401, json, r#"{"error":"invalid_client"}"#).await, 60, "the provider's own");
     gateway.provider.tell(|told| told.token = None);
     assert_eq!(word(&gateway.back(&away, "code=good").await), "signed in");
 }
