@@ -442,7 +442,7 @@ fn of_clock(flow: Flow, fault: Fault, form: Form) -> Outcome {
         (F::SignInBegin | F::Callback, _) | (_, Step::TenMinutesAhead) => flow.whole(),
         (_, Step::TenMinutesBehind | Step::DayBehind) if by_ticket => flow.whole(),
         (F::Logout, _) => TryAgain,
-        (F::PublicRoute, _) => ServedWithoutName,
+        (F::PublicRoute, _) => ServedUndecided,
         (_, Step::DayAhead | Step::TenMinutesBehind | Step::DayBehind) => Unavailable,
     }
 }
