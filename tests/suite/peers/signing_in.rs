@@ -67,7 +67,7 @@ pub(super) async fn who_cancels_gets_a_page() {
     assert!(refused.url.path().starts_with("/.candor/callback/"), "it ends there, on a page: {}", refused.url);
     assert_eq!(refused.status, 400);
     let text = refused.text();
-    assert!(text.contains("access_denied") && text.contains("give this number: "), "{text}");
+    assert!(text.contains("access_denied") && text.contains("give the number of the request"), "{text}");
     let again = ada.browser().visit(&first_link(&refused)).await.expect("an answer");
     let seen = Person { caller: &mut ada, name: "ada" }.through(again).await;
     is_the_calendar(&seen, "ada");
