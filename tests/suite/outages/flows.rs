@@ -22,6 +22,10 @@ pub(crate) const TICKET: &str = "candor";
 /// How often a twin is shown when all is healed, until it is told.
 const ASKED_AGAIN: u32 = 10;
 
+/// More strangers than a provider may be asked for at once, each later than the back-off after the one before.
+const STRANGERS: u32 = 6;
+const BETWEEN_STRANGERS: Duration = Duration::from_secs(6);
+
 /// Somebody on their way, and their bad twins.
 pub(crate) struct Going {
     flow: Flow,
@@ -195,6 +199,20 @@ impl Going {
             let heard = twin.go(world, self.flow, self.path).await;
             complaints.count_a_twin();
             oracle::judge_twin("broken", &heard, twin.name, complaints);
+        }
+    }
+
+    /// The outage lasts for a while, in which strangers ask with tokens by keys that nobody ever had: whatever that costs,
+    /// it is not what the good one waits for afterwards.
+    pub(super) async fn strangers_while_broken(&self, world: &World, complaints: &mut Complaints) {
+        if self.flow != Flow::BearerUnknownKid {
+            return;
+        }
+        for number in 0..STRANGERS {
+            let token = world.idp.mint(&Bearer::of("mallory").under_kid(&format!("made-up-{number}")));
+            let heard = world.ask(&mut Caller::bearing(self.good.form(), &token), self.path).await;
+            oracle::judge_twin("broken", &heard, "made-up", complaints);
+            world.advance(BETWEEN_STRANGERS);
         }
     }
 

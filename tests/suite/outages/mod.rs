@@ -132,6 +132,9 @@ pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
     }
     going.judge_the_code(cell.expected, &mut complaints);
     going.twins_while_broken(&world, &mut complaints).await;
+    if cell.is_about_the_provider() {
+        going.strangers_while_broken(&world, &mut complaints).await;
+    }
     breaking::judge_the_touch(&world, &cell, confirmed, &heard, &mut complaints).await;
 
     breaking::heal_all(&mut world, &cell).await;

@@ -228,7 +228,7 @@ impl Dependency {
             Self::Keys => wire.into_iter().chain([EmptySet, WrongCertificate]).map(Fault::Wire).collect(),
             Self::Discovery | Self::Token => wire.into_iter().chain([WrongCertificate]).map(Fault::Wire).collect(),
             Self::Monolith => {
-                let challenges = [Challenge("Negotiate"), NoChallenge];
+                let challenges = [Challenge("Basic"), Challenge("Negotiate"), NoChallenge];
                 let demands = Denial::ALL.map(Fault::DemandsName);
                 wire.into_iter().chain(challenges).map(Fault::Wire).chain(demands).collect()
             }
