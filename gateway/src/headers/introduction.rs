@@ -52,11 +52,64 @@ impl Introduction<'_> {
         namings: impl Iterator<Item = &'n IdentityHeaders>,
     ) -> HeaderMap {
         let ours = [X_GATEWAY_IDENTITY, X_GATEWAY_UNDECIDED];
-        let names = namings.flat_map(IdentityHeaders::names).flatten().chain(ours);
-        let mut headers: HeaderMap = names.map(|name| (name, HeaderValue::from_static(""))).collect();
+        let mut headers = HeaderMap::new();
+        for name in namings.flat_map(IdentityHeaders::names).flatten().chain(ours) {
+            headers.insert(name, HeaderValue::from_static(""));
+        }
         if let Some(naming) = naming {
             self.say(naming, &mut headers);
         }
         headers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use auth_core::{
+        clock::Timestamp,
+        principal::{Freshness, Groups, Kind, Roles, Silence, Subject},
+    };
+
+    use super::*;
+
+    fn stated(introduction: &Introduction<'_>) -> Vec<String> {
+        let known = IdentityHeaders::RemoteUser;
+        let namings = [IdentityHeaders::XAuthRequest, known.clone(), IdentityHeaders::XAuthRequest];
+        let headers = introduction.state(Some(&known), namings.iter());
+        assert_eq!(headers.len(), headers.keys_len(), "each once");
+        assert!(headers.contains_key("x-auth-request-user") && headers.contains_key("remote-groups"));
+        let said = headers.iter().filter(|(_, value)| !value.is_empty());
+        let mut said: Vec<_> = said.map(|(name, value)| format!("{name}: {}", value.to_str().expect("text"))).collect();
+        said.sort();
+        said
+    }
+
+    #[test]
+    fn another_proxy_is_told_each_name_whether_there_is_something_to_say_or_not() {
+        let ada = Principal {
+            kind: Kind::User,
+            subject: Subject::new("https://idp.example", "ada"),
+            tenant: None,
+            name: None,
+            email: None,
+            roles: Roles::known([]),
+            groups: Groups::NotStated(Silence::Absent),
+            session: None,
+            begun: Timestamp::default(),
+            until: Timestamp::default() + Duration::from_secs(60),
+            freshness: Freshness::Live,
+        };
+        assert!(stated(&Introduction::Nobody).is_empty());
+        assert_eq!(stated(&Introduction::Undecided(Dependency::Clock)), ["x-gateway-undecided: clock"]);
+        let known = Introduction::Known { principal: &ada, signed: HeaderValue::from_static("signed") };
+        let said = [
+            "remote-issuer: https://idp.example",
+            "remote-kind: user",
+            "remote-user: ada",
+            "x-gateway-identity: signed",
+        ];
+        assert_eq!(stated(&known), said);
     }
 }
