@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use auth_core::{Clock, Timestamp};
+use auth_core::{Clock, Timestamp, held::Held};
 use gateway::demo::Bearer;
 use libtest_mimic::Trial;
 use world::{
@@ -125,7 +125,11 @@ const STEPS_OF_ALL_KINDS: &[Step] = &[
 pub(crate) fn tests() -> Vec<Trial> {
     let steps = STEPS_OF_ALL_KINDS;
     let steps = steps.iter().map(|step| in_a_runtime(&format!("clock::{}", step.name), || run(step)));
-    steps.chain([in_a_runtime("clock::accepted_by_hand", accepted_by_hand)]).collect()
+    let others = [
+        in_a_runtime("clock::accepted_by_hand", accepted_by_hand),
+        in_a_runtime("clock::wrong_together_with_the_provider", wrong_together_with_the_provider),
+    ];
+    steps.chain(others).collect()
 }
 
 /// The last line, if any step was made: what came of them. Whether the goal is met.
@@ -345,6 +349,44 @@ impl Stage {
     }
 }
 
+/// The provider stands on the same machine, so its clock is as wrong, and its word is believed. The mass-refusal guard
+/// counts who expires by that: beyond its first few nobody loses anything.
+async fn wrong_together_with_the_provider() {
+    const PEOPLE: usize = 25;
+    let mut world = World::new().secure().standing_clock().start().await;
+    world.until_provider_is_on_disk().await;
+    let mut people: Vec<_> = (0..PEOPLE).map(|_| Caller::new(Form::Browser)).collect();
+    for person in &mut people {
+        world.sign_in(person, "ada", "/calendar").await;
+    }
+    let clock = world.clock().clone();
+    let believed = async |world: &mut World| {
+        let mut beat = tokio::time::interval(Duration::from_millis(20));
+        for _ in 0..50 {
+            let seen = world.try_until_callback(&mut Caller::new(Form::Browser), "grace", "/calendar").await;
+            if seen.is_ok() && !clock.now().is_in_doubt() {
+                return;
+            }
+            world.advance(Duration::from_secs(1));
+            beat.tick().await;
+        }
+        panic!("the provider is never believed");
+    };
+    clock.step_wall(13 * HOUR);
+    believed(&mut world).await;
+    let mut lost = 0;
+    for person in &mut people {
+        let heard = world.ask(person, "/calendar").await;
+        lost += usize::from(heard.answer.is_ok_and(|seen| !seen.deleted_cookies().is_empty()));
+    }
+    assert_eq!(lost, Held::FEW - 1);
+    clock.step_wall(-13 * HOUR);
+    believed(&mut world).await;
+    for person in &mut people[lost..] {
+        world.warm_up(person, "/calendar").await;
+    }
+}
+
 /// By a command, while the gateway runs and while it does not. The machine's clock cannot be stepped in a test, but what
 /// was written of it can.
 async fn accepted_by_hand() {
@@ -371,7 +413,9 @@ async fn accepted_by_hand() {
     process.serving().await;
     says(&["clock"], "in doubt");
     says(&["clock", "accept"], "they agree");
-    assert!(String::from_utf8_lossy(&process.said()).contains("ClockAccept"), "the gateway was asked");
+    let said = String::from_utf8_lossy(&process.said()).into_owned();
+    assert!(said.contains("clock-doubt"), "the alarm rang: {said}");
+    assert!(said.contains("ClockAccept"), "the gateway was asked: {said}");
     process.kill();
     says(&["clock"], "they agree");
     step_what_was_written();
