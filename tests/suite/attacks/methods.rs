@@ -40,7 +40,7 @@ async fn overridden_methods() -> Probes {
     let mut world = World::new().configured(GUARDED).prepare().await;
     world.settings.trust_loopback();
     world.start_gateway().await;
-    let host = world.url("/").authority().to_owned();
+    let (host, verify) = (world.url("/").authority().to_owned(), world.settings.verify_url());
     let mut probes = Probes::default();
     let fields = FIELDS.map(|field| (String::new(), format!("{field}: DELETE\r\n")));
     let parameters = PARAMETERS.map(|parameter| (format!("&{parameter}=DELETE"), String::new()));
@@ -51,7 +51,8 @@ async fn overridden_methods() -> Probes {
         probes.made(deleted, || format!("POST {target} with {fields} reached the monolith"));
 
         let asked = format!("{fields}X-Forwarded-Method: POST\r\nX-Forwarded-Uri: {target}\r\n");
-        let heard = raw::ask(&host, raw::request("GET", "/.candor/verify", &host, &asked, "")).await;
+        let heard = raw::ask(verify.authority(), raw::request("GET", verify.path(), &host, &asked, "")).await;
+        assert_ne!(heard.status(), Some(404), "forward-auth is asked: {heard:?}");
         probes.made(heard.status() == Some(200), || format!("forward-auth let POST {target} with {fields} pass"));
     }
     probes
