@@ -143,7 +143,7 @@ fn held(attack: &Attack) {
 }
 
 /// Fewer kinds than this are no list.
-const LEAST: usize = 15;
+const LEAST: usize = 30;
 
 fn are_told_apart() {
     assert!(all().count() >= LEAST, "only {} kinds", all().count());

@@ -79,21 +79,25 @@ async fn starts_with_everything_down() {
     assert_eq!((person.identities().len(), display.identities().len()), (1, 1), "each in their own name");
 }
 
-/// A busy machine may miss a deadline of 400 ms, and the gateway says so: true, and not what the table expects. Then the
-/// cell has another world. A lie has no second chance.
 async fn run(cell: Cell, index: usize) {
+    complaints_of(cell, index).await.settle(&cell);
+}
+
+/// What there is to complain about. A busy machine may miss a deadline of 400 ms, and the gateway says so: true, and not
+/// what the table expects. Then the cell has another world. A lie has no second chance.
+pub(crate) async fn complaints_of(cell: Cell, index: usize) -> Complaints {
     for _ in 0..WORLDS {
         let complaints = judged(cell, index).await;
         if complaints.lines().is_empty() || complaints.are_grave() {
-            return complaints.settle(&cell);
+            return complaints;
         }
         figures::count("cells of the outage matrix begun again, since a deadline was missed");
     }
-    judged(cell, index).await.settle(&cell);
+    judged(cell, index).await
 }
 
 /// Runs a cell. `index` chooses which twin goes first.
-pub(crate) async fn judged(cell: Cell, index: usize) -> Complaints {
+async fn judged(cell: Cell, index: usize) -> Complaints {
     let mut complaints = Complaints::default();
     let mut world = World::new();
     if cell.is_reached_by_tls() {

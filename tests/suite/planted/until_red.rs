@@ -12,7 +12,7 @@ use auth_core::lock::lock;
 
 use crate::{
     on_a_runtime,
-    outages::{judged, plan::cells, table::Cell},
+    outages::{self, plan::cells, table::Cell},
 };
 
 /// What the child prints before the name of its red cell.
@@ -76,7 +76,7 @@ fn first_red(cells: Vec<(usize, Cell)>) -> Result<Option<(String, Vec<String>)>,
 
 /// What the oracle says of one cell.
 fn complaints_of(index: usize, cell: Cell) -> Result<Vec<String>, BrokeDown> {
-    let run = || on_a_runtime(|| judged(cell, index)).lines().to_vec();
+    let run = || on_a_runtime(|| outages::complaints_of(cell, index)).lines().to_vec();
     catch_unwind(AssertUnwindSafe(run)).map_err(|_| BrokeDown)
 }
 
