@@ -2,20 +2,28 @@
 
 use std::time::Duration;
 
+use auth_core::held::Held;
 use libtest_mimic::Trial;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     time::timeout,
 };
-use world::World;
+use world::{
+    World,
+    caller::{Caller, Form},
+    scripted::{Scripted, answer},
+};
 
 use crate::in_a_runtime;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn tests() -> Vec<Trial> {
-    vec![in_a_runtime("forwarding::bodies_and_trailers_arrive_whole", bodies_and_trailers_arrive_whole)]
+    vec![
+        in_a_runtime("forwarding::bodies_and_trailers_arrive_whole", bodies_and_trailers_arrive_whole),
+        in_a_runtime("forwarding::a_password_prompt_to_everybody_is_held_back", a_password_prompt_to_everybody),
+    ]
 }
 
 async fn bodies_and_trailers_arrive_whole() {
@@ -61,6 +69,28 @@ async fn bodies_and_trailers_arrive_whole() {
     let (_, heard) = exchange(get, "\r\n\r\n", answer).await;
     assert!(heard.contains("x-checksum: 7"), "a trailer passes: {heard}");
     assert!(!heard.contains("x-gateway-answer: own"), "and says nothing for us: {heard}");
+}
+
+/// Where the application asks for passwords of its own, one that is down asks everybody: that is the first people's
+/// trouble, and no more.
+async fn a_password_prompt_to_everybody() {
+    const WIKI: &str = "[[routes]]\npath = \"/wiki/\"\nupstream = \"monolith\"\nallow = [\"user\"]\n\
+                        own_challenges = [\"Basic\"]\n";
+    let mut world = World::new().configured(WIKI).prepare().await;
+    let service = Scripted::before(world.monolith.address()).await;
+    service.say("/wiki/", answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"wiki\"\r\n", ""));
+    world.settings.replace(&world.wires.monolith.base(), &service.base());
+    world.start_gateway().await;
+    let mut told = Vec::new();
+    for _ in 0..=Held::FEW {
+        let mut person = Caller::new(Form::Browser);
+        world.sign_in(&mut person, "ada", "/calendar").await;
+        let heard = world.ask(&mut person, "/wiki/page").await;
+        told.push((heard.status(), heard.word().unwrap_or_default().to_owned()));
+    }
+    let (held_back, passed) = (told.split_off(Held::FEW - 1), told);
+    assert!(passed.iter().all(|heard| *heard == (Some(401), "upstream".to_owned())), "{passed:?}");
+    assert!(held_back.iter().all(|heard| *heard == (Some(503), "verdict-unavailable".to_owned())), "{held_back:?}");
 }
 
 /// Reads until `end` was read.
