@@ -20,6 +20,8 @@
 //!
 //! Ages, schedules and windows go by neither, but by a line that nothing steps: [`Steady`].
 
+mod now;
+mod readings;
 mod reckoning;
 mod record;
 mod source;
@@ -42,37 +44,17 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use self::{
-    reckoning::{Heard, Reckoning, Standing, Unseen},
-    source::Source,
-};
 pub use self::{
+    now::{Now, Past},
+    readings::Readings,
     timestamp::{Steady, Timestamp},
     witness::Witness,
 };
+use self::{
+    reckoning::{Heard, Reckoning, Standing},
+    source::Source,
+};
 use crate::{alarm, lock::lock};
-
-/// What the clock said: the wall clock, an anchor that a step of it does not move, and a line that nothing steps.
-#[derive(Clone, Copy, Debug)]
-pub struct Now {
-    wall: Timestamp,
-    anchor: Timestamp,
-    steady: Steady,
-    standing: Standing,
-    unseen: Option<Unseen>,
-    guarded: bool,
-}
-
-/// Whether a moment lies behind us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Past {
-    /// Both readings say it is still to come.
-    No,
-    /// Both readings say it is over.
-    Yes,
-    /// The wall clock and the anchor disagree about it, or neither knows.
-    InDoubt,
-}
 
 /// The source of [`Now`]. Cheap to clone; clones share one time.
 #[derive(Clone)]
@@ -104,19 +86,6 @@ pub struct Doubts {
     doubts: watch::Receiver<u64>,
 }
 
-/// Both readings, for an operator to look at.
-#[derive(Clone, Copy, Debug)]
-pub struct Readings {
-    /// What the wall clock says.
-    pub wall: Timestamp,
-    /// The anchor.
-    pub anchor: Timestamp,
-    /// How they stand to one another, in words.
-    pub standing: &'static str,
-    /// Whether what only one of them calls over is neither admitted nor refused.
-    pub in_doubt: bool,
-}
-
 /// How often the clock is looked at though nobody asks it.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -125,81 +94,6 @@ const WRITE_EVERY: u32 = 60;
 
 /// How often one provider's clock is complained of at most.
 const COMPLAIN_EVERY: Duration = Duration::from_secs(600);
-
-impl Now {
-    /// A moment about which there is no doubt.
-    pub const fn at(moment: Timestamp) -> Self {
-        Self {
-            wall: moment,
-            anchor: moment,
-            steady: Steady::from_millis(moment.as_millis()),
-            standing: Standing::Agreed,
-            unseen: None,
-            guarded: false,
-        }
-    }
-
-    /// The time to write down, and to tell others: the wall clock's, unless a witness said that it is wrong.
-    pub const fn wall(self) -> Timestamp {
-        self.wall
-    }
-
-    /// The earlier of the two readings: what is made now expires by it, so that it is not good for longer than it
-    /// should be, whichever is right.
-    pub fn earlier(self) -> Timestamp {
-        self.wall.min(self.anchor)
-    }
-
-    /// The time as CLOCK_BOOTTIME carried it on: what is made now says by it when it began, since only this reading fits
-    /// what was made before.
-    pub const fn anchor(self) -> Timestamp {
-        self.anchor
-    }
-
-    /// The later of the two readings.
-    pub fn later(self) -> Timestamp {
-        self.wall.max(self.anchor)
-    }
-
-    /// Where we are on the line that nothing steps.
-    pub const fn steady(self) -> Steady {
-        self.steady
-    }
-
-    /// When what was confirmed at `confirmed` and was to be confirmed again at `due` is due. Time that passed unseen (the
-    /// machine was off, or paused from outside) counts once a witness has proven it.
-    pub fn due(self, due: Steady, confirmed: Steady) -> Steady {
-        due - self.unseen.map(|unseen| unseen.after(confirmed)).unwrap_or_default()
-    }
-
-    /// Whether `moment` has been reached.
-    pub fn past(self, moment: Timestamp) -> Past {
-        #[cfg(candor_planted)]
-        if crate::planted::is("wall-clock-alone") {
-            return if self.wall >= moment { Past::Yes } else { Past::No };
-        }
-        match (self.wall >= moment, self.anchor >= moment) {
-            _ if self.standing == Standing::Lost => Past::InDoubt,
-            (false, false) => Past::No,
-            (true, true) => Past::Yes,
-            (true, false) | (false, true) => Past::InDoubt,
-        }
-    }
-
-    /// Whether nobody knows which of the two readings is right.
-    pub fn is_in_doubt(self) -> bool {
-        match self.standing {
-            Standing::Doubted | Standing::Lost => true,
-            Standing::Agreed | Standing::Contradicted => false,
-        }
-    }
-
-    /// Whether an expiry may be a mistake of the clock's: while the readings are apart, and for ten minutes after the
-    /// wall clock was believed.
-    pub fn expiry_may_be_a_mistake(self) -> bool {
-        self.guarded
-    }
-}
 
 impl Clock {
     /// The machine's clock.
@@ -418,31 +312,6 @@ impl Doubts {
             Err(_) => std::future::pending().await,
         }
     }
-}
-
-impl Standing {
-    const fn explain(self) -> &'static str {
-        match self {
-            Self::Agreed => "they agree",
-            Self::Doubted => "in doubt: nobody has said which is right",
-            Self::Contradicted => "a provider said that the wall clock is wrong; the anchor counts",
-            Self::Lost => "in doubt: the machine was started again, and the wall clock is behind the time last written",
-        }
-    }
-}
-
-impl fmt::Display for Readings {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (wall, anchor) = (date(self.wall), date(self.anchor));
-        write!(f, "wall clock  {wall}\nanchor      {anchor}\n{}", self.standing)
-    }
-}
-
-/// As HTTP writes it (RFC 9110 §5.6.7), which knows the years from 1970 to 9999.
-fn date(moment: Timestamp) -> httpdate::HttpDate {
-    const LAST: i64 = 253_402_300_799;
-    let seconds = u64::try_from(moment.as_secs().min(LAST)).unwrap_or(0);
-    (std::time::UNIX_EPOCH + Duration::from_secs(seconds)).into()
 }
 
 impl fmt::Debug for Clock {

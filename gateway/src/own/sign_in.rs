@@ -118,7 +118,8 @@ pub(super) async fn callback(asked: &Asked<'_>, provider: &str, head: &request::
 
 fn signed_in(asked: &Asked<'_>, finished: &Finished) -> Result<Answer, NotACookie> {
     let site = &asked.running.site;
-    let lifetime = finished.ticket.until().since(asked.now.earlier());
+    // By the clock as it stands now: the sign-in may have ended a doubt about it.
+    let lifetime = finished.ticket.until().since(asked.gateway.now().earlier());
     let ticket = SetCookie::ticket(finished.ticket.text().expose_secret(), lifetime, site)?;
     let cookies = vec![ticket, SetCookie::forget_try(&finished.spent, site)?];
     let return_to = safe(asked, Some(&finished.return_to)).as_str().to_owned();

@@ -1,0 +1,49 @@
+//! A provider whose clock is as wrong as ours.
+
+use std::time::Duration;
+
+use auth_core::held::Held;
+use world::{
+    World,
+    caller::{Caller, Form},
+};
+
+use super::HOUR;
+
+/// The provider stands on the same machine, so its clock is as wrong, and its word is believed. The mass-refusal guard
+/// counts who expires by that: beyond its first few nobody loses anything.
+pub(super) async fn wrong_together_with_the_provider() {
+    const PEOPLE: usize = 25;
+    let mut world = World::new().secure().standing_clock().start().await;
+    world.until_provider_is_on_disk().await;
+    let mut people: Vec<_> = (0..PEOPLE).map(|_| Caller::new(Form::Browser)).collect();
+    for person in &mut people {
+        world.sign_in(person, "ada", "/calendar").await;
+    }
+    let clock = world.clock().clone();
+    let believed = async |world: &mut World| {
+        let mut beat = tokio::time::interval(Duration::from_millis(20));
+        for _ in 0..50 {
+            let seen = world.try_until_callback(&mut Caller::new(Form::Browser), "grace", "/calendar").await;
+            if seen.is_ok() && !clock.now().is_in_doubt() {
+                return;
+            }
+            world.advance(Duration::from_secs(1));
+            beat.tick().await;
+        }
+        panic!("the provider is never believed");
+    };
+    clock.step_wall(13 * HOUR);
+    believed(&mut world).await;
+    let mut lost = 0;
+    for person in &mut people {
+        let heard = world.ask(person, "/calendar").await;
+        lost += usize::from(heard.answer.is_ok_and(|seen| !seen.deleted_cookies().is_empty()));
+    }
+    assert_eq!(lost, Held::FEW - 1);
+    clock.step_wall(-13 * HOUR);
+    believed(&mut world).await;
+    for person in &mut people[lost..] {
+        world.warm_up(person, "/calendar").await;
+    }
+}
