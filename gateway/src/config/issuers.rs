@@ -288,6 +288,8 @@ fn never_reached(value: &Value<'_>, host: &str) {
 fn default_scopes(kind: ProviderKind) -> Vec<String> {
     let further: &[&str] = match kind {
         ProviderKind::Entra => &[OFFLINE_ACCESS],
+        #[cfg(candor_planted)]
+        ProviderKind::Oidc if auth_core::planted::is("offline-by-default") => &[OFFLINE_ACCESS],
         ProviderKind::Oidc => &[],
     };
     ["openid", "profile", "email"].iter().chain(further).map(|&scope| scope.to_owned()).collect()

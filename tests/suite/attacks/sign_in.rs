@@ -1,5 +1,6 @@
 //! Links and forms that lead a person into, or out of, a session.
 
+use gateway::demo::browser::Seen;
 use world::{
     World,
     caller::{Caller, Form},
@@ -11,6 +12,11 @@ use super::{Attack, Probes};
 pub(super) const ATTACKS: &[Attack] = &[
     Attack { name: "return_addresses_elsewhere", fault: "any-return-address", run: || Box::pin(return_addresses()) },
     Attack { name: "logout_from_another_site", fault: "any-site-may-post", run: || Box::pin(logout_from_elsewhere()) },
+    Attack {
+        name: "sessions_that_outlive_a_logout",
+        fault: "offline-by-default",
+        run: || Box::pin(offline_sessions()),
+    },
 ];
 
 /// Links to sign-in that end on another site, or sign the person out again.
@@ -73,6 +79,33 @@ async fn logout_from_elsewhere() -> Probes {
         let after = world.ask(&mut person, "/calendar").await;
         let signed_out = heard.status() == Some(200) || after.identities().is_empty();
         probes.made(signed_out, || format!("{origin:?}: {:?}, then {}", heard.status(), after.line()));
+    }
+    probes
+}
+
+/// Ways to begin a sign-in that leave a session at the provider which outlives signing out there, though nobody
+/// configured one.
+async fn offline_sessions() -> Probes {
+    let mut world = World::new().prepare().await;
+    world.settings.replace("scopes = [\"openid\", \"profile\"]\n", "");
+    world.start_gateway().await;
+    let mut probes = Probes::default();
+    for begin in [
+        "/calendar",
+        "/.candor/login",
+        "/.candor/login?return_to=/calendar",
+        "/.candor/login?provider=pretend&scope=offline_access",
+        "/.candor/login?return_to=/calendar&prompt=consent&access_type=offline",
+    ] {
+        let mut person = Caller::new(Form::Browser);
+        let link = world.url("/").join(begin).expect("an address");
+        let mut seen = person.browser().get(&link).await;
+        if let Some(login) = seen.as_ref().ok().and_then(Seen::location).filter(|to| to.path() == "/.candor/login") {
+            seen = person.browser().get(&login).await;
+        }
+        let asked = seen.ok().and_then(|seen| seen.location());
+        let offline = asked.as_ref().is_some_and(|to| to.query_pairs().any(|(_, value)| value.contains("offline")));
+        probes.made(offline, || format!("{begin} asked the provider for {asked:?}"));
     }
     probes
 }

@@ -30,7 +30,7 @@ static WRONGLY_ADMITTED: AtomicUsize = AtomicUsize::new(0);
 pub(crate) const EXPIRED: &str = "expired";
 
 /// A matrix of which fewer cells touch what they break is none.
-pub(crate) const LEAST_TOUCHED: usize = 120;
+pub(crate) const LEAST_TOUCHED: usize = 800;
 
 /// Whoever is told to ask again later, in seconds, is not told to stay away for hours: the outage may be over by then.
 const LONGEST_WAIT: u64 = 180;
