@@ -106,10 +106,8 @@ fn is_access_token(claims: &Claims, who: &Subject) -> Result<(), Rejected> {
 
 /// Whether it has begun and is not over. What only one reading of the clock says is neither a proof nor good enough.
 fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, now: Now) -> Result<(), Stop> {
-    let begins = claims.nbf.map_or(claims.iat, |nbf| nbf.max(claims.iat)) - leeway;
-    match now.past(begins) {
-        Past::Yes => {}
-        Past::No | Past::InDoubt => return Err(Unavailable::not_yet(begins, now, "the token is not valid yet").into()),
+    if let Some(begins) = claims.not_before(leeway, now) {
+        return Err(Unavailable::not_yet(begins, now, "the token is not valid yet").into());
     }
     let at = claims.exp + leeway;
     #[cfg(candor_planted)]

@@ -178,13 +178,34 @@ async fn a_token_that_is_not_valid_yet_says_when_it_will_be() {
         matches!(stop, Stop::Unavailable(until) if until.retry_after == Duration::from_secs(120)),
         "a clock is wrong"
     );
-    let good = setting.token(&json!({}));
+    let usable_later = setting.token(&json!({"nbf": NOON - 30}));
+    assert_eq!(setting.word(&usable_later).await, "good");
     setting.clock.step_wall(-86_400);
-    let stop = setting.asked(&good).await.expect_err("one reading says not yet");
+    let stop = setting.asked(&usable_later).await.expect_err("one reading says not yet");
     assert!(
         matches!(stop, Stop::Unavailable(doubt) if doubt.retry_after == Unavailable::RETRY_AFTER),
         "it may end soon"
     );
+}
+
+#[tokio::test]
+async fn a_token_was_issued_whatever_one_reading_of_the_clock_says() {
+    let setting = Setting::new(Kind::Service).await;
+    setting.word(&setting.token(&json!({}))).await;
+    setting.clock.pause(Duration::from_secs(6 * 3600));
+    let now = NOON + 6 * 3600;
+    let check = async |change: Value, expected: &str| {
+        assert_eq!(setting.word(&setting.token(&change)).await, expected, "{change}");
+    };
+    check(json!({"iat": now - 10, "exp": now + 300}), "good").await;
+    check(json!({"iat": now - 10, "nbf": now - 10, "exp": now + 300}), "good").await;
+    check(json!({"iat": now - 10, "nbf": now - 300, "exp": now + 300}), "good").await;
+    check(json!({"iat": now - 10, "nbf": now - 5, "exp": now + 300}), "clock").await;
+    check(json!({"iat": now + 31, "exp": now + 300}), "clock").await;
+    check(json!({"iat": NOON, "exp": now - 300}), "clock").await;
+    setting.clock.step_wall(-7 * 3600);
+    check(json!({"iat": NOON - 60}), "good").await;
+    check(json!({"iat": NOON + 60, "exp": NOON + 300}), "clock").await;
 }
 
 #[tokio::test]
@@ -338,5 +359,5 @@ async fn what_only_one_clock_calls_over_is_neither_admitted_nor_refused() {
     check(600, ["good", "expired"]).await;
     check(-20, ["good", "expired"]).await;
     check(-31, ["good", "clock"]).await;
-    check(-600, ["clock", "clock"]).await;
+    check(-600, ["good", "clock"]).await;
 }

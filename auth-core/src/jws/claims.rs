@@ -1,8 +1,10 @@
 //! The claims of a token (RFC 7519 §4.1): typed, and the required ones there.
 
+use std::time::Duration;
+
 use serde_json::{Map, Value};
 
-use crate::clock::Timestamp;
+use crate::clock::{Now, Past, Timestamp};
 
 /// The claims of a token whose signature held. What has a field here was checked for its type; the rest is in `all`.
 #[derive(Clone, Debug)]
@@ -41,6 +43,17 @@ impl Claims {
     /// A claim that is an array of strings, or one string.
     pub fn texts(&self, name: &str) -> Option<Vec<String>> {
         texts(self.all.get(name)?)
+    }
+
+    /// From when on it may be used, if that lies ahead. Its issuer has signed it, so it was issued: where the readings of
+    /// the clock are at odds about that, the one that calls it the future is wrong. `nbf` may be later than that, and both
+    /// must say that it has passed.
+    pub(crate) fn not_before(&self, leeway: Duration, now: Now) -> Option<Timestamp> {
+        let (issued, begins) = (self.iat - leeway, self.nbf.filter(|nbf| *nbf > self.iat).map(|nbf| nbf - leeway));
+        if let Some(begins) = begins.filter(|begins| now.past(*begins) != Past::Yes) {
+            return Some(begins);
+        }
+        Some(issued).filter(|issued| now.past(*issued) == Past::No)
     }
 
     pub(super) fn from_object(all: &Map<String, Value>) -> Result<Self, IncompleteClaims> {

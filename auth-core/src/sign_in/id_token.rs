@@ -107,15 +107,10 @@ fn judge_time(claims: &Claims, now: Now) -> Result<(), IdTokenFault> {
         Past::Yes => return wrong(WrongAnswer::Expired),
         Past::InDoubt => return Err(Unavailable::because(Dependency::Clock, "whether it expired is in doubt").into()),
     }
-    for begins in [Some(claims.iat), claims.nbf].into_iter().flatten() {
-        match now.past(begins - LEEWAY) {
-            Past::Yes => {}
-            Past::No | Past::InDoubt => {
-                return Err(Unavailable::not_yet(begins - LEEWAY, now, "an ID token that is not valid yet").into());
-            }
-        }
+    match claims.not_before(LEEWAY, now) {
+        Some(begins) => Err(Unavailable::not_yet(begins, now, "an ID token that is not valid yet").into()),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Whether `at_hash` fits the access token (OpenID Connect Core §3.1.3.6), if there is one. Its length says which
