@@ -160,7 +160,7 @@ where
             match admission.permit {
                 Ok(permit) => {
                     match permit.holder() {
-                        Holder::Anyone => {}
+                        Holder::Anyone | Holder::Lapsed => {}
                         Holder::Undecided(unavailable) => _ = request.extensions_mut().insert(unavailable.clone()),
                         Holder::Known(principal) => _ = request.extensions_mut().insert((**principal).clone()),
                     }

@@ -78,6 +78,9 @@ pub enum Holder {
     /// A route open to anyone, and somebody whom we cannot tell, for this reason: they may be known. The request goes on
     /// without identity, but a refusal of it proves nothing about them.
     Undecided(Unavailable),
+    /// A route open to anyone, and a credential that is over, and was good until then: whoever showed it is known again
+    /// once they renew it.
+    Lapsed,
     /// Somebody we know, and vouch for.
     Known(Box<Principal>),
 }
@@ -341,6 +344,7 @@ fn not_stated(who: &Principal, claim: Claim, silence: Silence) -> Unavailable {
 /// Who goes on where anyone may, with a credential that this was said of.
 fn holder_of(stop: Stop) -> Holder {
     match stop {
+        Stop::Rejected(rejected) if rejected.reason() == Reason::Expired => Holder::Lapsed,
         Stop::Rejected(_) => Holder::Anyone,
         #[cfg(candor_planted)]
         Stop::Unavailable(_) if crate::planted::is("undecided-is-anyone") => Holder::Anyone,
@@ -402,6 +406,7 @@ mod tests {
         match permit(Verdict::Authenticated(who), &requirement, Now::at(NOON)) {
             Ok(Permit { holder: Holder::Known(_), requirement: RequirementId(3) }) => "known",
             Ok(Permit { holder: Holder::Anyone, .. }) => "anyone",
+            Ok(Permit { holder: Holder::Lapsed, .. }) => "lapsed",
             Ok(Permit { holder: Holder::Undecided(_), .. }) => "undecided",
             Ok(Permit { .. }) => "a permit for another route",
             Err(Stop::Rejected(rejected)) => rejected.reason().as_str(),
@@ -524,6 +529,7 @@ mod tests {
         let open = Requirement::new(RequirementId(0), vec![Allow::Anyone], MaxStale::DEFAULT);
         let holder = |verdict| match permit(verdict, &open, Now::at(NOON)).expect("anyone may pass").holder() {
             Holder::Anyone => "anyone",
+            Holder::Lapsed => "lapsed",
             Holder::Undecided(unavailable) => unavailable.dependency.as_str(),
             Holder::Known(_) => "known",
         };

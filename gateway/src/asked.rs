@@ -136,7 +136,7 @@ impl Admitted {
     /// The same with who it is, or why we cannot tell, for the log.
     pub(crate) fn described(&self, seen: Seen) -> Seen {
         match self.permit.holder() {
-            Holder::Anyone => seen,
+            Holder::Anyone | Holder::Lapsed => seen,
             Holder::Undecided(unavailable) => Seen { undecided: Some(unavailable.clone()), ..seen },
             Holder::Known(principal) => {
                 let who = Who { kind: principal.kind, subject: principal.subject.clone() };

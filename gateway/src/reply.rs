@@ -244,7 +244,7 @@ impl Form<'_> {
             retry: Some(self.spread(Unavailable::RETRY_AFTER)),
             ..Head::new(StatusCode::SERVICE_UNAVAILABLE, AnswerWord::RenewalRequired)
         };
-        self.said(&head, Some("The token has run out. Keep everything, and renew it."), Page::default)
+        self.said(&head, Some(fault::RENEWAL_REQUIRED), Page::default)
     }
 
     fn upstream(&self, passed: Passed) -> Response<Body> {

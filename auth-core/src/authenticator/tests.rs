@@ -105,6 +105,7 @@ impl Gateway {
         match self.authenticator.admit(credential, &requirement, self.clock.now()).await.permit {
             Ok(permit) => match permit.holder() {
                 crate::policy::Holder::Anyone => "anyone",
+                crate::policy::Holder::Lapsed => "lapsed",
                 crate::policy::Holder::Undecided(_) => "undecided",
                 crate::policy::Holder::Known(_) => "known",
             },

@@ -56,6 +56,8 @@ pub enum Fault {
     DisputedIdentity(Dispute),
     /// The endpoint denied somebody of whom we could not tell who they are: it was not told, and they may be known.
     UndecidedIdentity(Undecided),
+    /// The endpoint denied a display that came with a token which is over: it must renew that, and lose nothing.
+    RenewalRequired(Dispute),
     /// The endpoint did not keep a deadline.
     TimedOut(Deadline, At),
     /// We have more to do than we can.
@@ -150,6 +152,7 @@ impl Fault {
             | Self::UpstreamGarbage(_)
             | Self::UpstreamBadTls(_)
             | Self::DisputedIdentity(_)
+            | Self::RenewalRequired(_)
             | Self::TimedOut(..) => Whose::Upstream,
             Self::UndecidedIdentity(_)
             | Self::Overloaded
@@ -172,9 +175,11 @@ impl Fault {
             Self::BodyTooLarge => FaultStatus::ContentTooLarge,
             Self::ExpectationUnknown => FaultStatus::ExpectationFailed,
             Self::RateLimited { .. } => FaultStatus::TooManyRequests,
-            Self::NoEndpoint { .. } | Self::DisputedIdentity(_) | Self::UndecidedIdentity(_) | Self::Overloaded => {
-                FaultStatus::ServiceUnavailable
-            }
+            Self::NoEndpoint { .. }
+            | Self::DisputedIdentity(_)
+            | Self::UndecidedIdentity(_)
+            | Self::RenewalRequired(_)
+            | Self::Overloaded => FaultStatus::ServiceUnavailable,
             Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) | Self::UpstreamBadTls(_) => {
                 FaultStatus::BadGateway
             }
@@ -207,6 +212,7 @@ impl Fault {
             }
             Self::DisputedIdentity(_) => AnswerWord::UpstreamDisputed,
             Self::UndecidedIdentity(_) => AnswerWord::VerdictUnavailable,
+            Self::RenewalRequired(_) => AnswerWord::RenewalRequired,
             Self::TimedOut(..) => AnswerWord::UpstreamTimeout,
             Self::Panicked | Self::PermitMismatch | Self::Internal(_) => AnswerWord::InternalError,
         }
@@ -224,6 +230,7 @@ impl Fault {
             | Self::UpstreamGarbage(_)
             | Self::UpstreamBadTls(_)
             | Self::DisputedIdentity(_)
+            | Self::RenewalRequired(_)
             | Self::TimedOut(..)
             | Self::Panicked
             | Self::PermitMismatch
@@ -249,7 +256,7 @@ impl Fault {
             | Self::ExpectationUnknown
             | Self::RateLimited { .. } => "http_request_error",
             Self::NoSuchRoute => "destination_not_found",
-            Self::NoEndpoint { .. } | Self::DisputedIdentity(_) => "destination_unavailable",
+            Self::NoEndpoint { .. } | Self::DisputedIdentity(_) | Self::RenewalRequired(_) => "destination_unavailable",
             Self::ConnectFailed(Connect::Dns, _) => "dns_error",
             Self::ConnectFailed(Connect::Refused, _) => "connection_refused",
             Self::ConnectFailed(Connect::Unreachable, _) => "destination_ip_unroutable",
@@ -276,7 +283,7 @@ impl Fault {
     /// Endpoints and details stay out of it: it is public.
     pub fn proxy_status(&self) -> String {
         match self {
-            Self::DisputedIdentity(dispute) => {
+            Self::DisputedIdentity(dispute) | Self::RenewalRequired(dispute) => {
                 format!("candor; error={}; received-status={}", self.proxy_error(), dispute.received.as_u16())
             }
             Self::UndecidedIdentity(undecided) => {
@@ -313,6 +320,7 @@ impl Fault {
             Self::DisputedIdentity(_) => {
                 "The service did not recognise you, although your sign-in is good. That is a fault of the service."
             }
+            Self::RenewalRequired(_) => RENEWAL_REQUIRED,
             Self::UndecidedIdentity(_) => {
                 "The credential cannot be checked at the moment, and the service does not answer without it. Keep it, and \
                  ask again later."
@@ -325,6 +333,9 @@ impl Fault {
         }
     }
 }
+
+/// What a display is told whose token has merely run out, by us or in place of the service's denial.
+pub const RENEWAL_REQUIRED: &str = "The token has run out. Keep everything, and renew it.";
 
 /// The `Proxy-Status` of not being able to tell: the fault is neither the request's nor the upstream's (RFC 9209
 /// §2.3.29).
@@ -359,6 +370,9 @@ impl fmt::Display for Fault {
                 "{} answered {} to somebody we vouch for; `{}` would let it pass",
                 dispute.endpoint, dispute.received, dispute.setting
             ),
+            Self::RenewalRequired(dispute) => {
+                write!(f, "{} answered {} to a display whose token is over", dispute.endpoint, dispute.received)
+            }
             Self::UndecidedIdentity(undecided) => write!(
                 f,
                 "{} answered {} to somebody whom we cannot tell: {}",

@@ -31,6 +31,11 @@ fn every_fault() -> Vec<Fault> {
             received: StatusCode::UNAUTHORIZED,
             unavailable: Unavailable::because(auth_core::Dependency::Keys, "http://127.0.0.1:9001"),
         }),
+        Fault::RenewalRequired(Dispute {
+            endpoint: "http://127.0.0.1:9000".into(),
+            received: StatusCode::UNAUTHORIZED,
+            setting: "on_denial = \"pass\"",
+        }),
         Fault::TimedOut(Deadline::Connect, at()),
         Fault::Overloaded,
         Fault::Panicked,

@@ -26,7 +26,7 @@ pub(super) async fn answer(asked: &Asked<'_>) -> Answer {
             Answer::Own(OwnAnswer::Me(principal.clone()))
         }
         Holder::Known(principal) => Answer::Own(OwnAnswer::Json(described(principal, asked.now))),
-        Holder::Anyone | Holder::Undecided(_) => {
+        Holder::Anyone | Holder::Lapsed | Holder::Undecided(_) => {
             Answer::Fault(Fault::Internal("a permit for nobody in particular".into()))
         }
     }

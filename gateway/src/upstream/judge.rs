@@ -82,7 +82,8 @@ impl Case<'_> {
     ///
     /// # Errors
     /// [`Fault::DisputedIdentity`] for a denial of somebody we vouch for; [`Fault::UndecidedIdentity`] for one of somebody
-    /// whom we could not tell; [`Fault::UpstreamGarbage`] for what is no final answer.
+    /// whom we could not tell; [`Fault::RenewalRequired`] for one of a display whose token is over;
+    /// [`Fault::UpstreamGarbage`] for what is no final answer.
     pub(super) fn judge(&self, head: response::Parts) -> Result<Judged, Fault> {
         let denies = self.hear(&head)? && head.status == StatusCode::UNAUTHORIZED;
         Ok(Judged { head, denies })
@@ -100,6 +101,7 @@ impl Case<'_> {
         }
         match self.permit.holder() {
             Holder::Anyone => Ok(false),
+            Holder::Lapsed => self.hear_of_lapsed(head),
             Holder::Undecided(unavailable) => self.hear_of_somebody(head, unavailable),
             Holder::Known(principal) => self.hear_of(principal, head),
         }
@@ -115,6 +117,21 @@ impl Case<'_> {
                 received: head.status,
                 unavailable: unavailable.clone(),
             })),
+        }
+    }
+
+    /// A display that must only renew its token takes a denial for a revocation: it is told to renew. All others are told
+    /// what the upstream says of requests in nobody's name.
+    fn hear_of_lapsed(&self, head: &response::Parts) -> Result<bool, Fault> {
+        #[cfg(candor_planted)]
+        if auth_core::planted::is("lapsed-display-is-denied") {
+            return Ok(false);
+        }
+        match self.denial(head, true) {
+            Some(setting) if self.route.asker == Some(RouteAsker::Device) => {
+                Err(Fault::RenewalRequired(Dispute { endpoint: self.endpoint.clone(), received: head.status, setting }))
+            }
+            Some(_) | None => Ok(false),
         }
     }
 

@@ -158,7 +158,7 @@ impl Upstreams {
     /// [`Fault::Internal`], if our key cannot sign: nobody is told anything then.
     pub fn introduction<'p>(&self, route: &Route, permit: &'p Permit, now: Now) -> Result<Introduction<'p>, Fault> {
         Ok(match permit.holder() {
-            Holder::Anyone => Introduction::Nobody,
+            Holder::Anyone | Holder::Lapsed => Introduction::Nobody,
             Holder::Undecided(unavailable) => Introduction::Undecided(unavailable.dependency),
             Holder::Known(principal) => {
                 let signed = self.voucher.vouch(principal, &route.upstream, now)?;
@@ -260,7 +260,7 @@ fn is_private(route: &Route, permit: &Permit) -> bool {
         return false;
     }
     match permit.holder() {
-        Holder::Anyone => false,
+        Holder::Anyone | Holder::Lapsed => false,
         Holder::Undecided(_) | Holder::Known(_) => route.cache == Cache::Private,
     }
 }

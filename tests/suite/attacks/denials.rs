@@ -1,6 +1,7 @@
 //! A service that is half dead, or that asks everybody for a name, while we cannot give it one: what it says of people
 //! and displays whose credential is good must not reach them as a refusal.
 
+use gateway::demo::{Bearer, Twin};
 use http::{HeaderName, HeaderValue};
 use world::{
     World,
@@ -16,6 +17,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "an_outage_on_an_open_route",
         fault: "undecided-is-anyone",
         run: || Box::pin(an_outage_on_an_open_route()),
+    },
+    Attack {
+        name: "a_denial_of_a_display_that_must_renew",
+        fault: "lapsed-display-is-denied",
+        run: || Box::pin(a_denial_of_a_display_that_must_renew()),
     },
     Attack {
         name: "a_half_dead_password_prompt",
@@ -79,6 +85,26 @@ async fn an_outage_on_an_open_route() -> Probes {
         }
         assert!(!service.heard("/public/").is_empty(), "it was asked");
     }
+    probes
+}
+
+/// A display whose token is over, on a route of displays that is open to anyone, before a service that wants a name.
+async fn a_denial_of_a_display_that_must_renew() -> Probes {
+    let mut probes = Probes::default();
+    let mut world = World::new().configured(OPEN).prepare().await;
+    let service = denying(&mut world).await;
+    world.start_gateway().await;
+    service.say("/api/warm", answer("200 OK", "", ""));
+    let good = world.token("display-4.12");
+    world.warm_up(&mut Caller::bearing(Form::Script, &good), "/api/warm").await;
+    let over = world.idp.mint(&Bearer::of("display-4.12").twin(Twin::Expired));
+    for (denial, ..) in DENIALS {
+        let path = format!("/open/display/{denial}");
+        let heard = world.ask(&mut Caller::bearing(Form::Device, &over), &path).await;
+        let told = heard.status() == Some(503) && heard.word() == Some("renewal-required");
+        probes.made(!told, || format!("{path}: {}", heard.line()));
+    }
+    assert!(!service.heard("/open/display/").is_empty(), "it was asked");
     probes
 }
 
