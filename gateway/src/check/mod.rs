@@ -93,6 +93,25 @@ mod tests {
         assert!(!said.contains("warning"), "{said}");
     }
 
+    #[test]
+    fn routes_are_named_by_their_hosts_and_issuers_by_their_names() {
+        let folder = folder("names");
+        let path = folder.join("gateway.toml");
+        let text = "[server]\npublic_url = \"https://app.example.com\"\n\
+             [[bearer]]\nname = \"machines\"\nissuer = \"https://idp.invalid\"\naudience = [\"a\"]\n\
+             [upstreams.monolith]\nendpoints = [\"http://127.0.0.1:9000\"]\n\
+             [[routes]]\npath = \"/\"\nhost = \"admin.test\"\nupstream = \"monolith\"\nallow = [\"service\"]\n";
+        fs::write(&path, text).expect("the file can be written");
+        let (_, said) = run(&path);
+        for line in [
+            "tokens   programs: https://idp.invalid, for a, named machines",
+            "shadows  /.candor/… of route admin.test/ is the gateway's own",
+        ] {
+            assert!(said.contains(line), "{said}");
+        }
+        fs::remove_dir_all(&folder).expect("the folder goes");
+    }
+
     #[cfg(feature = "demo")]
     #[test]
     fn keys_on_this_machine_may_be_asked_whoever_the_issuer_is() {

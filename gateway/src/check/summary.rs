@@ -35,15 +35,20 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
             BearerKind::Service => "programs",
             BearerKind::User => "people",
         };
-        writeln!(text, "tokens   {whose}: {}, for {}", bearer.issuer, bearer.audience.join(" or "))?;
+        let name = bearer.name.as_deref().map(|name| format!(", named {name}")).unwrap_or_default();
+        writeln!(text, "tokens   {whose}: {}, for {}{name}", bearer.issuer, bearer.audience.join(" or "))?;
     }
     for route in &config.routes {
         writeln!(text, "route    {}", line(route))?;
     }
     for route in config.routes.iter().filter(|route| shadowed(&route.path, &config.own_prefix)) {
-        writeln!(text, "shadows  {}/… of route {} is the gateway's own", config.own_prefix, route.path)?;
+        writeln!(text, "shadows  {}/… of route {} is the gateway's own", config.own_prefix, place(route))?;
     }
     Ok(())
+}
+
+fn place(route: &Route) -> String {
+    format!("{}{}", route.host.as_deref().unwrap_or_default(), route.path)
 }
 
 fn line(route: &Route) -> String {
@@ -52,13 +57,7 @@ fn line(route: &Route) -> String {
         OnDenial::Dispute => "",
         OnDenial::Pass => ", its denials pass",
     };
-    format!(
-        "{methods}{}{} -> {}, for {}{denial}",
-        route.host.as_deref().unwrap_or_default(),
-        route.path,
-        route.upstream,
-        who(&route.requirement)
-    )
+    format!("{methods}{} -> {}, for {}{denial}", place(route), route.upstream, who(&route.requirement))
 }
 
 fn who(requirement: &Requirement) -> String {
