@@ -12,7 +12,6 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::{Arc, Mutex},
-    time::{Duration, SystemTime},
 };
 
 use serde::{Deserialize, Serialize};
@@ -206,8 +205,7 @@ impl fmt::Display for Holder {
         if let Some(host) = &self.host {
             write!(f, " on {}", host.escape_debug())?;
         }
-        let since = u64::try_from(self.since.as_millis()).unwrap_or_default();
-        write!(f, ", since {}", httpdate::fmt_http_date(SystemTime::UNIX_EPOCH + Duration::from_millis(since)))
+        write!(f, ", since {}", self.since.http_date())
     }
 }
 
@@ -242,6 +240,21 @@ mod tests {
         assert_eq!(listed(), before, "it was left as it was");
         drop(ours);
         let _ = DataFolder::take(&path, NOW).expect("nobody has it any more");
+    }
+
+    #[test]
+    fn whatever_the_lock_file_says_is_said_and_no_more() {
+        let folder = Folder::new();
+        let path = folder.path().join("data");
+        let _ours = DataFolder::take(&path, NOW).expect("nobody has it");
+        for (text, expected) in [
+            (format!(r#"{{"pid":7,"host":null,"since":{}}}"#, i64::MAX), "process 7, since Fri, 31 Dec 9999"),
+            ("{half".to_owned(), "another process"),
+        ] {
+            fs::write(path.join(NAME), text).expect("the folder is ours");
+            let held = DataFolder::take(&path, NOW).expect_err("we have it").to_string();
+            assert!(held.contains(expected), "{held}");
+        }
     }
 
     #[test]

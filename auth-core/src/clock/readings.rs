@@ -1,9 +1,6 @@
 //! Both readings, as an operator looks at them.
 
-use std::{
-    fmt,
-    time::{Duration, UNIX_EPOCH},
-};
+use std::fmt;
 
 use super::{reckoning::Standing, timestamp::Timestamp};
 
@@ -34,14 +31,7 @@ impl Standing {
 
 impl fmt::Display for Readings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (wall, anchor) = (date(self.wall), date(self.anchor));
+        let (wall, anchor) = (self.wall.http_date(), self.anchor.http_date());
         write!(f, "wall clock  {wall}\nanchor      {anchor}\n{}", self.standing)
     }
-}
-
-/// As HTTP writes it (RFC 9110 §5.6.7), which knows the years from 1970 to 9999.
-fn date(moment: Timestamp) -> httpdate::HttpDate {
-    const LAST: i64 = 253_402_300_799;
-    let seconds = u64::try_from(moment.as_secs().min(LAST)).unwrap_or(0);
-    (UNIX_EPOCH + Duration::from_secs(seconds)).into()
 }

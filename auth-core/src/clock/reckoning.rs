@@ -17,6 +17,10 @@ use super::{
 /// Readings that are further apart than this are in doubt.
 pub(super) const APART: i64 = 30_000;
 
+/// How much closer they must come for doubt to end. Each clock is read to the millisecond and at its own moment, so two
+/// that are just so far apart would otherwise be in doubt by every other reading, and ask every provider each time.
+const SETTLED: i64 = 1_000;
+
 /// How far from a reading a witness may be. Half of [`APART`], so that no exact witness fits two readings in doubt.
 const TOLERANCE: i64 = 15_000;
 
@@ -136,7 +140,9 @@ impl Reckoning {
 
     pub(super) fn standing(&self, reading: Reading) -> Standing {
         let behind = self.written.is_some_and(|written| reading.wall < written);
-        let apart = reading.wall.saturating_sub(self.anchor_at(reading)).saturating_abs() > APART;
+        let were_apart = self.doubted.is_some() || self.contradicted.is_some();
+        let most = if were_apart { APART - SETTLED } else { APART };
+        let apart = reading.wall.saturating_sub(self.anchor_at(reading)).saturating_abs() > most;
         if !behind && !apart {
             return Standing::Agreed;
         }

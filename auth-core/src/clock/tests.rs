@@ -69,6 +69,19 @@ fn doubt_begins_beyond_thirty_seconds_and_ends_where_the_wall_clock_returns() {
 }
 
 #[test]
+fn doubt_does_not_flutter_at_its_edge() {
+    let clock = Clock::standing_at(NOON);
+    clock.pause(Duration::from_millis(30_001));
+    assert!(clock.now().is_in_doubt());
+    clock.step_wall(-1);
+    assert!(clock.now().is_in_doubt(), "a reading earlier or later is no return");
+    clock.step_wall(-1);
+    assert_eq!(standing(&clock), Standing::Agreed);
+    clock.step_wall(2);
+    assert!(clock.now().is_in_doubt(), "and this is doubt again");
+}
+
+#[test]
 fn a_step_moves_neither_the_steady_line_nor_what_is_made_now() {
     let clock = Clock::standing_at(NOON);
     let before = clock.now().steady();

@@ -2,9 +2,10 @@
 
 use std::{
     ops::{Add, Sub},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
+use httpdate::HttpDate;
 use serde::{Deserialize, Serialize};
 
 /// A moment, in milliseconds since the Unix epoch: what credentials, providers and people go by.
@@ -42,6 +43,14 @@ impl Timestamp {
     /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         duration_of(self.0.saturating_sub(earlier.0))
+    }
+
+    /// As HTTP writes it (RFC 9110 §5.6.7), which knows the years from 1970 to 9999: whatever lies beyond is shown as the
+    /// first or the last moment of these.
+    pub(crate) fn http_date(self) -> HttpDate {
+        const LAST: i64 = 253_402_300_799;
+        let seconds = u64::try_from(self.as_secs().min(LAST)).unwrap_or(0);
+        (UNIX_EPOCH + Duration::from_secs(seconds)).into()
     }
 }
 

@@ -118,19 +118,22 @@ impl Exchange<'_> {
     ) -> Result<Result<Response<Incoming>, Lost>, Fault> {
         self.upload.restart();
         let mut answer = pin!(connection.send(request, self.upload));
-        let mut deadline = Instant::now() + self.limit();
+        // The upload may end while we wait, and another deadline count from then on: so no wait is longer than either.
+        let look = self.deadlines.response.min(self.deadlines.idle_body);
+        let mut next = Instant::now() + look;
         loop {
-            if let Ok(answer) = timeout_at(deadline, answer.as_mut()).await {
+            if let Ok(answer) = timeout_at(next, answer.as_mut()).await {
                 return Ok(answer);
             }
             let now = Instant::now();
-            deadline = match self.upload.state() {
+            let deadline = match self.upload.state() {
                 UploadState::ClientOwes => now + self.limit(),
                 _ => self.upload.moved() + self.limit(),
             };
             if deadline <= now {
                 return Err(Fault::TimedOut(self.late(), self.endpoint.at("")));
             }
+            next = deadline.min(now + look);
         }
     }
 

@@ -24,6 +24,7 @@ pub(super) fn tests() -> Vec<Trial> {
         in_a_runtime("serving::an_answer_that_stalls_never_ends_well", an_answer_that_stalls_never_ends_well),
         in_a_runtime("serving::an_answer_that_breaks_off_never_ends_well", an_answer_that_breaks_off_never_ends_well),
         in_a_runtime("serving::a_client_that_stalls_is_let_go", a_client_that_stalls_is_let_go),
+        in_a_runtime("serving::a_whole_upload_is_answered_by_the_response_timeout", a_whole_upload_is_answered_in_time),
         in_a_runtime("serving::answers_without_a_body_have_none", answers_without_a_body_have_none),
     ]
 }
@@ -151,6 +152,21 @@ async fn a_client_that_stalls_is_let_go() {
     let end = upstream.end().await;
     assert!(end.rest.len() < 10, "the upstream never had it whole: {end:?}");
     assert_eq!(client.end().await.rest, "", "and the connection ends, since its body is in doubt");
+}
+
+/// How long a body may stand still says nothing about how long an answer to a whole one may take.
+async fn a_whole_upload_is_answered_in_time() {
+    let setting = Setting::with(|settings| {
+        settings.replace("idle_body_timeout = \"400ms\"", "idle_body_timeout = \"10m\"");
+    })
+    .await;
+    for (framing, body) in [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")] {
+        let asked = request("POST", "x", &format!("{framing}\r\n")) + body;
+        let (mut client, mut upstream, _) = setting.asked(&asked).await;
+        upstream.until("hello").await;
+        let answer = client.message().await;
+        assert!(answer.starts_with("HTTP/1.1 504 ") && answer.contains("http_response_timeout"), "{framing}: {answer}");
+    }
 }
 
 async fn answers_without_a_body_have_none() {
