@@ -75,39 +75,42 @@ fn text(host: &str, question: Question) -> String {
 
 /// What follows the first final answer in `heard`; `None` while that is not whole. One that ends with its connection is
 /// never whole.
-fn rest(heard: &[u8]) -> Option<&[u8]> {
-    let end = position(heard, b"\r\n\r\n")? + 4;
-    let (head, body) = heard.split_at(end);
-    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
-    let mut lines = head.split("\r\n");
-    let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
-    if status < 200 {
-        return rest(body);
+fn rest(mut heard: &[u8]) -> Option<&[u8]> {
+    loop {
+        let end = position(heard, b"\r\n\r\n")? + 4;
+        let (head, body) = heard.split_at(end);
+        let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+        let mut lines = head.split("\r\n");
+        let status: u16 = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        if status < 200 {
+            heard = body;
+            continue;
+        }
+        let field =
+            |name: &str| lines.clone().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
+        if field("transfer-encoding").is_some_and(|coding| coding.ends_with("chunked")) {
+            return after_chunks(body);
+        }
+        if status == 204 || status == 304 {
+            return Some(body);
+        }
+        let length: usize = field("content-length")?.parse().ok()?;
+        return body.get(length..);
     }
-    let field = |name: &str| lines.clone().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
-    if field("transfer-encoding").is_some_and(|coding| coding.ends_with("chunked")) {
-        return after_chunks(body);
-    }
-    if status == 204 || status == 304 {
-        return Some(body);
-    }
-    let length: usize = field("content-length")?.parse().ok()?;
-    body.get(length..)
 }
 
 /// What follows the last chunk.
-fn after_chunks(body: &[u8]) -> Option<&[u8]> {
-    let end = position(body, b"\r\n")?;
-    let (line, body) = (String::from_utf8_lossy(&body[..end]), &body[end + 2..]);
-    let size = usize::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
-    if size == 0 {
-        return if body.starts_with(b"\r\n") {
-            Some(&body[2..])
-        } else {
-            Some(&body[position(body, b"\r\n\r\n")? + 4..])
-        };
+fn after_chunks(mut body: &[u8]) -> Option<&[u8]> {
+    loop {
+        let end = position(body, b"\r\n")?;
+        let (line, rest) = (String::from_utf8_lossy(&body[..end]), &body[end + 2..]);
+        let size = usize::from_str_radix(line.split(';').next()?.trim(), 16).ok()?;
+        if size == 0 {
+            let trailers = if rest.starts_with(b"\r\n") { 2 } else { position(rest, b"\r\n\r\n")? + 4 };
+            return Some(&rest[trailers..]);
+        }
+        body = rest.get(size.checked_add(2)?..)?;
     }
-    after_chunks(body.get(size.checked_add(2)?..)?)
 }
 
 fn position(bytes: &[u8], what: &[u8]) -> Option<usize> {
@@ -135,6 +138,10 @@ mod tests {
         check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\nA: b\r\n\r\n", Some(""));
         check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\nok", None);
         check("HTTP/1.1 200 OK\r\n\r\neverything to the end HTTP/1.1 200 OK", None);
+        // However many pieces it comes in.
+        check(&("HTTP/1.1 100 Continue\r\n\r\n".repeat(10_000) + "HTTP/1.1 204 No Content\r\n\r\n"), Some(""));
+        let chunks = "1\r\na\r\n".repeat(100_000);
+        check(&format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}0\r\n\r\n"), Some(""));
     }
 
     /// A server by its habits: whether it reads bodies, and whether it heeds `Connection: close`.
