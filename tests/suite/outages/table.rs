@@ -328,7 +328,7 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: F
         // The keys are in memory: their file is read when the gateway starts, and never again.
         (_, D::Keyring, Warm | Cold) => Expect(flow.whole()),
         (_, D::Disk, Warm | Cold) => of_disk(flow, fault, temper),
-        (_, D::Clock, Warm | Cold) => Expect(of_clock(flow, fault, form)),
+        (_, D::Clock, Warm | Cold) => Expect(of_clock(flow, fault)),
 
         // To begin, the provider must be there: it is asked, unless it was a moment ago.
         (F::SignInBegin, D::Discovery, Warm | Cold) => Expect(TryAgain),
@@ -429,21 +429,19 @@ fn of_disk(flow: Flow, fault: Fault, temper: Temper) -> Entry {
     }
 }
 
-/// What comes of a step of the wall clock: what only one reading calls over, or begun, is neither. A ticket does not say
-/// when it began, a bearer does. Who comes back from the provider brings a witness.
-fn of_clock(flow: Flow, fault: Fault, form: Form) -> Outcome {
+/// What comes of a step of the wall clock: what only one reading calls over is neither good nor over, so nothing comes of
+/// a step back, nor of a small one. That something has begun its seal or signature says. Who comes back from the provider
+/// brings a witness.
+fn of_clock(flow: Flow, fault: Fault) -> Outcome {
     use {Flow as F, Outcome::*};
     let Fault::Step(step) = fault else { unreachable!("that is no way of the clock's") };
-    let by_ticket = match flow {
-        F::StrictRoute => form == Form::Browser,
-        _ => matches!(flow, F::Ticket | F::Logout),
-    };
     match (flow, step) {
-        (F::SignInBegin | F::Callback, _) | (_, Step::TenMinutesAhead) => flow.whole(),
-        (_, Step::TenMinutesBehind | Step::DayBehind) if by_ticket => flow.whole(),
-        (F::Logout, _) => TryAgain,
-        (F::PublicRoute, _) => ServedUndecided,
-        (_, Step::DayAhead | Step::TenMinutesBehind | Step::DayBehind) => Unavailable,
+        (F::SignInBegin | F::Callback, _) | (_, Step::TenMinutesAhead | Step::TenMinutesBehind | Step::DayBehind) => {
+            flow.whole()
+        }
+        (F::Logout, Step::DayAhead) => TryAgain,
+        (F::PublicRoute, Step::DayAhead) => ServedUndecided,
+        (_, Step::DayAhead) => Unavailable,
     }
 }
 
