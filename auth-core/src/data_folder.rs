@@ -8,7 +8,6 @@ use std::{
     fmt,
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     process,
     sync::{Arc, Mutex},
@@ -158,8 +157,7 @@ fn locked(path: &Path, holder: &Holder) -> Result<(File, FileId), FolderFault> {
     disk::make_folder(path).map_err(io)?;
     let at = path.join(NAME);
     for _ in 0..TRIES {
-        let open = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(&at);
-        let mut file = open.map_err(io)?;
+        let mut file = disk::open_or_make(&at, OpenOptions::new().read(true).write(true)).map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             #[cfg(candor_planted)]

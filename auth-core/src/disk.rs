@@ -6,7 +6,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, fchown},
     path::Path,
 };
 
@@ -42,7 +42,9 @@ pub fn id(path: &Path) -> io::Result<Option<FileId>> {
 /// Whatever the file system says; `path` is then as it was.
 pub fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = beside(path);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+    // What a write that was cut short left there, or anything else: it is not written into.
+    let _ = fs::remove_file(&beside);
+    let mut file = make(&beside, OpenOptions::new().write(true))?;
     file.write_all(content)?;
     file.sync_all()?;
     rename_synced(&beside, path)
@@ -87,7 +89,31 @@ pub fn make_private(path: &Path) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         make_folder(folder)?;
     }
-    OpenOptions::new().append(true).create(true).mode(0o600).open(path).map(drop)
+    open_or_make(path, OpenOptions::new().append(true)).map(drop)
+}
+
+/// Opens `path` as `options` say; makes it, readable by its owner only, if it is not there.
+///
+/// # Errors
+/// Whatever the file system says.
+pub fn open_or_make(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    match make(path, &mut options.clone()) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => options.create(true).mode(0o600).open(path),
+        made => made,
+    }
+}
+
+/// Makes a file that is not there yet. What root makes belongs to whom the folder belongs: after a command of root's the
+/// gateway's own user must be able to read it. Where root may not give it away, it stays as it is. (A file that was there
+/// already is never given away: it may be a link that leads out of the folder.)
+fn make(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    let file = options.create_new(true).mode(0o600).open(path)?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let (folder, made) = (fs::metadata(folder)?, file.metadata()?);
+    if made.uid() == 0 && folder.uid() != 0 {
+        let _ = fchown(&file, Some(folder.uid()), Some(folder.gid()));
+    }
+    Ok(file)
 }
 
 /// Makes the folder `path` and its parents where they are missing, readable by their owner only.
@@ -121,6 +147,22 @@ mod tests {
         assert_eq!(read(&path, 6).expect("reads").as_deref(), Some(&b"second"[..]));
         assert_eq!(fs::metadata(&path).expect("exists").permissions().mode() & 0o777, 0o600);
         assert_eq!(read(&path, 5).expect_err("too large").kind(), io::ErrorKind::FileTooLarge);
+    }
+
+    #[test]
+    fn what_root_makes_belongs_to_the_owner_of_the_folder() {
+        let folder = crate::scratch::Folder::new();
+        // Only root can see this; for everybody else the folder is their own, and so is what they make in it.
+        let owner = match std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534)) {
+            Ok(()) => 65_534,
+            Err(_) => fs::metadata(folder.path()).expect("there is a folder").uid(),
+        };
+        let (written, made) = (folder.path().join("written"), folder.path().join("made"));
+        write_whole(&written, b"first").expect("writes");
+        make_private(&made).expect("makes");
+        for file in [written, made] {
+            assert_eq!(fs::metadata(&file).expect("exists").uid(), owner, "{}", file.display());
+        }
     }
 
     #[test]

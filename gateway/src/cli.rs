@@ -24,7 +24,7 @@ use tokio::{
 };
 
 use crate::{
-    check::{self, Conclusion, load},
+    check::{self, Conclusion, load, load_without_secrets},
     config::Config,
     control::{self, Answer, Command},
     running::StartFault,
@@ -157,7 +157,7 @@ fn command(
     command: Command,
     alone: impl FnOnce(&DataFolder, &Config) -> Result<String, String>,
 ) -> ExitCode {
-    let told = load(config).map_err(|unreadable| unreadable.to_string()).and_then(|config| {
+    let told = load_without_secrets(config).map_err(|unreadable| unreadable.to_string()).and_then(|config| {
         match DataFolder::take(&config.server.data, Clock::system().now()) {
             Ok(folder) => alone(&folder, &config),
             Err(held @ FolderFault::Held { .. }) => match control::ask(&config.server.data, command) {

@@ -191,7 +191,7 @@ impl World {
     /// Starts the gateway, or says why it would not.
     async fn try_start(&self) -> Result<Started, String> {
         let text = self.settings.text();
-        let config = gateway::config::parse(&text, self.folder.path(), &|_| None)
+        let config = gateway::config::parse(&text, self.folder.path(), gateway::config::Secrets::Read(&|_| None))
             .map_err(|problems| format!("{problems:#?}\n{text}"))?;
         let mut options = Options { clock: self.clock.clone(), ..settings::options() };
         options.telemetry.access = AccessLog::to(Box::new(self.log.clone()), Format::Json);

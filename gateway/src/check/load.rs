@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::config::{Config, Problem, parse};
+use crate::config::{Config, Problem, Secrets, parse};
 
 /// No configuration is this long; something else is.
 const LARGEST: u64 = 1 << 20;
@@ -25,6 +25,18 @@ pub enum Unreadable {
 /// # Errors
 /// [`Unreadable`], which says what to change. It has a line for each problem.
 pub fn load(path: &Path) -> Result<Config, Unreadable> {
+    load_with(path, Secrets::Read(&|name| env::var(name).ok()))
+}
+
+/// The same, for a command. An operator's shell has none of the gateway's secrets, and commands need none.
+///
+/// # Errors
+/// [`Unreadable`], which says what to change.
+pub fn load_without_secrets(path: &Path) -> Result<Config, Unreadable> {
+    load_with(path, Secrets::NotNeeded)
+}
+
+fn load_with(path: &Path, secrets: Secrets<'_>) -> Result<Config, Unreadable> {
     let unreadable = |cause: io::Error| {
         let what = if path.is_dir() { "is a folder".to_owned() } else { format!("cannot be read: {cause}") };
         Unreadable::File(format!("{} {what}", path.display()))
@@ -36,7 +48,7 @@ pub fn load(path: &Path) -> Result<Config, Unreadable> {
     }
     let text = String::from_utf8(bytes).map_err(|fault| Unreadable::Problems(vec![not_text(&fault)]))?;
     let base = path.parent().unwrap_or(Path::new(""));
-    parse(&text, base, &|name| env::var(name).ok()).map_err(Unreadable::Problems)
+    parse(&text, base, secrets).map_err(Unreadable::Problems)
 }
 
 /// The place of the first byte that is not UTF-8.

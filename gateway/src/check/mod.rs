@@ -9,7 +9,7 @@ mod unread;
 
 use std::{io::Write, path::Path};
 
-pub use load::{Unreadable, load};
+pub use load::{Unreadable, load, load_without_secrets};
 
 use crate::control;
 

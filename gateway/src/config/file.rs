@@ -10,7 +10,10 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::{problem::Problem, value::Value};
+use super::{
+    problem::Problem,
+    value::{Secrets, Value},
+};
 
 /// A file while it is read: its text, what surrounds it, and the problems found so far.
 pub(super) struct File<'a> {
@@ -18,8 +21,7 @@ pub(super) struct File<'a> {
     text: &'a str,
     /// Where relative paths start.
     pub(super) base: &'a Path,
-    /// Looks up an environment variable.
-    pub(super) env: &'a dyn Fn(&str) -> Option<String>,
+    pub(super) secrets: Secrets<'a>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
     /// The lines that could not be read: what else seems wrong there is an echo.
@@ -40,11 +42,11 @@ pub(super) struct Section<'a> {
 }
 
 impl<'a> File<'a> {
-    pub(super) fn new(text: &'a str, base: &'a Path, env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(super) fn new(text: &'a str, base: &'a Path, secrets: Secrets<'a>) -> Self {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(ends).collect();
         let (problems, warnings) = (RefCell::default(), RefCell::default());
-        Self { lines, text, base, env, problems, warnings, broken_lines: Vec::new(), broken: false }
+        Self { lines, text, base, secrets, problems, warnings, broken_lines: Vec::new(), broken: false }
     }
 
     /// Notes what the TOML parser could not read.

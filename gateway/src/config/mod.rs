@@ -36,6 +36,7 @@ pub use problem::Problem;
 pub use routes::{Cache, Expect, OnDenial, Route, RouteAsker};
 pub use server::{Admin, ForwardAuth, Log, Server, Sessions, Store};
 pub use upstreams::{HostHeader, IdentityHeaders, NamedHeaders, Upstream};
+pub use value::Secrets;
 
 /// Everything that the file says, with the defaults of what it does not say.
 #[derive(Clone, Debug)]
@@ -75,16 +76,16 @@ impl Config {
 
 /// Reads a configuration.
 ///
-/// `base` is the folder of the file, where relative paths start; `env` looks up an environment variable. Nobody on the
-/// network is asked; the files that secrets and certificates are in are read.
+/// `base` is the folder of the file, where relative paths start. Nobody on the network is asked; the files that secrets and
+/// certificates are in are read.
 ///
 /// # Errors
 /// Every problem found, in the order of the file.
-pub fn parse(text: &str, base: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Vec<Problem>> {
+pub fn parse(text: &str, base: &Path, secrets: Secrets<'_>) -> Result<Config, Vec<Problem>> {
     // A byte-order mark is not ours to complain about.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (tree, faults) = DeTable::parse_recoverable(text);
-    let mut file = File::new(text, base, env);
+    let mut file = File::new(text, base, secrets);
     file.note_syntax(faults);
     let config = read(&file, tree.get_ref());
     let (problems, warnings) = file.findings();

@@ -36,7 +36,7 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn read(text: &str) -> Result<Config, Vec<Problem>> {
-    parse(text, Path::new("/etc/candor"), &environment)
+    parse(text, Path::new("/etc/candor"), Secrets::Read(&environment))
 }
 
 /// Each expectation is `line:column part of the message / part of the suggestion`.
@@ -367,7 +367,7 @@ fn secrets_come_from_elsewhere_and_are_in_no_message() {
     fs::write(folder.join("binary"), b"\xff").expect("a file can be written");
     let check = |value: &str, expected: &[&str]| {
         let text = with("[[identity]]", &format!("client_secret = {value}"));
-        let read = parse(&text, &folder, &environment);
+        let read = parse(&text, &folder, Secrets::Read(&environment));
         if let Ok(config) = &read {
             let secret = config.identity[0].client_secret.as_ref();
             assert_eq!(secret.map(ExposeSecret::expose_secret), Some("canary"), "{value}");
@@ -387,6 +387,13 @@ fn secrets_come_from_elsewhere_and_are_in_no_message() {
     check("{ file = \"absent\" }", &["5:26 "]);
     check("{ file = \"empty\" }", &["5:26 the secret for `client_secret` is empty"]);
     check("{ file = \"binary\" }", &["5:26 the file is not text"]);
+    for lost in ["{ env = \"ABSENT\" }", "{ file = \"absent\" }"] {
+        let text = with("[[identity]]", &format!("client_secret = {lost}"));
+        let read = parse(&text, &folder, Secrets::NotNeeded).expect("who needs no secret can do without");
+        assert!(read.identity[0].client_secret.is_none(), "{lost}");
+    }
+    let text = with("[[identity]]", "client_secret = \"canary\"");
+    compare(&text, &parse(&text, &folder, Secrets::NotNeeded).err().unwrap_or_default(), &[literal]);
     fs::remove_dir_all(&folder).expect("the folder goes");
 }
 

@@ -16,6 +16,15 @@ use super::{
 /// Files that the configuration names are small; more is a mistake.
 const LARGEST_FILE: u64 = 1 << 20;
 
+/// Where the secrets come from that a configuration names.
+#[derive(Clone, Copy)]
+pub enum Secrets<'a> {
+    /// From their files, and from the environment variables that this looks up.
+    Read(&'a dyn Fn(&str) -> Option<String>),
+    /// From nowhere: who reads the configuration needs none.
+    NotNeeded,
+}
+
 /// A value, with where it stands and the key that it belongs to.
 #[derive(Clone)]
 pub(super) struct Value<'a> {
@@ -242,7 +251,7 @@ impl<'a> Value<'a> {
         None
     }
 
-    /// A secret: `{ env = "…" }` or `{ file = "…" }`. Its content is in no message.
+    /// A secret: `{ env = "…" }` or `{ file = "…" }`. Its content is in no message. None where it is not needed, too.
     pub(super) fn secret(&self) -> Option<SecretString> {
         let forms = format!("write `{} = {{ env = \"NAME\" }}` or `{} = {{ file = \"path\" }}`", self.key, self.key);
         let Some(entries) = self.entries() else {
@@ -253,9 +262,10 @@ impl<'a> Value<'a> {
             self.problem(format!("`{}` must name exactly one of `env` and `file`", self.key), forms);
             return None;
         };
-        let secret = match from.key {
-            "env" => at.environment()?,
-            "file" => match String::from_utf8(at.file_content("\"secrets/client\"")?) {
+        let secret = match (from.key, self.file.secrets) {
+            ("env" | "file", Secrets::NotNeeded) => return None,
+            ("env", Secrets::Read(environment)) => at.variable(environment)?,
+            ("file", Secrets::Read(_)) => match String::from_utf8(at.file_content("\"secrets/client\"")?) {
                 Ok(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
                 Err(_) => {
                     at.problem("the file is not text", "");
@@ -274,9 +284,9 @@ impl<'a> Value<'a> {
         Some(SecretString::from(secret))
     }
 
-    fn environment(&self) -> Option<String> {
+    fn variable(&self, environment: &dyn Fn(&str) -> Option<String>) -> Option<String> {
         let name = self.text("\"CLIENT_SECRET\"")?;
-        let found = (self.file.env)(name);
+        let found = environment(name);
         if found.is_none() {
             self.problem(format!("the environment variable {name} is not set"), "set it, or name another");
         }

@@ -273,7 +273,7 @@ response_timeout = "1500ms"
         client_id = registration.client_id,
         monolith = monolith.address(),
     );
-    let config = config::parse(&text, &data.0, &|_| None).map_err(|problems| {
+    let config = config::parse(&text, &data.0, config::Secrets::Read(&|_| None)).map_err(|problems| {
         io::Error::other(problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())
     })?;
     // The page shows what happens; four clients a second would drown the one line that says where it is.

@@ -40,7 +40,7 @@ async fn panicking() -> (SocketAddr, Folder) {
         server = { public_url = "http://localhost" }
         upstreams.m = { endpoints = ["http://127.0.0.1:1"] }
         routes = [{ path = "/", upstream = "m", allow = ["anyone"] }]"#;
-    let config = config::parse(text, &folder.0, &|_| None).expect("a configuration");
+    let config = config::parse(text, &folder.0, config::Secrets::Read(&|_| None)).expect("a configuration");
     let mut telemetry = Telemetry::start(Format::Json, tracing::Level::ERROR);
     telemetry.access = AccessLog::to(Box::new(io::sink()), Format::Json);
     let (clock, keeper) = (Clock::system(), Keeper::current());

@@ -333,7 +333,7 @@ mod tests {
         let text = format!(
             "[server]\npublic_url = \"http://localhost\"\n[upstreams.m]\nendpoints = [\"http://{address}\"]\n[[routes]]\npath = \"/\"\nupstream = \"m\"\nallow = [\"anyone\"]\n"
         );
-        let parsed = config::parse(&text, std::path::Path::new("."), &|_| None);
+        let parsed = config::parse(&text, std::path::Path::new("."), config::Secrets::Read(&|_| None));
         let Config { upstreams, .. } = parsed.expect("a configuration");
         let upstreams: BTreeMap<_, _> = upstreams;
         let upstream = upstreams.get("m").expect("it is there").clone();

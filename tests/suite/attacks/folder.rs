@@ -33,7 +33,8 @@ async fn a_second_gateway() -> Probes {
 
         let (first, port) = (world.url("/").port().expect("it has one"), settings::free_port());
         let text = world.settings.text().replace(&format!(":{first}"), &format!(":{port}"));
-        let config = gateway::config::parse(&text, world.folder(), &|_| None).expect("a configuration");
+        let config = gateway::config::parse(&text, world.folder(), gateway::config::Secrets::Read(&|_| None))
+            .expect("a configuration");
         let beside = config.server.public_url.clone();
         let second = server::start(config, settings::options()).await;
 

@@ -148,7 +148,7 @@ impl Tally {
 fn a_bad_configuration_is_explained() {
     let good = crate::sources::text("tests/bad.toml");
     let read = |text: &str| {
-        let read = gateway::config::parse(text, std::path::Path::new("."), &|_| None);
+        let read = gateway::config::parse(text, std::path::Path::new("."), gateway::config::Secrets::Read(&|_| None));
         let problems = read.err().unwrap_or_default();
         for problem in &problems {
             assert!(problem.line <= text.lines().count() + 1 && !problem.message.is_empty(), "{problem:?}: {text}");

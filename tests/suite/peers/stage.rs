@@ -92,7 +92,8 @@ impl Stage {
     }
 
     async fn start_gateway(&mut self) {
-        let config = gateway::config::parse(&self.config, self.folder.path(), &|_| None);
+        let config =
+            gateway::config::parse(&self.config, self.folder.path(), gateway::config::Secrets::Read(&|_| None));
         let config = config.unwrap_or_else(|problems| panic!("{problems:#?}\n{}", self.config));
         // The provider runs on a busy machine: only what is broken may be late.
         let tuning = Tuning { call: Duration::from_secs(4), ..Tuning::default() };
