@@ -91,6 +91,12 @@ impl Reserved {
             || PREFIXES.iter().any(|prefix| starts_like(name, prefix))
             || self.own.iter().any(|own| spells(name, own.as_str()))
     }
+
+    /// Whether `name` spells one of ours with another byte in place of a `-`. Whoever writes the name itself over it, as
+    /// another proxy does, leaves this one standing.
+    pub fn is_evaded_by(&self, name: &str) -> bool {
+        name.bytes().any(|byte| !byte.is_ascii_alphanumeric() && byte != b'-') && self.covers(name)
+    }
 }
 
 /// Whether `name` spells one of the names by which a client changes the method after it was judged.
@@ -201,6 +207,8 @@ mod tests {
             "x+real$ip",
         ] {
             assert!(reserved.covers(name), "{name}");
+            let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            assert_eq!(reserved.is_evaded_by(name), !plain, "{name}");
         }
         for name in [
             "accept",
@@ -222,7 +230,7 @@ mod tests {
             "remote--user",
             "remoteuser",
         ] {
-            assert!(!reserved.covers(name), "{name}");
+            assert!(!reserved.covers(name) && !reserved.is_evaded_by(name), "{name}");
         }
     }
 

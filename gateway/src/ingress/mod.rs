@@ -86,7 +86,8 @@ fn check_size(parts: &Parts, rules: &IngressRules) -> Result<(), Fault> {
     Ok(())
 }
 
-fn check_method(method: &Method) -> Result<(), Fault> {
+/// No method that we never take, and none of HTTP's in another case: some frameworks fold it.
+pub(crate) fn check_method(method: &Method) -> Result<(), Fault> {
     let known = METHODS.contains(method);
     let misspelt = METHODS.iter().any(|known| known.as_str().eq_ignore_ascii_case(method.as_str()));
     let never = ["CONNECT", "TRACE", "TRACK"].iter().any(|never| never.eq_ignore_ascii_case(method.as_str()));

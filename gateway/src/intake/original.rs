@@ -6,6 +6,7 @@ use super::Intake;
 use crate::{
     fault::{BadRequest, Fault},
     host::Host,
+    ingress,
     path::CanonicalPath,
 };
 
@@ -32,7 +33,7 @@ impl Intake {
     ///
     /// # Errors
     /// [`Fault::NoSuchRoute`] unless a trusted proxy asks; [`BadRequest::OwnParameters`] if method or address are missing,
-    /// stated in two ways, or none; what is wrong with its path.
+    /// stated in two ways, or none; [`Fault::WrongMethod`] as for a request of our own; what is wrong with its path.
     pub fn original(&self, headers: &HeaderMap) -> Result<Original, Fault> {
         if !self.arrival.by_proxy {
             return Err(Fault::NoSuchRoute);
@@ -42,6 +43,7 @@ impl Intake {
         // nginx asks by GET about every method: taken for the original's, it would pass a POST where only GET may.
         let method = method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
         let method = method.ok_or_else(|| malformed.clone())?;
+        ingress::check_method(&method)?;
         let address = one_of(headers, &[X_FORWARDED_URI, X_ORIGINAL_URI, X_ORIGINAL_URL]);
         let address = address.map_err(Fault::BadRequest)?.ok_or_else(|| malformed.clone())?;
         if address.as_bytes().contains(&b'#') {

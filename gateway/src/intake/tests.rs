@@ -165,6 +165,10 @@ fn a_trusted_proxy_asks_about_an_address() {
     check(proxy, &[get, ("x-original-uri", "/public#/../admin")], "bad request: own-parameters");
     check(proxy, &[get, ("x-forwarded-method", "PUT"), ("x-original-uri", "/x")], "bad request: own-parameters");
     check(proxy, &[("x-original-uri", "/x")], "bad request: own-parameters");
+    for method in ["get", "Delete", "pATCH", "TRACE", "connect"] {
+        check(proxy, &[("x-original-method", method), ("x-original-uri", "/x")], "wrong method");
+    }
+    check(proxy, &[("x-original-method", "PROPFIND"), ("x-original-uri", "/x")], "PROPFIND app.example /x");
     check(proxy, &[get], "bad request: own-parameters");
     check(proxy, &[("x-forwarded-uri", "/x"), ("x-forwarded-method", "G ET")], "bad request: own-parameters");
     check(proxy, &[], "bad request: own-parameters");

@@ -52,6 +52,11 @@ pub async fn answer(gateway: &Gateway, arrived: Arrived) -> Reply {
 /// The request that is asked about, and its route; none if it is for one of our own paths, which look after themselves.
 fn found<'r>(asked: &Asked<'r>, headers: &HeaderMap) -> Result<(Original, Option<&'r Route>), Fault> {
     let original = asked.intake.original(headers)?;
+    let reserved = &asked.running.intake.ingress.reserved;
+    // The proxy overwrites our names as we write them, and sends on whatever else some server may take for them.
+    if headers.keys().any(|name| reserved.is_evaded_by(name.as_str())) {
+        return Err(Fault::BadRequest(BadRequest::ReservedName));
+    }
     match asked.running.routes.find(&original.path, &original.host, &original.method)? {
         // The proxy sends the fields on: what is dropped from a request of our own is refused here.
         Target::Upstream(route)

@@ -80,6 +80,14 @@ async fn names_left_standing() -> Probes {
             let left = field(&heard, name).unwrap_or_else(|| "mallory".to_owned());
             probes.made(left.contains("mallory"), || format!("{name} at {path}"));
         }
+        // What no proxy overwrites, and CGI takes for the same name.
+        for (name, byte) in COPIED.iter().flat_map(|name| ["_", "~", ".", "'"].map(|byte| (name, byte))) {
+            let name = name.replace('-', byte);
+            let fields =
+                format!("{credential}{name}: mallory\r\nX-Forwarded-Method: GET\r\nX-Forwarded-Uri: {path}\r\n");
+            let heard = raw::ask(verify.authority(), raw::request("GET", verify.path(), &host, &fields, "")).await;
+            probes.made(heard.status() == Some(200), || format!("{name} at {path}"));
+        }
     }
     probes
 }

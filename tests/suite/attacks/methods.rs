@@ -55,6 +55,15 @@ async fn overridden_methods() -> Probes {
         assert_ne!(heard.status(), Some(404), "forward-auth is asked: {heard:?}");
         probes.made(heard.status() == Some(200), || format!("forward-auth let POST {target} with {fields} pass"));
     }
+    // A service that folds case deletes by these too.
+    for method in ["delete", "Delete", "dELETE"] {
+        let original = format!("X-Forwarded-Method: {method}\r\nX-Forwarded-Uri: /public/orders/7\r\n");
+        let heard = raw::ask(verify.authority(), raw::request("GET", verify.path(), &host, &original, "")).await;
+        assert_ne!(heard.status(), Some(404), "forward-auth is asked: {heard:?}");
+        probes.made(heard.status() == Some(200), || format!("forward-auth let {method} pass"));
+        let direct = raw::ask(&host, raw::request(method, "/public/orders/7", &host, "", "")).await;
+        probes.made(direct.status() == Some(200), || format!("{method} passed"));
+    }
     probes
 }
 
