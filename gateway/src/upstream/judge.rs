@@ -45,6 +45,8 @@ pub(super) struct Case<'a> {
     pub(super) target: &'a Uri,
     /// The endpoint, as configured.
     pub(super) endpoint: &'a Arc<str>,
+    /// The path of our own sign-in.
+    pub(super) sign_in: &'a str,
 }
 
 /// A denial, by the setting that would let it pass.
@@ -173,9 +175,11 @@ impl Case<'_> {
             }
             StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some("on_denial = \"pass\""),
             StatusCode::FORBIDDEN if for_devices => Some("on_denial = \"pass\""),
-            status if status.is_redirection() && self.leads_to_login(head) => {
+            status if status.is_redirection() && self.leads_to(head, &self.route.login_paths) => {
                 Some("login_paths without this path, or on_denial = \"pass\"")
             }
+            // Nobody needs it whom we know, and whom we cannot tell need not have lost their sign-in.
+            status if status.is_redirection() && self.leads_to(head, &[self.sign_in]) => Some("on_denial = \"pass\""),
             // An honest failure may look as it likes: no client takes 5xx for a refusal.
             status if for_devices && !status.is_server_error() && self.is_unexpected_html(head) => {
                 Some("no expect = \"json\", or on_denial = \"pass\"")
@@ -201,16 +205,13 @@ impl Case<'_> {
         any && all
     }
 
-    /// Whether a redirect leads to a sign-in page of the upstream's own, on whatever host it believes itself to be.
-    fn leads_to_login(&self, head: &response::Parts) -> bool {
-        if self.route.login_paths.is_empty() {
-            return false;
-        }
+    /// Whether a redirect leads to one of these sign-in pages, on whatever host the upstream believes itself to be.
+    fn leads_to(&self, head: &response::Parts, logins: &[impl AsRef<str>]) -> bool {
         head.headers.get_all(header::LOCATION).iter().any(|location| {
             // Monoliths put raw UTF-8 here; a path that cannot be read is compared as far as it can.
             let location = String::from_utf8_lossy(location.as_bytes());
             let Some(path) = self.path_of(&location) else { return false };
-            self.route.login_paths.iter().any(|login| is_under(&path, login))
+            logins.iter().any(|login| is_under(&path, login.as_ref()))
         })
     }
 

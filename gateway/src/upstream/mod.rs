@@ -66,6 +66,8 @@ pub struct Upstreams {
     reserved: Reserved,
     cookies: CookieNames,
     public_url: Url,
+    /// The path of our own sign-in.
+    sign_in: String,
 }
 
 /// What an upstream is told of a request's way to us.
@@ -99,6 +101,7 @@ impl Upstreams {
             reserved: config.reserved(),
             cookies: site.cookies(),
             public_url: config.server.public_url.clone(),
+            sign_in: site.own("login"),
         }
     }
 
@@ -142,7 +145,8 @@ impl Upstreams {
         let (pools, endpoint_id, idle_body) = (pools.clone(), endpoint.id(), deadlines.idle_body);
         let lease = Lease { pools, endpoint: endpoint_id, connection, slot, upload: upload.clone(), idle_body };
         let body = Body::from_upstream(incoming, idle_body, Box::new(lease), trailers_from_upstream);
-        match (Case { route, permit, target: &target, endpoint: endpoint.name() }).judge(head) {
+        let case = Case { route, permit, target: &target, endpoint: endpoint.name(), sign_in: &self.sign_in };
+        match case.judge(head) {
             Ok(judged) => Ok(judged.pass(body, |head| self.clean(head, upstream, is_private(route, permit)))),
             Err(fault) => {
                 upload.stop();

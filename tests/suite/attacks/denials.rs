@@ -59,12 +59,13 @@ login_paths = ["/accounts/login"]
 const ROUTES: [&str; 4] = ["/public/", "/open/passed/", "/open/display/", "/open/strict/"];
 
 /// How a service turns away whom it knows no name of.
-const DENIALS: [(&str, &str, &str); 5] = [
+const DENIALS: [(&str, &str, &str); 6] = [
     ("401", "401 Unauthorized", "WWW-Authenticate: Bearer\r\n"),
     ("401-basic", "401 Unauthorized", "WWW-Authenticate: Basic realm=\"x\"\r\n"),
     ("403", "403 Forbidden", ""),
     ("407", "407 Proxy Authentication Required", "Proxy-Authenticate: Basic\r\n"),
     ("login", "302 Found", "Location: /accounts/login?next=%2F\r\n"),
+    ("our-login", "302 Found", "Location: /.candor/login\r\n"),
 ];
 
 /// A good bearer on routes open to anyone, while its issuer's keys cannot be had, before a service that wants a name.

@@ -88,7 +88,13 @@ fn judged_by(route: &Route, verdict: Verdict, lines: &str) -> &'static str {
     let now = Now::at(Clock::standing_at(NOON).now().wall());
     let permit = permit(verdict, &route.requirement, now).expect("a permit");
     let target = Uri::from_static("/app/page?x=1");
-    let case = Case { route, permit: &permit, target: &target, endpoint: &"http://127.0.0.1:9000".into() };
+    let case = Case {
+        route,
+        permit: &permit,
+        target: &target,
+        endpoint: &"http://127.0.0.1:9000".into(),
+        sign_in: "/.candor/login",
+    };
     match case.judge(answer(lines)) {
         Ok(Judged { denies: false, .. }) => "pass",
         Ok(Judged { denies: true, .. }) => "pass (denial)",
@@ -172,6 +178,24 @@ fn a_redirect_to_the_monoliths_sign_in_is_a_denial() {
     }
     assert_eq!(judged(&people(), Some(Kind::User), "200\nlocation: /accounts/login"), "pass");
     assert_eq!(judged(&people(), Some(Kind::User), "303\nlocation: /accounts/login"), "dispute");
+}
+
+#[test]
+fn a_way_to_our_own_sign_in_is_a_denial_whatever_login_paths_says() {
+    let unnamed = Route { login_paths: Vec::new(), ..people() };
+    let open = Route { login_paths: Vec::new(), ..route(Allow::Anyone) };
+    for location in ["/.candor/login", "https://app.example.com/.candor/login?return_to=%2F", "/.candor/%6cogin"] {
+        let lines = format!("302\nlocation: {location}");
+        assert_eq!(judged(&unnamed, Some(Kind::User), &lines), "dispute", "{lines}");
+        assert_eq!(judged(&open, None, &lines), "undecided", "{lines}");
+        let passing = Route { on_denial: OnDenial::Pass, ..unnamed.clone() };
+        assert_eq!(judged(&passing, Some(Kind::User), &lines), "pass", "{lines}: the route says so");
+    }
+    for location in ["/.candor/logout", "/.candor/logins", "/.candor/me", "/login", "/accounts/login"] {
+        let lines = format!("302\nlocation: {location}");
+        assert_eq!(judged(&unnamed, Some(Kind::User), &lines), "pass", "{lines}");
+        assert_eq!(judged(&open, None, &lines), "pass", "{lines}");
+    }
 }
 
 #[test]
