@@ -16,6 +16,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("one_folder::of_many_first_starts_one_serves", of_many_first_starts_one_serves),
         in_a_runtime("one_folder::a_killed_holder_leaves_nothing_behind", a_killed_holder_leaves_nothing_behind),
         in_a_runtime("one_folder::commands_reach_the_gateway_that_has_it", commands_reach_the_gateway),
+        in_a_runtime("one_folder::what_is_removed_rings_and_is_written_again", what_is_removed_rings),
+        in_a_runtime("one_folder::a_probe_says_what_a_start_would", a_probe_says_what_a_start_would),
         in_a_runtime("one_folder::a_path_too_long_for_a_socket_is_said_and_serves", a_path_too_long_for_a_socket),
     ]
 }
@@ -117,6 +119,74 @@ async fn commands_reach_the_gateway() {
     assert!(status.success() && said.contains("held by process"), "{said}");
     process.stop().await;
     assert!(!socket.exists(), "it goes with an orderly end");
+}
+
+async fn what_is_removed_rings() {
+    let world = World::new().prepare().await;
+    let (config, data) = (world.write_config(), world.folder().join("data"));
+    let mut process = Process::start(&config);
+    process.serving().await;
+    let keyring = fs::read(data.join("keyring")).expect("it was made");
+    for (file, alarm) in
+        [("candor.sqlite", "store-file-gone"), ("keyring", "keyring-gone"), ("revocations", "revocations-file-gone")]
+    {
+        fs::remove_file(data.join(file)).expect("it is there");
+        process.until(alarm).await;
+    }
+    // The command does it at once, and says when it is done.
+    let (status, said) = process::run(&["keys", "adopt"], &config);
+    assert!(status.success(), "{said}");
+    for file in ["candor.sqlite", "keyring", "revocations"] {
+        assert!(data.join(file).exists(), "{file} is there again");
+    }
+    assert_eq!(fs::read(data.join("keyring")).expect("it is there again"), keyring);
+
+    fs::rename(&data, world.folder().join("elsewhere")).expect("it is there");
+    process.until("data-folder-gone").await;
+    let mut beat = tokio::time::interval(std::time::Duration::from_millis(20));
+    for file in ["keyring", "candor.sqlite", "revocations", "control.sock"] {
+        for _ in 0..1000 {
+            if data.join(file).exists() {
+                break;
+            }
+            beat.tick().await;
+        }
+        assert!(data.join(file).exists(), "{file}: {}", String::from_utf8_lossy(&process.said()));
+    }
+    assert_eq!(fs::read(data.join("keyring")).expect("it is there again"), keyring);
+    let (status, said) = Process::start(&config).ended().await;
+    let said = String::from_utf8_lossy(&said);
+    assert!(status.code() == Some(20) && said.contains("is held by process"), "the new one is held too: {said}");
+    process.stop().await;
+    let mut process = Process::start(&config);
+    process.serving().await;
+    process.stop().await;
+}
+
+async fn a_probe_says_what_a_start_would() {
+    let world = World::new().prepare().await;
+    let (config, data) = (world.write_config(), world.folder().join("data"));
+    let (status, said) = process::run(&["check", "--probe"], &config);
+    assert!(status.success() && said.contains("up       store"), "a start makes it: {said}");
+    assert!(!data.exists(), "a probe makes nothing");
+    let mut process = Process::start(&config);
+    process.serving().await;
+    let (status, said) = process::run(&["check", "--probe"], &config);
+    assert!(status.success() && said.contains("up       store"), "beside a gateway that serves: {said}");
+    process.stop().await;
+    for file in ["candor.sqlite", "keyring"] {
+        fs::rename(data.join(file), data.join("aside")).expect("it is there");
+        let (probed, of_probe) = process::run(&["check", "--probe"], &config);
+        let (started, of_start) = Process::start(&config).ended().await;
+        let of_start = String::from_utf8_lossy(&of_start);
+        assert_eq!((probed.code(), started.code()), (Some(20), Some(20)), "{of_probe}\n{of_start}");
+        let why = "gateway keys adopt --config FILE";
+        assert!(
+            of_probe.contains("refused  store: ") && of_probe.contains(why) && of_start.contains(why),
+            "{of_probe}"
+        );
+        fs::rename(data.join("aside"), data.join(file)).expect("the folder can be written");
+    }
 }
 
 async fn a_path_too_long_for_a_socket() {

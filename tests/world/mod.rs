@@ -231,6 +231,16 @@ impl World {
         self.start_gateway().await;
     }
 
+    /// Stops the gateway and tries to start it again.
+    ///
+    /// # Errors
+    /// Why it would not start.
+    pub async fn try_restart_gateway(&mut self) -> Result<(), String> {
+        self.stop_gateway().await;
+        self.gateway = Some(self.try_start().await?);
+        Ok(())
+    }
+
     /// Breaks the store from within: what becomes of the gateway's connections to it.
     ///
     /// # Panics
@@ -255,6 +265,8 @@ impl World {
     /// # Panics
     /// The gateway does not run.
     pub async fn poll_revocations(&self) -> bool {
+        // What was removed meanwhile is written again first, as the gateway does by itself.
+        let _ = self.gateway().tend().await;
         self.gateway().revocations.poll().await.is_ok()
     }
 

@@ -5,10 +5,15 @@
 //! answer of a store is an error about a credential. Statements are `&'static str` with `$n`, one each; times are
 //! integer milliseconds since the epoch.
 //!
+//! Whoever removes or replaces the file while it is open is noticed before and after every call: nothing is written to
+//! nowhere.
+//!
 //! Deliberately absent: making the file by the way. An empty store invented in place of a lost one would have
-//! forgotten who signed out, so a store is made by [`crate::keyring`] only, together with the keys, and one that is
-//! not the one that our keys belong to is not used.
+//! forgotten who signed out, so a store is made by [`crate::keyring`] only, together with the keys, or by
+//! [`crate::revocations`], which holds what a lost one knew; and one that is not the one that our keys belong to is not
+//! used.
 
+mod files;
 mod migrations;
 
 #[cfg(any(test, feature = "breakable"))]
@@ -19,7 +24,10 @@ mod tests;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, OnceLock},
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,6 +40,7 @@ use tokio::sync::OnceCell;
 
 #[cfg(any(test, feature = "breakable"))]
 pub use self::disturb::Disturbance;
+use self::files::{Files, Loss};
 use crate::{
     alarm,
     dependency::Dependency,
@@ -51,8 +60,12 @@ struct Inner {
     deadline: Duration,
     /// The pool in use; none before the first call and after a fault that a connection does not outlive.
     live: Mutex<Option<Live>>,
-    /// The keyring that the store must belong to, once it is known.
-    keyring: OnceLock<String>,
+    /// Which store it must be, and of which keyring, once that is known.
+    ids: OnceLock<Ids>,
+    /// The file that was open last.
+    known: Mutex<Option<Files>>,
+    /// How often its files were lost under our hands.
+    losses: AtomicU64,
     #[cfg(any(test, feature = "breakable"))]
     disturbed: disturb::Disturbed,
 }
@@ -61,7 +74,20 @@ struct Inner {
 #[derive(Clone)]
 struct Live {
     pool: SqlitePool,
-    ready: Arc<OnceCell<()>>,
+    /// The files that it has open.
+    ready: Arc<OnceCell<Files>>,
+    /// Whether it is let go of: the next waits until it has closed, since a connection's last act is to tidy up its
+    /// files.
+    retired: Arc<AtomicBool>,
+}
+
+/// What a look at the store's files found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look {
+    /// How often they were lost under our hands: what was written before may be missing since.
+    pub(crate) losses: u64,
+    /// Whether there is no file at all.
+    pub(crate) absent: bool,
 }
 
 /// Which store this is, and which keyring it belongs to.
@@ -76,6 +102,10 @@ pub(crate) struct Ids {
 pub(crate) enum StoreFault {
     #[error("it belongs to another keyring, {found}")]
     AnotherKeyrings { found: String },
+    #[error("{0}")]
+    Lost(Loss),
+    #[error("its files cannot be looked at")]
+    Unseen(#[source] io::Error),
     #[error("cannot bring it to this release's form")]
     Migration(#[from] sqlx::migrate::MigrateError),
     #[error("it can be read, and holds no store")]
@@ -103,7 +133,9 @@ impl Database {
             keeper,
             deadline,
             live: Mutex::default(),
-            keyring: OnceLock::new(),
+            ids: OnceLock::new(),
+            known: Mutex::default(),
+            losses: AtomicU64::new(0),
             #[cfg(any(test, feature = "breakable"))]
             disturbed: disturb::Disturbed::default(),
         }))
@@ -140,16 +172,62 @@ impl Database {
         W: FnOnce(PoolConnection<Sqlite>) -> F,
         F: Future<Output = Result<T, sqlx::Error>>,
     {
-        let live = self.live();
+        let live = self.current().await;
         let outcome = async {
-            live.ready.get_or_try_init(|| self.prepare(&live.pool)).await?;
-            Ok(work(live.pool.acquire().await?).await?)
+            let files = *live.ready.get_or_try_init(|| self.prepare(&live.pool)).await?;
+            self.must_be(files, &live).await?;
+            let done = work(live.pool.acquire().await?).await?;
+            // What was written meanwhile may be nowhere.
+            self.must_be(files, &live).await?;
+            Ok(done)
         }
         .await;
-        if outcome.as_ref().is_err_and(outlived_by_no_connection) {
-            self.discard(&live);
+        if let Err(fault) = &outcome
+            && outlived_by_no_connection(fault)
+        {
+            self.discard(&live, fault);
         }
         outcome
+    }
+
+    /// Looks whether the files that are open are still those at the store's path, and lets go of them if not.
+    pub(crate) async fn look(&self) -> Result<Look, Unavailable> {
+        let this = self.clone();
+        let patience = self.0.deadline * 2;
+        let looking = async move {
+            let live = this.current().await;
+            if let Some(files) = live.ready.get().copied()
+                && let Err(fault) = this.must_be(files, &live).await
+            {
+                this.discard(&live, &fault);
+            }
+            let absent = this.found().await?.is_absent();
+            Ok(Look { losses: this.0.losses.load(Ordering::SeqCst), absent })
+        };
+        let bounded =
+            async move { tokio::time::timeout(patience, looking).await.unwrap_or(Err(StoreFault::TimedOut(patience))) };
+        self.0.keeper.run(bounded).await?.or_unavailable(Dependency::Store)
+    }
+
+    async fn must_be(&self, files: Files, live: &Live) -> Result<(), StoreFault> {
+        #[cfg(candor_planted)]
+        if crate::planted::is("store-files-unwatched") {
+            return Ok(());
+        }
+        // Who closed it has let go of its files.
+        if live.pool.is_closed() {
+            return Ok(());
+        }
+        match files.loss(self.found().await?) {
+            Some(loss) => Err(StoreFault::Lost(loss)),
+            None => Ok(()),
+        }
+    }
+
+    async fn found(&self) -> Result<Files, StoreFault> {
+        let path = self.0.path.clone();
+        let looked = tokio::task::spawn_blocking(move || Files::at(&path)).await;
+        looked.unwrap_or_else(|gone| Err(io::Error::other(gone))).map_err(StoreFault::Unseen)
     }
 
     /// Whether there is no file where the store should be.
@@ -157,10 +235,10 @@ impl Database {
         self.0.path.try_exists().map(|exists| !exists)
     }
 
-    /// From now on the store is used only if it belongs to `keyring`.
-    pub(crate) fn belongs_to(&self, keyring: &str) {
+    /// From now on the store is used only if it is this one, of this keyring.
+    pub(crate) fn must_have(&self, ids: Ids) {
         // The first word stands: one process has one keyring.
-        let _ = self.0.keyring.set(keyring.to_owned());
+        let _ = self.0.ids.set(ids);
     }
 
     /// Whose store this is; `None` if the file can be read and is no store.
@@ -202,34 +280,97 @@ impl Database {
         self.0.keeper.run(making).await?.or_unavailable(Dependency::Store)
     }
 
-    /// Looks whether the pool leads to our store, and brings that to this release's form.
-    async fn prepare(&self, pool: &SqlitePool) -> Result<(), StoreFault> {
+    /// Makes the store again where it was lost: empty, and the same to our keyring.
+    ///
+    /// # Errors
+    /// Unavailable, if that fails, or nobody knows which store it was; it can be tried again.
+    pub(crate) async fn make_again(&self) -> Result<(), Unavailable> {
+        let Some(ids) = self.0.ids.get().cloned() else {
+            return Err(Unavailable::because(Dependency::Store, "nobody knows which store it was"));
+        };
+        let (this, patience, path) = (self.clone(), self.0.deadline * 2, self.0.path.clone());
+        let clearing = async move {
+            // Whoever had the lost files open has let go of them then.
+            let _ = tokio::time::timeout(patience, this.current()).await;
+            tokio::task::spawn_blocking(move || files::remove_leftovers(&path)).await
+        };
+        let cleared = self.0.keeper.run(clearing).await?;
+        cleared.unwrap_or_else(|gone| Err(io::Error::other(gone))).or_unavailable(Dependency::Store)?;
+        self.make(ids).await
+    }
+
+    /// Looks whether the pool leads to our store, and brings that to this release's form. Gives the files that it opened.
+    async fn prepare(&self, pool: &SqlitePool) -> Result<Files, StoreFault> {
+        let before = self.found().await?;
         let mut connection = pool.acquire().await?;
-        let ids = read_ids(&mut connection).await?.ok_or(StoreFault::NotAStore)?;
-        if self.0.keyring.get().is_some_and(|keyring| *keyring != ids.keyring) {
-            alarm::ring("foreign-store", "the store belongs to another keyring and is not used");
-            return Err(StoreFault::AnotherKeyrings { found: ids.keyring });
+        let found = read_ids(&mut connection).await?.ok_or(StoreFault::NotAStore)?;
+        if self.0.ids.get().is_some_and(|ids| *ids != found) {
+            alarm::ring(
+                "foreign-store",
+                "the store belongs to another keyring, or is another of ours, and is not used",
+            );
+            return Err(StoreFault::AnotherKeyrings { found: found.keyring });
         }
-        Ok(migrations::apply(&mut connection).await?)
+        migrations::apply(&mut connection).await?;
+        let files = self.found().await?;
+        // The log is made by the first who opens the store.
+        if let Some(loss @ (Loss::Gone | Loss::Replaced)) = before.loss(files) {
+            return Err(StoreFault::Lost(loss));
+        }
+        let known = lock(&self.0.known).replace(files);
+        if known.and_then(|known| known.loss(files)) == Some(Loss::Replaced) {
+            self.0.losses.fetch_add(1, Ordering::SeqCst);
+        }
+        Ok(files)
+    }
+
+    /// The pool to use. One that was let go of has closed before there is another.
+    async fn current(&self) -> Live {
+        loop {
+            let live = self.live();
+            if !live.retired.load(Ordering::SeqCst) {
+                return live;
+            }
+            // One that hangs in a broken file system is not waited for.
+            let _ = tokio::time::timeout(self.0.deadline, live.pool.close()).await;
+            let mut kept = lock(&self.0.live);
+            if kept.as_ref().is_some_and(|kept| Arc::ptr_eq(&kept.ready, &live.ready)) {
+                *kept = None;
+            }
+        }
     }
 
     fn live(&self) -> Live {
-        lock(&self.0.live).get_or_insert_with(|| Live { pool: self.pool(), ready: Arc::default() }).clone()
+        let fresh = || Live { pool: self.pool(), ready: Arc::default(), retired: Arc::default() };
+        lock(&self.0.live).get_or_insert_with(fresh).clone()
     }
 
     /// Lets go of a pool whose connections have seen what no connection outlives. The next call makes another.
-    fn discard(&self, broken: &Live) {
-        let mut live = lock(&self.0.live);
-        if live.as_ref().is_some_and(|live| Arc::ptr_eq(&live.ready, &broken.ready)) {
-            *live = None;
-            let pool = broken.pool.clone();
-            self.0.keeper.spawn(async move { pool.close().await });
+    fn discard(&self, broken: &Live, fault: &StoreFault) {
+        if broken.retired.swap(true, Ordering::SeqCst) {
+            return;
         }
+        if let StoreFault::Lost(loss) = fault {
+            self.0.losses.fetch_add(1, Ordering::SeqCst);
+            // It is counted: whatever is opened next is not compared with it.
+            *lock(&self.0.known) = None;
+            let told = format!("the store {}: {loss}", self.0.path.display());
+            match loss {
+                Loss::Gone | Loss::Replaced => alarm::ring("store-file-gone", &told),
+                // Whoever has it open writes it into the database as the last thing that it does.
+                Loss::Log => tracing::warn!("{told}"),
+            }
+        }
+        let pool = broken.pool.clone();
+        self.0.keeper.spawn(async move { pool.close().await });
     }
 
     fn pool(&self) -> SqlitePool {
         SqlitePoolOptions::new()
             .max_connections(4)
+            // The log goes with the last connection: while a pool is in use, there is one.
+            .max_lifetime(None)
+            .idle_timeout(None)
             .acquire_timeout(self.0.deadline)
             .test_before_acquire(false)
             .connect_lazy_with(self.options())
@@ -278,7 +419,9 @@ fn outlived_by_no_connection(fault: &StoreFault) -> bool {
             code.is_some_and(|code| BROKEN.contains(&(code & 0xff)))
         }
         StoreFault::Sql(error) => matches!(error, sqlx::Error::Io(_) | sqlx::Error::WorkerCrashed),
-        StoreFault::AnotherKeyrings { .. } | StoreFault::NotAStore | StoreFault::Migration(_) => true,
-        StoreFault::TimedOut(_) => false,
+        StoreFault::AnotherKeyrings { .. } | StoreFault::NotAStore | StoreFault::Migration(_) | StoreFault::Lost(_) => {
+            true
+        }
+        StoreFault::TimedOut(_) | StoreFault::Unseen(_) => false,
     }
 }

@@ -10,7 +10,7 @@ fn ids() -> Ids {
 async fn made(folder: &Folder) -> Database {
     let store = Database::sqlite(folder.path().join("store.sqlite"), Keeper::current(), DEADLINE);
     store.make(ids()).await.expect("the folder can be written");
-    store.belongs_to("keyring-1");
+    store.must_have(ids());
     store
 }
 
@@ -89,7 +89,7 @@ async fn another_keyrings_store_is_not_used() {
     let store = made(&folder).await;
     assert_eq!(store.ids().await.expect("healthy"), Some(ids()));
     let other = Database::sqlite(store.path(), Keeper::current(), DEADLINE);
-    other.belongs_to("keyring-2");
+    other.must_have(Ids { keyring: "keyring-2".to_owned(), ..ids() });
     let refused = count(&other).await.expect_err("it is another's");
     assert!(refused.to_string().contains("another keyring"), "{refused}");
 }
@@ -112,4 +112,59 @@ async fn work_that_panics_is_unavailable() {
     let panics = store.call(|_| async { if true { panic!("planned") } else { Ok(()) } });
     assert!(panics.await.is_err(), "it panicked");
     write(&store, "after").await.expect("healthy");
+}
+
+/// What somebody does to the files of a store that is open.
+fn spoil(path: &Path, how: &str) {
+    let beside = |end: &str| PathBuf::from(format!("{}{end}", path.display()));
+    let aside = beside(".aside");
+    match how {
+        "replaced" => {
+            // As a backup is put back: another file with the same content.
+            std::fs::copy(path, &aside).expect("it is there");
+            std::fs::rename(&aside, path).expect("the folder can be written");
+        }
+        "emptied" => {
+            std::fs::write(&aside, b"").expect("the folder can be written");
+            std::fs::rename(&aside, path).expect("the folder can be written");
+        }
+        ends => ends.split(' ').for_each(|end| {
+            std::fs::remove_file(beside(end.trim_start_matches("main"))).expect("it is there while it is open");
+        }),
+    }
+}
+
+#[tokio::test]
+async fn files_that_are_removed_or_replaced_are_noticed_and_nothing_is_written_to_nowhere() {
+    for (how, comes_back) in [
+        ("main", false),
+        ("main -wal -shm", false),
+        ("emptied", false),
+        ("-wal", true),
+        ("-shm", true),
+        ("-wal -shm", true),
+        ("replaced", true),
+    ] {
+        let folder = Folder::new();
+        let store = made(&folder).await;
+        write(&store, "before").await.expect("healthy");
+        spoil(store.path(), how);
+        let _ = write(&store, "at once").await.expect_err("it would be nowhere");
+        assert_eq!(write(&store, "after").await.is_ok(), comes_back, "{how}");
+        assert_eq!(store.look().await.expect("the folder can be read").absent, how.starts_with("main"), "{how}");
+        if how.starts_with("main") {
+            store.make_again().await.expect("the folder can be written");
+            write(&store, "anew").await.expect("it was made again");
+            assert_eq!(
+                count(&store).await.expect("healthy"),
+                1,
+                "{how}: nothing of the lost one comes back by its log"
+            );
+        }
+        if comes_back && how != "replaced" {
+            // What lay in the log is in the database, for whoever opens it next.
+            let again = Database::sqlite(store.path(), Keeper::current(), DEADLINE);
+            assert_eq!(count(&again).await.expect("healthy"), 2, "{how}");
+        }
+    }
 }

@@ -23,8 +23,9 @@ use serde::Serialize;
 use self::file::KeyringFile;
 pub use crate::jws::SignFault;
 use crate::{
+    alarm,
     clock::Now,
-    data_folder::DataFolder,
+    data_folder::{DataFolder, Place},
     database::{Database, Ids},
     disk,
     jws::SigningKey,
@@ -39,6 +40,19 @@ pub struct Keyring(Arc<Keys>);
 struct Keys {
     seals: Arc<Seals>,
     signing: SigningKey,
+    /// As it lies on disk, to be written again if somebody removes it.
+    file: KeyringFile,
+}
+
+/// What a start would find.
+#[derive(Debug)]
+pub enum Found {
+    /// Keyring and store belong together.
+    Both,
+    /// Neither: a start makes both.
+    Neither,
+    /// The keyring, and a store that cannot be read: a start serves whom it knows.
+    StoreDown(Unavailable),
 }
 
 /// Why the gateway must not start (exit code 20). The text says the way out.
@@ -72,6 +86,12 @@ pub enum KeyringFault {
         path: PathBuf,
         /// Its version.
         version: u32,
+    },
+    /// The folder was replaced by one with another keyring.
+    #[error("{path} is not the keyring that this gateway runs with. Way out: restart it")]
+    Another {
+        /// The file.
+        path: PathBuf,
     },
     /// There is a store, and no keyring.
     #[error(
@@ -132,13 +152,60 @@ impl Keyring {
         let path = data.path().join("keyring");
         let file = match KeyringFile::read(&path)? {
             Some(file) => {
-                belongs(&path, &file, store).await?;
+                if let Found::StoreDown(down) = belongs(&path, &file, store).await? {
+                    tracing::warn!("the store cannot be read at the start: {down}");
+                }
                 file
             }
             None => make(&path, store, now).await?,
         };
-        store.belongs_to(&file.id);
-        Self::from_file(&path, &file)
+        store.must_have(file.ids());
+        Self::from_file(&path, file)
+    }
+
+    /// What [`Keyring::open`] would find in the folder `data`. Makes and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`].
+    pub async fn examine(data: &Path, store: &Database) -> Result<Found, KeyringFault> {
+        let path = data.join("keyring");
+        match KeyringFile::read(&path)? {
+            Some(file) => {
+                let found = belongs(&path, &file, store).await?;
+                let _whole = Self::from_file(&path, file)?;
+                Ok(found)
+            }
+            None => unfinished(&path, store).await.map(|_| Found::Neither),
+        }
+    }
+
+    /// Whether this keyring may be written to the folder `data`: it holds none, or this one.
+    ///
+    /// # Errors
+    /// It holds another, or one that cannot be read.
+    pub fn may_lie_in(&self, data: &Path) -> Result<(), KeyringFault> {
+        let path = data.join("keyring");
+        match KeyringFile::read(&path)? {
+            Some(other) if other.id != self.0.file.id => Err(KeyringFault::Another { path }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Writes the keyring to our folder again if somebody removed it. Blocks.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn tend(&self, place: &Place) -> Result<(), KeyringFault> {
+        let path = place.join("keyring");
+        let io = |error| KeyringFault::Io { path: path.clone(), error };
+        if disk::id(&path).map_err(io)?.is_some() {
+            return Ok(());
+        }
+        place.must_be_ours().map_err(io)?;
+        let written = self.0.file.write(&path);
+        let then = if written.is_ok() { "it is written again" } else { "it cannot be written again" };
+        alarm::ring("keyring-gone", &format!("the keyring {} was removed; {then}", path.display()));
+        written
     }
 
     /// Makes what is missing of keyring and store, and joins the two: the way out when one was lost for good. What
@@ -181,23 +248,20 @@ impl Keyring {
         &self.0.seals
     }
 
-    fn from_file(path: &Path, file: &KeyringFile) -> Result<Self, KeyringFault> {
-        let seals = Arc::new(file.seals(path)?);
-        Ok(Self(Arc::new(Keys { seals, signing: file.signing(path)? })))
+    fn from_file(path: &Path, file: KeyringFile) -> Result<Self, KeyringFault> {
+        let (seals, signing) = (Arc::new(file.seals(path)?), file.signing(path)?);
+        Ok(Self(Arc::new(Keys { seals, signing, file })))
     }
 }
 
 /// Whether the store is this keyring's. A store that cannot be read is down: it is looked at again when it is used.
-async fn belongs(path: &Path, file: &KeyringFile, store: &Database) -> Result<(), KeyringFault> {
+async fn belongs(path: &Path, file: &KeyringFile, store: &Database) -> Result<Found, KeyringFault> {
     if matches!(store.is_absent(), Ok(true)) {
         return Err(KeyringFault::StoreGone { path: path.to_owned(), store: store.path().to_owned() });
     }
     let what = match store.ids().await {
-        Err(down) => {
-            tracing::warn!("the store cannot be read at the start: {down}");
-            return Ok(());
-        }
-        Ok(Some(ids)) if ids == file.ids() => return Ok(()),
+        Err(down) => return Ok(Found::StoreDown(down)),
+        Ok(Some(ids)) if ids == file.ids() => return Ok(Found::Both),
         Ok(Some(ids)) => {
             format!("it is {} of keyring {}, not {} of keyring {}", ids.store, ids.keyring, file.store, file.id)
         }
@@ -209,24 +273,38 @@ async fn belongs(path: &Path, file: &KeyringFile, store: &Database) -> Result<()
 /// Makes both. The keys are on disk before the store names them, and get their name only after that, so that a start
 /// that was cut short at any point is taken up by the next.
 async fn make(path: &Path, store: &Database, now: Now) -> Result<KeyringFile, KeyringFault> {
-    let begun = path.with_file_name("keyring.begun");
-    let left = KeyringFile::read(&begun).ok().flatten();
-    let file = if let Ok(true) = store.is_absent() {
-        let fresh = KeyringFile::generate(now);
-        fresh.write(&begun)?;
-        fresh
-    } else {
-        match (left, store.ids().await) {
-            (Some(left), Ok(None)) => left,
-            (Some(left), Ok(Some(ids))) if ids == left.ids() => left,
-            (Some(_) | None, Ok(_) | Err(_)) => {
-                return Err(KeyringFault::KeyringGone { path: path.to_owned(), store: store.path().to_owned() });
-            }
+    let begun = begun(path);
+    let file = match unfinished(path, store).await? {
+        Some(left) => left,
+        None => {
+            let fresh = KeyringFile::generate(now);
+            fresh.write(&begun)?;
+            fresh
         }
     };
     store.make(file.ids()).await.map_err(|cause| cannot_make(store, cause))?;
     disk::rename_synced(&begun, path).map_err(|error| KeyringFault::Io { path: path.to_owned(), error })?;
     Ok(file)
+}
+
+/// The keyring of a start that was cut short; `None` if nothing was made at all.
+async fn unfinished(path: &Path, store: &Database) -> Result<Option<KeyringFile>, KeyringFault> {
+    if let Ok(true) = store.is_absent() {
+        return Ok(None);
+    }
+    let left = KeyringFile::read(&begun(path)).ok().flatten();
+    match (left, store.ids().await) {
+        (Some(left), Ok(None)) => Ok(Some(left)),
+        (Some(left), Ok(Some(ids))) if ids == left.ids() => Ok(Some(left)),
+        (Some(_) | None, Ok(_) | Err(_)) => {
+            Err(KeyringFault::KeyringGone { path: path.to_owned(), store: store.path().to_owned() })
+        }
+    }
+}
+
+/// What the keyring is called until its store names it.
+fn begun(path: &Path) -> PathBuf {
+    path.with_file_name("keyring.begun")
 }
 
 impl KeyringFile {

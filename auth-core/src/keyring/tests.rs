@@ -140,3 +140,42 @@ async fn what_we_sign_names_our_key() {
     assert!(keys["keys"][0]["kid"].is_string());
     assert!(keys["keys"][0].get("d").is_none(), "the private half stays with us");
 }
+
+#[tokio::test]
+async fn a_keyring_that_was_removed_is_written_again_to_our_folder_only() {
+    let folder = Folder::new();
+    let data = folder.taken();
+    let keyring = Keyring::open(&data, &store(&folder), NOW).await.expect("both are absent");
+    let path = folder.path().join("keyring");
+    let before = fs::read(&path).expect("it was made");
+    fs::remove_file(&path).expect("it is there");
+    keyring.tend(data.place()).expect("the folder can be written");
+    assert_eq!(fs::read(&path).expect("it is there again"), before);
+    fs::remove_file(&path).expect("it is there");
+    fs::remove_file(folder.path().join("lock")).expect("it is there");
+    keyring.tend(data.place()).expect_err("the folder may be another's");
+    assert!(!path.exists());
+    keyring.may_lie_in(folder.path()).expect("there is none");
+    let theirs = Folder::new();
+    let _ = open(&theirs).await.expect("both are absent");
+    keyring.may_lie_in(theirs.path()).expect_err("there is another");
+}
+
+#[tokio::test]
+async fn what_a_start_would_say_is_said_without_making_anything() {
+    let folder = Folder::new();
+    let found = async || Keyring::examine(folder.path(), &store(&folder)).await;
+    assert!(matches!(found().await, Ok(Found::Neither)));
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 0);
+    let _ = open(&folder).await.expect("both are absent");
+    assert!(matches!(found().await, Ok(Found::Both)));
+    for lost in ["store.sqlite", "keyring"] {
+        let (path, aside) = (folder.path().join(lost), folder.path().join("aside"));
+        fs::rename(&path, &aside).expect("it is there");
+        assert_eq!(found().await.expect_err("a start would end").to_string(), fault(&folder).await);
+        assert!(!path.exists(), "nothing was invented");
+        fs::rename(&aside, &path).expect("it is there");
+    }
+    fs::write(folder.path().join("store.sqlite"), "garbage".repeat(1000)).expect("the folder can be written");
+    assert!(matches!(found().await, Ok(Found::StoreDown(_))));
+}

@@ -94,6 +94,12 @@ impl Set {
         self.pending.insert(entry.name(), entry.clone());
     }
 
+    /// The store must be told everything once more.
+    pub(super) fn tell_all_again(&mut self) {
+        let all: Vec<_> = self.all().cloned().collect();
+        self.pending.extend(all.into_iter().map(|entry| (entry.name(), entry)));
+    }
+
     /// The store has been told.
     pub(super) fn settle(&mut self, entry: &Entry) {
         self.pending.remove(&entry.name());

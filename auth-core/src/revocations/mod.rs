@@ -34,11 +34,12 @@ use self::entry::{Ends, Entry, Set};
 use crate::{
     alarm,
     clock::{Clock, Now, Steady, Timestamp},
-    data_folder::DataFolder,
+    data_folder::{DataFolder, Place},
     database::Database,
+    dependency::Dependency,
     keeper::Keeper,
     principal::{SessionId, Subject},
-    verdict::Unavailable,
+    verdict::{OrUnavailable, Unavailable},
 };
 
 /// The revocation set, with its age. Cheap to clone.
@@ -47,6 +48,7 @@ pub struct Revocations(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
+    place: Place,
     store: Database,
     keeper: Keeper,
     clock: Clock,
@@ -73,6 +75,10 @@ struct Polled {
     purged: Option<Steady>,
     /// Whether the store answers, and does not take what it does not know.
     refusing: bool,
+    /// Whether this process has read all that the store says: then the set has it, should the store be lost.
+    whole: bool,
+    /// How many losses of the store's files have been made good.
+    losses: u64,
 }
 
 /// How the set is kept.
@@ -96,6 +102,9 @@ pub enum Elsewhere {
 
 /// Answers are asked for again from this long before the last one.
 const OVERLAP: Duration = Duration::from_secs(120);
+
+/// So many entries are told to the store in one transaction.
+const TELL_AT_ONCE: usize = 256;
 
 /// The file says at least this often when the set was confirmed.
 const NOTE_EVERY: Duration = Duration::from_secs(60);
@@ -142,6 +151,7 @@ impl Revocations {
         };
         let this = Self(Arc::new(Inner {
             path,
+            place: data.place().clone(),
             store,
             keeper,
             clock,
@@ -277,10 +287,12 @@ impl Revocations {
     /// Reads what we do not know, and tells the store what it does not know. A full store says who is revoked though it
     /// takes nothing: what it says counts.
     async fn exchange(&self, polled: &mut Polled, began: Now) -> Result<(), Unavailable> {
+        self.make_good(polled).await?;
         // The first answer of a process is whole; and so is every one while the clock is in doubt, and the next after it:
         // others write by their clocks, and a time of ours that is ahead of theirs would pass over what they wrote.
         let since = polled.confirmed.filter(|_| !began.is_in_doubt()).map(|at| at.min(began.earlier()) - OVERLAP);
         let mut news = sql::read(&self.0.store, since).await?;
+        polled.whole |= since.is_none();
         let known = self.0.set.load_full();
         news.retain(|entry| !known.holds(entry));
         let told = self.tell(&known, polled, began).await;
@@ -301,19 +313,48 @@ impl Revocations {
         Ok(())
     }
 
+    /// Makes good that the store's files were removed or replaced under our hands. All that it knew of who is revoked is
+    /// in the set, so the store is told again; where there is no file any more, the store is made again first. The rows
+    /// of sessions are not in the set, and no ticket needs them.
+    async fn make_good(&self, polled: &mut Polled) -> Result<(), Unavailable> {
+        let look = self.0.store.look().await?;
+        #[cfg(candor_planted)]
+        if crate::planted::is("store-files-unwatched") {
+            return Ok(());
+        }
+        if look.losses != polled.losses || look.absent {
+            // On disk first: should we end before the store has been told, the next start tells it.
+            self.change(false, Set::tell_all_again).await.or_unavailable(Dependency::Store)?;
+            (polled.confirmed, polled.losses) = (None, look.losses);
+        }
+        if !look.absent {
+            return Ok(());
+        }
+        if !polled.whole {
+            let why = "its file is gone, and what it said of who is revoked was never read";
+            return Err(Unavailable::because(Dependency::Store, why));
+        }
+        self.0.place.must_be_ours().or_unavailable(Dependency::Store)?;
+        self.0.store.make_again().await?;
+        let ends = self.0.set.load().all().count();
+        tracing::warn!("the store was made again from what is held: {ends} revocations; no rows of earlier sessions");
+        Ok(())
+    }
+
     /// Tells the store what it does not know. Gives what it took.
     async fn tell(&self, known: &Set, polled: &mut Polled, began: Now) -> Vec<Arc<Entry>> {
         let mut told = Vec::new();
         let mut refusing = false;
-        for entry in known.pending() {
-            if let Err(unavailable) = sql::write(&self.0.store, entry, began).await {
+        let pending: Vec<_> = known.pending().cloned().collect();
+        for some in pending.chunks(TELL_AT_ONCE) {
+            if let Err(unavailable) = sql::write_all(&self.0.store, some, began).await {
                 if !polled.refusing {
                     tracing::warn!("the store is not told yet who has signed out: {unavailable}");
                 }
                 refusing = true;
                 break;
             }
-            told.push(entry.clone());
+            told.extend_from_slice(some);
         }
         polled.refusing = refusing;
         told
@@ -336,8 +377,9 @@ impl Revocations {
         change(&mut set);
         let set = Arc::new(set);
         let confirmed = self.confirmed();
-        let (path, content) = (self.0.path.clone(), file::write(&set, confirmed)?);
-        let written = tokio::task::spawn_blocking(move || crate::disk::write_whole(&path, &content)).await;
+        let (path, place, content) = (self.0.path.clone(), self.0.place.clone(), file::write(&set, confirmed)?);
+        let writing = move || place.must_be_ours().and_then(|()| crate::disk::write_whole(&path, &content));
+        let written = tokio::task::spawn_blocking(writing).await;
         let written = written.unwrap_or_else(|gone| Err(io::Error::other(gone)));
         if written.is_ok() {
             *noted = confirmed;
@@ -356,15 +398,24 @@ impl Revocations {
     }
 
     /// Writes the file though nothing changed, if what it says of the last confirmation is older than `tolerated`: so
-    /// that a restart knows how old the set is.
+    /// that a restart knows how old the set is. And if somebody removed it.
     async fn note_confirmed(&self, tolerated: Duration) {
         let (noted, confirmed) = (*self.0.writing.lock().await, self.confirmed());
+        let path = self.0.path.clone();
+        let found = tokio::task::spawn_blocking(move || crate::disk::id(&path)).await;
+        let gone = noted.is_some() && matches!(found, Ok(Ok(None)));
+        if gone {
+            let told = format!("{} was removed; it is written again", self.0.path.display());
+            alarm::ring("revocations-file-gone", &told);
+        }
         let differs = match (noted, confirmed) {
             (Some(noted), Some(confirmed)) => noted > confirmed || confirmed.since(noted) > tolerated,
             (None, Some(_)) => true,
             (_, None) => false,
         };
-        if differs && let Err(error) = self.change(true, |_| {}).await {
+        if (differs || gone)
+            && let Err(error) = self.change(true, |_| {}).await
+        {
             tracing::warn!("the age of the revocation set is not in {}: {error}", self.0.path.display());
         }
     }

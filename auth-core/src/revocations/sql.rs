@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use sqlx::{Connection, FromRow, Row as _, sqlite::SqliteRow};
+use sqlx::{Connection, FromRow, Row as _, SqliteConnection, sqlite::SqliteRow};
 
 use super::entry::{Ends, Entry};
 use crate::{
@@ -43,33 +43,45 @@ struct Row {
 /// is told by when it was written here, which may be long after it happened; by the later reading of the clock, since they
 /// ask for what was written lately.
 pub(super) async fn write(store: &Database, entry: &Arc<Entry>, now: Now) -> Result<(), Unavailable> {
-    let entry = entry.clone();
+    write_all(store, std::slice::from_ref(entry), now).await
+}
+
+/// The same of many: all of them or none.
+pub(super) async fn write_all(store: &Database, entries: &[Arc<Entry>], now: Now) -> Result<(), Unavailable> {
+    let entries = entries.to_vec();
     let work = move |mut connection: sqlx::pool::PoolConnection<sqlx::Sqlite>| async move {
-        let (session, user, not_before) = match &entry.ends {
-            Ends::Session(session) => (Some(session.to_string()), None, None),
-            Ends::User { subject, not_before } => (None, Some(subject), Some(not_before.as_millis())),
-        };
         let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
-        sqlx::query(WRITE)
-            .bind(entry.name())
-            .bind(&session)
-            .bind(user.map(|user| &*user.issuer))
-            .bind(user.map(|user| &*user.id))
-            .bind(not_before)
-            .bind(entry.until.as_millis())
-            .bind(now.later().as_millis())
-            .bind(entry.at.as_millis())
-            .bind(&entry.who)
-            .bind(&entry.why)
-            .execute(&mut *writing)
-            .await?;
-        if session.is_some() {
-            let end = sqlx::query(END_ROW).bind(&session).bind(entry.at.as_millis());
-            end.bind(&entry.who).bind(&entry.why).execute(&mut *writing).await?;
+        for entry in &entries {
+            insert(&mut writing, entry, now).await?;
         }
         writing.commit().await
     };
     store.call(work).await
+}
+
+async fn insert(writing: &mut SqliteConnection, entry: &Entry, now: Now) -> Result<(), sqlx::Error> {
+    let (session, user, not_before) = match &entry.ends {
+        Ends::Session(session) => (Some(session.to_string()), None, None),
+        Ends::User { subject, not_before } => (None, Some(subject), Some(not_before.as_millis())),
+    };
+    sqlx::query(WRITE)
+        .bind(entry.name())
+        .bind(&session)
+        .bind(user.map(|user| &*user.issuer))
+        .bind(user.map(|user| &*user.id))
+        .bind(not_before)
+        .bind(entry.until.as_millis())
+        .bind(now.later().as_millis())
+        .bind(entry.at.as_millis())
+        .bind(&entry.who)
+        .bind(&entry.why)
+        .execute(&mut *writing)
+        .await?;
+    if session.is_some() {
+        let end = sqlx::query(END_ROW).bind(&session).bind(entry.at.as_millis());
+        end.bind(&entry.who).bind(&entry.why).execute(&mut *writing).await?;
+    }
+    Ok(())
 }
 
 /// What was written at `since` or later; everything without it. A row that makes no sense makes the whole answer

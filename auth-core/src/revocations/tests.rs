@@ -347,3 +347,75 @@ async fn who_was_signed_out_in_doubt_is_refused_by_both_readings_only() {
     check(3600, "no clock");
     check(3601, "live");
 }
+
+#[tokio::test]
+async fn a_store_that_was_lost_is_made_again_and_told_everything() {
+    let site = Site::new().await;
+    site.store.must_have(Ids { store: "s".to_owned(), keyring: "k".to_owned() });
+    let set = site.open().await;
+    assert_eq!(site.end(&set, 1).await.expect("healthy"), Elsewhere::Done);
+    set.revoke_user(ada(), "operator", "left", site.now()).await.expect("healthy");
+    for lost in
+        [&["store.sqlite"][..], &["store.sqlite", "store.sqlite-wal", "store.sqlite-shm"], &["store.sqlite-wal"]]
+    {
+        lost.iter().for_each(|file| fs::remove_file(site.folder.path().join(file)).expect("it is there"));
+        // While it is gone, a logout is kept on disk and nobody says that the others know.
+        assert_eq!(site.end(&set, 2).await.expect("the disk takes it"), Elsewhere::WhenTheStoreIsBack);
+        set.poll().await.expect("it was made again");
+        assert_eq!(site.says(&set, &session(9)), "revoked", "ada was signed out everywhere");
+        let there = site.beside();
+        let other = there.open().await;
+        for ended in [1, 2] {
+            assert_eq!(there.says(&other, &session(ended)), "ended", "{lost:?}: the store knows {ended} again");
+        }
+        assert_eq!(there.says(&other, &session(9)), "revoked", "{lost:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_was_put_back_from_a_backup_is_told_what_is_newer() {
+    let site = Site::new().await;
+    site.store.must_have(Ids { store: "s".to_owned(), keyring: "k".to_owned() });
+    let (path, backup) = (site.store.path().to_owned(), site.folder.path().join("backup"));
+    fs::copy(&path, &backup).expect("it is there");
+    let set = site.open().await;
+    assert_eq!(site.end(&set, 1).await.expect("healthy"), Elsewhere::Done);
+    for file in ["store.sqlite-wal", "store.sqlite-shm"] {
+        fs::remove_file(site.folder.path().join(file)).expect("it is there");
+    }
+    fs::rename(&backup, &path).expect("the folder can be written");
+    set.poll().await.expect("it is our store");
+    let there = site.beside();
+    assert_eq!(there.says(&there.open().await, &session(1)), "ended", "it was told again");
+}
+
+#[tokio::test]
+async fn a_lost_store_that_was_never_read_is_not_made_again() {
+    let site = Site::new().await;
+    site.store.must_have(Ids { store: "s".to_owned(), keyring: "k".to_owned() });
+    site.store.disturb(Disturbance::Locked).await.expect("healthy until now");
+    let set = site.open().await;
+    site.store.heal().await.expect("nothing else is wrong");
+    fs::remove_file(site.store.path()).expect("it is there");
+    let down = set.poll().await.expect_err("it knew who is revoked, and we do not");
+    assert_eq!(down.dependency, Dependency::Store);
+    assert!(!site.store.path().exists(), "nothing was invented");
+}
+
+#[tokio::test]
+async fn a_set_whose_file_was_removed_is_written_again_and_not_to_anothers_folder() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    assert_eq!(site.end(&set, 1).await.expect("healthy"), Elsewhere::Done);
+    let path = site.folder.path().join("revocations");
+    fs::remove_file(&path).expect("it is there");
+    set.poll().await.expect("healthy");
+    let (kept, _) = file::read(&path).expect("it can be read").expect("it is there again");
+    assert_eq!(kept.all().count(), 1);
+    // Somebody else's lock: the folder is not the one that we hold.
+    fs::write(site.folder.path().join("theirs"), b"").expect("the folder can be written");
+    fs::rename(site.folder.path().join("theirs"), site.folder.path().join("lock")).expect("the folder can be written");
+    fs::remove_file(&path).expect("it is there");
+    set.poll().await.expect("the store is up");
+    assert!(!path.exists(), "it is not ours to write");
+}

@@ -3,11 +3,14 @@
 //! It asks by itself, not by the gateway's caches: those would answer for a provider that is long gone. It writes
 //! nothing, so that it may run beside a gateway that serves.
 
-use std::{collections::BTreeMap, error::Error, fs, io::Read as _, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, fs, sync::Arc, time::Duration};
 
 use auth_core::{
+    Keeper,
     clock::Clock,
+    database::Database,
     discovery::Document,
+    keyring::{Found, Keyring},
     outbound::{Outbound, OutboundPolicy},
 };
 use bytes::Bytes;
@@ -73,7 +76,7 @@ async fn ask(config: &Config) -> Vec<Answer> {
             Err(cause) => answers.push((format!("issuer {issuer}"), Err(Trouble::Down(cause)))),
         }
     }
-    answers.push(("store".to_owned(), store(&config.store.sqlite).map_err(Trouble::Down)));
+    answers.push(("store".to_owned(), store(config).await));
     for upstream in config.upstreams.values() {
         for endpoint in &upstream.endpoints {
             let answer = bodies(config, upstream, endpoint).await;
@@ -173,16 +176,16 @@ fn whole(fault: &dyn Error) -> String {
     text
 }
 
-/// A store that is not there yet is made at the first start, so it is not down.
-fn store(path: &Path) -> Result<(), String> {
-    let mut magic = [0; 16];
-    let read =
-        fs::OpenOptions::new().read(true).write(true).open(path).and_then(|mut file| file.read_exact(&mut magic));
-    match read {
-        Ok(()) if magic.starts_with(b"SQLite format 3\0") => Ok(()),
-        Ok(()) => Err(format!("{} is no SQLite file", path.display())),
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(cause) => Err(format!("{}: {cause}", path.display())),
+/// What a start would say of keyring and store. It writes nothing: neither is made.
+async fn store(config: &Config) -> Result<(), Trouble> {
+    let path = &config.store.sqlite;
+    let writable = fs::OpenOptions::new().read(true).write(true).open(path);
+    let store = Database::sqlite(path, Keeper::current(), Database::DEADLINE);
+    match Keyring::examine(&config.server.data, &store).await {
+        Ok(Found::Both) => writable.map(drop).map_err(|cause| Trouble::Down(format!("{}: {cause}", path.display()))),
+        Ok(Found::Neither) => Ok(()),
+        Ok(Found::StoreDown(down)) => Err(Trouble::Down(format!("{}: {down}", path.display()))),
+        Err(fault) => Err(Trouble::Refused(fault.to_string())),
     }
 }
 

@@ -2,12 +2,16 @@
 
 use std::{fs, io, os::unix::fs::PermissionsExt, path::PathBuf, sync::Arc, time::Duration};
 
-use auth_core::data_folder::DataFolder;
+use auth_core::{
+    data_folder::DataFolder,
+    disk::{self, FileId},
+};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
+    select,
     sync::Semaphore,
-    time::{sleep, timeout},
+    time::{interval, sleep, timeout},
 };
 
 use super::{Answer, Command, LONGEST, NAME, PATIENCE, fits};
@@ -16,6 +20,9 @@ use crate::running::Gateway;
 /// So many commands at once.
 const AT_ONCE: usize = 8;
 
+/// How often the socket is looked after.
+const LOOK: Duration = Duration::from_secs(3);
+
 /// How long to wait when no connection can be accepted: again at once would fail at once.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 
@@ -23,6 +30,8 @@ const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
 pub struct Control {
     listener: UnixListener,
     path: PathBuf,
+    /// The socket's file.
+    file: Option<FileId>,
 }
 
 impl Control {
@@ -38,17 +47,25 @@ impl Control {
             Ok(()) | Err(_) => {}
         }
         let listener = UnixListener::bind(&fresh)?;
+        let file = disk::id(&fresh)?;
         // It gets its name when nobody else can connect to it any more.
         fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600))?;
         fs::rename(&fresh, &path)?;
-        Ok(Self { listener, path })
+        Ok(Self { listener, path, file })
     }
 
     /// Answers commands to `gateway` for ever.
-    pub async fn serve(self, gateway: Arc<Gateway>) {
+    pub async fn serve(mut self, gateway: Arc<Gateway>) {
         let places = Arc::new(Semaphore::new(AT_ONCE));
+        let mut beat = interval(LOOK);
         loop {
-            let accepted = self.listener.accept().await;
+            let accepted = select! {
+                accepted = self.listener.accept() => accepted,
+                _ = beat.tick() => {
+                    self.listen_again(&gateway.data);
+                    continue;
+                }
+            };
             let Ok(place) = places.clone().acquire_owned().await else { return };
             match accepted {
                 Ok((stream, _)) => {
@@ -68,10 +85,28 @@ impl Control {
     }
 }
 
+impl Control {
+    /// Listens once more where somebody removed the socket, or the folder with it.
+    fn listen_again(&mut self, data: &DataFolder) {
+        if !self.is_in_place()
+            && data.place().is_ours()
+            && let Ok(again) = Self::listen(data)
+        {
+            *self = again;
+        }
+    }
+
+    fn is_in_place(&self) -> bool {
+        disk::id(&self.path).is_ok_and(|found| found == self.file)
+    }
+}
+
 impl Drop for Control {
     fn drop(&mut self) {
         // One that is left behind leads nowhere, and the next gateway replaces it.
-        let _ = fs::remove_file(&self.path);
+        if self.is_in_place() {
+            let _ = fs::remove_file(&self.path);
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod issuers;
 mod routes;
+mod tending;
 
 use std::{
     rc::Rc,
@@ -30,7 +31,6 @@ use auth_core::{
     revocations::{RevocationPolicy, Revocations},
     session::{SessionPolicy, Sessions},
     sign_in::{Callbacks, SignIn},
-    verdict::Unavailable,
 };
 
 use self::issuers::{Foundry, Issuers};
@@ -64,6 +64,8 @@ pub struct Gateway {
     pub telemetry: Telemetry,
     /// Ours until the process ends.
     pub data: Arc<DataFolder>,
+    /// Whether the folder at its path is not the one that we hold, and that has been said.
+    estranged: Arc<AtomicBool>,
     clock: Clock,
     draining: AtomicBool,
 }
@@ -162,17 +164,18 @@ impl Gateway {
         let revocations =
             Revocations::open(&data, store.clone(), keeper.clone(), clock.clone(), tuning.revocations.clone()).await;
         revocations.start();
+        let every = tuning.revocations.poll;
         let held = Arc::new(Held::new());
         let lasting = Lasting {
             clock: &clock,
-            keeper,
+            keeper: keeper.clone(),
             tuning,
             store: store.clone(),
             keyring: &keyring,
             revocations: &revocations,
         };
         let running = lasting.running(config, &held)?;
-        Ok(Arc::new(Self {
+        let gateway = Arc::new(Self {
             running: ArcSwap::from_pointee(running),
             held,
             keyring,
@@ -181,9 +184,12 @@ impl Gateway {
             limits: Limits::default(),
             telemetry,
             data,
+            estranged: Arc::default(),
             clock,
             draining: AtomicBool::new(false),
-        }))
+        });
+        keeper.spawn(tending::again_and_again(Arc::downgrade(&gateway), every));
+        Ok(gateway)
     }
 
     /// The configuration that is in force: take it once a request.
@@ -199,14 +205,6 @@ impl Gateway {
     /// The clock, to look at and to accept by hand.
     pub fn clock(&self) -> &Clock {
         &self.clock
-    }
-
-    /// Looks whether what lies in the data folder is still what we hold, and makes whole what is not.
-    ///
-    /// # Errors
-    /// Unavailable, while something is missing.
-    pub async fn tend(&self) -> Result<(), Unavailable> {
-        self.revocations.poll().await
     }
 
     /// Says that no new connections should come: `/readyz` turns to 503.

@@ -11,11 +11,10 @@ use world::{
 
 use super::{Attack, Probes};
 
-pub(super) const ATTACKS: &[Attack] = &[Attack {
-    name: "a_second_gateway_on_one_folder",
-    fault: "folder-unlocked",
-    run: || Box::pin(a_second_gateway()),
-}];
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack { name: "a_second_gateway_on_one_folder", fault: "folder-unlocked", run: || Box::pin(a_second_gateway()) },
+    Attack { name: "files_removed_while_open", fault: "store-files-unwatched", run: || Box::pin(files_removed()) },
+];
 
 /// The cookie that holds a ticket, over http.
 const TICKET: &str = "candor";
@@ -51,6 +50,50 @@ async fn a_second_gateway() -> Probes {
         world.start_gateway().await;
         let heard = with_ticket(&world, &stolen).await;
         probes.made(!heard.identities().is_empty(), || format!("signed out, and served: {}", heard.line()));
+    }
+    probes
+}
+
+/// Somebody removes files of a gateway that runs; then ada signs in, and signs out again. A copy of her ticket is dead,
+/// and after a restart too, which must not fail; and a sign-in that was promised is kept.
+async fn files_removed() -> Probes {
+    let mut probes = Probes::default();
+    for lost in [
+        &["candor.sqlite"][..],
+        &["candor.sqlite", "candor.sqlite-wal", "candor.sqlite-shm"],
+        &["candor.sqlite-wal"],
+        &["candor.sqlite", "revocations"],
+        &["candor.sqlite", "keyring"],
+        &["candor.sqlite", "revocations", "keyring", "lock"],
+        &[""],
+    ] {
+        let mut world = World::new().start().await;
+        let (mut ada, mut grace) = (Caller::new(Form::Browser), Caller::new(Form::Browser));
+        world.sign_in(&mut ada, "ada", "/calendar").await;
+        let before = ticket(&world, &mut ada);
+        let _ = ada.post(&world.url("/.candor/logout"), &[], &world.monolith).await;
+        for file in lost {
+            let path = world.folder().join("data").join(file);
+            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+            removed.expect("it is there");
+        }
+        world.sign_in(&mut grace, "grace", "/calendar").await;
+        let after = ticket(&world, &mut grace);
+        let _ = grace.post(&world.url("/.candor/logout"), &[], &world.monolith).await;
+        world.sign_in(&mut ada, "ada", "/calendar").await;
+        let kept = ticket(&world, &mut ada);
+        let started = world.try_restart_gateway().await;
+        probes.made(started.is_err(), || format!("{lost:?} removed, and no start any more: {started:?}"));
+        if started.is_ok() {
+            for (whose, ticket) in [("ada's of before", before), ("grace's of after", after)] {
+                let heard = with_ticket(&world, &ticket).await;
+                let served = !heard.identities().is_empty();
+                probes.made(served, || format!("{lost:?} removed, {whose} served after a logout: {}", heard.line()));
+            }
+            let heard = with_ticket(&world, &kept).await;
+            probes
+                .made(heard.identities().is_empty(), || format!("{lost:?} removed, a session lost: {}", heard.line()));
+        }
     }
     probes
 }

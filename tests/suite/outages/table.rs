@@ -415,8 +415,9 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
     }
 }
 
-/// What comes of a broken folder: nothing, for who is known. Who has the database open reads and writes on, wherever it
-/// went, and what cannot be written to our own files is in the database.
+/// What comes of a broken folder: nothing, for who is known. Where it is gone, it is made again from what is held, with
+/// everything that matters in it. Where that cannot be, nothing is written to nowhere: nobody can sign in or out, and
+/// nobody can say who else has. What cannot be written to our own files is in the database.
 fn of_disk(flow: Flow, fault: Fault, temper: Temper) -> Entry {
     match (fault, temper) {
         (Fault::Disk(DiskBreak::AFile), Temper::Cold) => {
@@ -425,6 +426,12 @@ fn of_disk(flow: Flow, fault: Fault, temper: Temper) -> Entry {
         (Fault::Disk(DiskBreak::Gone), Temper::Cold) => {
             Entry::Nothing("a start without it is a first start, which knows nothing of before")
         }
+        (Fault::Disk(DiskBreak::AFile), _) => Entry::Expect(match flow {
+            Flow::Callback => Outcome::TryIsSpent,
+            Flow::Logout => Outcome::TryAgain,
+            Flow::StrictRoute => Outcome::Unavailable,
+            _ => flow.whole(),
+        }),
         (_, _) => Entry::Expect(flow.whole()),
     }
 }

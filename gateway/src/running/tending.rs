@@ -1,0 +1,83 @@
+//! Looking after what lies in the data folder while we run: what somebody removes by mistake is written again from what
+//! is held, and what cannot be is said. Nothing is ever written to where nobody will find it.
+
+use std::{
+    sync::{
+        Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use auth_core::{
+    alarm,
+    data_folder::{DataFolder, FolderFault},
+    dependency::Dependency,
+    keyring::{Keyring, KeyringFault},
+    verdict::{OrUnavailable, Unavailable},
+};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::Gateway;
+
+/// Why the folder is not as it should be.
+#[derive(Debug, thiserror::Error)]
+enum Untended {
+    #[error(transparent)]
+    Folder(#[from] FolderFault),
+    #[error(transparent)]
+    Keyring(#[from] KeyringFault),
+}
+
+impl Gateway {
+    /// Looks whether what lies in the data folder is still what we hold, and makes whole what is not.
+    ///
+    /// # Errors
+    /// Unavailable, while something is missing.
+    pub async fn tend(&self) -> Result<(), Unavailable> {
+        // What became of the folder decides where the store is; that it is not as it should be stops no poll.
+        let folder = self.tend_folder().await;
+        self.revocations.poll().await.and(folder)
+    }
+
+    /// The same of the folder itself and the keyring in it. The store and the revocation set look after themselves.
+    async fn tend_folder(&self) -> Result<(), Unavailable> {
+        let (data, keyring, estranged) = (self.data.clone(), self.keyring.clone(), self.estranged.clone());
+        let tended = tokio::task::spawn_blocking(move || tend(&data, &keyring, &estranged)).await;
+        tended.or_unavailable(Dependency::Keeper)?.or_unavailable(Dependency::Keyring)
+    }
+}
+
+/// Tends the folder again and again, until the gateway is gone.
+pub(super) async fn again_and_again(gateway: Weak<Gateway>, every: Duration) {
+    let mut beat = interval(every);
+    beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        let Some(gateway) = gateway.upgrade() else { return };
+        // What is wrong rings by itself, once.
+        if let Err(fault) = gateway.tend_folder().await {
+            tracing::debug!("the data folder: {fault}");
+        }
+    }
+}
+
+/// Takes the folder again where it was replaced, unless the new one is another's; writes the keyring again where it was
+/// removed. Blocks.
+fn tend(data: &DataFolder, keyring: &Keyring, estranged: &AtomicBool) -> Result<(), Untended> {
+    if !data.place().is_ours() {
+        let again = keyring.may_lie_in(data.path()).map_err(Untended::from).and_then(|()| Ok(data.take_again()?));
+        if !estranged.swap(true, Ordering::SeqCst) {
+            let path = data.path().display();
+            let then = match &again {
+                Ok(()) => "what is there now is ours, and what is missing in it is written again".to_owned(),
+                Err(fault) => format!("nothing is written there: {fault}"),
+            };
+            alarm::ring("data-folder-gone", &format!("the data folder {path} was removed or replaced; {then}"));
+        }
+        again?;
+        estranged.store(false, Ordering::SeqCst);
+    }
+    keyring.tend(data.place())?;
+    Ok(())
+}
