@@ -7,13 +7,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use auth_core::database::Disturbance;
 use world::{
     caller::Form,
+    disk::DiskBreak,
     store::StoreBreak,
     wire::Break::{Hang, Refused, Status},
 };
 
 use super::table::{
     Cell,
-    Dependency::{self, Disk, Monolith},
+    Dependency::{self, Monolith},
     Entry::{Expect, Nothing},
     Fault, Flow, Outcome, Temper, entry, of_monolith_for_the_undecided,
 };
@@ -112,7 +113,9 @@ fn together(flow: Flow, (first, one): (Broken, Outcome), (second, two): (Broken,
         (Outcome::ServedUndecided, _) if second.0 == Monolith => of_monolith_for_the_undecided(second.1, form),
         (_, Outcome::ServedUndecided) if first.0 == Monolith => of_monolith_for_the_undecided(first.1, form),
         // Nobody is signed out while neither of the two has taken it: then nothing has ended.
-        (Outcome::SignedOutHere, _) if second.0 == Disk => Outcome::TryAgain,
+        (Outcome::SignedOutHere, _) if second.1 == Fault::Disk(DiskBreak::Unwritable) => Outcome::TryAgain,
+        // A broken store that is gone with its folder is made again, whole.
+        (_, two) if matches!((first.1, second.1), (Fault::Store(_), Fault::Disk(DiskBreak::Gone))) => two,
         (_, Outcome::TryAgain) => Outcome::TryAgain,
         // No code is spent while it would be for nothing.
         (_, Outcome::TryIsKept) => Outcome::TryIsKept,
