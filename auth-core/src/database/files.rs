@@ -53,13 +53,19 @@ impl Files {
 
 /// Removes what a lost database left beside it: it belongs to no other.
 pub(super) fn remove_leftovers(path: &Path) -> io::Result<()> {
-    for end in BESIDE {
-        match fs::remove_file(beside(path, end)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
+    BESIDE.iter().try_for_each(|end| remove(&beside(path, end)))
+}
+
+/// Removes a database that was begun and never put in its place.
+pub(super) fn remove_all(path: &Path) -> io::Result<()> {
+    remove(path).and_then(|()| remove_leftovers(path))
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
     }
-    Ok(())
 }
 
 fn beside(path: &Path, end: &str) -> PathBuf {

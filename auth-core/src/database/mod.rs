@@ -264,7 +264,11 @@ impl Database {
     /// # Errors
     /// Unavailable, if that fails; it can be tried again.
     pub(crate) async fn make(&self, ids: Ids) -> Result<(), Unavailable> {
-        let (options, path) = (self.options(), self.0.path.clone());
+        self.make_at(self.0.path.clone(), ids).await
+    }
+
+    async fn make_at(&self, path: PathBuf, ids: Ids) -> Result<(), Unavailable> {
+        let options = self.options().filename(&path);
         let making = async move {
             disk::make_private(&path).map_err(sqlx::Error::Io)?;
             let mut connection = options.connect().await?;
@@ -280,7 +284,8 @@ impl Database {
         self.0.keeper.run(making).await?.or_unavailable(Dependency::Store)
     }
 
-    /// Makes the store again where it was lost: empty, and the same to our keyring.
+    /// Makes the store again where it was lost: empty, and the same to our keyring. It is made beside and then put in its
+    /// place, whole: a start must never find half of one.
     ///
     /// # Errors
     /// Unavailable, if that fails, or nobody knows which store it was; it can be tried again.
@@ -288,15 +293,20 @@ impl Database {
         let Some(ids) = self.0.ids.get().cloned() else {
             return Err(Unavailable::because(Dependency::Store, "nobody knows which store it was"));
         };
-        let (this, patience, path) = (self.clone(), self.0.deadline * 2, self.0.path.clone());
-        let clearing = async move {
-            // Whoever had the lost files open has let go of them then.
-            let _ = tokio::time::timeout(patience, this.current()).await;
-            tokio::task::spawn_blocking(move || files::remove_leftovers(&path)).await
-        };
-        let cleared = self.0.keeper.run(clearing).await?;
-        cleared.unwrap_or_else(|gone| Err(io::Error::other(gone))).or_unavailable(Dependency::Store)?;
-        self.make(ids).await
+        let (this, patience) = (self.clone(), self.0.deadline * 2);
+        // Whoever had the lost files open has let go of them then.
+        let closing = async move { tokio::time::timeout(patience, this.current()).await.map(drop) };
+        self.0.keeper.run(closing).await?.or_unavailable(Dependency::Store)?;
+        let (path, fresh) = (self.0.path.clone(), self.0.path.with_added_extension("new"));
+        let (at, beside) = (path.clone(), fresh.clone());
+        self.block(move || files::remove_all(&beside).and_then(|()| files::remove_leftovers(&at))).await?;
+        self.make_at(fresh.clone(), ids).await?;
+        self.block(move || disk::rename_synced(&fresh, &path)).await
+    }
+
+    async fn block(&self, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), Unavailable> {
+        let done = self.0.keeper.run(async { tokio::task::spawn_blocking(work).await }).await?;
+        done.unwrap_or_else(|gone| Err(io::Error::other(gone))).or_unavailable(Dependency::Store)
     }
 
     /// Looks whether the pool leads to our store, and brings that to this release's form. Gives the files that it opened.

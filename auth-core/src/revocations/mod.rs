@@ -184,6 +184,16 @@ impl Revocations {
         });
     }
 
+    /// Makes good that files of ours were removed, as a poll would, and asks nothing. For the end of a process: the next
+    /// start finds a store that belongs to its keyring.
+    ///
+    /// # Errors
+    /// Unavailable, if that cannot be done.
+    pub async fn settle(&self) -> Result<(), Unavailable> {
+        let this = self.clone();
+        self.0.keeper.run(async move { this.make_good(&mut *this.0.polling.lock().await).await }).await?
+    }
+
     /// Asks the store once: tells it what it does not know yet, and reads what is new.
     ///
     /// # Errors

@@ -40,6 +40,14 @@ impl Gateway {
         self.revocations.poll().await.and(folder)
     }
 
+    /// The same at the end, without asking the store: what was removed a moment ago must not keep the next start back.
+    pub async fn settle(&self) {
+        let folder = self.tend_folder().await;
+        if let Err(fault) = self.revocations.settle().await.and(folder) {
+            tracing::warn!("the data folder is not as it should be: {fault}");
+        }
+    }
+
     /// The same of the folder itself and the keyring in it. The store and the revocation set look after themselves.
     async fn tend_folder(&self) -> Result<(), Unavailable> {
         let (data, keyring, estranged) = (self.data.clone(), self.keyring.clone(), self.estranged.clone());

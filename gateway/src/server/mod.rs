@@ -179,6 +179,7 @@ async fn keep(
         commands.abort();
         let _ = commands.await;
     }
+    gateway.settle().await;
     gateway.clock().written().await;
 }
 
