@@ -33,7 +33,8 @@ const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl<'a> Written<'a> {
-    /// Reads one `[[routes]]`, the `index`th; `None` if something that has no default is missing or wrong.
+    /// Reads one `[[routes]]`, the `index`th; `None` if something that has no default is missing or wrong, or if what
+    /// tells it from other routes is: it would seem to be one of those.
     pub(super) fn read(index: u32, section: &Section<'a>, named: &IssuerNames) -> Option<Self> {
         let path_value = section.required("path", "\"/\"");
         let upstream_value = section.required("upstream", "\"monolith\"");
@@ -94,6 +95,9 @@ impl<'a> Written<'a> {
         section.not_built("websocket_origins", "leave it out: an upgrade is forwarded as a plain request");
         section.finish();
         if route.path.is_empty() || route.upstream.is_empty() || allowed.is_empty() {
+            return None;
+        }
+        if route.host.is_some() != host_value.is_some() || route.methods.is_some() != methods_value.is_some() {
             return None;
         }
         Some(Self {

@@ -593,6 +593,9 @@ fn routes_have_forms() {
     check(&broken, &["4:1 [[identity]] has no `client_id`"]);
     check(&LEAST.replace("allow = [\"user\"]", ""), &["10:1 [[routes]] has no `allow` / `allow = [\"user\"]`"]);
     check(&route("host = \"a.example:80\""), &["11:8 `host` must be a host name, without a port"]);
+    let another = "[[routes]]\npath = \"/\"\nupstream = \"monolith\"\nallow = [\"user\"]\n";
+    check(&format!("{}{another}", route("host = \"a..b\"")), &["11:8 `host` must be a host name"]);
+    check(&format!("{}{another}", route("methods = [\"get\"]")), &["11:12 `methods` must be a method, in capitals"]);
     check(&route("host = \"a.example..\""), &["11:8 `host` must be a host name"]);
     check(&route("host = \"xn--a-.example\""), &["11:8 `host` must be a host name"]);
     check(&route("host = \"*.example\""), &["11:8 `host` must be a host name"]);
