@@ -248,7 +248,7 @@ impl Proof for Expired {
         Reason::Expired
     }
     fn detail(&self) -> Detail {
-        Detail::new(format!("its hard expiry was {} ms since the epoch", self.at.as_millis()))
+        Detail::new(format!("its hard expiry was {}", self.at.http_date()))
     }
 }
 

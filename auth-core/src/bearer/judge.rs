@@ -135,7 +135,7 @@ impl Proof for TokenExpired {
         Reason::Expired
     }
     fn detail(&self) -> Detail {
-        Detail::new(format!("over since {}", self.at.as_secs()))
+        Detail::new(format!("over since {}", self.at.http_date()))
     }
     fn about(&self) -> Option<Subject> {
         Some(self.who.clone())

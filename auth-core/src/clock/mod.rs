@@ -262,11 +262,10 @@ impl Clock {
         }
         kept.rung.insert(whose.to_owned(), now.steady());
         let told = format!(
-            "{whose} says that it is {} s since the epoch, which fits no reading of ours: the wall clock says {} and the \
-             anchor {}",
-            witness.from.as_secs(),
-            now.wall().as_secs(),
-            now.anchor.as_secs()
+            "{whose} says that it is {}, which fits no reading of ours: the wall clock says {} and the anchor {}",
+            witness.from.http_date(),
+            now.wall().http_date(),
+            now.anchor.http_date()
         );
         alarm::ring("provider-clock", &told);
     }
@@ -284,10 +283,10 @@ impl Clock {
         let now = reckoning.now(reading);
         if now.is_in_doubt() {
             let told = format!(
-                "the clock is in doubt: the wall clock says {} s since the epoch and the anchor {}; what only one of them \
-                 calls over is neither admitted nor refused until a provider says which is right, or: gateway clock accept",
-                now.wall().as_secs(),
-                now.anchor.as_secs()
+                "the clock is in doubt: the wall clock says {} and the anchor {}; what only one of them calls over is \
+                 neither admitted nor refused until a provider says which is right, or: gateway clock accept",
+                now.wall().http_date(),
+                now.anchor.http_date()
             );
             alarm::ring("clock-doubt", &told);
         } else if standing == Standing::Agreed {

@@ -151,7 +151,7 @@ impl fmt::Display for Entry {
             Ends::User { .. } => "whatever this user had begun",
         };
         let who = if self.is_ordered() { &self.who } else { "nobody on record" };
-        write!(f, "{what} was ended by {who} at {} ms since the epoch: {}", self.at.as_millis(), self.why)
+        write!(f, "{what} was ended by {who} at {}: {}", self.at.http_date(), self.why)
     }
 }
 

@@ -34,7 +34,10 @@ pub(super) async fn accepted() {
     says(&["clock"], "in doubt");
     says(&["clock", "accept"], "they agree");
     let said = String::from_utf8_lossy(&process.said()).into_owned();
-    assert!(said.contains("clock-doubt"), "the alarm rang: {said}");
+    assert!(
+        said.contains("clock-doubt") && said.contains(" GMT and the anchor "),
+        "the alarm rang, and says when: {said}"
+    );
     assert!(said.contains("ClockAccept"), "the gateway was asked: {said}");
     process.kill();
     says(&["clock"], "they agree");
