@@ -31,7 +31,7 @@ use crate::{
 
 /// The counters that an authenticator counts on.
 #[derive(Clone, Default)]
-struct Counted(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
+pub(crate) struct Counted(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
 
 /// A gateway's worth of authentication, before a pretend provider.
 pub(crate) struct Gateway {
@@ -230,7 +230,7 @@ fn a_credential_is_never_shown() {
 
 impl Counted {
     /// What has moved.
-    fn sum(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn sum(&self) -> BTreeMap<String, u64> {
         lock(&self.0).iter().map(|(name, count)| (name.clone(), count.load(Ordering::SeqCst))).collect()
     }
 }

@@ -15,7 +15,10 @@ mod tests;
 use std::{
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use serde::Serialize;
@@ -42,6 +45,8 @@ struct Keys {
     signing: SigningKey,
     /// As it lies on disk, to be written again if somebody removes it.
     file: KeyringFile,
+    /// Whether it is gone and could not be written again: that rings once, not at every look.
+    gone: AtomicBool,
 }
 
 /// What a start would find.
@@ -204,7 +209,12 @@ impl Keyring {
         place.must_be_ours().map_err(io)?;
         let written = self.0.file.write(&path);
         let then = if written.is_ok() { "it is written again" } else { "it cannot be written again" };
-        alarm::ring("keyring-gone", &format!("the keyring {} was removed; {then}", path.display()));
+        let told = format!("the keyring {} was removed; {then}", path.display());
+        if self.0.gone.swap(written.is_err(), Ordering::Relaxed) {
+            tracing::info!("{told}");
+        } else {
+            alarm::ring("keyring-gone", &told);
+        }
         written
     }
 
@@ -250,7 +260,7 @@ impl Keyring {
 
     fn from_file(path: &Path, file: KeyringFile) -> Result<Self, KeyringFault> {
         let (seals, signing) = (Arc::new(file.seals(path)?), file.signing(path)?);
-        Ok(Self(Arc::new(Keys { seals, signing, file })))
+        Ok(Self(Arc::new(Keys { seals, signing, file, gone: AtomicBool::new(false) })))
     }
 }
 

@@ -1,7 +1,10 @@
 use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use super::*;
-use crate::{clock::Timestamp, database::Disturbance, keeper::Keeper, scratch::Folder, seal::Purpose};
+use crate::{
+    authenticator::tests::Counted, clock::Timestamp, database::Disturbance, keeper::Keeper, scratch::Folder,
+    seal::Purpose,
+};
 
 const NOW: Now = Now::at(Timestamp::from_secs(43_200));
 const LATER: Timestamp = Timestamp::from_secs(43_260);
@@ -159,6 +162,28 @@ async fn a_keyring_that_was_removed_is_written_again_to_our_folder_only() {
     let theirs = Folder::new();
     let _ = open(&theirs).await.expect("both are absent");
     keyring.may_lie_in(theirs.path()).expect_err("there is another");
+}
+
+#[tokio::test]
+async fn a_keyring_that_cannot_be_written_again_rings_once() {
+    let folder = Folder::new();
+    let data = folder.taken();
+    let keyring = Keyring::open(&data, &store(&folder), NOW).await.expect("both are absent");
+    let (path, in_the_way) = (folder.path().join("keyring"), folder.path().join("keyring.new"));
+    fs::remove_file(&path).expect("it is there");
+    fs::create_dir_all(in_the_way.join("full")).expect("the folder can be written");
+    let counted = Counted::default();
+    metrics::with_local_recorder(&counted, || {
+        for _ in 0..3 {
+            keyring.tend(data.place()).expect_err("something is in the way");
+        }
+        fs::remove_dir_all(&in_the_way).expect("it is there");
+        keyring.tend(data.place()).expect("nothing is in the way");
+        assert_eq!(counted.sum()["alarm.keyring-gone"], 1);
+        fs::remove_file(&path).expect("it is there again");
+        keyring.tend(data.place()).expect("nothing is in the way");
+    });
+    assert_eq!(counted.sum()["alarm.keyring-gone"], 2, "it was removed once more");
 }
 
 #[tokio::test]

@@ -125,7 +125,10 @@ async fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
 }
 
 async fn obey(command: Command, gateway: &Gateway) -> Answer {
-    tracing::info!(?command, "a command came over the control socket");
+    // `check` asks who holds the folder, and changes nothing.
+    if command != Command::Holder {
+        tracing::info!(?command, "a command came over the control socket");
+    }
     match command {
         Command::Holder => Answer::Holder(gateway.data.holder().clone()),
         Command::Clock => Answer::Done(gateway.clock().readings().to_string()),
