@@ -138,9 +138,13 @@ impl KeySet {
     pub(super) fn says(&self, token: &Unverified<'_>) -> Said<'_> {
         let may_be = |key: &&VerifyingKey| token.kid().is_none_or(|kid| key.kid().is_none_or(|named| named == kid));
         let candidates: Vec<_> = self.keys.iter().filter(may_be).take(MOST_TRIED + 1).collect();
-        let said: Vec<_> = candidates.iter().take(MOST_TRIED).map(|key| key.says(token)).collect();
-        if let Some(at) = said.iter().position(|said| *said == Signature::Holds) {
-            return Said::Holds(candidates[at]);
+        let mut said = Vec::new();
+        for key in candidates.iter().take(MOST_TRIED) {
+            match key.says(token) {
+                // The one that holds settles it: no further key is tried.
+                Signature::Holds => return Said::Holds(key),
+                other => said.push(other),
+            }
         }
         let named_unusable = token.kid().map_or(!self.unusable.is_empty(), |kid| self.unusable.contains(kid));
         if named_unusable || self.nameless_unusable || candidates.len() > MOST_TRIED {
