@@ -25,6 +25,8 @@ pub struct Arrival {
     pub hops: Vec<IpAddr>,
     /// The host that the client named.
     pub host: Host,
+    /// Whether a trusted proxy stated it; else it is that of `Host`.
+    pub host_stated: bool,
     /// Whether the client used https.
     pub secure: bool,
     /// Whether our peer is a trusted proxy.
@@ -68,7 +70,8 @@ impl Arrival {
     pub fn of(headers: &HeaderMap, peer: IpAddr, host: Host, believed: &Believed) -> Result<Self, BadRequest> {
         let peer = peer.to_canonical();
         let by_proxy = believed.trusts(peer);
-        let mut arrival = Self { client: peer, hops: vec![peer], host, secure: believed.secure, by_proxy };
+        let mut arrival =
+            Self { client: peer, hops: vec![peer], host, host_stated: false, secure: believed.secure, by_proxy };
         if by_proxy {
             arrival.believe(headers, believed)?;
         }
@@ -98,6 +101,7 @@ impl Arrival {
         if let Some(host) = family.last(headers, &X_FORWARDED_HOST, "host").filter(|host| !host.is_empty()) {
             let host = HeaderValue::try_from(host).ok().as_ref().and_then(Host::parse);
             self.host = host.ok_or(BadRequest::Host)?;
+            self.host_stated = true;
         }
         Ok(())
     }

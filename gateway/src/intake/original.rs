@@ -1,6 +1,9 @@
 //! The request that a trusted proxy asks about, for `verify`.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, uri::PathAndQuery};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Uri,
+    uri::{Authority, PathAndQuery},
+};
 
 use super::Intake;
 use crate::{
@@ -52,11 +55,18 @@ impl Intake {
         }
         let uri = Uri::try_from(address.as_bytes()).map_err(|_| malformed.clone())?;
         let host = match uri.authority() {
-            Some(authority) => Host::of(authority).ok_or_else(|| malformed.clone())?,
+            Some(authority) => self.of_address(authority).ok_or_else(|| malformed.clone())?,
             None => self.host().clone(),
         };
         let target: &PathAndQuery = uri.path_and_query().ok_or(malformed)?;
         Ok(Original { method, path: CanonicalPath::read(target).map_err(Fault::BadRequest)?, host })
+    }
+
+    /// The host of an absolute address. Where the proxy states a host besides, it must be the same: the service is sent to
+    /// by one of the two, and routes are found by one.
+    fn of_address(&self, authority: &Authority) -> Option<Host> {
+        let host = Host::of(authority)?;
+        (!self.arrival.host_stated || host.name() == self.host().name()).then_some(host)
     }
 }
 

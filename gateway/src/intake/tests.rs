@@ -157,6 +157,11 @@ fn a_trusted_proxy_asks_about_an_address() {
     let get = ("x-original-method", "GET");
     check(proxy, &[get, ("x-original-url", "https://www.example/x")], "GET www.example /x");
     check(proxy, &[get, ("x-original-url", "https://WWW.example./x")], "GET www.example /x");
+    let absolute = ("x-original-url", "https://www.example/x");
+    check(proxy, &[get, absolute, ("x-forwarded-host", "WWW.example.:443")], "GET www.example /x");
+    check(proxy, &[get, absolute, ("x-forwarded-host", "admin.example")], "bad request: own-parameters");
+    check(proxy, &[get, absolute, ("x-forwarded-host", "app.example")], "bad request: own-parameters");
+    check(proxy, &[get, absolute, ("forwarded", "host=admin.example")], "bad request: own-parameters");
     check(proxy, &[get, ("x-original-url", "https://me@www.example/x")], "bad request: own-parameters");
     check(proxy, &[get, ("x-original-url", "https://www.example../x")], "bad request: own-parameters");
     check(proxy, &[get, ("x-original-uri", "/x"), ("x-forwarded-uri", "/y")], "bad request: own-parameters");
