@@ -24,14 +24,14 @@ use crate::{
 /// The data folder, ours for as long as this lives.
 #[derive(Debug)]
 pub struct DataFolder {
-    place: Place,
-    holder: Holder,
+    place: FolderPath,
+    holder: LockHolder,
     locked: Mutex<File>,
 }
 
 /// Where the data folder is, for whoever writes in it: it may be moved away or replaced while we run.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct FolderPath {
     path: Arc<Path>,
     /// The lock file that we hold.
     held: Arc<Mutex<FileId>>,
@@ -39,7 +39,7 @@ pub struct Place {
 
 /// Who holds a data folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Holder {
+pub struct LockHolder {
     /// Its process id.
     pub pid: u32,
     /// The machine or container where that id means something.
@@ -56,11 +56,11 @@ pub enum FolderFault {
         "the data folder {path} is held by {holder}. Way out: stop that one first, or give this one a folder of its own \
          (`server.data`)"
     )]
-    Held {
+    RefusalGuard {
         /// The folder.
         path: PathBuf,
         /// Who holds it.
-        holder: Whoever,
+        holder: ReportedHolder,
     },
     /// It cannot be made or locked.
     #[error(
@@ -77,7 +77,7 @@ pub enum FolderFault {
 
 /// Who holds a folder, as far as the lock file says.
 #[derive(Debug)]
-pub struct Whoever(Option<Holder>);
+pub struct ReportedHolder(Option<LockHolder>);
 
 const NAME: &str = "lock";
 
@@ -94,9 +94,9 @@ impl DataFolder {
     /// # Errors
     /// [`FolderFault`]. A folder that another process holds is left as it is.
     pub fn take(path: &Path, now: Now) -> Result<Self, FolderFault> {
-        let holder = Holder::ourselves(now);
+        let holder = LockHolder::ourselves(now);
         let (locked, held) = locked(path, &holder)?;
-        let place = Place { path: path.into(), held: Arc::new(Mutex::new(held)) };
+        let place = FolderPath { path: path.into(), held: Arc::new(Mutex::new(held)) };
         Ok(Self { place, holder, locked: Mutex::new(locked) })
     }
 
@@ -117,17 +117,17 @@ impl DataFolder {
     }
 
     /// Who we are, as the lock file says it.
-    pub fn holder(&self) -> &Holder {
+    pub fn holder(&self) -> &LockHolder {
         &self.holder
     }
 
     /// Where it is, for whoever writes in it.
-    pub fn place(&self) -> &Place {
+    pub fn place(&self) -> &FolderPath {
         &self.place
     }
 }
 
-impl Place {
+impl FolderPath {
     /// Whether the folder that we hold is the one at its path.
     pub fn is_ours(&self) -> bool {
         let found = disk::id(&self.path.join(NAME));
@@ -152,7 +152,7 @@ impl Place {
     }
 }
 
-fn locked(path: &Path, holder: &Holder) -> Result<(File, FileId), FolderFault> {
+fn locked(path: &Path, holder: &LockHolder) -> Result<(File, FileId), FolderFault> {
     let io = |error| FolderFault::Io { path: path.to_owned(), error };
     disk::make_folder(path).map_err(io)?;
     let at = path.join(NAME);
@@ -160,10 +160,13 @@ fn locked(path: &Path, holder: &Holder) -> Result<(File, FileId), FolderFault> {
         let mut file = disk::open_or_make(&at, OpenOptions::new().read(true).write(true)).map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
-            #[cfg(candor_planted)]
-            Err(TryLockError::WouldBlock) if crate::planted::is("folder-unlocked") => {}
+            #[cfg(candor_mutants)]
+            Err(TryLockError::WouldBlock) if crate::mutants::is("folder-unlocked") => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(FolderFault::Held { path: path.to_owned(), holder: Whoever(Holder::read(&mut file)) });
+                return Err(FolderFault::RefusalGuard {
+                    path: path.to_owned(),
+                    holder: ReportedHolder(LockHolder::read(&mut file)),
+                });
             }
             Err(TryLockError::Error(error)) => return Err(io(error)),
         }
@@ -177,7 +180,7 @@ fn locked(path: &Path, holder: &Holder) -> Result<(File, FileId), FolderFault> {
     Err(io(io::Error::other("its lock file does not stay where it is")))
 }
 
-impl Holder {
+impl LockHolder {
     /// This process.
     fn ourselves(now: Now) -> Self {
         let host = std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|host| host.trim().to_owned());
@@ -197,7 +200,7 @@ impl Holder {
     }
 }
 
-impl fmt::Display for Holder {
+impl fmt::Display for LockHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "process {}", self.pid)?;
         if let Some(host) = &self.host {
@@ -207,7 +210,7 @@ impl fmt::Display for Holder {
     }
 }
 
-impl fmt::Display for Whoever {
+impl fmt::Display for ReportedHolder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Some(holder) => holder.fmt(f),
@@ -221,7 +224,7 @@ mod tests {
     use std::{fs, sync::Barrier, thread};
 
     use super::*;
-    use crate::scratch::Folder;
+    use crate::testing::Folder;
 
     const NOW: Now = Now::at(Timestamp::from_secs(43_200));
 

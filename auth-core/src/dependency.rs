@@ -14,7 +14,7 @@ pub enum Dependency {
     /// A provider's discovery document (OpenID Connect Discovery 1.0).
     Discovery,
     /// The task that does our I/O: it was stopped, or it panicked.
-    Keeper,
+    Background,
     /// Our own keys.
     Keyring,
     /// An issuer's key set (RFC 7517).
@@ -36,7 +36,7 @@ impl Dependency {
         Self::Clock,
         Self::Configuration,
         Self::Discovery,
-        Self::Keeper,
+        Self::Background,
         Self::Keyring,
         Self::Keys,
         Self::OwnJudgement,
@@ -52,7 +52,7 @@ impl Dependency {
             Self::Clock => "clock",
             Self::Configuration => "configuration",
             Self::Discovery => "discovery",
-            Self::Keeper => "keeper",
+            Self::Background => "keeper",
             Self::Keyring => "keyring",
             Self::Keys => "keys",
             Self::OwnJudgement => "own-judgement",

@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn a_file_is_written_whole_and_for_its_owner_only() {
-        let folder = crate::scratch::Folder::new();
+        let folder = crate::testing::Folder::new();
         let path = folder.path().join("a/b/file");
         make_folder(path.parent().expect("it has one")).expect("makes the folder");
         assert_eq!(read(&path, 10).expect("there is none"), None);
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_root_makes_belongs_to_the_owner_of_the_folder() {
-        let folder = crate::scratch::Folder::new();
+        let folder = crate::testing::Folder::new();
         // Only root can see this; for everybody else the folder is their own, and so is what they make in it.
         let owner = match std::os::unix::fs::chown(folder.path(), Some(65_534), Some(65_534)) {
             Ok(()) => 65_534,
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_failed_write_leaves_what_was_there() {
-        let folder = crate::scratch::Folder::new();
+        let folder = crate::testing::Folder::new();
         let path = folder.path().join("file");
         write_whole(&path, b"good").expect("writes");
         fs::create_dir(folder.path().join("file.new")).expect("makes a folder in the way");

@@ -172,8 +172,8 @@ impl Requirement {
 }
 
 fn vouched_by(issuer: Option<&str>, who: &Subject) -> bool {
-    #[cfg(candor_planted)]
-    if crate::planted::is("any-issuers-word") {
+    #[cfg(candor_mutants)]
+    if crate::mutants::is("any-issuers-word") {
         return true;
     }
     issuer.is_none_or(|issuer| *issuer == *who.issuer)
@@ -306,8 +306,8 @@ pub fn permit(verdict: Verdict, requirement: &Requirement, now: Now) -> Result<P
 
 /// The issuer was silent about what the route asks for. Says what would help, and whom.
 fn not_stated(who: &Principal, claim: Claim, silence: Silence) -> Unavailable {
-    #[cfg(candor_planted)]
-    if crate::planted::is("silence-is-an-outage") {
+    #[cfg(candor_mutants)]
+    if crate::mutants::is("silence-is-an-outage") {
         return Unavailable::because(crate::Dependency::TokenEndpoint, "planted");
     }
     let (subject, issuer, claim) = (&who.subject, &who.subject.issuer, claim.as_str());
@@ -346,8 +346,8 @@ fn holder_of(stop: Stop) -> Holder {
     match stop {
         Stop::Rejected(rejected) if rejected.reason() == Reason::Expired => Holder::Lapsed,
         Stop::Rejected(_) => Holder::Anyone,
-        #[cfg(candor_planted)]
-        Stop::Unavailable(_) if crate::planted::is("undecided-is-anyone") => Holder::Anyone,
+        #[cfg(candor_mutants)]
+        Stop::Unavailable(_) if crate::mutants::is("undecided-is-anyone") => Holder::Anyone,
         Stop::Unavailable(unavailable) => Holder::Undecided(unavailable),
     }
 }

@@ -13,10 +13,10 @@ use auth_core::{
 use http::{HeaderMap, Method};
 
 use crate::{
-    cookies::{Forget, SetCookie},
+    cookies::{ClearCookie, SetCookie},
     fault::{AnswerWord, Fault},
-    telemetry::Who,
-    upstream::Passed,
+    telemetry::LoggedPrincipal,
+    upstream::VettedResponse,
 };
 
 /// What happened.
@@ -31,12 +31,12 @@ pub enum Answer {
     /// We cannot tell.
     Unavailable(Unavailable),
     /// The upstream's answer, judged.
-    Upstream(Passed),
+    Upstream(VettedResponse),
 }
 
 /// Where something was asked.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct Recourse {
     /// Whether the request can be made again by following a link: GET or HEAD.
     pub repeatable: bool,
     /// Its path and query, if they are safe to link to.
@@ -57,7 +57,7 @@ pub struct Seen {
     /// Its path as it was sent, without its query: queries hold codes.
     pub path: String,
     /// Who sent it, if we know.
-    pub principal: Option<Who>,
+    pub principal: Option<LoggedPrincipal>,
     /// Why we could not tell, where it went on nevertheless.
     pub undecided: Option<Unavailable>,
     /// The route's path.
@@ -70,7 +70,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Refusal {
     rejected: Rejected,
-    forget: Option<Forget>,
+    forget: Option<ClearCookie>,
 }
 
 /// What one of our own paths answers.
@@ -128,12 +128,12 @@ pub enum OwnAnswer {
     /// Signed out: here, and as far as the other gateways know.
     SignedOut {
         /// The right to forget the ticket.
-        forget: Option<Forget>,
+        forget: Option<ClearCookie>,
         /// How far it has reached.
         elsewhere: Elsewhere,
     },
     /// The figures of the admin listener, in the text form that Prometheus reads.
-    Figures(String),
+    Metrics(String),
     /// Alive, and ready for requests.
     Well,
     /// Alive, and on its way out: no new requests, please.
@@ -141,7 +141,7 @@ pub enum OwnAnswer {
     /// A logout by somebody who was not signed in.
     WasNotSignedIn {
         /// The right to forget a ticket that had ended before.
-        forget: Option<Forget>,
+        forget: Option<ClearCookie>,
     },
 }
 
@@ -214,12 +214,12 @@ impl Answer {
 
 impl Refusal {
     /// A refusal; `forget` if it ended the ticket that came with the request.
-    pub fn new(rejected: Rejected, forget: Option<Forget>) -> Self {
+    pub fn new(rejected: Rejected, forget: Option<ClearCookie>) -> Self {
         Self { rejected, forget }
     }
 
     /// The refusal, and the right to forget.
-    pub(crate) fn into_parts(self) -> (Rejected, Option<Forget>) {
+    pub(crate) fn into_parts(self) -> (Rejected, Option<ClearCookie>) {
         (self.rejected, self.forget)
     }
 

@@ -5,7 +5,7 @@ use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc};
 
 use http::Request;
 
-use crate::{body::Received, fault::Asker, request_id::RequestId, running::Running};
+use crate::{body::Received, fault::ClientKind, request_id::RequestId, running::Running};
 
 /// A request whose head was read.
 pub struct Arrived {
@@ -17,7 +17,7 @@ pub struct Arrived {
     pub running: Arc<Running>,
     /// Who asks: as far as the head shows, then as the route says. If handling it yields nothing, the answer is still in
     /// their form.
-    pub asker: Rc<Cell<Asker>>,
+    pub asker: Rc<Cell<ClientKind>>,
     /// The request.
     pub request: Request<Received>,
 }

@@ -3,30 +3,30 @@
 use auth_core::{
     authenticator::{self, Credential},
     clock::Now,
-    held::{CredentialId, Ended, Harm},
     policy::{Holder, Permit, Requirement},
     principal::Kind,
+    refusal_guard::{CredentialId, Ended, Harm},
     verdict::Stop,
 };
 use http::Method;
 
 use crate::{
-    answer::{Answer, Place, Refusal, Seen},
-    cookies::Forget,
-    fault::{Asker, Fault},
-    intake::Intake,
+    answer::{Answer, Recourse, Refusal, Seen},
+    cookies::ClearCookie,
+    fault::{ClientKind, Fault},
+    intake::RequestHead,
     reply::Reply,
     route::{ReturnTo, Route},
     running::{Gateway, Running},
-    telemetry::Who,
-    upstream::Passed,
+    telemetry::LoggedPrincipal,
+    upstream::VettedResponse,
 };
 
 /// One request: its head, understood; the configuration that it is served by; the moment that it is judged by.
-pub(crate) struct Asked<'a> {
+pub(crate) struct RequestContext<'a> {
     pub(crate) gateway: &'a Gateway,
     pub(crate) running: &'a Running,
-    pub(crate) intake: &'a Intake,
+    pub(crate) intake: &'a RequestHead,
     pub(crate) now: Now,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Admitted {
     credential: Option<CredentialId>,
 }
 
-impl Asked<'_> {
+impl RequestContext<'_> {
     /// Lets whoever asks pass if they meet `requirement`. `harm`: what showing them a refusal would do.
     ///
     /// # Errors
@@ -63,7 +63,7 @@ impl Asked<'_> {
             Stop::Rejected(rejected) => {
                 let forget = ticket.and_then(|ticket| {
                     let ended = Ended::Refused(held.dead(&rejected, ticket, self.now)?);
-                    Forget::because(&ended, ticket)
+                    ClearCookie::because(&ended, ticket)
                 });
                 Answer::Refused(Refusal::new(rejected, forget))
             }
@@ -71,7 +71,7 @@ impl Asked<'_> {
     }
 
     /// An upstream's answer, unless it sends away so many whom we know that it must be mistaken.
-    pub(crate) fn passed(&self, passed: Passed, admitted: &Admitted) -> Answer {
+    pub(crate) fn passed(&self, passed: VettedResponse, admitted: &Admitted) -> Answer {
         let held_back = match admitted.credential {
             Some(credential) if passed.is_denial() => self.gateway.held.passed_on(credential, self.now).err(),
             _ => None,
@@ -83,8 +83,8 @@ impl Asked<'_> {
     }
 
     /// The reply to a request of which only the head is known.
-    pub(crate) fn reply(&self, answer: Answer, asker: Asker) -> Reply {
-        let place = Place { repeatable: is_repeatable(&self.intake.method), ..Place::default() };
+    pub(crate) fn reply(&self, answer: Answer, asker: ClientKind) -> Reply {
+        let place = Recourse { repeatable: is_repeatable(&self.intake.method), ..Recourse::default() };
         Reply { answer, asker, id: self.intake.id, place, seen: self.seen() }
     }
 
@@ -95,7 +95,7 @@ impl Asked<'_> {
             Answer::Refused(_) | Answer::Unavailable(_) | Answer::Fault(Fault::UndecidedIdentity(_)) => {
                 self.place(&self.intake.method, self.intake.path.received().as_str(), &route.requirement)
             }
-            _ => Place { repeatable: is_repeatable(&self.intake.method), ..Place::default() },
+            _ => Recourse { repeatable: is_repeatable(&self.intake.method), ..Recourse::default() },
         };
         let seen = Seen {
             route: Some(route.path.as_str().into()),
@@ -110,10 +110,10 @@ impl Asked<'_> {
     }
 
     /// Where something was asked: `method` and `target` are the request's own, or those that a proxy asks about.
-    pub(crate) fn place(&self, method: &Method, target: &str, requirement: &Requirement) -> Place {
+    pub(crate) fn place(&self, method: &Method, target: &str, requirement: &Requirement) -> Recourse {
         let config = &self.running.config;
         let here = ReturnTo::parse(target, &config.server.public_url, &config.own_prefix);
-        Place {
+        Recourse {
             repeatable: is_repeatable(method),
             here: here.map(|here| here.as_str().to_owned()),
             sign_in: self.running.site.signs_in() && requirement.may_allow(Kind::User),
@@ -139,7 +139,7 @@ impl Admitted {
             Holder::Anyone | Holder::Lapsed => seen,
             Holder::Undecided(unavailable) => Seen { undecided: Some(unavailable.clone()), ..seen },
             Holder::Known(principal) => {
-                let who = Who { kind: principal.kind, subject: principal.subject.clone() };
+                let who = LoggedPrincipal { kind: principal.kind, subject: principal.subject.clone() };
                 Seen { principal: Some(who), ..seen }
             }
         }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use auth_core::{
-    Clock, Keeper,
+    Background, Clock,
     data_folder::{DataFolder, FolderFault},
     database::Database,
     keyring::Keyring,
@@ -26,9 +26,9 @@ use tokio::{
 use crate::{
     check::{self, Conclusion, load, load_without_secrets},
     config::Config,
-    control::{self, Answer, Command},
+    control::{self, Command, CommandAnswer},
     running::StartFault,
-    server::{self, Options},
+    server::{self, ServeOptions},
     telemetry::Telemetry,
 };
 
@@ -160,10 +160,10 @@ fn command(
     let told = load_without_secrets(config).map_err(|unreadable| unreadable.to_string()).and_then(|config| {
         match DataFolder::take(&config.server.data, Clock::system().now()) {
             Ok(folder) => alone(&folder, &config),
-            Err(held @ FolderFault::Held { .. }) => match control::ask(&config.server.data, command) {
-                Ok(Answer::Done(done)) => Ok(done),
-                Ok(Answer::Refused(why)) => Err(why),
-                Ok(Answer::Holder(holder)) => Ok(holder.to_string()),
+            Err(held @ FolderFault::RefusalGuard { .. }) => match control::ask(&config.server.data, command) {
+                Ok(CommandAnswer::Done(done)) => Ok(done),
+                Ok(CommandAnswer::Refused(why)) => Err(why),
+                Ok(CommandAnswer::Holder(holder)) => Ok(holder.to_string()),
                 Err(fault) => Err(format!("{held}. It cannot be asked to do this itself: {fault}")),
             },
             Err(fault @ FolderFault::Io { .. }) => Err(fault.to_string()),
@@ -184,7 +184,7 @@ fn command(
 fn adopt(config: &Path) -> ExitCode {
     command(config, Command::KeysAdopt, |folder, config| {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
-        let keeper = Keeper::new(runtime.handle().clone());
+        let keeper = Background::new(runtime.handle().clone());
         let store = Database::sqlite(&config.store.sqlite, keeper, Database::DEADLINE);
         let joined = Keyring::adopt(folder, &store, Clock::system().now());
         runtime.block_on(joined).map_err(|fault| fault.to_string())?;
@@ -221,7 +221,7 @@ async fn until_told(config: Config, telemetry: Telemetry) -> Result<(), StartFau
         tracing::warn!("configuration {warning}");
     }
     let public = config.server.public_url.origin().ascii_serialization();
-    let started = server::start(config, Options::new(telemetry)).await?;
+    let started = server::start(config, ServeOptions::new(telemetry)).await?;
     let listed = |addresses: &[SocketAddr]| {
         addresses.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(", ")
     };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::held::{CredentialId, Ended};
+use auth_core::refusal_guard::{CredentialId, Ended};
 use cookie::{Cookie, SameSite};
 use http::HeaderValue;
 
@@ -12,7 +12,7 @@ use crate::site::Site;
 pub struct SetCookie(HeaderValue);
 
 /// A ticket's cookie that may be forgotten: the credential it holds has ended.
-pub struct Forget(());
+pub struct ClearCookie(());
 
 impl SetCookie {
     /// Keeps a ticket in the browser, for as long as it can live.
@@ -53,7 +53,7 @@ impl SetCookie {
     }
 
     /// Takes back the ticket.
-    pub fn forget_ticket(_because: Forget, site: &Site) -> Self {
+    pub fn forget_ticket(_because: ClearCookie, site: &Site) -> Self {
         set(site.ticket_cookie(), "", Duration::ZERO, SameSite::Lax, site).expect("our own name and no value")
     }
 
@@ -62,7 +62,7 @@ impl SetCookie {
     }
 }
 
-impl Forget {
+impl ClearCookie {
     /// The right to forget the cookie that holds the credential `held`; `None` unless it is the one that ended.
     pub fn because(ended: &Ended, held: CredentialId) -> Option<Self> {
         (ended.credential() == held).then_some(Self(()))
@@ -98,7 +98,7 @@ impl std::fmt::Debug for SetCookie {
     }
 }
 
-impl std::fmt::Debug for Forget {
+impl std::fmt::Debug for ClearCookie {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Forget")
     }

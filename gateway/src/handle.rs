@@ -1,19 +1,19 @@
 //! The life of a request, on one screen.
 
 use crate::{
-    answer::Answer, arrived::Arrived, asked::Asked, intake, own, reply::Reply, route::Target, running::Serving,
-    upstream::Whence,
+    answer::Answer, arrived::Arrived, asked::RequestContext, intake, own, reply::Reply, route::Target,
+    running::WorkerState, upstream::Whence,
 };
 
 /// Answers one request: reads its head, finds its route, asks who it is, sends it on, and judges what comes back.
-pub async fn handle(serving: &Serving, arrived: Arrived) -> Reply {
+pub async fn handle(serving: &WorkerState, arrived: Arrived) -> Reply {
     let Arrived { id, peer, running, asker, request } = arrived;
     let now = serving.now();
     let (intake, request) = match intake::read(request, id, peer, &running.intake) {
         Ok(read) => read,
         Err(bad) => return Reply::to(bad.asker, id, bad.fault),
     };
-    let asked = Asked { gateway: &serving.gateway, running: &running, intake: &intake, now };
+    let asked = RequestContext { gateway: &serving.gateway, running: &running, intake: &intake, now };
     let route = match running.routes.find(&intake.path, intake.host(), &intake.method) {
         Ok(Target::Own(path)) => return own::answer(&path, &asked, request).await,
         Ok(Target::Upstream(route)) => route,

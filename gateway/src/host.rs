@@ -69,8 +69,8 @@ pub fn canonical(name: &str) -> Option<String> {
     }
     let lower = bare.to_ascii_lowercase();
     let read = url::Host::parse(&lower).ok()?.to_string();
-    #[cfg(candor_planted)]
-    if auth_core::planted::is("host-keeps-its-dot") {
+    #[cfg(candor_mutants)]
+    if auth_core::mutants::is("host-keeps-its-dot") {
         return Some(name.to_ascii_lowercase());
     }
     (read == lower).then_some(lower)

@@ -20,7 +20,7 @@ use crate::fault::Fault;
 
 /// Signs identities, and remembers them for half their life: the hot path signs nothing. Cheap to clone.
 #[derive(Clone)]
-pub struct Voucher {
+pub struct IdentitySigner {
     keyring: Keyring,
     issuer: Arc<str>,
     signed: Cache<Whom, Signed>,
@@ -70,7 +70,7 @@ struct Claims<'a> {
     groups: Option<Vec<&'a str>>,
 }
 
-impl Voucher {
+impl IdentitySigner {
     /// The token's `typ` (RFC 8725 §3.11).
     pub const TYPE: &'static str = "gateway-identity+jwt";
     /// How long a signed identity holds.
@@ -85,7 +85,7 @@ impl Voucher {
     }
 
     /// The identity of `principal`, signed for `upstream` (its name in the configuration). It holds for at least half of
-    /// [`Voucher::LIFE`] from `now`, and names no path: any request of theirs to that upstream may carry it.
+    /// [`IdentitySigner::LIFE`] from `now`, and names no path: any request of theirs to that upstream may carry it.
     ///
     /// # Errors
     /// [`Fault::Internal`], if our key cannot sign: nothing is forwarded then.
@@ -151,7 +151,7 @@ impl Hash for Whom {
     }
 }
 
-impl std::fmt::Debug for Voucher {
+impl std::fmt::Debug for IdentitySigner {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Voucher").field("issuer", &self.issuer).finish_non_exhaustive()
     }

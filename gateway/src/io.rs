@@ -31,9 +31,9 @@ pub struct Io {
 
 /// What a connection is doing: a cell that its `Io`, its service and its body share.
 pub struct Phase {
-    state: Cell<State>,
+    state: Cell<ConnectionState>,
     since: Cell<Instant>,
-    limits: Limits,
+    limits: ClientTimeouts,
     write_limit: Cell<Duration>,
     holders: Cell<usize>,
     leftover: Cell<Option<TcpStream>>,
@@ -44,7 +44,7 @@ pub struct Busy(Rc<Phase>);
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum ConnectionState {
     /// Between requests: nothing of the next has been seen.
     Idle,
     /// Some of a head has been seen, not all.
@@ -55,7 +55,7 @@ pub enum State {
 
 /// How long the two kinds of waiting may last.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct ClientTimeouts {
     /// From the first byte of a head to its last.
     pub head: Duration,
     /// Between two requests, and from connecting to the first byte.
@@ -68,9 +68,9 @@ struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Phase {
     /// A new connection: idle.
-    pub fn new(limits: Limits) -> Rc<Self> {
+    pub fn new(limits: ClientTimeouts) -> Rc<Self> {
         Rc::new(Self {
-            state: Cell::new(State::Idle),
+            state: Cell::new(ConnectionState::Idle),
             since: Cell::new(Instant::now()),
             limits,
             write_limit: Cell::new(limits.idle),
@@ -80,13 +80,13 @@ impl Phase {
     }
 
     /// What the connection is doing.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> ConnectionState {
         self.state.get()
     }
 
     /// A whole head was read: the connection is busy until what this returns, and all that was cloned from it, is gone.
     pub fn busy(self: &Rc<Self>) -> Busy {
-        self.enter(State::Busy, Instant::now());
+        self.enter(ConnectionState::Busy, Instant::now());
         self.write_limit.set(self.limits.idle);
         self.holders.set(self.holders.get() + 1);
         Busy(self.clone())
@@ -104,21 +104,21 @@ impl Phase {
 
     /// Bytes came.
     fn heard(&self, now: Instant) {
-        if self.state.get() == State::Idle {
-            self.enter(State::Head, now);
+        if self.state.get() == ConnectionState::Idle {
+            self.enter(ConnectionState::Head, now);
         }
     }
 
     /// When waiting for the client ends.
     fn deadline(&self) -> Option<Instant> {
         match self.state.get() {
-            State::Idle => Some(self.since.get() + self.limits.idle),
-            State::Head => Some(self.since.get() + self.limits.head),
-            State::Busy => None,
+            ConnectionState::Idle => Some(self.since.get() + self.limits.idle),
+            ConnectionState::Head => Some(self.since.get() + self.limits.head),
+            ConnectionState::Busy => None,
         }
     }
 
-    fn enter(&self, state: State, now: Instant) {
+    fn enter(&self, state: ConnectionState, now: Instant) {
         self.state.set(state);
         self.since.set(now);
     }
@@ -136,7 +136,7 @@ impl Drop for Busy {
         let left = self.0.holders.get() - 1;
         self.0.holders.set(left);
         if left == 0 {
-            self.0.enter(State::Idle, Instant::now());
+            self.0.enter(ConnectionState::Idle, Instant::now());
         }
     }
 }
@@ -199,7 +199,7 @@ impl AsyncRead for Io {
         let Some(deadline) = self.phase.deadline() else { return Poll::Pending };
         match self.waiting.poll_until(cx, deadline) {
             // An end of file is what a connection that is done looks like: hyper closes it without a word.
-            Poll::Ready(()) if self.phase.state() == State::Idle => Poll::Ready(Ok(())),
+            Poll::Ready(()) if self.phase.state() == ConnectionState::Idle => Poll::Ready(Ok(())),
             Poll::Ready(()) => Poll::Ready(Err(timed_out("the head is not complete"))),
             Poll::Pending => Poll::Pending,
         }
@@ -249,10 +249,10 @@ fn timed_out(what: &'static str) -> io::Error {
 mod tests {
     use super::*;
 
-    const LIMITS: Limits = Limits { head: Duration::from_secs(10), idle: Duration::from_secs(75) };
+    const LIMITS: ClientTimeouts = ClientTimeouts { head: Duration::from_secs(10), idle: Duration::from_secs(75) };
 
     /// What the phase is after `events`, one a second, and how long after the last event waiting ends.
-    fn after(events: &str) -> (State, Option<u64>) {
+    fn after(events: &str) -> (ConnectionState, Option<u64>) {
         let phase = Phase::new(LIMITS);
         let start = phase.since.get();
         let mut now = start;
@@ -260,8 +260,8 @@ mod tests {
             now += Duration::from_secs(1);
             match event {
                 'r' => phase.heard(now),
-                'b' => phase.enter(State::Busy, now),
-                'i' => phase.enter(State::Idle, now),
+                'b' => phase.enter(ConnectionState::Busy, now),
+                'i' => phase.enter(ConnectionState::Idle, now),
                 other => panic!("no event {other:?}"),
             }
         }
@@ -271,13 +271,13 @@ mod tests {
     #[test]
     fn each_kind_of_waiting_has_its_own_deadline() {
         let check = |events, state, left| assert_eq!(after(events), (state, left), "{events:?}");
-        check("", State::Idle, Some(75));
-        check("r", State::Head, Some(10));
+        check("", ConnectionState::Idle, Some(75));
+        check("r", ConnectionState::Head, Some(10));
         // A drip does not move the deadline.
-        check("rrrr", State::Head, Some(7));
-        check("rb", State::Busy, None);
-        check("rbrr", State::Busy, None);
-        check("rbi", State::Idle, Some(75));
-        check("rbirr", State::Head, Some(9));
+        check("rrrr", ConnectionState::Head, Some(7));
+        check("rb", ConnectionState::Busy, None);
+        check("rbrr", ConnectionState::Busy, None);
+        check("rbi", ConnectionState::Idle, Some(75));
+        check("rbirr", ConnectionState::Head, Some(9));
     }
 }

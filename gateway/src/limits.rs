@@ -14,7 +14,7 @@ use crate::fault::Fault;
 
 /// The limits of one process.
 #[derive(Debug, Default)]
-pub struct Limits {
+pub struct RateLimits {
     begins: Mutex<Buckets>,
     callbacks: Mutex<Buckets>,
 }
@@ -40,7 +40,7 @@ const REFILL: Duration = Duration::from_millis(500);
 /// How many addresses are remembered at most.
 const MOST: usize = 100_000;
 
-impl Limits {
+impl RateLimits {
     /// Counts a sign-in that `address` wants to begin.
     ///
     /// # Errors
@@ -102,14 +102,14 @@ mod tests {
 
     use super::*;
 
-    fn begins(limits: &Limits, address: &str, at: i64) -> bool {
+    fn begins(limits: &RateLimits, address: &str, at: i64) -> bool {
         let address = address.parse().expect("an address");
         limits.begin_sign_in(address, Now::at(Timestamp::from_millis(at))).is_ok()
     }
 
     #[test]
     fn an_office_may_sign_in_after_lunch_and_a_loop_may_not() {
-        let limits = Limits::default();
+        let limits = RateLimits::default();
         let good = (0..200).filter(|_| begins(&limits, "192.0.2.1", 0)).count();
         assert_eq!(good, 60);
         assert!(begins(&limits, "192.0.2.2", 0), "another address has its own");
@@ -121,7 +121,7 @@ mod tests {
 
     #[test]
     fn whoever_may_begin_may_also_come_back() {
-        let limits = Limits::default();
+        let limits = RateLimits::default();
         let address = "192.0.2.1".parse().expect("an address");
         let now = Now::at(Timestamp::from_secs(0));
         assert_eq!((0..100).filter(|_| limits.begin_sign_in(address, now).is_ok()).count(), 60);
@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn a_limited_address_is_told_when_to_come_back() {
-        let limits = Limits::default();
+        let limits = RateLimits::default();
         let now = Now::at(Timestamp::from_secs(0));
         let address = "192.0.2.1".parse().expect("an address");
         let refused = (0..61).find_map(|_| limits.begin_sign_in(address, now).err());
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn one_network_is_one_address() {
-        let limits = Limits::default();
+        let limits = RateLimits::default();
         for host in 0..60 {
             assert!(begins(&limits, &format!("2001:db8::{host:x}"), 0));
         }

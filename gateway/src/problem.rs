@@ -7,7 +7,7 @@ use crate::{fault::AnswerWord, notices, request_id::RequestId, site::Site};
 
 /// What a program is told about an answer that is not the one it wanted. Nothing inside is named.
 #[derive(Debug, Serialize)]
-pub(crate) struct Problem {
+pub(crate) struct ProblemDetails {
     /// Where the word is explained, relative to us.
     r#type: String,
     title: String,
@@ -23,7 +23,7 @@ pub(crate) struct Problem {
     sign_in: Option<String>,
 }
 
-impl Problem {
+impl ProblemDetails {
     /// The media type (RFC 9457 §3).
     pub(crate) const MEDIA_TYPE: &'static str = "application/problem+json";
 

@@ -23,17 +23,17 @@ use http::{
 };
 
 use crate::{
-    answer::{Answer, OwnAnswer, Place, Refusal, Seen, SignInFailure},
+    answer::{Answer, OwnAnswer, Recourse, Refusal, Seen, SignInFailure},
     body::Body,
-    cookies::{Forget, SetCookie},
-    fault::{self, AnswerWord, Asker, Fault, FaultStatus},
+    cookies::{ClearCookie, SetCookie},
+    fault::{self, AnswerWord, ClientKind, Fault, FaultStatus},
     notices,
     page::{self, Page},
-    problem::Problem,
+    problem::ProblemDetails,
     request_id::RequestId,
     site::Site,
     telemetry::{AccessLine, AccessLog},
-    upstream::Passed,
+    upstream::VettedResponse,
 };
 
 /// What kind of answer this is (design: a closed list, [`AnswerWord`]).
@@ -49,11 +49,11 @@ pub struct Reply {
     /// What happened.
     pub answer: Answer,
     /// Who asked. It changes the form only.
-    pub asker: Asker,
+    pub asker: ClientKind,
     /// Which request this answers.
     pub id: RequestId,
     /// Where it was asked, as far as the form depends on it.
-    pub place: Place,
+    pub place: Recourse,
     /// What the access log says of the request.
     pub seen: Seen,
 }
@@ -67,8 +67,8 @@ struct Head {
 
 impl Reply {
     /// An answer to a request of which nothing but its head's outline is known.
-    pub fn to(asker: Asker, id: RequestId, fault: Fault) -> Self {
-        Self { answer: Answer::Fault(fault), asker, id, place: Place::default(), seen: Seen::default() }
+    pub fn to(asker: ClientKind, id: RequestId, fault: Fault) -> Self {
+        Self { answer: Answer::Fault(fault), asker, id, place: Recourse::default(), seen: Seen::default() }
     }
 
     /// The response, and its line in the access log: it is `now`, and the answer took `duration`. This is what the server
@@ -103,9 +103,9 @@ impl Reply {
     pub fn into_http(self, site: &Site) -> Response<Body> {
         let Self { answer, asker, id, place, seen: _ } = self;
         let form = Form { asker, id, place, site };
-        #[cfg(candor_planted)]
+        #[cfg(candor_mutants)]
         if let Answer::Fault(Fault::ConnectFailed(..) | Fault::UpstreamReset(_) | Fault::NoEndpoint { .. }) = &answer
-            && auth_core::planted::is("unreachable-is-401")
+            && auth_core::mutants::is("unreachable-is-401")
         {
             return form.said(&Head::new(StatusCode::UNAUTHORIZED, AnswerWord::CredentialInvalid), None, Page::default);
         }
@@ -116,9 +116,9 @@ impl Reply {
             Answer::Own(own) => (form.own(own), false),
             Answer::Upstream(passed) => (form.upstream(passed), true),
         };
-        #[cfg(candor_planted)]
+        #[cfg(candor_mutants)]
         let proven =
-            proven || ["token-500-is-not-signed-in", "store-error-loops"].into_iter().any(auth_core::planted::is);
+            proven || ["token-500-is-not-signed-in", "store-error-loops"].into_iter().any(auth_core::mutants::is);
         if proven || !blames_the_caller(&response, site) {
             return response;
         }
@@ -139,9 +139,9 @@ fn blames_the_caller(response: &Response<Body>, site: &Site) -> bool {
 
 /// The form of one answer: for whom, where, under what names.
 struct Form<'s> {
-    asker: Asker,
+    asker: ClientKind,
     id: RequestId,
-    place: Place,
+    place: Recourse,
     site: &'s Site,
 }
 
@@ -199,8 +199,8 @@ impl Form<'_> {
                     notices::not_permitted(self.sign_in())
                 })
             }
-            (Reason::Expired, Asker::Device) => self.renewal_required(),
-            (_, Asker::Browser) if self.place.repeatable && self.place.sign_in => {
+            (Reason::Expired, ClientKind::Device) => self.renewal_required(),
+            (_, ClientKind::Browser) if self.place.repeatable && self.place.sign_in => {
                 let login = self.site.login(self.place.here.as_deref());
                 self.see_other(&login, word_of(&rejected))
             }
@@ -230,7 +230,7 @@ impl Form<'_> {
             _ => format!("Bearer realm=\"{realm}\", error=\"invalid_token\""),
         };
         set(&mut response, WWW_AUTHENTICATE, challenge);
-        if self.asker == Asker::ForwardAuth
+        if self.asker == ClientKind::ForwardAuth
             && let Some(sign_in) = self.sign_in()
         {
             set(&mut response, SIGN_IN, format!("{}{sign_in}", self.site.origin()));
@@ -247,7 +247,7 @@ impl Form<'_> {
         self.said(&head, Some(fault::RENEWAL_REQUIRED), Page::default)
     }
 
-    fn upstream(&self, passed: Passed) -> Response<Body> {
+    fn upstream(&self, passed: VettedResponse) -> Response<Body> {
         let (head, body) = passed.into_parts();
         let mut response = Response::from_parts(head, body);
         response.headers_mut().insert(ANSWER, AnswerWord::Upstream.header());
@@ -287,12 +287,12 @@ impl Form<'_> {
             OwnAnswer::SignedOut { forget, elsewhere } => {
                 let done = serde_json::json!({ "signed_out": true, "elsewhere": elsewhere == Elsewhere::Done });
                 let response = match self.asker {
-                    Asker::Browser => self.page(&ok, &notices::signed_out(elsewhere)),
+                    ClientKind::Browser => self.page(&ok, &notices::signed_out(elsewhere)),
                     _ => self.content(&ok, done.to_string(), "application/json"),
                 };
                 self.forgetting(response, forget)
             }
-            OwnAnswer::Figures(figures) => self.content(&ok, figures, "text/plain; version=0.0.4; charset=utf-8"),
+            OwnAnswer::Metrics(figures) => self.content(&ok, figures, "text/plain; version=0.0.4; charset=utf-8"),
             OwnAnswer::Well => self.content(&ok, "ok\n", "text/plain; charset=utf-8"),
             OwnAnswer::Draining => {
                 let head = Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::Own);
@@ -352,7 +352,7 @@ impl Form<'_> {
         response
     }
 
-    fn forgetting(&self, mut response: Response<Body>, forget: Option<Forget>) -> Response<Body> {
+    fn forgetting(&self, mut response: Response<Body>, forget: Option<ClearCookie>) -> Response<Body> {
         append(&mut response, forget.map(|forget| SetCookie::forget_ticket(forget, self.site)));
         response
     }
@@ -361,14 +361,14 @@ impl Form<'_> {
 impl Form<'_> {
     /// People get a page, programs a problem.
     fn said(&self, head: &Head, detail: Option<&str>, page: impl FnOnce() -> Page) -> Response<Body> {
-        if self.asker == Asker::Browser {
+        if self.asker == ClientKind::Browser {
             return self.page(head, &page());
         }
         let problem =
-            Problem::new(head.word, head.status.as_u16(), detail.unwrap_or_default().into(), self.id, self.site)
+            ProblemDetails::new(head.word, head.status.as_u16(), detail.unwrap_or_default().into(), self.id, self.site)
                 .retry_after(head.retry)
                 .sign_in(self.sign_in().filter(|_| head.status == StatusCode::UNAUTHORIZED));
-        self.content(head, problem.json(), Problem::MEDIA_TYPE)
+        self.content(head, problem.json(), ProblemDetails::MEDIA_TYPE)
     }
 
     fn content(&self, head: &Head, content: impl Into<bytes::Bytes>, media_type: &'static str) -> Response<Body> {
@@ -422,7 +422,8 @@ impl Form<'_> {
     /// are spread widest; but judging them again costs little, and each of them is dark until then.
     fn spread(&self, wait: Duration) -> u64 {
         let seconds: u64 = wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1);
-        let by = if self.asker == Asker::Device { seconds.div_ceil(2).min(60) } else { seconds.div_ceil(4).min(30) };
+        let by =
+            if self.asker == ClientKind::Device { seconds.div_ceil(2).min(60) } else { seconds.div_ceil(4).min(30) };
         seconds.saturating_add(self.id.spread(by))
     }
 }

@@ -11,16 +11,16 @@ use std::{
 
 use auth_core::{
     authenticator::{Authenticator, Credential},
+    background::Background,
     bearer::Bearers,
     clock::{Clock, Now},
     data_folder::DataFolder,
     database::Database,
     dependency::Dependency,
-    held::{CredentialId, Ended, Held},
-    keeper::Keeper,
     keyring::Keyring,
     policy::{Allow, MaxStale, Requirement, RequirementId, permit},
     principal::{Groups, Kind, Roles, Silence, Subject},
+    refusal_guard::{CredentialId, Ended, RefusalGuard},
     revocations::{RevocationPolicy, Revocations},
     session::{NewSession, SessionPolicy, Sessions},
     sign_in::{Objection, WrongAnswer},
@@ -31,7 +31,9 @@ use url::Url;
 
 use super::*;
 use crate::{
-    fault::{Allow as Methods, At, BadRequest, Connect, Deadline, Dispute, Undecided},
+    fault::{
+        AllowedMethods as Methods, BadRequest, ConnectFault, Deadline, DisputedDenial, FaultContext, UndecidedDenial,
+    },
     site::tests::site,
 };
 
@@ -42,7 +44,7 @@ struct House {
     clock: Clock,
     sessions: Sessions,
     authenticator: Authenticator,
-    held: Arc<Held>,
+    held: Arc<RefusalGuard>,
 }
 
 impl House {
@@ -50,7 +52,7 @@ impl House {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let data = std::env::temp_dir().join(format!("candor-replies-{}-{count}", std::process::id()));
-        let (keeper, clock) = (Keeper::current(), Clock::standing_at(Timestamp::from_secs(1_000_000)));
+        let (keeper, clock) = (Background::current(), Clock::standing_at(Timestamp::from_secs(1_000_000)));
         let folder = DataFolder::take(&data, clock.now()).expect("a folder for the test");
         let store = Database::sqlite(data.join("candor.sqlite"), keeper.clone(), Database::DEADLINE);
         let keyring = Keyring::open(&folder, &store, clock.now()).await.expect("a new keyring");
@@ -62,7 +64,7 @@ impl House {
             issuers: ["https://issuer.example".to_owned()].into(),
         };
         let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
-        let held = Arc::new(Held::new());
+        let held = Arc::new(RefusalGuard::new());
         let authenticator = Authenticator::new(sessions.clone(), Bearers::new(Vec::new()), revocations, held.clone());
         Self { data, clock, sessions, authenticator, held }
     }
@@ -144,14 +146,14 @@ fn rejected(result: Result<(), Stop>) -> Rejected {
     }
 }
 
-const ASKERS: [Asker; 4] = [Asker::Browser, Asker::Script, Asker::Device, Asker::ForwardAuth];
+const ASKERS: [ClientKind; 4] = [ClientKind::Browser, ClientKind::Script, ClientKind::Device, ClientKind::ForwardAuth];
 
 /// A request for `/orders?open=1` of a route that is for people.
-fn place(repeatable: bool) -> Place {
-    Place { repeatable, here: Some("/orders?open=1".into()), sign_in: true }
+fn place(repeatable: bool) -> Recourse {
+    Recourse { repeatable, here: Some("/orders?open=1".into()), sign_in: true }
 }
 
-fn http(answer: Answer, asker: Asker, repeatable: bool) -> Response<Body> {
+fn http(answer: Answer, asker: ClientKind, repeatable: bool) -> Response<Body> {
     let reply = Reply { answer, asker, id: RequestId::new(), place: place(repeatable), seen: Seen::default() };
     reply.into_http(&site())
 }
@@ -167,7 +169,7 @@ fn field(response: &Response<Body>, name: &str) -> String {
 }
 
 /// What every answer of ours carries, and what none that is not a refusal does.
-fn check_form(response: &Response<Body>, asker: Asker) {
+fn check_form(response: &Response<Body>, asker: ClientKind) {
     let status = response.status();
     assert!(AnswerWord::parse(&field(response, "x-gateway-answer")).is_some(), "{status}");
     assert_eq!(field(response, "x-request-id").len(), 36);
@@ -177,7 +179,7 @@ fn check_form(response: &Response<Body>, asker: Asker) {
     assert_eq!(status == 401, response.headers().contains_key("www-authenticate"), "{status} {asker}");
     if !status.is_redirection() {
         let page = field(response, "content-type") == "text/html; charset=utf-8";
-        assert_eq!(page, asker == Asker::Browser, "{status} {asker}");
+        assert_eq!(page, asker == ClientKind::Browser, "{status} {asker}");
         assert_eq!(page, field(response, "content-security-policy").contains("frame-ancestors 'none'"));
     }
 }
@@ -192,7 +194,7 @@ async fn not_signed_in_is_401_or_the_way_to_sign_in() {
             check_form(&response, asker);
             assert_eq!(field(&response, "x-gateway-answer"), "credential-missing");
             assert!(!response.headers().contains_key("set-cookie"));
-            if asker == Asker::Browser && repeatable {
+            if asker == ClientKind::Browser && repeatable {
                 assert_eq!(response.status(), 303);
                 assert_eq!(field(&response, "location"), "/.candor/login?return_to=%2Forders%3Fopen%3D1");
                 continue;
@@ -200,10 +202,10 @@ async fn not_signed_in_is_401_or_the_way_to_sign_in() {
             assert_eq!(response.status(), 401, "{asker}");
             assert_eq!(field(&response, "www-authenticate"), "Bearer realm=\"https://app.example.com\"");
             let sign_in = field(&response, "x-gateway-sign-in");
-            assert_eq!(!sign_in.is_empty(), asker == Asker::ForwardAuth, "{sign_in}");
+            assert_eq!(!sign_in.is_empty(), asker == ClientKind::ForwardAuth, "{sign_in}");
             let text = text(response).await;
             match asker {
-                Asker::Browser => assert!(text.contains("target=\"_blank\""), "{text}"),
+                ClientKind::Browser => assert!(text.contains("target=\"_blank\""), "{text}"),
                 _ => assert!(text.contains("\"type\":\"/.candor/problems/credential-missing\""), "{text}"),
             }
         }
@@ -213,13 +215,13 @@ async fn not_signed_in_is_401_or_the_way_to_sign_in() {
 #[tokio::test]
 async fn a_bad_credential_says_so_and_a_ticket_that_ended_is_forgotten() {
     let house = House::new().await;
-    for asker in [Asker::Script, Asker::ForwardAuth, Asker::Browser] {
+    for asker in [ClientKind::Script, ClientKind::ForwardAuth, ClientKind::Browser] {
         let (rejected, ticket) = house.expired().await;
         let id = CredentialId::of(ticket.as_bytes());
         let ended = Ended::Refused(house.held.dead(&rejected, id, house.now()).expect("it expired"));
         let of_another = CredentialId::of(b"another");
-        assert!(Forget::because(&ended, of_another).is_none(), "only the one that ended may be forgotten");
-        let response = http(Answer::Refused(Refusal::new(rejected, Forget::because(&ended, id))), asker, false);
+        assert!(ClearCookie::because(&ended, of_another).is_none(), "only the one that ended may be forgotten");
+        let response = http(Answer::Refused(Refusal::new(rejected, ClearCookie::because(&ended, id))), asker, false);
         check_form(&response, asker);
         assert_eq!(response.status(), 401);
         assert_eq!(field(&response, "x-gateway-answer"), "credential-invalid");
@@ -234,8 +236,8 @@ async fn a_bad_credential_says_so_and_a_ticket_that_ended_is_forgotten() {
 async fn a_device_whose_token_has_run_out_renews_it() {
     let house = House::new().await;
     let (rejected, _) = house.expired().await;
-    let response = http(Answer::Refused(Refusal::new(rejected, None)), Asker::Device, true);
-    check_form(&response, Asker::Device);
+    let response = http(Answer::Refused(Refusal::new(rejected, None)), ClientKind::Device, true);
+    check_form(&response, ClientKind::Device);
     assert_eq!((response.status().as_u16(), field(&response, "x-gateway-answer").as_str()), (503, "renewal-required"));
     assert!(!field(&response, "retry-after").is_empty());
 }
@@ -263,11 +265,11 @@ async fn not_being_able_to_tell_is_503_and_nothing_is_lost() {
                 assert!(!response.headers().contains_key("set-cookie"));
                 assert!(field(&response, "proxy-status").starts_with("candor; error="));
                 let retry = field(&response, "retry-after").parse::<u64>().expect("seconds");
-                let most = if asker == Asker::Device { 12 } else { 10 };
+                let most = if asker == ClientKind::Device { 12 } else { 10 };
                 assert!((8..=most).contains(&retry), "{asker} {retry}");
                 let text = text(response).await;
                 assert!(!text.contains("planned") && !text.contains(dependency.as_str()), "{text}");
-                if asker == Asker::Browser {
+                if asker == ClientKind::Browser {
                     assert_eq!(text.contains("http-equiv=\"refresh\""), repeatable, "nothing is sent twice by itself");
                     assert!(text.contains("href=\"/.candor/login"), "signing in again is a choice");
                 }
@@ -290,7 +292,7 @@ async fn groups_that_were_not_stated_are_503_with_a_page_that_does_not_load_itse
         assert!((300..=900).contains(&retry), "{asker} {retry}");
         let text = text(response).await;
         assert!(!text.contains("http-equiv=\"refresh\"") && !text.contains("issuer.example"), "{text}");
-        if asker == Asker::Browser {
+        if asker == ClientKind::Browser {
             assert!(text.contains("href=\"/.candor/login"), "signing in again is a choice");
             assert!(text.contains("whoever looks after the service"), "{text}");
         }
@@ -300,7 +302,7 @@ async fn groups_that_were_not_stated_are_503_with_a_page_that_does_not_load_itse
 #[tokio::test]
 async fn a_denial_of_somebody_whom_we_could_not_tell_is_said_as_not_being_able_to_tell() {
     let why = Unavailable::because(Dependency::Keys, "planned").retry_after(Duration::from_secs(8));
-    let undecided = Undecided { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, unavailable: why };
+    let undecided = UndecidedDenial { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, unavailable: why };
     let fault = Fault::UndecidedIdentity(undecided);
     let said = Answer::Fault(fault.clone()).why(None);
     assert_eq!(said.reason, Some("keys"));
@@ -320,7 +322,7 @@ async fn a_denial_of_somebody_whom_we_could_not_tell_is_said_as_not_being_able_t
         assert!((8..=24).contains(&retry), "{asker} {retry}");
         let text = text(response).await;
         assert!(!text.contains("planned"), "{text}");
-        if asker == Asker::Browser {
+        if asker == ClientKind::Browser {
             assert!(text.contains("http-equiv=\"refresh\"") && text.contains("href=\"/.candor/login"), "{text}");
         }
     }
@@ -336,8 +338,8 @@ fn what_goes_on_undecided_is_logged_with_the_reason() {
 
 #[test]
 fn faults_have_the_status_that_the_table_says() {
-    let at = || At::new("http://127.0.0.1:9000", "seen");
-    let dispute = || Dispute { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, setting: "s" };
+    let at = || FaultContext::new("http://127.0.0.1:9000", "seen");
+    let dispute = || DisputedDenial { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, setting: "s" };
     // The columns: browser, script, device, forward-auth.
     let check = |fault: Fault, statuses: [u16; 4], word: &str| {
         for (asker, status) in ASKERS.into_iter().zip(statuses) {
@@ -350,7 +352,7 @@ fn faults_have_the_status_that_the_table_says() {
         }
     };
     let failed = "upstream-failed";
-    check(Fault::ConnectFailed(Connect::Refused, at()), [502, 502, 503, 502], failed);
+    check(Fault::ConnectFailed(ConnectFault::Refused, at()), [502, 502, 503, 502], failed);
     check(Fault::UpstreamReset(at()), [502, 502, 503, 502], failed);
     check(Fault::UpstreamBadTls(at()), [502, 502, 503, 502], failed);
     check(Fault::UpstreamGarbage(at()), [502, 502, 503, 502], failed);
@@ -372,10 +374,10 @@ fn faults_have_the_status_that_the_table_says() {
 
 #[test]
 fn a_wrong_method_names_the_right_ones_and_a_dispute_what_was_received() {
-    let response = http(Answer::Fault(Fault::WrongMethod(Methods::new([http::Method::GET]))), Asker::Script, true);
+    let response = http(Answer::Fault(Fault::WrongMethod(Methods::new([http::Method::GET]))), ClientKind::Script, true);
     assert_eq!(field(&response, "allow"), "GET");
-    let dispute = Dispute { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, setting: "s" };
-    let response = http(Answer::Fault(Fault::DisputedIdentity(dispute)), Asker::Script, true);
+    let dispute = DisputedDenial { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, setting: "s" };
+    let response = http(Answer::Fault(Fault::DisputedIdentity(dispute)), ClientKind::Script, true);
     assert_eq!(field(&response, "proxy-status"), "candor; error=destination_unavailable; received-status=401");
 }
 
@@ -383,7 +385,7 @@ fn a_wrong_method_names_the_right_ones_and_a_dispute_what_was_received() {
 fn the_way_to_the_provider_is_no_refusal() {
     let location = "https://login.example.net/authorize?x".to_owned();
     let answer = Answer::Own(OwnAnswer::ToProvider { location: location.clone(), cookies: Vec::new() });
-    let response = http(answer, Asker::Browser, true);
+    let response = http(answer, ClientKind::Browser, true);
     assert_eq!((response.status().as_u16(), field(&response, "location")), (303, location));
 }
 
@@ -391,7 +393,7 @@ fn the_way_to_the_provider_is_no_refusal() {
 #[should_panic(expected = "without a proof")]
 fn a_way_to_our_own_sign_in_takes_a_refusal() {
     let answer = OwnAnswer::SignedIn { cookies: Vec::new(), return_to: "/.candor/login?return_to=%2F".into() };
-    let _ = http(Answer::Own(answer), Asker::Browser, true);
+    let _ = http(Answer::Own(answer), ClientKind::Browser, true);
 }
 
 #[tokio::test]
@@ -400,11 +402,11 @@ async fn a_sign_in_that_cannot_be_finished_keeps_what_was_wanted() {
     let unavailable = || Unavailable::because(Dependency::TokenEndpoint, "planned");
     let answer =
         |cookies| OwnAnswer::SignInUnavailable { unavailable: unavailable(), begin: Some(begin.clone()), cookies };
-    let kept = http(Answer::Own(answer(Vec::new())), Asker::Browser, true);
+    let kept = http(Answer::Own(answer(Vec::new())), ClientKind::Browser, true);
     assert_eq!(kept.status(), 503);
     assert!(text(kept).await.contains("http-equiv=\"refresh\""), "the same callback may yet succeed");
     let spent = SetCookie::forget_try("__Host-candor-try-x", &site()).expect("a try's name");
-    let spent = http(Answer::Own(answer(vec![spent])), Asker::Browser, true);
+    let spent = http(Answer::Own(answer(vec![spent])), ClientKind::Browser, true);
     assert_eq!(spent.status(), 503);
     let text = text(spent).await;
     assert!(!text.contains("http-equiv") && text.contains(&begin), "beginning again is a choice: {text}");
@@ -417,13 +419,13 @@ async fn a_wrong_answer_of_the_providers_is_said_in_words_and_loads_nothing_agai
         let how = SignInFailure::Wrong(WrongAnswer::IdToken(auth_core::jws::MalformedToken::Unsigned("not signed")));
         Answer::Own(OwnAnswer::SignInFailed { how, begin: begin.to_owned(), cookies: Vec::new() })
     };
-    for asker in [Asker::Browser, Asker::Script] {
+    for asker in [ClientKind::Browser, ClientKind::Script] {
         let response = http(failed(), asker, true);
         assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (502, "sign-in-failed".to_owned()));
         assert!(!response.headers().contains_key(RETRY_AFTER), "waiting does not make it right");
         check_form(&response, asker);
     }
-    let response = http(failed(), Asker::Browser, true);
+    let response = http(failed(), ClientKind::Browser, true);
     let id = field(&response, RequestId::HEADER.as_str());
     let page = text(response).await;
     assert!(page.contains("is not signed in a way") && page.contains(begin), "{page}");
@@ -437,7 +439,7 @@ async fn what_a_provider_refuses_is_said_in_its_words_and_with_a_number() {
         let (word, description) = ("not_allowed".to_owned(), Some("Offline tokens <not> allowed".to_owned()));
         let how = SignInFailure::Refused { objection, word, description };
         let answer = OwnAnswer::SignInFailed { how, begin: "/.candor/login".to_owned(), cookies: Vec::new() };
-        let response = http(Answer::Own(answer), Asker::Browser, true);
+        let response = http(Answer::Own(answer), ClientKind::Browser, true);
         assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (400, "own".to_owned()));
         let number = format!("<code>{}</code>", field(&response, RequestId::HEADER.as_str()));
         let page = text(response).await;
@@ -455,22 +457,22 @@ async fn what_a_provider_refuses_is_said_in_its_words_and_with_a_number() {
 async fn a_sign_in_that_has_to_wait_is_tried_again() {
     let answer = || Answer::Own(OwnAnswer::SignInBusy { begin: "/.candor/login?return_to=%2Forders".to_owned() });
     for repeatable in [true, false] {
-        let response = http(answer(), Asker::Browser, repeatable);
+        let response = http(answer(), ClientKind::Browser, repeatable);
         assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (503, "overloaded".to_owned()));
         assert!(response.headers().contains_key(RETRY_AFTER));
         let page = text(response).await;
         assert_eq!(page.contains("http-equiv"), repeatable, "a form is never sent twice by itself: {page}");
         assert!(page.contains("/.candor/login?return_to=%2Forders"), "{page}");
     }
-    check_form(&http(answer(), Asker::Script, true), Asker::Script);
+    check_form(&http(answer(), ClientKind::Script, true), ClientKind::Script);
 }
 
 #[test]
 fn where_people_cannot_sign_in_nobody_is_sent_there() {
     let form = Form {
-        asker: Asker::Browser,
+        asker: ClientKind::Browser,
         id: RequestId::new(),
-        place: Place { sign_in: false, ..place(true) },
+        place: Recourse { sign_in: false, ..place(true) },
         site: &Site::of("/.candor", &Url::parse("https://app.example.com").expect("an address"), false),
     };
     assert_eq!(form.sign_in(), None);
@@ -478,7 +480,7 @@ fn where_people_cannot_sign_in_nobody_is_sent_there() {
 
 #[tokio::test]
 async fn a_form_of_ours_says_where_it_comes_from() {
-    let response = http(Answer::Own(OwnAnswer::ConfirmLogout), Asker::Browser, true);
+    let response = http(Answer::Own(OwnAnswer::ConfirmLogout), ClientKind::Browser, true);
     assert_eq!(field(&response, "referrer-policy"), "same-origin", "else browsers post it with `Origin: null`");
     assert!(text(response).await.contains("method=\"post\""));
 }
@@ -487,8 +489,8 @@ async fn a_form_of_ours_says_where_it_comes_from() {
 fn a_program_that_cannot_sign_anybody_in_is_told_so_as_programs_are() {
     let unavailable = Unavailable::because(Dependency::TokenEndpoint, "planned").retry_after(Duration::from_secs(1));
     let answer = OwnAnswer::SignInUnavailable { unavailable, begin: None, cookies: Vec::new() };
-    let response = http(Answer::Own(answer), Asker::Script, true);
-    check_form(&response, Asker::Script);
+    let response = http(Answer::Own(answer), ClientKind::Script, true);
+    check_form(&response, ClientKind::Script);
     let retry: u64 = field(&response, "retry-after").parse().expect("seconds");
     assert!((5..10).contains(&retry), "{retry}");
 }

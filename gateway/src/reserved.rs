@@ -155,8 +155,8 @@ fn starts_like(name: &str, plain: &str) -> bool {
 
 /// A byte of a name as CGI and its heirs see it.
 fn folded(byte: u8) -> u8 {
-    #[cfg(candor_planted)]
-    if auth_core::planted::is("header-spellings-pass") && !matches!(byte, b'-' | b'_' | b'.') {
+    #[cfg(candor_mutants)]
+    if auth_core::mutants::is("header-spellings-pass") && !matches!(byte, b'-' | b'_' | b'.') {
         return byte.to_ascii_lowercase();
     }
     if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' }

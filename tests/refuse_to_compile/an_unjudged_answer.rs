@@ -2,7 +2,7 @@
 //!
 //! What an upstream says leaves only after the judge has passed it.
 
-use gateway::{answer::Answer, body::Body, upstream::Passed};
+use gateway::{answer::Answer, body::Body, upstream::VettedResponse};
 
 #[cfg(misuse)]
 pub fn pass_on(answer: http::Response<Body>) -> Answer {
@@ -10,7 +10,7 @@ pub fn pass_on(answer: http::Response<Body>) -> Answer {
 }
 
 #[cfg(not(misuse))]
-pub fn pass_on(answer: Passed) -> Answer {
+pub fn pass_on(answer: VettedResponse) -> Answer {
     let _: Option<http::Response<Body>> = None;
     Answer::Upstream(answer)
 }

@@ -4,12 +4,12 @@
 
 use auth_core::{
     Now, Rejected,
-    held::{CredentialId, Dead, Held},
+    refusal_guard::{CredentialId, EndedCredential, RefusalGuard},
 };
 
-pub fn declare(held: &Held, refusal: &Rejected, of: CredentialId, now: Now) -> Option<Dead> {
+pub fn declare(held: &RefusalGuard, refusal: &Rejected, of: CredentialId, now: Now) -> Option<EndedCredential> {
     #[cfg(misuse)]
-    return Some(Dead { of });
+    return Some(EndedCredential { of });
     #[cfg(not(misuse))]
     return held.dead(refusal, of, now);
 }

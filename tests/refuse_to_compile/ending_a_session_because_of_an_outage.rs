@@ -4,7 +4,7 @@
 
 use auth_core::{
     Unavailable,
-    held::{Dead, Ended},
+    refusal_guard::{EndedCredential, Ended},
 };
 
 #[cfg(misuse)]
@@ -13,7 +13,7 @@ pub fn end(outage: Unavailable) -> Ended {
 }
 
 #[cfg(not(misuse))]
-pub fn end(dead: Dead) -> Ended {
+pub fn end(dead: EndedCredential) -> Ended {
     let _: Option<Unavailable> = None;
     Ended::Refused(dead)
 }

@@ -2,15 +2,15 @@
 //!
 //! The right to forget is for the one credential that ended: for another there is none, and that is no cookie.
 
-use auth_core::held::{CredentialId, Ended};
+use auth_core::refusal_guard::{CredentialId, Ended};
 use gateway::{
-    cookies::{Forget, SetCookie},
+    cookies::{ClearCookie, SetCookie},
     site::Site,
 };
 
 pub fn forget(ended: &Ended, held: CredentialId, site: &Site) -> Option<SetCookie> {
     #[cfg(misuse)]
-    return Some(SetCookie::forget_ticket(Forget::because(ended, held), site));
+    return Some(SetCookie::forget_ticket(ClearCookie::because(ended, held), site));
     #[cfg(not(misuse))]
-    return Forget::because(ended, held).map(|because| SetCookie::forget_ticket(because, site));
+    return ClearCookie::because(ended, held).map(|because| SetCookie::forget_ticket(because, site));
 }

@@ -2,14 +2,14 @@
 //!
 //! Nobody but the judge makes an answer that passed.
 
-use gateway::{body::Body, upstream::Passed};
+use gateway::{body::Body, upstream::VettedResponse};
 
 #[cfg(misuse)]
-pub fn forged(head: http::response::Parts, body: Body) -> Passed {
-    Passed { head, body, denies: false }
+pub fn forged(head: http::response::Parts, body: Body) -> VettedResponse {
+    VettedResponse { head, body, denies: false }
 }
 
 #[cfg(not(misuse))]
-pub fn handed_on(_: http::response::Parts, _: Body, passed: Passed) -> Passed {
+pub fn handed_on(_: http::response::Parts, _: Body, passed: VettedResponse) -> VettedResponse {
     passed
 }

@@ -9,7 +9,7 @@ use gateway::{
     body::Received,
     fault::Fault,
     route::Route,
-    upstream::{Passed, Pools, Upstreams, Whence},
+    upstream::{VettedResponse, Pools, Upstreams, Whence},
 };
 use http::Request;
 
@@ -25,7 +25,7 @@ pub async fn forward(
     right: &Right,
     whence: Whence<'_>,
     request: Request<Received>,
-) -> Result<Passed, Fault> {
+) -> Result<VettedResponse, Fault> {
     let _: Option<(Permit, Principal)> = None;
     upstreams.send(pools, route, right, whence, request).await
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use gateway::demo::{
     browser::Browser,
-    show::{Options, Show},
+    show::{Show, ShowOptions},
 };
 use http::{HeaderMap, StatusCode};
 use libtest_mimic::Trial;
@@ -37,7 +37,7 @@ struct Visitor {
 }
 
 async fn everything_pressed() {
-    let options = Options { round: Duration::from_millis(20), replay: 12, ..Options::default() };
+    let options = ShowOptions { round: Duration::from_millis(20), replay: 12, ..ShowOptions::default() };
     let show = Show::start(options).await.expect("the show starts");
     let page = Url::parse(&format!("http://{}/", show.address())).expect("an address");
     let mut visitor =

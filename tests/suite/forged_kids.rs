@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use auth_core::{
-    Clock, Keeper, Stop,
+    Background, Clock, Stop,
     bearer::{BearerIssuer, Bearers},
     jws::{Algorithm, SigningKey},
     keys::{IssuerKeys, KeyPolicy, KeysFrom},
@@ -26,7 +26,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// Half of them claim to be issued now, which only a younger key set could disprove; half claim to be old.
 async fn a_flood() {
-    let idp = Idp::start(idp::Options::default()).await.expect("it listens");
+    let idp = Idp::start(idp::IdpOptions::default()).await.expect("it listens");
     let data = std::env::temp_dir().join(format!("candor-forged-kids-{}", std::process::id()));
     let (bearers, clock) = (bearers(&idp, &data), Clock::system());
     let pkcs8 = Ed25519KeyPair::generate().and_then(|pair| pair.to_pkcs8()).expect("makes a key");
@@ -62,7 +62,7 @@ fn bearers(idp: &Idp, data: &std::path::Path) -> Bearers {
     let from = KeysFrom::Uri(Url::parse(&idp.url(Part::Keys)).expect("an address"));
     let algorithms = [Algorithm::Rs256, Algorithm::EdDsa];
     let policy = KeyPolicy::default();
-    let (keeper, clock) = (Keeper::current(), Clock::system());
+    let (keeper, clock) = (Background::current(), Clock::system());
     let keys = IssuerKeys::new(Arc::clone(&issuer), from, &algorithms, policy, outbound, keeper, clock, data);
     let leeway = Duration::from_secs(30);
     Bearers::new(vec![BearerIssuer {
@@ -70,7 +70,7 @@ fn bearers(idp: &Idp, data: &std::path::Path) -> Bearers {
         audience: vec!["api://monolith".into()],
         leeway,
         kind: Kind::Service,
-        absence: auth_core::stated::Absence::default(),
+        absence: auth_core::principal::stated::Absence::default(),
         keys,
     }])
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::held::Held;
+use auth_core::refusal_guard::RefusalGuard;
 use libtest_mimic::Trial;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -82,13 +82,13 @@ async fn a_password_prompt_to_everybody() {
     world.settings.replace(&world.wires.monolith.base(), &service.base());
     world.start_gateway().await;
     let mut told = Vec::new();
-    for _ in 0..=Held::FEW {
+    for _ in 0..=RefusalGuard::FEW {
         let mut person = Caller::new(Form::Browser);
         world.sign_in(&mut person, "ada", "/calendar").await;
         let heard = world.ask(&mut person, "/wiki/page").await;
         told.push((heard.status(), heard.word().unwrap_or_default().to_owned()));
     }
-    let (held_back, passed) = (told.split_off(Held::FEW - 1), told);
+    let (held_back, passed) = (told.split_off(RefusalGuard::FEW - 1), told);
     assert!(passed.iter().all(|heard| *heard == (Some(401), "upstream".to_owned())), "{passed:?}");
     assert!(held_back.iter().all(|heard| *heard == (Some(503), "verdict-unavailable".to_owned())), "{held_back:?}");
 }

@@ -13,10 +13,10 @@ mod figures;
 mod forged_kids;
 mod forwarding;
 mod ingress;
+mod mutants;
 mod one_folder;
 mod outages;
 mod peers;
-mod planted;
 mod pretenders;
 mod providers;
 mod recovery;
@@ -41,8 +41,8 @@ fn main() -> ExitCode {
     }
     let mut words = std::env::args().skip(1);
     match words.next().as_deref() {
-        Some(planted::ALL) => return planted::catch_all(&words.collect::<Vec<_>>()),
-        Some(planted::UNTIL_RED) => return planted::until_red::run(words),
+        Some(mutants::ALL) => return mutants::catch_all(&words.collect::<Vec<_>>()),
+        Some(mutants::UNTIL_RED) => return mutants::until_red::run(words),
         Some(attacks::ATTACK) => return attacks::make(&words.collect::<Vec<_>>()),
         _ => {}
     }
@@ -61,7 +61,7 @@ fn main() -> ExitCode {
         one_folder::tests(),
         outages::tests(),
         peers::tests(),
-        planted::tests(),
+        mutants::tests(),
         pretenders::tests(),
         providers::tests(),
         recovery::tests(),

@@ -4,8 +4,8 @@ use std::{net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use gateway::demo::{
-    Bearer, Health, Idp, Login, Mode, Monolith, Part, Twin,
-    browser::{Browser, NoAnswer, Seen},
+    AccessTokenSpec, Health, Idp, Login, Mode, Monolith, Part, Twin,
+    browser::{Browser, NoAnswer, SeenPage},
     idp,
 };
 use libtest_mimic::Trial;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use url::Url;
 use world::{
     authority::Authority,
-    wire::{Break, Wire},
+    fault_proxy::{Break, FaultProxy},
 };
 
 use crate::in_a_runtime;
@@ -33,14 +33,14 @@ pub(crate) fn tests() -> Vec<Trial> {
     ]
 }
 
-async fn get(address: &str) -> Result<Seen, NoAnswer> {
+async fn get(address: &str) -> Result<SeenPage, NoAnswer> {
     let url = Url::parse(address).expect("an address");
     Browser::with_headers(DEADLINE, http::HeaderMap::new()).get(&url).await
 }
 
 async fn a_wire_breaks_in_every_way_and_heals() {
     let monolith = Monolith::start(ANYWHERE).await.expect("it listens");
-    let wire = Wire::to(monolith.address()).await.expect("it listens");
+    let wire = FaultProxy::to(monolith.address()).await.expect("it listens");
     let address = wire.base() + "/x";
     let check = async |how: Break, expected: &str, touched: usize| {
         wire.break_with(how).await;
@@ -71,7 +71,7 @@ async fn a_wire_breaks_in_every_way_and_heals() {
 async fn breaking_breaks_what_stands() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let monolith = Monolith::start(ANYWHERE).await.expect("it listens");
-    let wire = Wire::to(monolith.address()).await.expect("it listens");
+    let wire = FaultProxy::to(monolith.address()).await.expect("it listens");
     let mut standing = tokio::net::TcpStream::connect(wire.address()).await.expect("it accepts");
     let mut some = [0; 1024];
     standing.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it reads");
@@ -110,7 +110,7 @@ fn fields(of: &[(&str, &str)]) -> Vec<(String, String)> {
     of.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }
 
-async fn exchange(browser: &mut Browser, idp: &Idp, code: &str, verifier: &str) -> Seen {
+async fn exchange(browser: &mut Browser, idp: &Idp, code: &str, verifier: &str) -> SeenPage {
     let form = fields(&[
         ("grant_type", "authorization_code"),
         ("code", code),
@@ -128,7 +128,7 @@ fn code_of(back: &Url) -> String {
 }
 
 async fn the_provider_signs_people_in() {
-    let idp = Idp::start(idp::Options::default()).await.expect("it listens");
+    let idp = Idp::start(idp::IdpOptions::default()).await.expect("it listens");
     idp.set_login(Login::Form);
     let mut browser = Browser::navigating(DEADLINE);
     let page = browser.get(&authorize(&idp, CHALLENGE)).await.expect("a page");
@@ -144,7 +144,7 @@ async fn the_provider_signs_people_in() {
 }
 
 async fn a_code_is_spent_once() {
-    let idp = Idp::start(idp::Options::default()).await.expect("it listens");
+    let idp = Idp::start(idp::IdpOptions::default()).await.expect("it listens");
     let mut browser = Browser::navigating(DEADLINE);
     let plain = browser.get(&authorize(&idp, "too short")).await.expect("an answer").location().expect("a redirect");
     assert!(plain.as_str().contains("error=invalid_request"), "{plain}");
@@ -159,7 +159,7 @@ async fn a_code_is_spent_once() {
 }
 
 async fn the_provider_can_be_broken() {
-    let idp = Idp::start(idp::Options::default()).await.expect("it listens");
+    let idp = Idp::start(idp::IdpOptions::default()).await.expect("it listens");
     let keys = idp.url(Part::Keys);
     idp.set_health(Health::Failing);
     assert_eq!(get(&keys).await.expect("an answer").status, 500);
@@ -168,13 +168,13 @@ async fn the_provider_can_be_broken() {
     idp.set_health(Health::Down);
     assert!(get(&keys).await.is_err());
     idp.set_health(Health::Healthy);
-    let published = |seen: &Seen| serde_json::from_slice::<Value>(&seen.body).expect("JSON")["keys"].clone();
+    let published = |seen: &SeenPage| serde_json::from_slice::<Value>(&seen.body).expect("JSON")["keys"].clone();
     assert_eq!(published(&get(&keys).await.expect("keys")).as_array().map(Vec::len), Some(1));
     idp.rotate();
     assert_eq!(published(&get(&keys).await.expect("keys")).as_array().map(Vec::len), Some(2));
 
     // Each part can stand behind a wire of its own, under TLS too.
-    let wire = Wire::secure(idp.address(), Authority::shared()).await.expect("it listens");
+    let wire = FaultProxy::secure(idp.address(), Authority::shared()).await.expect("it listens");
     idp.stands_at(Part::Keys, &wire.base());
     let document = get(&idp.url(Part::Discovery)).await.expect("the document");
     let document: Value = serde_json::from_slice(&document.body).expect("JSON");
@@ -182,10 +182,10 @@ async fn the_provider_can_be_broken() {
 }
 
 async fn a_twin_differs_from_the_good_one() {
-    let idp = Idp::start(idp::Options::default()).await.expect("it listens");
-    let good = idp.mint(&Bearer::of("display"));
+    let idp = Idp::start(idp::IdpOptions::default()).await.expect("it listens");
+    let good = idp.mint(&AccessTokenSpec::of("display"));
     for twin in Twin::ALL {
-        let bad = idp.twin(&Bearer::of("display"), twin);
+        let bad = idp.twin(&AccessTokenSpec::of("display"), twin);
         assert_ne!(bad, good, "{twin:?}");
         assert_eq!(claims(&bad)["sub"], "display", "{twin:?} is about the same subject");
     }

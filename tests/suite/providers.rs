@@ -1,6 +1,6 @@
 //! Providers on the running program: what the configuration names of them, and how often people come back from them.
 
-use gateway::demo::{Bearer, Lie, Part};
+use gateway::demo::{AccessTokenSpec, Lie, Part};
 use libtest_mimic::Trial;
 use serde_json::json;
 use world::{
@@ -28,7 +28,7 @@ async fn keys_on_this_machine() {
     );
     world.settings.replace("[upstreams.monolith]", &bearer);
     world.start_gateway().await;
-    let token = world.idp.mint(&Bearer::of("display-7").with(json!({ "iss": "https://idp.invalid" })));
+    let token = world.idp.mint(&AccessTokenSpec::of("display-7").with(json!({ "iss": "https://idp.invalid" })));
     world.warm_up(&mut Caller::bearing(Form::Script, &token), "/api/calendar").await;
 }
 

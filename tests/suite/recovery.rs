@@ -4,12 +4,12 @@
 use std::time::Duration;
 
 use auth_core::Timestamp;
-use gateway::demo::Bearer;
+use gateway::demo::AccessTokenSpec;
 use libtest_mimic::Trial;
 use world::{
     World,
     caller::{Caller, Form, Heard},
-    wire::Break,
+    fault_proxy::Break,
 };
 
 use crate::{figures, in_a_runtime};
@@ -90,7 +90,7 @@ async fn displays_come_back() {
 /// Some who make up keys, every second.
 async fn strangers(world: &World, now: Timestamp) {
     for number in 0..3 {
-        let made_up = Bearer::of("mallory").under_kid(&format!("{}-{number}", now.as_secs()));
+        let made_up = AccessTokenSpec::of("mallory").under_kid(&format!("{}-{number}", now.as_secs()));
         let heard = world.ask(&mut Caller::bearing(Form::Script, &world.idp.mint(&made_up)), "/api/x").await;
         assert_eq!(heard.status(), Some(503), "nobody can tell: {}", heard.line());
     }

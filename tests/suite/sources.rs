@@ -28,7 +28,8 @@ impl Source {
     pub(crate) fn is_only_for_tests(&self) -> bool {
         let Some((member, file)) = self.path.split_once("/src/") else { return false };
         let map = text(&format!("{member}/src/lib.rs"));
-        file.ends_with("tests.rs") || map.contains(&format!("#[cfg(test)]\nmod {};", file.trim_end_matches(".rs")))
+        let module = file.split('/').next().unwrap_or(file).trim_end_matches(".rs");
+        file.ends_with("tests.rs") || map.contains(&format!("#[cfg(test)]\nmod {module};"))
     }
 
     /// The name of its crate's folder and its module's path in it: `("auth-core", "session::sql")`.

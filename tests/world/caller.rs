@@ -7,7 +7,7 @@ use std::{
 };
 
 use gateway::demo::{
-    browser::{Browser, NoAnswer, Seen},
+    browser::{Browser, NoAnswer, SeenPage},
     monolith::{self, Monolith, ORACLE},
 };
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -38,9 +38,9 @@ pub struct Caller {
 #[derive(Debug)]
 pub struct Heard {
     /// What the caller was told, if anything.
-    pub answer: Result<Seen, NoAnswer>,
+    pub answer: Result<SeenPage, NoAnswer>,
     /// What reached the monolith of it.
-    pub reached: Vec<monolith::Seen>,
+    pub reached: Vec<monolith::SeenRequest>,
 }
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);
@@ -127,7 +127,7 @@ impl Heard {
 
     /// The identities that the monolith was given.
     pub fn identities(&self) -> Vec<&str> {
-        self.reached.iter().filter_map(monolith::Seen::identity).collect()
+        self.reached.iter().filter_map(monolith::SeenRequest::identity).collect()
     }
 
     /// One line that says it all, without any credential.

@@ -7,6 +7,7 @@
 pub mod authority;
 pub mod caller;
 pub mod disk;
+pub mod fault_proxy;
 pub mod folder;
 pub mod keyring;
 pub mod log;
@@ -16,7 +17,6 @@ pub mod scripted;
 pub mod settings;
 pub mod step;
 pub mod store;
-pub mod wire;
 
 use std::{
     net::SocketAddr,
@@ -26,9 +26,9 @@ use std::{
 
 use auth_core::{Clock, Subject, database::Disturbance};
 use gateway::{
-    demo::{Bearer, Idp, Login, Monolith, Part, browser::Seen, idp},
+    demo::{AccessTokenSpec, Idp, Login, Monolith, Part, browser::SeenPage, idp},
     running::Gateway,
-    server::{self, Options, Started},
+    server::{self, ServeOptions, Started},
     telemetry::{AccessLog, Format},
 };
 use url::{Position, Url};
@@ -36,11 +36,11 @@ use url::{Position, Url};
 use self::{
     authority::Authority,
     caller::{Caller, Heard},
+    fault_proxy::FaultProxy,
     folder::Folder,
     log::Log,
     settings::Settings,
     store::Store,
-    wire::Wire,
 };
 
 /// The deadline of everything that has one.
@@ -55,7 +55,7 @@ pub struct World {
     /// The legacy service.
     pub monolith: Monolith,
     /// The wires to them.
-    pub wires: Wires,
+    pub wires: FaultProxies,
     /// The gateway's database.
     pub store: Store,
     /// What the gateway is configured with.
@@ -69,17 +69,17 @@ pub struct World {
 }
 
 /// A wire to each thing that the gateway depends on over the network.
-pub struct Wires {
+pub struct FaultProxies {
     /// To the provider's discovery document.
-    pub discovery: Wire,
+    pub discovery: FaultProxy,
     /// To its key set.
-    pub keys: Wire,
+    pub keys: FaultProxy,
     /// To its token endpoint.
-    pub token: Wire,
+    pub token: FaultProxy,
     /// To the endpoints that only browsers visit.
-    pub front: Wire,
+    pub front: FaultProxy,
     /// To the monolith.
-    pub monolith: Wire,
+    pub monolith: FaultProxy,
 }
 
 /// A world that is not started yet.
@@ -134,10 +134,10 @@ impl Builder {
         let clock = self.clock.unwrap_or_else(Clock::system);
         let provider_clock = self.provider_clock;
         let options =
-            idp::Options { clock: provider_clock.as_ref().unwrap_or(&clock).clone(), ..idp::Options::default() };
+            idp::IdpOptions { clock: provider_clock.as_ref().unwrap_or(&clock).clone(), ..idp::IdpOptions::default() };
         let idp = Idp::start(options).await.expect("the provider starts");
         let monolith = Monolith::start(ANYWHERE).await.expect("the monolith starts");
-        let wires = Wires::lay(&idp, &monolith, self.secure).await;
+        let wires = FaultProxies::lay(&idp, &monolith, self.secure).await;
         let folder = Folder::new();
         if self.secure {
             std::fs::write(folder.path().join("ca.pem"), Authority::shared().pem()).expect("a file can be written");
@@ -149,13 +149,13 @@ impl Builder {
     }
 }
 
-impl Wires {
+impl FaultProxies {
     async fn lay(idp: &Idp, monolith: &Monolith, secure: bool) -> Self {
         let towards_idp = async || {
             let laid = if secure {
-                Wire::secure(idp.address(), Authority::shared()).await
+                FaultProxy::secure(idp.address(), Authority::shared()).await
             } else {
-                Wire::to(idp.address()).await
+                FaultProxy::to(idp.address()).await
             };
             laid.expect("a wire can be laid")
         };
@@ -164,7 +164,7 @@ impl Wires {
             keys: towards_idp().await,
             token: towards_idp().await,
             front: towards_idp().await,
-            monolith: Wire::to(monolith.address()).await.expect("a wire can be laid"),
+            monolith: FaultProxy::to(monolith.address()).await.expect("a wire can be laid"),
         };
         idp.stands_at(Part::Discovery, &wires.discovery.base());
         idp.stands_at(Part::Keys, &wires.keys.base());
@@ -193,7 +193,7 @@ impl World {
         let text = self.settings.text();
         let config = gateway::config::parse(&text, self.folder.path(), gateway::config::Secrets::Read(&|_| None))
             .map_err(|problems| format!("{problems:#?}\n{text}"))?;
-        let mut options = Options { clock: self.clock.clone(), ..settings::options() };
+        let mut options = ServeOptions { clock: self.clock.clone(), ..settings::options() };
         options.telemetry.access = AccessLog::to(Box::new(self.log.clone()), Format::Json);
         server::start(config, options).await.map_err(|fault| fault.to_string())
     }
@@ -356,7 +356,7 @@ impl World {
 
     /// A good bearer token for `subject`.
     pub fn token(&self, subject: &str) -> String {
-        self.idp.mint(&Bearer::of(subject))
+        self.idp.mint(&AccessTokenSpec::of(subject))
     }
 
     /// Asks for `path` until the answer is 200, as time goes on: so a test begins with everything known.
@@ -387,7 +387,7 @@ impl World {
     ///
     /// # Panics
     /// It did not end in a page of the monolith's for that person.
-    pub async fn sign_in(&self, caller: &mut Caller, subject: &str, path: &str) -> Seen {
+    pub async fn sign_in(&self, caller: &mut Caller, subject: &str, path: &str) -> SeenPage {
         let mut beat = tokio::time::interval(Duration::from_millis(20));
         let mut last = None;
         for _ in 0..20 {
@@ -434,7 +434,7 @@ impl World {
         caller: &mut Caller,
         subject: &str,
         path: &str,
-    ) -> Result<Url, Option<Seen>> {
+    ) -> Result<Url, Option<SeenPage>> {
         self.try_until_callback_from(caller, subject, &self.url(path)).await
     }
 
@@ -447,7 +447,7 @@ impl World {
         caller: &mut Caller,
         subject: &str,
         link: &Url,
-    ) -> Result<Url, Option<Seen>> {
+    ) -> Result<Url, Option<SeenPage>> {
         self.idp.set_login(Login::Immediately(subject.to_owned()));
         let browser = caller.browser();
         let mut seen = browser.get(link).await.map_err(|_| None)?;

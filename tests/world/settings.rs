@@ -10,12 +10,12 @@ use auth_core::revocations::RevocationPolicy;
 use gateway::{
     demo::Idp,
     running::Tuning,
-    server::Options,
+    server::ServeOptions,
     telemetry::{AccessLog, Format, Telemetry},
 };
 use url::Url;
 
-use crate::{DEADLINE, Wires};
+use crate::{DEADLINE, FaultProxies};
 
 /// The configuration of one world.
 pub struct Settings {
@@ -25,7 +25,7 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(wires: &Wires, idp: &Idp, secure: bool, further: String) -> Self {
+    pub(crate) fn new(wires: &FaultProxies, idp: &Idp, secure: bool, further: String) -> Self {
         let (port, verify_port) = (free_port(), free_port());
         let ca = if secure { "ca = \"ca.pem\"" } else { "" };
         let (issuer, monolith) = (idp.issuer(), wires.monolith.base());
@@ -112,13 +112,13 @@ connect_timeout = "{deadline}"
 }
 
 /// What a gateway is started with beside its configuration: deadlines of tests, one worker, no access log.
-pub fn options() -> Options {
+pub fn options() -> ServeOptions {
     let level = std::env::var("CANDOR_LOG").ok().and_then(|level| level.parse().ok());
     let mut telemetry = Telemetry::start(Format::Json, level.unwrap_or(tracing::Level::ERROR));
     telemetry.access = AccessLog::to(Box::new(std::io::sink()), Format::Json);
     let revocations = RevocationPolicy { poll: DEADLINE / 4, patience: DEADLINE };
     let tuning = Tuning { connect: DEADLINE, call: DEADLINE, store: DEADLINE, revocations, ..Tuning::default() };
-    Options { tuning, workers: NonZero::<usize>::MIN, drain: DEADLINE, ..Options::new(telemetry) }
+    ServeOptions { tuning, workers: NonZero::<usize>::MIN, drain: DEADLINE, ..ServeOptions::new(telemetry) }
 }
 
 /// A port that nobody listens on, and that the system does not give away by itself: so it is still free when the

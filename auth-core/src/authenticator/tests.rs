@@ -11,22 +11,22 @@ use serde_json::json;
 
 use super::*;
 use crate::{
+    background::Background,
     bearer::BearerIssuer,
     clock::{Clock, Timestamp},
     database::Database,
     jws::Algorithm,
-    keeper::Keeper,
     keyring::Keyring,
     keys::{IssuerKeys, KeyPolicy, KeysFrom},
     lock::lock,
     outbound::{Outbound, OutboundPolicy},
     policy::{Allow, MaxStale, RequirementId},
-    pretend::Pretend,
+    principal::stated::Absence,
     principal::{Groups, Kind, Roles, Silence, Subject},
     revocations::RevocationPolicy,
-    scratch::Folder,
     session::{NewSession, SessionPolicy},
-    stated::Absence,
+    testing::Folder,
+    testing::TestProvider,
 };
 
 /// The counters that an authenticator counts on.
@@ -36,9 +36,9 @@ pub(crate) struct Counted(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
 /// A gateway's worth of authentication, before a pretend provider.
 pub(crate) struct Gateway {
     pub(crate) authenticator: Authenticator,
-    pub(crate) provider: Pretend,
+    pub(crate) provider: TestProvider,
     sessions: Sessions,
-    held: Arc<Held>,
+    held: Arc<RefusalGuard>,
     pub(crate) clock: Clock,
     counted: Counted,
     _data: Folder,
@@ -46,8 +46,8 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) async fn start() -> Self {
-        let (data, clock, keeper) = (Folder::new(), Clock::system(), Keeper::current());
-        let provider = Pretend::start().await;
+        let (data, clock, keeper) = (Folder::new(), Clock::system(), Background::current());
+        let provider = TestProvider::start().await;
         let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
         let keyring =
             Keyring::open(&data.taken(), &store, clock.now()).await.expect("keyring and store are both absent");
@@ -67,7 +67,7 @@ impl Gateway {
             absence: Absence::default(),
             keys: keys(&provider.issuer, &keeper, &clock, &data),
         }]);
-        let (counted, held) = (Counted::default(), Arc::new(Held::new()));
+        let (counted, held) = (Counted::default(), Arc::new(RefusalGuard::new()));
         let authenticator = metrics::with_local_recorder(&counted, || {
             Authenticator::new(sessions.clone(), bearers, revocations, held.clone())
         });
@@ -115,7 +115,7 @@ impl Gateway {
     }
 }
 
-fn keys(issuer: &str, keeper: &Keeper, clock: &Clock, data: &Folder) -> IssuerKeys {
+fn keys(issuer: &str, keeper: &Background, clock: &Clock, data: &Folder) -> IssuerKeys {
     let url = issuer.parse().expect("a URL");
     let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
     IssuerKeys::new(
@@ -199,7 +199,7 @@ async fn an_open_route_passes_over_no_credential_that_the_guard_would_hold_back(
     assert_eq!(gateway.admitted(of_another(), Allow::kind(Kind::Service)).await, "wrong-audience");
     assert_eq!(gateway.admitted(of_another(), Allow::Anyone).await, "anyone");
     let now = gateway.clock.now();
-    for n in 0..Held::FEW {
+    for n in 0..RefusalGuard::FEW {
         let bearer = Credential::Bearer(format!("token {n}").into()).id().expect("it is a credential");
         gateway.held.accepted(bearer, now);
         gateway.held.passed_on(bearer, now).err();

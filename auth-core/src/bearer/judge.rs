@@ -9,8 +9,8 @@ use crate::{
     clock::{Now, Past, Timestamp},
     dependency::Dependency,
     jws::Claims,
+    principal::stated::{Earlier, Stated},
     principal::{Freshness, Principal, Subject},
-    stated::{Earlier, Stated},
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
 };
 
@@ -73,8 +73,8 @@ pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Resul
 }
 
 fn for_us(claims: &Claims, from: &BearerIssuer, who: &Subject) -> Result<(), Rejected> {
-    #[cfg(candor_planted)]
-    if crate::planted::is("audience-not-required") {
+    #[cfg(candor_mutants)]
+    if crate::mutants::is("audience-not-required") {
         return Ok(());
     }
     if claims.aud.iter().any(|aud| from.audience.contains(aud)) {
@@ -87,8 +87,8 @@ fn for_us(claims: &Claims, from: &BearerIssuer, who: &Subject) -> Result<(), Rej
 /// security event token carries `events`, a JSON object (RFC 8417 §2.2), and need not say so in its header.
 fn is_access_token(claims: &Claims, who: &Subject) -> Result<(), Rejected> {
     let another = |kind| Err(Rejected::proven_by(NotAnAccessToken { who: who.clone(), kind }));
-    #[cfg(candor_planted)]
-    if crate::planted::is("any-token-is-access") {
+    #[cfg(candor_mutants)]
+    if crate::mutants::is("any-token-is-access") {
         return Ok(());
     }
     if claims.all.get("events").is_some_and(Value::is_object) {
@@ -110,8 +110,8 @@ fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, n
         return Err(Unavailable::not_yet(begins, now, "the token is not valid yet").into());
     }
     let at = claims.exp + leeway;
-    #[cfg(candor_planted)]
-    if crate::planted::is("expired-admitted") && _keys != Freshness::Live {
+    #[cfg(candor_mutants)]
+    if crate::mutants::is("expired-admitted") && _keys != Freshness::Live {
         return Ok(());
     }
     match now.past(at) {

@@ -5,22 +5,22 @@ use url::Url;
 
 use super::*;
 use crate::{
+    background::Background,
     clock::{Clock, Timestamp},
-    jws::{Algorithm, tests::Issuer},
-    keeper::Keeper,
+    jws::{Algorithm, tests::TestIssuer},
     keys::{KeyPolicy, KeysFrom},
     outbound::{Outbound, OutboundPolicy},
-    parrot::Parrot,
+    principal::stated::WhenAbsent,
     principal::{Freshness, Groups, Membership, Silence},
-    scratch::Folder,
-    stated::WhenAbsent,
+    testing::Folder,
+    testing::RawServer,
 };
 
 const NOON: i64 = 1_800_000_000;
 
 struct Setting {
-    server: Parrot,
-    issuer: Issuer,
+    server: RawServer,
+    issuer: TestIssuer,
     bearers: Bearers,
     clock: Clock,
     _data: Folder,
@@ -32,7 +32,7 @@ impl Setting {
     }
 
     async fn whose_silence_means(kind: Kind, absence: Absence) -> Self {
-        let (server, data, issuer) = (Parrot::start().await, Folder::new(), Issuer::new("k1"));
+        let (server, data, issuer) = (RawServer::start().await, Folder::new(), TestIssuer::new("k1"));
         let clock = Clock::standing_at(Timestamp::from_secs(NOON));
         let url = Url::parse(server.base()).expect("an issuer");
         let keys = IssuerKeys::new(
@@ -41,7 +41,7 @@ impl Setting {
             &[Algorithm::EdDsa],
             KeyPolicy::default(),
             Outbound::new(&url, OutboundPolicy::default(), clock.clone()).expect("no extra certificates"),
-            Keeper::current(),
+            Background::current(),
             clock.clone(),
             data.path(),
         );
@@ -58,7 +58,7 @@ impl Setting {
         setting
     }
 
-    fn publish(&self, issuer: &Issuer) {
+    fn publish(&self, issuer: &TestIssuer) {
         let date = "date: Fri, 15 Jan 2027 08:00:00 GMT\r\n";
         self.server.says(200, date, &json!({ "keys": [issuer.jwk()] }).to_string());
     }
@@ -239,8 +239,8 @@ async fn the_algorithm_is_the_keys_and_never_the_tokens() {
 
 #[tokio::test]
 async fn a_key_that_a_token_brings_is_neither_used_nor_fetched() {
-    let (setting, thief) = (Setting::new(Kind::Service).await, Parrot::start().await);
-    let own = Issuer::new("k1");
+    let (setting, thief) = (Setting::new(Kind::Service).await, RawServer::start().await);
+    let own = TestIssuer::new("k1");
     thief.says(200, "", &json!({ "keys": [own.jwk()] }).to_string());
     let claims = setting.claims(&json!({"iat": NOON - 3600})).to_string();
     let at = thief.base();
@@ -253,14 +253,14 @@ async fn a_key_that_a_token_brings_is_neither_used_nor_fetched() {
 async fn what_was_verified_is_remembered_for_one_set_of_keys() {
     let setting = Setting::new(Kind::Service).await;
     let (good, forged) =
-        (setting.token(&json!({})), Issuer::new("k1").token(&setting.claims(&json!({"iat": NOON - 3600}))));
+        (setting.token(&json!({})), TestIssuer::new("k1").token(&setting.claims(&json!({"iat": NOON - 3600}))));
     assert_eq!((setting.word(&good).await, setting.word(&forged).await), ("good", "bad-signature"));
     assert_eq!((setting.word(&good).await, setting.word(&forged).await), ("good", "bad-signature"));
     assert_eq!(setting.server.asked(), 1);
     setting.clock.advance(Duration::from_secs(3631));
     assert_eq!(setting.word(&good).await, "expired", "expiry is judged at every hit");
     // The key of that name is replaced: nothing that the old one proved stands any more.
-    let (later, new) = (setting.token(&json!({"exp": NOON + 9999})), Issuer::new("k1"));
+    let (later, new) = (setting.token(&json!({"exp": NOON + 9999})), TestIssuer::new("k1"));
     assert_eq!(setting.word(&later).await, "good");
     setting.publish(&new);
     assert_eq!(

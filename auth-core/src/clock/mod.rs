@@ -51,7 +51,7 @@ pub use self::{
     witness::Witness,
 };
 use self::{
-    reckoning::{Heard, Reckoning, Standing},
+    reckoning::{ReadingsState, Reckoning, WitnessOutcome},
     source::Source,
 };
 use crate::{alarm, lock::lock};
@@ -111,7 +111,7 @@ impl Clock {
         Self(Arc::new(Inner {
             source,
             reckoning,
-            noted: AtomicU8::new(Standing::Agreed as u8),
+            noted: AtomicU8::new(ReadingsState::Agreed as u8),
             doubts: watch::Sender::new(0),
             kept: Mutex::default(),
             writing: Mutex::new(()),
@@ -157,7 +157,7 @@ impl Clock {
         let path = data.join("clock");
         self.0.reckoning.store(Arc::new(record::carry_on(&path, &self.0.source)));
         kept.path = Some(path);
-        self.0.noted.store(Standing::Agreed as u8, Ordering::Release);
+        self.0.noted.store(ReadingsState::Agreed as u8, Ordering::Release);
         self.look_again(&mut kept);
     }
 
@@ -238,19 +238,21 @@ impl Clock {
         let (reckoning, heard) = self.0.reckoning.load().hear(reading, witness);
         self.0.reckoning.store(Arc::new(reckoning));
         match heard {
-            Heard::Confirmed | Heard::Undecided => {}
-            Heard::ChoseWall => {
+            WitnessOutcome::Confirmed | WitnessOutcome::Undecided => {}
+            WitnessOutcome::ChoseWall => {
                 tracing::warn!("{whose} says that the wall clock is right; the anchor begins anew where it is");
             }
-            Heard::ChoseAnchor => tracing::warn!("{whose} says that the wall clock is wrong; the anchor counts"),
-            Heard::Contested => {
+            WitnessOutcome::ChoseAnchor => {
+                tracing::warn!("{whose} says that the wall clock is wrong; the anchor counts")
+            }
+            WitnessOutcome::Contested => {
                 let told = format!(
                     "{whose} contradicts what another provider said of the time, so neither is believed; set the clock \
                      right, then: gateway clock accept"
                 );
                 alarm::ring("provider-clock", &told);
             }
-            Heard::Unfit => self.complain(&mut kept, whose, witness),
+            WitnessOutcome::Unfit => self.complain(&mut kept, whose, witness),
         }
         self.look_again(&mut kept);
     }
@@ -289,11 +291,11 @@ impl Clock {
                 now.anchor.http_date()
             );
             alarm::ring("clock-doubt", &told);
-        } else if standing == Standing::Agreed {
+        } else if standing == ReadingsState::Agreed {
             tracing::warn!("the doubt about the clock is over: the wall clock and the anchor agree");
         }
         metrics::gauge!("clock.in_doubt").set(f64::from(u8::from(now.is_in_doubt())));
-        metrics::gauge!("clock.wall_contradicted").set(f64::from(u8::from(standing == Standing::Contradicted)));
+        metrics::gauge!("clock.wall_contradicted").set(f64::from(u8::from(standing == ReadingsState::Contradicted)));
         self.0.noted.store(standing as u8, Ordering::Release);
         if now.is_in_doubt() {
             self.0.doubts.send_modify(|doubts| *doubts += 1);
@@ -317,7 +319,7 @@ impl fmt::Debug for Clock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.0.source {
             Source::Machine => "Clock(system)",
-            Source::Set(_) => "Clock(standing)",
+            Source::TestMachine(_) => "Clock(standing)",
         })
     }
 }

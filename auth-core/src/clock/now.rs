@@ -1,7 +1,7 @@
 //! What the clock said at one moment, and what is over by it.
 
 use super::{
-    reckoning::{Standing, Unseen},
+    reckoning::{ReadingsState, UnseenTime},
     timestamp::{Steady, Timestamp},
 };
 
@@ -11,8 +11,8 @@ pub struct Now {
     pub(super) wall: Timestamp,
     pub(super) anchor: Timestamp,
     pub(super) steady: Steady,
-    pub(super) standing: Standing,
-    pub(super) unseen: Option<Unseen>,
+    pub(super) standing: ReadingsState,
+    pub(super) unseen: Option<UnseenTime>,
     pub(super) guarded: bool,
 }
 
@@ -34,7 +34,7 @@ impl Now {
             wall: moment,
             anchor: moment,
             steady: Steady::from_millis(moment.as_millis()),
-            standing: Standing::Agreed,
+            standing: ReadingsState::Agreed,
             unseen: None,
             guarded: false,
         }
@@ -75,12 +75,12 @@ impl Now {
 
     /// Whether `moment` has been reached.
     pub fn past(self, moment: Timestamp) -> Past {
-        #[cfg(candor_planted)]
-        if crate::planted::is("wall-clock-alone") {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("wall-clock-alone") {
             return if self.wall >= moment { Past::Yes } else { Past::No };
         }
         match (self.wall >= moment, self.anchor >= moment) {
-            _ if self.standing == Standing::Lost => Past::InDoubt,
+            _ if self.standing == ReadingsState::Lost => Past::InDoubt,
             (false, false) => Past::No,
             (true, true) => Past::Yes,
             (true, false) | (false, true) => Past::InDoubt,
@@ -90,8 +90,8 @@ impl Now {
     /// Whether nobody knows which of the two readings is right.
     pub fn is_in_doubt(self) -> bool {
         match self.standing {
-            Standing::Doubted | Standing::Lost => true,
-            Standing::Agreed | Standing::Contradicted => false,
+            ReadingsState::Doubted | ReadingsState::Lost => true,
+            ReadingsState::Agreed | ReadingsState::Contradicted => false,
         }
     }
 

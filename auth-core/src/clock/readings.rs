@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{reckoning::Standing, timestamp::Timestamp};
+use super::{reckoning::ReadingsState, timestamp::Timestamp};
 
 /// Both readings, for an operator to look at.
 #[derive(Clone, Copy, Debug)]
@@ -17,7 +17,7 @@ pub struct Readings {
     pub in_doubt: bool,
 }
 
-impl Standing {
+impl ReadingsState {
     /// In words.
     pub(super) const fn explain(self) -> &'static str {
         match self {

@@ -32,7 +32,7 @@ const GUARDED: Duration = Duration::from_secs(600);
 
 /// How the two readings stand to one another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Standing {
+pub(super) enum ReadingsState {
     /// Within [`APART`].
     Agreed,
     /// Apart, and nobody has said which is right.
@@ -70,7 +70,7 @@ pub(super) struct Reckoning {
     #[serde(default)]
     doubted: Option<Steady>,
     #[serde(default)]
-    unseen: Option<Unseen>,
+    unseen: Option<UnseenTime>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,14 +81,14 @@ struct GivenUp {
 
 /// Time that CLOCK_BOOTTIME did not see pass (the machine was off, or paused from outside), as a witness proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Unseen {
+pub(super) struct UnseenTime {
     pub(super) before: Steady,
     pub(super) millis: i64,
 }
 
 /// What became of a witness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(super) enum WitnessOutcome {
     /// It says what we know.
     Confirmed,
     /// It said that the wall clock is right, and the anchor follows.
@@ -125,7 +125,7 @@ impl Reckoning {
     pub(super) fn after_a_boot(self, then: Reading, up: i64, now: Reading) -> Self {
         let carried = up.saturating_sub(now.since_boot);
         let anchor = self.anchor_at(then);
-        let written = if self.standing(then) == Standing::Agreed { anchor.min(then.wall) } else { anchor };
+        let written = if self.standing(then) == ReadingsState::Agreed { anchor.min(then.wall) } else { anchor };
         Self {
             anchor: anchor.saturating_add(carried),
             steady: self.steady_at(then).as_millis().saturating_add(carried),
@@ -138,26 +138,26 @@ impl Reckoning {
         }
     }
 
-    pub(super) fn standing(&self, reading: Reading) -> Standing {
+    pub(super) fn standing(&self, reading: Reading) -> ReadingsState {
         let behind = self.written.is_some_and(|written| reading.wall < written);
         let were_apart = self.doubted.is_some() || self.contradicted.is_some();
         let most = if were_apart { APART - SETTLED } else { APART };
         let apart = reading.wall.saturating_sub(self.anchor_at(reading)).saturating_abs() > most;
         if !behind && !apart {
-            return Standing::Agreed;
+            return ReadingsState::Agreed;
         }
         let line = reading.wall.saturating_sub(reading.since_boot);
         if self.contradicted.is_some_and(|wrong| line.saturating_sub(wrong).saturating_abs() <= APART) {
-            return Standing::Contradicted;
+            return ReadingsState::Contradicted;
         }
-        if behind { Standing::Lost } else { Standing::Doubted }
+        if behind { ReadingsState::Lost } else { ReadingsState::Doubted }
     }
 
     /// The two readings, as requests are judged by them.
     pub(super) fn now(&self, reading: Reading) -> Now {
         let standing = self.standing(reading);
         let (anchor, steady) = (self.anchor_at(reading), self.steady_at(reading));
-        let wall = if standing == Standing::Contradicted { anchor } else { reading.wall };
+        let wall = if standing == ReadingsState::Contradicted { anchor } else { reading.wall };
         let lately = self.believed.is_some_and(|at| steady.since(at) < GUARDED);
         Now {
             wall: Timestamp::from_millis(wall),
@@ -165,7 +165,7 @@ impl Reckoning {
             steady,
             standing,
             unseen: self.unseen,
-            guarded: lately || standing != Standing::Agreed,
+            guarded: lately || standing != ReadingsState::Agreed,
         }
     }
 
@@ -180,13 +180,13 @@ impl Reckoning {
     /// Notes that the standing has changed to what it is now.
     pub(super) fn changed(mut self, reading: Reading) -> Self {
         match self.standing(reading) {
-            Standing::Agreed => {
+            ReadingsState::Agreed => {
                 self.contradicted = None;
                 self.contested = false;
                 self.doubted = None;
             }
-            Standing::Contradicted => {}
-            Standing::Doubted | Standing::Lost => {
+            ReadingsState::Contradicted => {}
+            ReadingsState::Doubted | ReadingsState::Lost => {
                 let now = self.steady_at(reading);
                 self.contradicted = None;
                 self.doubted.get_or_insert(now);
@@ -196,51 +196,53 @@ impl Reckoning {
     }
 
     /// Takes in what a witness says, heard at `reading`.
-    pub(super) fn hear(mut self, reading: Reading, witness: Witness) -> (Self, Heard) {
+    pub(super) fn hear(mut self, reading: Reading, witness: Witness) -> (Self, WitnessOutcome) {
         let fits = |moment: i64| {
             witness.from.as_millis().saturating_sub(TOLERANCE) <= moment
                 && moment <= witness.to.as_millis().saturating_add(TOLERANCE)
         };
         let (wall, anchor) = (fits(reading.wall), fits(self.anchor_at(reading)));
         let heard = match (self.standing(reading), wall, anchor) {
-            (Standing::Agreed, false, false) => self.remember(reading, fits),
-            (Standing::Agreed, ..) => {
+            (ReadingsState::Agreed, false, false) => self.remember(reading, fits),
+            (ReadingsState::Agreed, ..) => {
                 if wall && millis_of(witness.to.since(witness.from)) <= EXACT {
                     self.anchor = reading.wall.saturating_sub(reading.since_boot);
                     self.written = None;
                 }
-                Heard::Confirmed
+                WitnessOutcome::Confirmed
             }
-            (Standing::Contradicted, _, true) => Heard::Confirmed,
-            (Standing::Contradicted, true, false) => {
+            (ReadingsState::Contradicted, _, true) => WitnessOutcome::Confirmed,
+            (ReadingsState::Contradicted, true, false) => {
                 self.contradicted = None;
                 self.contested = true;
-                Heard::Contested
+                WitnessOutcome::Contested
             }
-            (Standing::Contradicted | Standing::Doubted | Standing::Lost, false, false) => Heard::Unfit,
-            (Standing::Doubted | Standing::Lost, ..) if self.contested => Heard::Undecided,
-            (Standing::Doubted | Standing::Lost, true, true) => {
+            (ReadingsState::Contradicted | ReadingsState::Doubted | ReadingsState::Lost, false, false) => {
+                WitnessOutcome::Unfit
+            }
+            (ReadingsState::Doubted | ReadingsState::Lost, ..) if self.contested => WitnessOutcome::Undecided,
+            (ReadingsState::Doubted | ReadingsState::Lost, true, true) => {
                 if millis_of(witness.to.since(witness.from)) <= EXACT {
                     self.written = None;
                 }
-                Heard::Undecided
+                WitnessOutcome::Undecided
             }
-            (Standing::Doubted | Standing::Lost, true, false) => {
+            (ReadingsState::Doubted | ReadingsState::Lost, true, false) => {
                 let anchor = self.anchor;
                 self = self.believing_the_wall(reading);
                 self.given_up = Some(GivenUp { anchor, at: self.steady_at(reading) });
-                Heard::ChoseWall
+                WitnessOutcome::ChoseWall
             }
-            (Standing::Doubted | Standing::Lost, false, true) => {
+            (ReadingsState::Doubted | ReadingsState::Lost, false, true) => {
                 self.contradicted = Some(reading.wall.saturating_sub(reading.since_boot));
-                Heard::ChoseAnchor
+                WitnessOutcome::ChoseAnchor
             }
         };
         (self, heard)
     }
 
     /// A witness that fits no reading, while both agree. Perhaps it fits the anchor that another one had us give up.
-    fn remember(&mut self, reading: Reading, fits: impl Fn(i64) -> bool) -> Heard {
+    fn remember(&mut self, reading: Reading, fits: impl Fn(i64) -> bool) -> WitnessOutcome {
         let now = self.steady_at(reading);
         match self.given_up {
             Some(GivenUp { anchor, at })
@@ -250,9 +252,9 @@ impl Reckoning {
                 self.given_up = None;
                 self.unseen = None;
                 self.contested = true;
-                Heard::Contested
+                WitnessOutcome::Contested
             }
-            Some(_) | None => Heard::Unfit,
+            Some(_) | None => WitnessOutcome::Unfit,
         }
     }
 
@@ -260,7 +262,7 @@ impl Reckoning {
     pub(super) fn believing_the_wall(self, reading: Reading) -> Self {
         let now = self.steady_at(reading);
         let ahead = reading.wall.saturating_sub(self.anchor_at(reading));
-        let unseen = (ahead > APART).then(|| Unseen { before: self.doubted.unwrap_or(now), millis: ahead });
+        let unseen = (ahead > APART).then(|| UnseenTime { before: self.doubted.unwrap_or(now), millis: ahead });
         Self {
             anchor: reading.wall.saturating_sub(reading.since_boot),
             steady: self.steady,
@@ -275,7 +277,7 @@ impl Reckoning {
     }
 }
 
-impl Unseen {
+impl UnseenTime {
     /// How much of it lies after `moment`.
     pub(super) fn after(self, moment: Steady) -> Duration {
         if moment <= self.before { duration_of(self.millis) } else { Duration::ZERO }

@@ -23,11 +23,11 @@ pub(super) struct Reading {
 #[derive(Clone)]
 pub(super) enum Source {
     Machine,
-    Set(Arc<Mutex<Set>>),
+    TestMachine(Arc<Mutex<TestMachine>>),
 }
 
 /// A machine of a test.
-pub(super) struct Set {
+pub(super) struct TestMachine {
     reading: Reading,
     boots: u32,
 }
@@ -35,19 +35,19 @@ pub(super) struct Set {
 /// How long a machine of a test has been up when the test begins.
 const UP: i64 = 3_600_000;
 
-/// How much of [`Set::reboot`] it is up again.
+/// How much of [`TestMachine::reboot`] it is up again.
 const UP_AGAIN: i64 = 10_000;
 
 impl Source {
     pub(super) fn standing_at(moment: Timestamp) -> Self {
         let reading = Reading { wall: moment.as_millis(), since_boot: UP };
-        Self::Set(Arc::new(Mutex::new(Set { reading, boots: 1 })))
+        Self::TestMachine(Arc::new(Mutex::new(TestMachine { reading, boots: 1 })))
     }
 
     pub(super) fn read(&self) -> Reading {
         match self {
             Self::Machine => Reading { wall: wall_clock(), since_boot: since_boot() },
-            Self::Set(set) => lock(set).reading,
+            Self::TestMachine(set) => lock(set).reading,
         }
     }
 
@@ -55,19 +55,19 @@ impl Source {
     pub(super) fn boot(&self) -> Option<String> {
         match self {
             Self::Machine => boot_id().ok().filter(|id| !id.is_empty()),
-            Self::Set(set) => Some(format!("boot {}", lock(set).boots)),
+            Self::TestMachine(set) => Some(format!("boot {}", lock(set).boots)),
         }
     }
 
     /// Changes a machine of a test. The real one stays as it is.
-    pub(super) fn change(&self, change: impl FnOnce(&mut Set)) {
-        if let Self::Set(set) = self {
+    pub(super) fn change(&self, change: impl FnOnce(&mut TestMachine)) {
+        if let Self::TestMachine(set) = self {
             change(&mut lock(set));
         }
     }
 }
 
-impl Set {
+impl TestMachine {
     pub(super) fn advance(&mut self, by: Duration) {
         let by = millis_of(by);
         self.reading.wall = self.reading.wall.saturating_add(by);

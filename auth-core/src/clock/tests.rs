@@ -1,5 +1,5 @@
 use super::*;
-use crate::scratch::Folder;
+use crate::testing::Folder;
 
 const NOON: Timestamp = Timestamp::from_secs(1_700_000_000);
 const HOUR: i64 = 3600;
@@ -14,7 +14,7 @@ fn says(clock: &Clock, truth: Timestamp) {
     clock.hear(Witness { from: truth, to: truth + seconds(1) }, "idp.example");
 }
 
-fn standing(clock: &Clock) -> Standing {
+fn standing(clock: &Clock) -> ReadingsState {
     clock.now().standing
 }
 
@@ -59,7 +59,7 @@ fn doubt_begins_beyond_thirty_seconds_and_ends_where_the_wall_clock_returns() {
         clock.step_wall(step);
         assert_eq!(clock.now().is_in_doubt(), expected, "{step}");
         clock.step_wall(-step);
-        assert_eq!(standing(&clock), Standing::Agreed, "{step}");
+        assert_eq!(standing(&clock), ReadingsState::Agreed, "{step}");
     };
     check(30, false);
     check(31, true);
@@ -76,7 +76,7 @@ fn doubt_does_not_flutter_at_its_edge() {
     clock.step_wall(-1);
     assert!(clock.now().is_in_doubt(), "a reading earlier or later is no return");
     clock.step_wall(-1);
-    assert_eq!(standing(&clock), Standing::Agreed);
+    assert_eq!(standing(&clock), ReadingsState::Agreed);
     clock.step_wall(2);
     assert!(clock.now().is_in_doubt(), "and this is doubt again");
 }
@@ -98,14 +98,14 @@ fn a_witness_chooses_the_anchor() {
     let clock = Clock::standing_at(NOON);
     clock.step_wall(DAY);
     says(&clock, NOON + seconds(10));
-    assert_eq!(standing(&clock), Standing::Contradicted);
+    assert_eq!(standing(&clock), ReadingsState::Contradicted);
     assert_eq!((clock.now().wall(), clock.now().past(NOON + seconds(1))), (NOON, Past::No));
     clock.advance(seconds(HOUR));
-    assert_eq!(standing(&clock), Standing::Contradicted, "as long as the wall clock is wrong");
+    assert_eq!(standing(&clock), ReadingsState::Contradicted, "as long as the wall clock is wrong");
     clock.step_wall(HOUR);
     assert!(clock.now().is_in_doubt(), "this is another reading than the one that was contradicted");
     clock.step_wall(-DAY - HOUR);
-    assert_eq!(standing(&clock), Standing::Agreed);
+    assert_eq!(standing(&clock), ReadingsState::Agreed);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn a_witness_chooses_the_wall_clock() {
     let clock = Clock::standing_at(NOON);
     clock.pause(seconds(13 * HOUR));
     says(&clock, NOON + seconds(13 * HOUR));
-    assert_eq!(standing(&clock), Standing::Agreed);
+    assert_eq!(standing(&clock), ReadingsState::Agreed);
     assert_eq!(clock.now().past(NOON + seconds(12 * HOUR)), Past::Yes);
     assert!(clock.now().expiry_may_be_a_mistake(), "for ten minutes");
     clock.advance(seconds(600));
@@ -122,21 +122,24 @@ fn a_witness_chooses_the_wall_clock() {
 
 #[test]
 fn a_witness_that_fits_neither_moves_nothing() {
-    let check = |step: i64, truth: i64, expected: Standing| {
+    let check = |step: i64, truth: i64, expected: ReadingsState| {
         let clock = Clock::standing_at(NOON);
         clock.step_wall(step);
         says(&clock, Timestamp::from_secs(NOON.as_secs() + truth));
         assert_eq!(standing(&clock), expected, "{step} {truth}");
-        assert_eq!(clock.now().past(NOON + seconds(1)) == Past::No, step == 0 || expected == Standing::Contradicted);
+        assert_eq!(
+            clock.now().past(NOON + seconds(1)) == Past::No,
+            step == 0 || expected == ReadingsState::Contradicted
+        );
     };
-    check(0, 365 * DAY, Standing::Agreed);
-    check(DAY, 365 * DAY, Standing::Doubted);
-    check(DAY, -DAY, Standing::Doubted);
-    check(DAY, 15, Standing::Contradicted);
-    check(DAY, -16, Standing::Contradicted);
-    check(DAY, 16, Standing::Doubted);
-    check(DAY, -17, Standing::Doubted);
-    check(DAY, DAY + 15, Standing::Agreed);
+    check(0, 365 * DAY, ReadingsState::Agreed);
+    check(DAY, 365 * DAY, ReadingsState::Doubted);
+    check(DAY, -DAY, ReadingsState::Doubted);
+    check(DAY, 15, ReadingsState::Contradicted);
+    check(DAY, -16, ReadingsState::Contradicted);
+    check(DAY, 16, ReadingsState::Doubted);
+    check(DAY, -17, ReadingsState::Doubted);
+    check(DAY, DAY + 15, ReadingsState::Agreed);
 }
 
 #[test]
@@ -144,7 +147,7 @@ fn a_witness_that_fits_both_chooses_none() {
     let clock = Clock::standing_at(NOON);
     clock.step_wall(600);
     clock.hear(Witness { from: NOON, to: NOON + seconds(HOUR) }, "a cache may have kept this for an hour");
-    assert_eq!(standing(&clock), Standing::Doubted);
+    assert_eq!(standing(&clock), ReadingsState::Doubted);
 }
 
 #[test]
@@ -153,10 +156,10 @@ fn of_two_that_contradict_each_other_none_is_believed() {
     clock.step_wall(DAY);
     says(&clock, NOON);
     says(&clock, NOON + seconds(DAY));
-    assert_eq!(standing(&clock), Standing::Doubted);
+    assert_eq!(standing(&clock), ReadingsState::Doubted);
     assert_eq!(clock.now().past(NOON + seconds(HOUR)), Past::InDoubt);
     says(&clock, NOON + seconds(DAY));
-    assert_eq!(standing(&clock), Standing::Doubted, "neither is believed any more");
+    assert_eq!(standing(&clock), ReadingsState::Doubted, "neither is believed any more");
 
     let clock = Clock::standing_at(NOON);
     clock.step_wall(DAY);
@@ -166,7 +169,7 @@ fn of_two_that_contradict_each_other_none_is_believed() {
     clock.accept();
     assert_eq!(clock.now().past(NOON + seconds(HOUR)), Past::Yes, "an operator ends it");
     says(&clock, NOON);
-    assert_eq!(standing(&clock), Standing::Agreed, "whose word stands");
+    assert_eq!(standing(&clock), ReadingsState::Agreed, "whose word stands");
 }
 
 #[test]
@@ -175,7 +178,7 @@ fn small_steps_that_a_witness_confirms_do_not_add_up() {
     for step in 1..=10 {
         clock.step_wall(25);
         says(&clock, clock.now().wall());
-        assert_eq!(standing(&clock), Standing::Agreed, "{step}");
+        assert_eq!(standing(&clock), ReadingsState::Agreed, "{step}");
     }
     let clock = Clock::standing_at(NOON);
     clock.step_wall(25);
@@ -208,7 +211,7 @@ fn what_a_witness_said_is_not_forgotten_by_a_restart() {
     says(&clock, NOON);
     clock.write().expect("it is written");
     clock.keep_in(data.path());
-    assert_eq!(standing(&clock), Standing::Contradicted);
+    assert_eq!(standing(&clock), ReadingsState::Contradicted);
 }
 
 #[test]
@@ -255,11 +258,11 @@ fn a_first_start_takes_the_wall_clock_at_its_word_and_garbage_is_no_record() {
     let clock = Clock::standing_at(NOON);
     clock.step_wall(DAY);
     clock.keep_in(data.path());
-    assert_eq!((standing(&clock), clock.now().earlier()), (Standing::Agreed, NOON + seconds(DAY)));
+    assert_eq!((standing(&clock), clock.now().earlier()), (ReadingsState::Agreed, NOON + seconds(DAY)));
     std::fs::write(data.path().join("clock"), b"{half").expect("the folder is there");
     clock.step_wall(DAY);
     clock.keep_in(data.path());
-    assert_eq!(standing(&clock), Standing::Agreed);
+    assert_eq!(standing(&clock), ReadingsState::Agreed);
 }
 
 #[test]

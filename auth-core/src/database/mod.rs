@@ -1,7 +1,7 @@
 //! The store: SQLite, by sqlx.
 //!
 //! It is opened when it is first needed and again after every fault, so that it comes back by itself when what broke
-//! it is over. Every call runs on the [`Keeper`], has a deadline, and fails as Unavailable(Store), never otherwise: no
+//! it is over. Every call runs on the [`Background`], has a deadline, and fails as Unavailable(Store), never otherwise: no
 //! answer of a store is an error about a credential. Statements are `&'static str` with `$n`, one each; times are
 //! integer milliseconds since the epoch.
 //!
@@ -43,9 +43,9 @@ pub use self::disturb::Disturbance;
 use self::files::{Files, Loss};
 use crate::{
     alarm,
+    background::Background,
     dependency::Dependency,
     disk,
-    keeper::Keeper,
     lock::lock,
     verdict::{OrUnavailable, Unavailable},
 };
@@ -56,7 +56,7 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
-    keeper: Keeper,
+    keeper: Background,
     deadline: Duration,
     /// The pool in use; none before the first call and after a fault that a connection does not outlive.
     live: Mutex<Option<Live>>,
@@ -127,7 +127,7 @@ impl Database {
 
     /// The store in the SQLite file at `path`. Never fails, and does nothing yet: a store that cannot be used is
     /// Unavailable when it is used. A call takes at most twice `deadline`: see [`Database::DEADLINE`].
-    pub fn sqlite(path: impl Into<PathBuf>, keeper: Keeper, deadline: Duration) -> Self {
+    pub fn sqlite(path: impl Into<PathBuf>, keeper: Background, deadline: Duration) -> Self {
         Self(Arc::new(Inner {
             path: path.into(),
             keeper,
@@ -210,8 +210,8 @@ impl Database {
     }
 
     async fn must_be(&self, files: Files, live: &Live) -> Result<(), StoreFault> {
-        #[cfg(candor_planted)]
-        if crate::planted::is("store-files-unwatched") {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("store-files-unwatched") {
             return Ok(());
         }
         // Who closed it has let go of its files.

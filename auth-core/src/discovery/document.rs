@@ -31,7 +31,7 @@ pub struct Document {
 
 /// Why an answer is no document of this provider.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Nonsense {
+pub enum NotADocument {
     /// Not a JSON object with unique members.
     #[error("the discovery document is no strict JSON object")]
     NoObject,
@@ -53,35 +53,35 @@ impl Document {
     ///
     /// # Errors
     /// Why it is not this issuer's document.
-    pub fn read(body: &[u8], issuer: &Arc<str>) -> Result<Self, Nonsense> {
-        Self::from_object(strict_object(body).map_err(|_| Nonsense::NoObject)?, issuer)
+    pub fn read(body: &[u8], issuer: &Arc<str>) -> Result<Self, NotADocument> {
+        Self::from_object(strict_object(body).map_err(|_| NotADocument::NoObject)?, issuer)
     }
 
-    pub(super) fn from_json(document: Value, issuer: &Arc<str>) -> Result<Self, Nonsense> {
+    pub(super) fn from_json(document: Value, issuer: &Arc<str>) -> Result<Self, NotADocument> {
         match document {
             Value::Object(members) => Self::from_object(members, issuer),
-            _ => Err(Nonsense::NoObject),
+            _ => Err(NotADocument::NoObject),
         }
     }
 
-    fn from_object(members: Map<String, Value>, issuer: &Arc<str>) -> Result<Self, Nonsense> {
+    fn from_object(members: Map<String, Value>, issuer: &Arc<str>) -> Result<Self, NotADocument> {
         match members.get("issuer") {
             Some(Value::String(of)) if **of == **issuer => {}
             Some(Value::String(of)) => {
-                return Err(Nonsense::OtherIssuer { of: shown(of), expected: Arc::clone(issuer) });
+                return Err(NotADocument::OtherIssuer { of: shown(of), expected: Arc::clone(issuer) });
             }
             // A page that says it is JSON, or half a document: what a broken provider sends, and no other's document.
-            Some(_) | None => return Err(Nonsense::Endpoint("issuer")),
+            Some(_) | None => return Err(NotADocument::Endpoint("issuer")),
         }
         let endpoint = |name: &'static str| match members.get(name) {
             None | Some(Value::Null) => Ok(None),
-            Some(value) => endpoint(value, issuer).map(Some).ok_or(Nonsense::Endpoint(name)),
+            Some(value) => endpoint(value, issuer).map(Some).ok_or(NotADocument::Endpoint(name)),
         };
         Ok(Self {
             issuer: Arc::clone(issuer),
             authorization_endpoint: endpoint("authorization_endpoint")?,
             token_endpoint: endpoint("token_endpoint")?,
-            jwks_uri: endpoint("jwks_uri")?.ok_or(Nonsense::Endpoint("jwks_uri"))?,
+            jwks_uri: endpoint("jwks_uri")?.ok_or(NotADocument::Endpoint("jwks_uri"))?,
             end_session_endpoint: endpoint("end_session_endpoint")?,
             userinfo_endpoint: endpoint("userinfo_endpoint")?,
             raw: Value::Object(members),

@@ -3,23 +3,23 @@
 use serde_json::json;
 
 use super::*;
-use crate::{clock::Timestamp, outbound::OutboundPolicy, parrot::Parrot, scratch::Folder};
+use crate::{clock::Timestamp, outbound::OutboundPolicy, testing::Folder, testing::RawServer};
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
 
 struct Setting {
-    server: Parrot,
+    server: RawServer,
     data: Folder,
     clock: Clock,
 }
 
 impl Setting {
     async fn new() -> Self {
-        Self { server: Parrot::start().await, data: Folder::new(), clock: Clock::standing_at(NOON) }
+        Self { server: RawServer::start().await, data: Folder::new(), clock: Clock::standing_at(NOON) }
     }
 
     fn discovery(&self, endpoint_hosts: &[&str]) -> Discovery {
-        let provider = Provider {
+        let provider = DiscoveryConfig {
             issuer: self.server.base().into(),
             discovery_url: None,
             endpoint_hosts: endpoint_hosts.iter().map(|host| (*host).to_owned()).collect(),
@@ -27,7 +27,7 @@ impl Setting {
         let url = Url::parse(self.server.base()).expect("an issuer");
         let policy = OutboundPolicy { total: Duration::from_millis(500), ..OutboundPolicy::default() };
         let outbound = Outbound::new(&url, policy, self.clock.clone()).expect("no extra certificates");
-        Discovery::new(provider, outbound, Keeper::current(), self.clock.clone(), self.data.path())
+        Discovery::new(provider, outbound, Background::current(), self.clock.clone(), self.data.path())
     }
 
     fn document(&self, keys_at: &str) -> String {
@@ -125,7 +125,7 @@ fn endpoints_are_https_or_stay_on_loopback() {
 #[test]
 fn a_document_is_found_under_its_issuer() {
     let check = |issuer: &str, expected: &str| {
-        let provider = Provider { issuer: issuer.into(), discovery_url: None, endpoint_hosts: Vec::new() };
+        let provider = DiscoveryConfig { issuer: issuer.into(), discovery_url: None, endpoint_hosts: Vec::new() };
         assert_eq!(provider.address().expect("an address").as_str(), expected);
     };
     check("https://i.example", "https://i.example/.well-known/openid-configuration");

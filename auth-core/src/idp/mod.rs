@@ -26,7 +26,7 @@ use crate::{
     discovery::{Discovery, Document},
     keys::IssuerKeys,
     outbound::Outbound,
-    stated::Absence,
+    principal::stated::Absence,
     verdict::Unavailable,
 };
 

@@ -9,12 +9,12 @@ use serde_json::json;
 use super::*;
 
 /// An issuer of tests: an Ed25519 key, which is quick to make.
-pub(crate) struct Issuer {
+pub(crate) struct TestIssuer {
     kid: String,
     pair: Ed25519KeyPair,
 }
 
-impl Issuer {
+impl TestIssuer {
     pub(crate) fn new(kid: &str) -> Self {
         Self { kid: kid.to_owned(), pair: Ed25519KeyPair::generate().expect("makes a key") }
     }
@@ -67,7 +67,7 @@ fn word(read: Result<Unverified<'_>, MalformedToken>) -> &'static str {
 
 #[test]
 fn headers_are_an_allow_list() {
-    let issuer = Issuer::new("k1");
+    let issuer = TestIssuer::new("k1");
     let check = |header: &str, expected| {
         assert_eq!(word(read(&issuer.raw(header, CLAIMS), TokenKind::Bearer)), expected, "{header}")
     };
@@ -104,7 +104,7 @@ fn headers_are_an_allow_list() {
 
 #[test]
 fn only_asymmetric_algorithms_have_a_name() {
-    let issuer = Issuer::new("k1");
+    let issuer = TestIssuer::new("k1");
     let check = |alg: &str, expected| {
         let token = issuer.raw(&json!({ "alg": alg }).to_string(), CLAIMS);
         assert_eq!(word(read(&token, TokenKind::Bearer)), expected, "{alg}");
@@ -122,7 +122,7 @@ fn only_asymmetric_algorithms_have_a_name() {
 
 #[test]
 fn a_type_decides_what_a_token_is_for() {
-    let issuer = Issuer::new("k1");
+    let issuer = TestIssuer::new("k1");
     let check = |typ: &str, bearer, id_token| {
         let token = issuer.raw(&json!({"alg": "EdDSA", "typ": typ}).to_string(), CLAIMS);
         assert_eq!(word(read(&token, TokenKind::Bearer)), bearer, "{typ}");
@@ -140,7 +140,7 @@ fn a_type_decides_what_a_token_is_for() {
 
 #[test]
 fn text_is_three_canonical_parts() {
-    let issuer = Issuer::new("k1");
+    let issuer = TestIssuer::new("k1");
     let good = issuer.raw(HEADER, CLAIMS);
     let check = |token: &str, expected| assert_eq!(word(read(token, TokenKind::Bearer)), expected, "{token}");
     check(&good, "read");
@@ -174,7 +174,7 @@ fn text_is_three_canonical_parts() {
 
 #[test]
 fn claims_are_typed_and_the_required_ones_there() {
-    let issuer = Issuer::new("k1");
+    let issuer = TestIssuer::new("k1");
     let check = |change: Value, expected: Result<(), &'static str>| {
         let mut claims: Value = serde_json::from_str(CLAIMS).expect("a literal");
         for (name, value) in change.as_object().expect("an object") {
@@ -202,7 +202,7 @@ fn claims_are_typed_and_the_required_ones_there() {
 
 #[test]
 fn a_payload_is_one_strict_object_with_an_issuer() {
-    let issuer = Issuer::new("k1");
+    let issuer = TestIssuer::new("k1");
     let check =
         |payload: &str| assert_eq!(word(read(&issuer.raw(HEADER, payload), TokenKind::Bearer)), "invalid", "{payload}");
     for payload in [
@@ -229,7 +229,7 @@ fn a_payload_is_one_strict_object_with_an_issuer() {
 
 #[test]
 fn a_signature_holds_under_its_key_and_no_other() {
-    let (issuer, other) = (Issuer::new("k1"), Issuer::new("k1"));
+    let (issuer, other) = (TestIssuer::new("k1"), TestIssuer::new("k1"));
     let token = issuer.signing_key().sign("at+jwt", &serde_json::from_str::<Value>(CLAIMS).expect("a literal"));
     let token = token.expect("signs");
     let unverified = read(&token, TokenKind::Bearer).expect("our own form");
@@ -238,7 +238,7 @@ fn a_signature_holds_under_its_key_and_no_other() {
         VerifyingKey::from_jwk(jwk.as_object().expect("an object"), configured).map(|key| key.says(&unverified))
     };
     assert_eq!(key(issuer.jwk(), &[Algorithm::EdDsa]), Ok(Signature::Holds));
-    assert_eq!(key(other.jwk(), &[Algorithm::EdDsa]), Ok(Signature::Bad));
+    assert_eq!(key(other.jwk(), &[Algorithm::EdDsa]), Ok(Signature::BadHead));
     assert!(key(issuer.jwk(), &[Algorithm::Rs256, Algorithm::Es256]).is_err(), "not configured");
 }
 
@@ -246,7 +246,7 @@ fn a_signature_holds_under_its_key_and_no_other() {
 fn what_nobody_looked_at_is_not_bad() {
     let n = URL_SAFE_NO_PAD.encode([&[0xC5][..], &[0x37; 254], &[0x0B]].concat());
     let check = |alg: &str, own: Value, configured: &[Algorithm], expected| {
-        let token = Issuer::new("k1").raw(&json!({"alg": alg, "kid": "k1"}).to_string(), CLAIMS);
+        let token = TestIssuer::new("k1").raw(&json!({"alg": alg, "kid": "k1"}).to_string(), CLAIMS);
         let mut jwk = json!({"kty": "RSA", "kid": "k1", "n": n, "e": "AQAB"});
         if !own.is_null() {
             jwk["alg"] = own;
@@ -255,9 +255,9 @@ fn what_nobody_looked_at_is_not_bad() {
         assert_eq!(key.says(&read(&token, TokenKind::Bearer).expect("the form is right")), expected, "{alg} {jwk}");
     };
     let (one, two) = (&[Algorithm::Rs256][..], &[Algorithm::Rs256, Algorithm::Ps256][..]);
-    check("RS256", Value::Null, one, Signature::Bad);
+    check("RS256", Value::Null, one, Signature::BadHead);
     check("PS256", Value::Null, one, Signature::NotLookedAt);
-    check("PS256", Value::Null, two, Signature::Bad);
+    check("PS256", Value::Null, two, Signature::BadHead);
     check("PS256", json!("RS256"), one, Signature::Foreign);
     check("PS256", json!("RS256"), two, Signature::Foreign);
     check("ES256", Value::Null, one, Signature::Foreign);
@@ -266,7 +266,7 @@ fn what_nobody_looked_at_is_not_bad() {
 
 #[test]
 fn keys_are_what_configuration_and_their_set_allow() {
-    let good = Issuer::new("k1").jwk();
+    let good = TestIssuer::new("k1").jwk();
     let check = |change: Value, expected: Option<UnusableJwk>| {
         let mut jwk = good.as_object().expect("an object").clone();
         for (name, value) in change.as_object().expect("an object") {

@@ -15,7 +15,7 @@ use crate::{
     clock::{Now, Timestamp},
     disk,
     jws::SigningKey,
-    seal::{SealId, Seals},
+    keyring::seal::{SealId, Seals},
 };
 
 const VERSION: u32 = 1;

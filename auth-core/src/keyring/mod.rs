@@ -9,6 +9,7 @@
 //! that were retired.
 
 mod file;
+pub(crate) mod seal;
 #[cfg(test)]
 mod tests;
 
@@ -28,11 +29,11 @@ pub use crate::jws::SignFault;
 use crate::{
     alarm,
     clock::Now,
-    data_folder::{DataFolder, Place},
+    data_folder::{DataFolder, FolderPath},
     database::{Database, Ids},
     disk,
     jws::SigningKey,
-    seal::Seals,
+    keyring::seal::Seals,
     verdict::Unavailable,
 };
 
@@ -200,7 +201,7 @@ impl Keyring {
     ///
     /// # Errors
     /// It cannot be written.
-    pub fn tend(&self, place: &Place) -> Result<(), KeyringFault> {
+    pub fn tend(&self, place: &FolderPath) -> Result<(), KeyringFault> {
         let path = place.join("keyring");
         let io = |error| KeyringFault::Io { path: path.clone(), error };
         if disk::id(&path).map_err(io)?.is_some() {

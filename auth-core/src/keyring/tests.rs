@@ -2,15 +2,15 @@ use std::{fs, os::unix::fs::PermissionsExt, time::Duration};
 
 use super::*;
 use crate::{
-    authenticator::tests::Counted, clock::Timestamp, database::Disturbance, keeper::Keeper, scratch::Folder,
-    seal::Purpose,
+    authenticator::tests::Counted, background::Background, clock::Timestamp, database::Disturbance,
+    keyring::seal::Purpose, testing::Folder,
 };
 
 const NOW: Now = Now::at(Timestamp::from_secs(43_200));
 const LATER: Timestamp = Timestamp::from_secs(43_260);
 
 fn store(folder: &Folder) -> Database {
-    Database::sqlite(folder.path().join("store.sqlite"), Keeper::current(), Duration::from_millis(200))
+    Database::sqlite(folder.path().join("store.sqlite"), Background::current(), Duration::from_millis(200))
 }
 
 async fn open(folder: &Folder) -> Result<Keyring, KeyringFault> {

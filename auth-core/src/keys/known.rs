@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 use super::{
     policy::{Budgets, KeyPolicy, Open},
     proof::Forged,
-    set::{self, KeySet, Nonsense, Said},
+    set::{self, KeySet, NotAKeySet, Said},
 };
 use crate::{
     alarm,
     clock::{Now, Steady, Timestamp},
     jws::{Algorithm, Unverified},
-    schedule::Schedule,
+    last_known_good::Schedule,
 };
 
 /// The most changed names that are kept in doubt. An issuer that changes more at once is only believed sooner.
 const MOST_DOUBTS: usize = 1000;
 
 /// What is known.
-pub(super) struct Known {
-    pub(super) set: Option<Arc<Held>>,
+pub(super) struct KnownKeys {
+    pub(super) set: Option<Arc<KeptKeySet>>,
     pub(super) schedule: Schedule,
     generation: u64,
     /// Names whose key we held, which the set in use lacks or holds another key of; since when.
@@ -30,7 +30,7 @@ pub(super) struct Known {
 }
 
 /// A good set, and how young it is.
-pub(super) struct Held {
+pub(super) struct KeptKeySet {
     pub(super) set: KeySet,
     pub(super) born: Option<Timestamp>,
     pub(super) generation: u64,
@@ -38,7 +38,7 @@ pub(super) struct Held {
 
 /// What lies on disk.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Stored {
+pub(super) struct StoredKeys {
     body: String,
     born: Option<Timestamp>,
     schedule: Schedule,
@@ -60,8 +60,8 @@ pub(super) enum Doubtful {
     Open(Open),
 }
 
-impl Known {
-    pub(super) fn load(stored: Option<Stored>, configured: &[Algorithm]) -> Self {
+impl KnownKeys {
+    pub(super) fn load(stored: Option<StoredKeys>, configured: &[Algorithm]) -> Self {
         let mut known = Self {
             set: None,
             schedule: Schedule::NEVER,
@@ -69,9 +69,9 @@ impl Known {
             doubts: BTreeMap::new(),
             budgets: Budgets::FULL,
         };
-        let Some(Stored { body, born, schedule, doubts }) = stored else { return known };
+        let Some(StoredKeys { body, born, schedule, doubts }) = stored else { return known };
         if let Ok(set) = KeySet::read(body.as_bytes(), configured) {
-            known.set = Some(Arc::new(Held { set, born, generation: 0 }));
+            known.set = Some(Arc::new(KeptKeySet { set, born, generation: 0 }));
             known.schedule = schedule;
             known.doubts = doubts;
         }
@@ -84,7 +84,7 @@ impl Known {
         fetched: Fetched,
         configured: &[Algorithm],
         policy: &KeyPolicy,
-    ) -> Result<Stored, Nonsense> {
+    ) -> Result<StoredKeys, NotAKeySet> {
         let Fetched { body, begun, born } = fetched;
         let set = KeySet::read(&body, configured)?;
         if set.private() > 0 {
@@ -96,15 +96,15 @@ impl Known {
         }
         self.schedule = Schedule::confirmed(begun, policy.refresh);
         self.budgets.settle(policy, begun);
-        self.set = Some(Arc::new(Held { set, born, generation: self.generation }));
+        self.set = Some(Arc::new(KeptKeySet { set, born, generation: self.generation }));
         let body = String::from_utf8_lossy(&body).into_owned();
-        Ok(Stored { body, born, schedule: self.schedule, doubts: self.doubts.clone() })
+        Ok(StoredKeys { body, born, schedule: self.schedule, doubts: self.doubts.clone() })
     }
 
     /// Judges a token that `held` does not verify.
     pub(super) fn doubtful(
         &self,
-        held: &Held,
+        held: &KeptKeySet,
         said: &Said<'_>,
         token: &Unverified<'_>,
         policy: &KeyPolicy,
@@ -112,7 +112,7 @@ impl Known {
     ) -> Doubtful {
         match self.proven(held, said, token, policy, now) {
             Some(forged) => Doubtful::Proven(forged),
-            None if matches!(said, Said::Bad | Said::BadForGood) => Doubtful::Open(Open::BadSignature),
+            None if matches!(said, Said::BadHead | Said::BadForGood) => Doubtful::Open(Open::BadSignature),
             None => Doubtful::Open(Open::UnknownKey),
         }
     }
@@ -122,14 +122,14 @@ impl Known {
     /// key's own hash there is no other key to wait for.
     pub(super) fn proven(
         &self,
-        held: &Held,
+        held: &KeptKeySet,
         said: &Said<'_>,
         token: &Unverified<'_>,
         policy: &KeyPolicy,
         now: Now,
     ) -> Option<Forged> {
-        #[cfg(candor_planted)]
-        if crate::planted::is("empty-set-replaces") && held.set.fingerprints().is_empty() {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("empty-set-replaces") && held.set.fingerprints().is_empty() {
             return Some(Forged::unknown_key(token.kid(), now.wall()));
         }
         let in_doubt = match token.kid() {
@@ -146,13 +146,13 @@ impl Known {
         let born = held.born.filter(|born| *born >= issued + policy.settle);
         match said {
             Said::BadForGood => {
-                #[cfg(candor_planted)]
-                if crate::planted::is("own-hash-proves-nothing") {
+                #[cfg(candor_mutants)]
+                if crate::mutants::is("own-hash-proves-nothing") {
                     return Some(Forged::signature(token.kid(), born?));
                 }
                 Some(Forged::signature_for_good(token.kid()))
             }
-            Said::Bad => Some(Forged::signature(token.kid(), born?)),
+            Said::BadHead => Some(Forged::signature(token.kid(), born?)),
             Said::Unknown => Some(Forged::unknown_key(token.kid(), born?)),
             Said::Undecided | Said::NotLookedAt | Said::Holds(_) => None,
         }

@@ -20,20 +20,20 @@ use http::StatusCode;
 use url::Url;
 
 use crate::{
-    attempts::{Attempts, Failure},
+    background::Background,
     clock::{Clock, Now},
     dependency::Dependency,
     discovery::Discovery,
     jws::{Algorithm, Claims, Unverified, VerifyingKey},
-    keeper::Keeper,
-    last_good::LastGood,
+    last_known_good::LastGood,
+    last_known_good::{Attempts, FailedAttempt},
     lock::lock,
     outbound::Outbound,
     principal::Freshness,
     verdict::{Detail, Rejected, Stop, Unavailable},
 };
 
-use known::{Doubtful, Fetched, Held, Known};
+use known::{Doubtful, Fetched, KeptKeySet, KnownKeys};
 pub use policy::KeyPolicy;
 use policy::Open;
 pub(crate) use proof::Forged;
@@ -65,7 +65,7 @@ struct Inner {
     clock: Clock,
     copy: LastGood,
     attempts: Attempts<()>,
-    known: Mutex<Known>,
+    known: Mutex<KnownKeys>,
 }
 
 /// Why a token that came straight from its issuer does not verify. It says nothing of anybody's credential: the issuer
@@ -100,7 +100,7 @@ impl IssuerKeys {
         algorithms: &[Algorithm],
         policy: KeyPolicy,
         outbound: Outbound,
-        keeper: Keeper,
+        keeper: Background,
         clock: Clock,
         data: &Path,
     ) -> Self {
@@ -110,7 +110,7 @@ impl IssuerKeys {
             KeysFrom::Uri(uri) => format!("{issuer} {uri}"),
         };
         let copy = LastGood::new(data, "keys", &of);
-        let known = Mutex::new(Known::load(copy.read(), algorithms));
+        let known = Mutex::new(KnownKeys::load(copy.read(), algorithms));
         let attempts = Attempts::new(format!("the key set of {issuer}"), keeper, clock.clone());
         let algorithms = algorithms.to_vec();
         Self(Arc::new(Inner { issuer, from, algorithms, policy, outbound, clock, copy, attempts, known }))
@@ -157,7 +157,7 @@ impl IssuerKeys {
         let kid = proof::shown(token.kid());
         match held.set.says(token) {
             Said::Holds(key) => Ok(signed(token, key, held.generation).map_err(Contradiction::of_claims)?.0),
-            Said::Bad | Said::BadForGood => {
+            Said::BadHead | Said::BadForGood => {
                 Err(Contradiction::BadSignature(Detail::new(format!("does not hold under key {kid}"))))
             }
             Said::Unknown => Err(Contradiction::NoKey(Detail::new(format!("the provider publishes no key {kid}")))),
@@ -191,12 +191,12 @@ impl IssuerKeys {
 
     /// As [`IssuerKeys::verify`], for callers who remember what was proven for one generation of keys.
     pub(crate) async fn check(&self, token: &Unverified<'_>, now: Now) -> Result<(Claims, u64), Unproven> {
-        #[cfg(candor_planted)]
-        if crate::planted::is("signature-skipped") && self.0.is_down(now) {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("signature-skipped") && self.0.is_down(now) {
             return token.claims().map(|claims| (claims, 0)).map_err(|lack| incomplete(lack.0));
         }
-        #[cfg(candor_planted)]
-        if crate::planted::is("signature-not-checked") {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("signature-not-checked") {
             return token.claims().map(|claims| (claims, 0)).map_err(|lack| incomplete(lack.0));
         }
         let held = self.0.held_or_first().await.map_err(|down| Unproven::Stop(down.into()))?;
@@ -217,8 +217,8 @@ impl IssuerKeys {
     /// The same by a set that was fetched for this token; whatever that does not settle stays open.
     async fn check_again(&self, token: &Unverified<'_>, open: Open, now: Now) -> Result<(Claims, u64), Unproven> {
         let fetched = self.0.fetched_for(open).await;
-        #[cfg(candor_planted)]
-        if crate::planted::is("unknown-kid-is-refused") && fetched.is_err() {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("unknown-kid-is-refused") && fetched.is_err() {
             return Err(Unproven::Forged(Forged::unknown_key(token.kid(), now.wall()), 0));
         }
         if let Err(down) = fetched {
@@ -287,12 +287,12 @@ fn unsettled(wait: Duration) -> Unavailable {
 }
 
 impl Inner {
-    fn held(&self) -> Option<Arc<Held>> {
+    fn held(&self) -> Option<Arc<KeptKeySet>> {
         lock(&self.known).set.clone()
     }
 
     /// The set in use; where there is none, the first is fetched.
-    async fn held_or_first(self: &Arc<Self>) -> Result<Arc<Held>, Unavailable> {
+    async fn held_or_first(self: &Arc<Self>) -> Result<Arc<KeptKeySet>, Unavailable> {
         if let Some(held) = self.held() {
             return Ok(held);
         }
@@ -309,7 +309,7 @@ impl Inner {
         self.attempts.ask(may_begin, || Arc::clone(self).fetch()).await
     }
 
-    async fn fetch(self: Arc<Self>) -> Result<(), Failure> {
+    async fn fetch(self: Arc<Self>) -> Result<(), FailedAttempt> {
         let now = self.clock.now();
         let adopted = match self.get(now).await {
             Ok(fetched) => {
@@ -331,7 +331,7 @@ impl Inner {
         }
     }
 
-    async fn get(&self, now: Now) -> Result<Fetched, Failure> {
+    async fn get(&self, now: Now) -> Result<Fetched, FailedAttempt> {
         let url = match &self.from {
             KeysFrom::Uri(url) => url.clone(),
             KeysFrom::Discovery(discovery) => match discovery.document().await {
@@ -339,7 +339,7 @@ impl Inner {
                 Err(down) => {
                     // Until the document is asked for again there is nothing to ask for here.
                     let wait = down.retry_after;
-                    return Err(Failure::from(down).leaving_alone(Some(wait)));
+                    return Err(FailedAttempt::from(down).leaving_alone(Some(wait)));
                 }
             },
         };
@@ -348,7 +348,7 @@ impl Inner {
         if answer.status != StatusCode::OK {
             let cause = format!("{url} answered {}", answer.status);
             return Err(
-                Failure::from(Unavailable::because(Dependency::Keys, cause)).leaving_alone(answer.retry_after())
+                FailedAttempt::from(Unavailable::because(Dependency::Keys, cause)).leaving_alone(answer.retry_after())
             );
         }
         // With a clock that may be ahead, a set could look younger than it is: it then proves nothing.
@@ -356,7 +356,7 @@ impl Inner {
         Ok(Fetched { begun: now.steady(), born, body: answer.body.to_vec() })
     }
 
-    #[cfg(candor_planted)]
+    #[cfg(candor_mutants)]
     fn is_down(&self, now: Now) -> bool {
         self.attempts.are_failing() || lock(&self.known).schedule.freshness(Dependency::Keys, now) != Freshness::Live
     }

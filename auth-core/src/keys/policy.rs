@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{attempts::Standing, clock::Steady};
+use crate::{clock::Steady, last_known_good::BeforeAttempt};
 
 /// The numbers of refreshing and of refusing.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +71,7 @@ impl Budgets {
     pub(super) fn begin(
         &mut self,
         open: Open,
-        standing: Standing,
+        standing: BeforeAttempt,
         policy: &KeyPolicy,
         now: Steady,
     ) -> Result<(), Duration> {
@@ -80,12 +80,12 @@ impl Budgets {
             Open::BadSignature => &mut self.bad,
         };
         let wait = budget.bucket.wait(policy, now);
-        #[cfg(candor_planted)]
-        if crate::planted::is("failed-fetches-are-paid-for") {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("failed-fetches-are-paid-for") {
             budget.bucket.take(policy, now);
             return if wait.is_zero() { Ok(()) } else { Err(policy.refill) };
         }
-        if standing == Standing::Well && !wait.is_zero() {
+        if standing == BeforeAttempt::Well && !wait.is_zero() {
             return Err(wait);
         }
         budget.owing = true;
@@ -162,7 +162,7 @@ mod tests {
             }
             begun
         };
-        use Standing::{Failing, Well};
+        use BeforeAttempt::{Failing, Well};
         for _ in 0..100 {
             assert_eq!(begin(Open::UnknownKey, Well, false), Ok(()), "a failure costs nothing");
         }

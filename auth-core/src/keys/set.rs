@@ -39,7 +39,7 @@ pub(super) type Fingerprint = [u8; 32];
 
 /// Why an answer is no key set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Nonsense {
+pub(super) enum NotAKeySet {
     #[error("the key set is no strict JSON object with `keys`")]
     NoSet,
     #[error("the key set is empty")]
@@ -55,7 +55,7 @@ pub(super) enum Said<'s> {
     /// It holds, under this key.
     Holds(&'s VerifyingKey),
     /// It holds under none of the keys that it could be of.
-    Bad,
+    BadHead,
     /// It does not hold under the one key that it can ever be of: the name that it gives is that key's hash.
     BadForGood,
     /// The set has no key of that name.
@@ -68,24 +68,24 @@ pub(super) enum Said<'s> {
 
 impl KeySet {
     /// Reads a set, each key by itself: one bad key does not cost the others.
-    pub(super) fn read(body: &[u8], configured: &[Algorithm]) -> Result<Self, Nonsense> {
-        let mut set = strict_object(body).map_err(|_| Nonsense::NoSet)?;
-        let Some(Value::Array(jwks)) = set.remove("keys") else { return Err(Nonsense::NoSet) };
-        #[cfg(candor_planted)]
-        if crate::planted::is("empty-set-replaces") && jwks.is_empty() {
+    pub(super) fn read(body: &[u8], configured: &[Algorithm]) -> Result<Self, NotAKeySet> {
+        let mut set = strict_object(body).map_err(|_| NotAKeySet::NoSet)?;
+        let Some(Value::Array(jwks)) = set.remove("keys") else { return Err(NotAKeySet::NoSet) };
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("empty-set-replaces") && jwks.is_empty() {
             return Ok(Self::none());
         }
         if jwks.is_empty() {
-            return Err(Nonsense::Empty);
+            return Err(NotAKeySet::Empty);
         }
         if jwks.len() > MOST {
-            return Err(Nonsense::TooMany);
+            return Err(NotAKeySet::TooMany);
         }
         let mut read = Self::none();
         for jwk in &jwks {
             read.add(jwk, configured);
         }
-        if read.keys.is_empty() { Err(Nonsense::NoneUsable) } else { Ok(read) }
+        if read.keys.is_empty() { Err(NotAKeySet::NoneUsable) } else { Ok(read) }
     }
 
     fn none() -> Self {
@@ -153,8 +153,8 @@ impl KeySet {
         match (&*candidates, &*said) {
             ([], _) => Said::Unknown,
             (_, said) if said.contains(&Signature::NotLookedAt) => Said::NotLookedAt,
-            ([only], [Signature::Bad]) if token.kid().is_some() && only.is_named_by_hash() => Said::BadForGood,
-            _ => Said::Bad,
+            ([only], [Signature::BadHead]) if token.kid().is_some() && only.is_named_by_hash() => Said::BadForGood,
+            _ => Said::BadHead,
         }
     }
 }

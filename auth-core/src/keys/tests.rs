@@ -8,10 +8,10 @@ use super::*;
 use crate::{
     clock::Timestamp,
     discovery,
-    jws::{self, TokenKind, tests::Issuer},
+    jws::{self, TokenKind, tests::TestIssuer},
     outbound::OutboundPolicy,
-    parrot::Parrot,
-    scratch::Folder,
+    testing::Folder,
+    testing::RawServer,
 };
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -19,14 +19,14 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// An issuer's key server, and a clock that the test moves.
 struct Setting {
-    server: Parrot,
+    server: RawServer,
     data: Folder,
     clock: Clock,
 }
 
 impl Setting {
     async fn new() -> Self {
-        Self { server: Parrot::start().await, data: Folder::new(), clock: Clock::standing_at(NOON) }
+        Self { server: RawServer::start().await, data: Folder::new(), clock: Clock::standing_at(NOON) }
     }
 
     fn keys(&self) -> IssuerKeys {
@@ -40,8 +40,8 @@ impl Setting {
 
     fn discovery(&self) -> Discovery {
         let issuer = self.server.base().into();
-        let provider = discovery::Provider { issuer, discovery_url: None, endpoint_hosts: Vec::new() };
-        Discovery::new(provider, self.outbound(), Keeper::current(), self.clock.clone(), self.data.path())
+        let provider = discovery::DiscoveryConfig { issuer, discovery_url: None, endpoint_hosts: Vec::new() };
+        Discovery::new(provider, self.outbound(), Background::current(), self.clock.clone(), self.data.path())
     }
 
     fn outbound(&self) -> Outbound {
@@ -57,7 +57,7 @@ impl Setting {
             &[Algorithm::EdDsa],
             KeyPolicy::default(),
             self.outbound(),
-            Keeper::current(),
+            Background::current(),
             self.clock.clone(),
             self.data.path(),
         )
@@ -79,7 +79,7 @@ impl Setting {
     }
 
     /// A token issued this many minutes ago.
-    fn token(&self, by: &Issuer, minutes_ago: u64) -> String {
+    fn token(&self, by: &TestIssuer, minutes_ago: u64) -> String {
         let issued = (self.clock.now().wall() - MINUTE * u32::try_from(minutes_ago).expect("few")).as_secs();
         by.token(&json!({"iss": self.server.base(), "sub": "ada", "aud": "us", "iat": issued, "exp": issued + 86_400}))
     }
@@ -115,7 +115,7 @@ impl Setting {
 
 #[tokio::test]
 async fn a_known_key_verifies_without_asking_anybody() {
-    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
@@ -131,7 +131,7 @@ async fn a_known_key_verifies_without_asking_anybody() {
 
 #[tokio::test]
 async fn without_any_keys_nothing_can_be_told_and_healing_heals() {
-    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
     let keys = setting.keys();
     let token = setting.token(&k1, 60);
     setting.breaks();
@@ -146,16 +146,16 @@ async fn without_any_keys_nothing_can_be_told_and_healing_heals() {
 
 #[tokio::test]
 async fn nonsense_never_replaces_good_keys() {
-    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
-    let mut private = Issuer::new("k9").jwk();
+    let mut private = TestIssuer::new("k9").jwk();
     private["d"] = json!("secret");
-    let many: Vec<_> = (0..101).map(|_| Issuer::new("k9").jwk()).collect();
+    let many: Vec<_> = (0..101).map(|_| TestIssuer::new("k9").jwk()).collect();
     for (status, body) in [
-        (500, json!({"keys": [Issuer::new("k9").jwk()]}).to_string()),
-        (302, json!({"keys": [Issuer::new("k9").jwk()]}).to_string()),
+        (500, json!({"keys": [TestIssuer::new("k9").jwk()]}).to_string()),
+        (302, json!({"keys": [TestIssuer::new("k9").jwk()]}).to_string()),
         (200, "<html>sign in</html>".to_owned()),
         (200, String::new()),
         (200, "[]".to_owned()),
@@ -165,8 +165,8 @@ async fn nonsense_never_replaces_good_keys() {
         (200, r#"{"keys":[{"kty":"oct","k":"c2VjcmV0","kid":"k1"}]}"#.to_owned()),
         (200, json!({ "keys": [private] }).to_string()),
         (200, json!({ "keys": many }).to_string()),
-        (200, format!(r#"{{"keys":[],"keys":[{}]}}"#, Issuer::new("k9").jwk())),
-        (200, format!("{}{}", json!({"keys": [Issuer::new("k9").jwk()]}), " ".repeat(LONGEST))),
+        (200, format!(r#"{{"keys":[],"keys":[{}]}}"#, TestIssuer::new("k9").jwk())),
+        (200, format!("{}{}", json!({"keys": [TestIssuer::new("k9").jwk()]}), " ".repeat(LONGEST))),
     ] {
         setting.answer(status, &body);
         let _ = keys.fetched().await.expect_err("it is nonsense");
@@ -176,24 +176,24 @@ async fn nonsense_never_replaces_good_keys() {
 
 #[tokio::test]
 async fn one_bad_key_does_not_cost_the_others() {
-    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let (setting, k1, k2) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k2"));
     let keys = setting.keys();
     let mut published = k2.jwk();
     published["d"] = json!("secret");
     setting.publish(&[json!(7), published, json!({"kty": "OKP", "crv": "Ed448", "kid": "k3", "x": ""}), k1.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
     assert_eq!(setting.verdict(&keys, &setting.token(&k2, 60)).await, "unsettled", "its key is there, and unusable");
-    assert_eq!(setting.verdict(&keys, &setting.token(&Issuer::new("k3"), 60)).await, "unsettled");
+    assert_eq!(setting.verdict(&keys, &setting.token(&TestIssuer::new("k3"), 60)).await, "unsettled");
 }
 
 #[tokio::test]
 async fn only_keys_that_are_fresh_enough_refuse() {
-    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
-    let (unknown, imposter) = (Issuer::new("k2"), Issuer::new("k1"));
+    let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
+    let (unknown, imposter) = (TestIssuer::new("k2"), TestIssuer::new("k1"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
-    let check = async |by: &Issuer, minutes_ago, expected: &str, asked: usize| {
+    let check = async |by: &TestIssuer, minutes_ago, expected: &str, asked: usize| {
         assert_eq!(setting.verdict(&keys, &setting.token(by, minutes_ago)).await, expected, "{minutes_ago} min ago");
         assert_eq!(setting.server.asked(), asked, "{minutes_ago} min ago");
     };
@@ -214,7 +214,7 @@ async fn only_keys_that_are_fresh_enough_refuse() {
 
 #[tokio::test]
 async fn a_set_is_as_old_as_its_answer_may_be() {
-    let (setting, k1, unknown) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let (setting, k1, unknown) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k2"));
     let keys = setting.keys();
     let body = json!({ "keys": [k1.jwk()] }).to_string();
     // At noon; the token was issued 20 minutes before, so a set that is up to five minutes old proves it false.
@@ -262,7 +262,7 @@ async fn a_set_is_as_old_as_its_answer_may_be() {
 
 #[tokio::test]
 async fn a_key_named_by_its_own_hash_proves_at_once_and_asks_nobody() {
-    let (setting, k1) = (Setting::new().await, Issuer::named_by_hash());
+    let (setting, k1) = (Setting::new().await, TestIssuer::named_by_hash());
     let keys = setting.keys();
     setting.server.says(200, "", &json!({ "keys": [k1.jwk()] }).to_string());
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
@@ -283,8 +283,8 @@ async fn a_key_named_by_its_own_hash_proves_at_once_and_asks_nobody() {
 
 #[tokio::test]
 async fn a_hash_proves_nothing_beside_a_key_that_is_not_named_by_one() {
-    let k1 = Issuer::named_by_hash();
-    let mut nameless = Issuer::new("").jwk();
+    let k1 = TestIssuer::named_by_hash();
+    let mut nameless = TestIssuer::new("").jwk();
     nameless.as_object_mut().expect("an object").remove("kid");
     let unusable = json!({"kty": "OKP", "crv": "Ed448", "kid": k1.jwk()["kid"], "x": ""});
     for other in [k1.imposter().jwk(), nameless, unusable] {
@@ -308,7 +308,7 @@ async fn a_hash_proves_nothing_beside_a_key_that_is_not_named_by_one() {
 async fn two_nodes_with_two_keys_of_one_name_refuse_nobody() {
     let setting = Setting::new().await;
     let keys = setting.keys();
-    let nodes = [Issuer::new("k1"), Issuer::new("k1")];
+    let nodes = [TestIssuer::new("k1"), TestIssuer::new("k1")];
     let publish = || setting.publish(&[nodes[setting.server.asked() % 2].jwk()]);
     let mut served = 0;
     for minute in 0..240 {
@@ -335,7 +335,7 @@ async fn a_cache_that_hides_the_age_of_a_set_refuses_nobody() {
     for [kept_for, says_so] in [[60, 60], [60, 3600], [3600, 3600]] {
         let setting = Setting::new().await;
         let keys = setting.keys();
-        let issuers: Vec<_> = (0..20).map(|number| Issuer::new(&format!("k{number}"))).collect();
+        let issuers: Vec<_> = (0..20).map(|number| TestIssuer::new(&format!("k{number}"))).collect();
         let mut cached = None;
         let mut served = 0;
         for minute in 0..540_u64 {
@@ -343,7 +343,7 @@ async fn a_cache_that_hides_the_age_of_a_set_refuses_nobody() {
             let from = newest.saturating_sub(3);
             // The next key is published five minutes before it signs.
             let coming = usize::try_from((minute + 5) / 30).expect("few");
-            let published: Vec<_> = issuers[from..=coming].iter().map(Issuer::jwk).collect();
+            let published: Vec<_> = issuers[from..=coming].iter().map(TestIssuer::jwk).collect();
             let (at, set) =
                 cached.take().filter(|(at, _)| (minute - at) * 60 < kept_for).unwrap_or((minute, published));
             let now = setting.clock.now().wall().as_secs().unsigned_abs();
@@ -369,7 +369,7 @@ async fn a_cache_that_hides_the_age_of_a_set_refuses_nobody() {
 
 #[tokio::test]
 async fn a_key_that_we_held_is_unknown_only_after_two_sets_ten_minutes_apart() {
-    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let (setting, k1, k2) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k2"));
     let mut keys = setting.keys();
     setting.publish(&[k1.jwk(), k2.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&k2, 60)).await, "good");
@@ -387,7 +387,7 @@ async fn a_key_that_we_held_is_unknown_only_after_two_sets_ten_minutes_apart() {
 
 #[tokio::test]
 async fn a_new_key_of_the_same_name_is_adopted_and_not_yet_believed_against_the_old() {
-    let (setting, old, new) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k1"));
+    let (setting, old, new) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k1"));
     let keys = setting.keys();
     setting.publish(&[old.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&old, 60)).await, "good");
@@ -402,8 +402,8 @@ async fn a_new_key_of_the_same_name_is_adopted_and_not_yet_believed_against_the_
 
 #[tokio::test]
 async fn a_key_without_a_name_is_believed_and_missed_like_any_other() {
-    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
-    let nameless = |issuer: &Issuer| {
+    let (setting, k1, k2) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k2"));
+    let nameless = |issuer: &TestIssuer| {
         let mut jwk = issuer.jwk();
         jwk.as_object_mut().expect("an object").remove("kid");
         jwk
@@ -423,7 +423,7 @@ async fn a_key_without_a_name_is_believed_and_missed_like_any_other() {
 
 #[tokio::test]
 async fn what_one_address_said_is_not_taken_for_what_another_says() {
-    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let (setting, k1, k2) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k2"));
     let wrong = setting.keys_at("/wrong");
     setting.publish(&[k2.jwk()]);
     assert_eq!(setting.verdict(&wrong, &setting.token(&k2, 60)).await, "good");
@@ -436,12 +436,15 @@ async fn what_one_address_said_is_not_taken_for_what_another_says() {
 
 #[tokio::test]
 async fn strangers_cause_few_fetches() {
-    let (setting, k1, imposter) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k1"));
+    let (setting, k1, imposter) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k1"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
     for number in 0..20 {
-        assert_eq!(setting.verdict(&keys, &setting.token(&Issuer::new(&format!("x{number}")), 0)).await, "unsettled");
+        assert_eq!(
+            setting.verdict(&keys, &setting.token(&TestIssuer::new(&format!("x{number}")), 0)).await,
+            "unsettled"
+        );
         assert_eq!(setting.verdict(&keys, &setting.token(&imposter, 0)).await, "unsettled");
     }
     assert_eq!(setting.server.asked(), 1 + 5 + 5, "a burst for each kind");
@@ -449,16 +452,16 @@ async fn strangers_cause_few_fetches() {
 
 #[tokio::test]
 async fn five_seconds_after_healing_a_new_key_is_known_whoever_asked_meanwhile() {
-    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let (setting, k1, k2) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k2"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
-    let imposter = Issuer::new("k1");
+    let imposter = TestIssuer::new("k1");
     for round in 0..3 {
         setting.breaks();
         let asked = setting.server.asked();
         for number in 0..40 {
-            let stranger = Issuer::new(&format!("x{round}-{number}"));
+            let stranger = TestIssuer::new(&format!("x{round}-{number}"));
             for token in [&stranger, &imposter, &k2].map(|by| setting.token(by, 0)) {
                 assert_eq!(setting.verdict(&keys, &token).await, "unsettled");
                 let wait = setting.told(&keys, &token).await;
@@ -478,7 +481,7 @@ async fn five_seconds_after_healing_a_new_key_is_known_whoever_asked_meanwhile()
 /// A back-off is short after the first failure, and what follows it is paid for: failing now and then is no way around.
 #[tokio::test]
 async fn strangers_cause_few_fetches_of_a_provider_that_fails_every_other_time() {
-    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
@@ -489,7 +492,7 @@ async fn strangers_cause_few_fetches_of_a_provider_that_fails_every_other_time()
             } else {
                 setting.breaks()
             }
-            let stranger = Issuer::new(&format!("x{second}-{number}"));
+            let stranger = TestIssuer::new(&format!("x{second}-{number}"));
             assert_eq!(setting.verdict(&keys, &setting.token(&stranger, 0)).await, "unsettled");
         }
         setting.clock.advance(Duration::from_secs(1));
@@ -499,7 +502,7 @@ async fn strangers_cause_few_fetches_of_a_provider_that_fails_every_other_time()
 
 #[tokio::test]
 async fn who_joins_a_fetch_is_served_by_it_whatever_the_budget_is() {
-    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let (setting, k1, k2) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k2"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
@@ -519,7 +522,7 @@ async fn who_joins_a_fetch_is_served_by_it_whatever_the_budget_is() {
 
 #[tokio::test]
 async fn a_first_set_comes_as_soon_as_the_document_does() {
-    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
     let discovery = setting.discovery();
     let keys = setting.keys_from(KeysFrom::Discovery(discovery));
     setting.breaks();
@@ -539,7 +542,7 @@ async fn a_first_set_comes_as_soon_as_the_document_does() {
 
 #[tokio::test]
 async fn a_provider_that_asks_to_be_left_alone_is() {
-    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let (setting, k1, k2) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k2"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     assert_eq!(setting.verdict(&keys, &setting.token(&k1, 0)).await, "good");
@@ -563,7 +566,7 @@ async fn a_provider_that_asks_to_be_left_alone_is() {
 
 #[tokio::test]
 async fn a_key_with_an_issuer_of_its_own_signs_for_that_one_only() {
-    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
     let keys = setting.keys();
     for (signs_for, expected) in [
         (setting.server.base().to_owned(), "good"),
@@ -581,25 +584,25 @@ async fn a_key_with_an_issuer_of_its_own_signs_for_that_one_only() {
 
 #[tokio::test]
 async fn a_token_that_names_no_key_is_tried_with_few() {
-    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
     let keys = setting.keys();
-    let nameless = |by: &Issuer| {
+    let nameless = |by: &TestIssuer| {
         let claims =
             json!({"iss": setting.server.base(), "sub": "a", "aud": "us", "iat": 1_700_000_000, "exp": 1_900_000_000});
         by.raw(r#"{"alg":"EdDSA"}"#, &claims.to_string())
     };
-    setting.publish(&[Issuer::new("k0").jwk(), k1.jwk()]);
+    setting.publish(&[TestIssuer::new("k0").jwk(), k1.jwk()]);
     assert_eq!(setting.verdict(&keys, &nameless(&k1)).await, "good");
-    assert_eq!(setting.verdict(&keys, &nameless(&Issuer::new("k9"))).await, "bad-signature");
-    let many: Vec<_> = (0..20).map(|number| Issuer::new(&format!("k{number}")).jwk()).collect();
+    assert_eq!(setting.verdict(&keys, &nameless(&TestIssuer::new("k9"))).await, "bad-signature");
+    let many: Vec<_> = (0..20).map(|number| TestIssuer::new(&format!("k{number}")).jwk()).collect();
     setting.publish(&many);
     keys.fetched().await.expect("it is a good set");
-    assert_eq!(setting.verdict(&keys, &nameless(&Issuer::new("k9"))).await, "unsettled", "not all were tried");
+    assert_eq!(setting.verdict(&keys, &nameless(&TestIssuer::new("k9"))).await, "unsettled", "not all were tried");
 }
 
 #[tokio::test]
 async fn staleness_counts_from_when_the_keys_were_due() {
-    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     keys.fetched().await.expect("it is a good set");
@@ -621,7 +624,7 @@ async fn staleness_counts_from_when_the_keys_were_due() {
 
 #[tokio::test]
 async fn once_started_they_are_fetched_by_themselves() {
-    let (setting, k1) = (Setting::new().await, Issuer::new("k1"));
+    let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     keys.start();
@@ -632,7 +635,7 @@ async fn once_started_they_are_fetched_by_themselves() {
 
 #[tokio::test]
 async fn a_set_fetched_in_doubt_proves_nothing_and_a_step_makes_none_stale() {
-    let (setting, k1, k2) = (Setting::new().await, Issuer::new("k1"), Issuer::new("k2"));
+    let (setting, k1, k2) = (Setting::new().await, TestIssuer::new("k1"), TestIssuer::new("k2"));
     let keys = setting.keys();
     setting.publish(&[k1.jwk()]);
     let (good, foreign) = (setting.token(&k1, 60), setting.token(&k2, 60));

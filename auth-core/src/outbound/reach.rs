@@ -121,8 +121,8 @@ impl Reach {
         let host = uri.host().unwrap_or_default();
         is_spoken(uri.scheme_str().unwrap_or_default(), host)?;
         let Some(address) = literal(host) else { return Ok(()) };
-        #[cfg(candor_planted)]
-        if crate::planted::is("documents-name-anything") {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("documents-name-anything") {
             return Ok(());
         }
         match place(address) {

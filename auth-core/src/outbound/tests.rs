@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use super::*;
-use crate::parrot::Parrot;
+use crate::testing::RawServer;
 
 fn client(issuer: &str) -> Outbound {
     let policy = OutboundPolicy { total: Duration::from_millis(300), ..OutboundPolicy::default() };
@@ -15,7 +15,7 @@ async fn got(client: &Outbound, url: &str) -> String {
         Ok(answer) => format!("{} {}", answer.status.as_u16(), String::from_utf8_lossy(&answer.body)),
         Err(fault) => match fault {
             OutboundError::Forbidden(_) => "forbidden",
-            OutboundError::Connect(_) => "no connection",
+            OutboundError::ConnectFault(_) => "no connection",
             OutboundError::Broke(_) => "broke",
             OutboundError::TimedOut(_) => "late",
             OutboundError::TooLong(_) => "too long",
@@ -27,12 +27,12 @@ async fn got(client: &Outbound, url: &str) -> String {
 
 #[tokio::test]
 async fn what_the_configuration_names_is_called_wherever_it_is() {
-    let [keys, other] = [Parrot::start().await, Parrot::start().await];
+    let [keys, other] = [RawServer::start().await, RawServer::start().await];
     for server in [&keys, &other] {
         server.says_raw("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nhi");
     }
-    let port = |server: &Parrot| Url::parse(server.base()).expect("an address").port().expect("a port");
-    let at = |host: &str, server: &Parrot| format!("http://{host}:{}/keys", port(server));
+    let port = |server: &RawServer| Url::parse(server.base()).expect("an address").port().expect("a port");
+    let at = |host: &str, server: &RawServer| format!("http://{host}:{}/keys", port(server));
     let issuer = Url::parse("https://192.0.2.1").expect("an issuer");
     let named = |address: &str| Named::address(&Url::parse(address).expect("an address")).expect("reachable");
     let policy = OutboundPolicy {
@@ -49,7 +49,7 @@ async fn what_the_configuration_names_is_called_wherever_it_is() {
 
 #[tokio::test]
 async fn an_answer_is_whole_or_an_error() {
-    let server = Parrot::start().await;
+    let server = RawServer::start().await;
     let client = client(server.base());
     let check = async |raw: &str, expected: &str| {
         server.says_raw(raw);
@@ -66,7 +66,7 @@ async fn an_answer_is_whole_or_an_error() {
 
 #[tokio::test]
 async fn a_redirect_is_an_answer() {
-    let (here, there) = (Parrot::start().await, Parrot::start().await);
+    let (here, there) = (RawServer::start().await, RawServer::start().await);
     here.says(302, &format!("location: {}/\r\n", there.base()), "");
     let answer = client(here.base()).get(&Url::parse(here.base()).expect("an address"), 10).await.expect("answers");
     assert_eq!(answer.status, StatusCode::FOUND);
@@ -75,7 +75,7 @@ async fn a_redirect_is_an_answer() {
 
 #[tokio::test]
 async fn nothing_answers_and_nothing_waits_for_ever() {
-    let server = Parrot::start().await;
+    let server = RawServer::start().await;
     server.says_raw("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n");
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
     let silent_url = format!("http://{}", silent.local_addr().expect("it is bound"));
@@ -86,7 +86,7 @@ async fn nothing_answers_and_nothing_waits_for_ever() {
 
 #[tokio::test]
 async fn a_provider_cannot_lead_us_into_the_house() {
-    let server = Parrot::start().await;
+    let server = RawServer::start().await;
     server.says(200, "", "secret");
     let port = Url::parse(server.base()).expect("an address").port().expect("it has one");
     let outside = client("https://192.0.2.1");

@@ -15,8 +15,8 @@ use crate::{
 
 /// A positive record that something has ended: who ordered it, when, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Entry {
-    pub(super) ends: Ends,
+pub(super) struct RevocationEntry {
+    pub(super) ends: RevokedThing,
     /// The hard expiry of what it ends: from then on it says nothing that the credential does not say itself.
     pub(super) until: Timestamp,
     /// When it was ordered: by the earlier reading, if the clock was in doubt. `not_before` is then the later one.
@@ -28,7 +28,7 @@ pub(super) struct Entry {
 /// What an entry ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Ends {
+pub(super) enum RevokedThing {
     /// One session.
     #[serde(serialize_with = "write_session", deserialize_with = "read_session")]
     Session(SessionId),
@@ -38,23 +38,23 @@ pub(super) enum Ends {
 
 /// All entries. Cloned to be changed.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Set {
-    sessions: HashMap<SessionId, Arc<Entry>>,
-    users: HashMap<Subject, Arc<Entry>>,
+pub(super) struct RevocationSet {
+    sessions: HashMap<SessionId, Arc<RevocationEntry>>,
+    users: HashMap<Subject, Arc<RevocationEntry>>,
     /// Those that the store has not taken yet, by name.
-    pending: BTreeMap<String, Arc<Entry>>,
+    pending: BTreeMap<String, Arc<RevocationEntry>>,
 }
 
-impl Entry {
-    pub(super) fn new(ends: Ends, until: Timestamp, who: &str, why: &str, now: Now) -> Self {
+impl RevocationEntry {
+    pub(super) fn new(ends: RevokedThing, until: Timestamp, who: &str, why: &str, now: Now) -> Self {
         Self { ends, until, at: now.earlier(), who: who.to_owned(), why: why.to_owned() }
     }
 
     /// Its name in the store: there is one entry for each thing that can end.
     pub(super) fn name(&self) -> String {
         match &self.ends {
-            Ends::Session(session) => format!("session {session}"),
-            Ends::User { subject, .. } => format!("user {subject}"),
+            RevokedThing::Session(session) => format!("session {session}"),
+            RevokedThing::User { subject, .. } => format!("user {subject}"),
         }
     }
 
@@ -70,26 +70,26 @@ impl Entry {
 
     fn not_before(&self) -> Option<Timestamp> {
         match self.ends {
-            Ends::Session(_) => None,
-            Ends::User { not_before, .. } => Some(not_before),
+            RevokedThing::Session(_) => None,
+            RevokedThing::User { not_before, .. } => Some(not_before),
         }
     }
 }
 
-impl Set {
+impl RevocationSet {
     /// Adds an entry that the store has. Of two for one user the later stands.
-    pub(super) fn add(&mut self, entry: &Arc<Entry>) {
+    pub(super) fn add(&mut self, entry: &Arc<RevocationEntry>) {
         if self.holds(entry) {
             return;
         }
         match &entry.ends {
-            Ends::Session(session) => self.sessions.insert(*session, entry.clone()),
-            Ends::User { subject, .. } => self.users.insert(subject.clone(), entry.clone()),
+            RevokedThing::Session(session) => self.sessions.insert(*session, entry.clone()),
+            RevokedThing::User { subject, .. } => self.users.insert(subject.clone(), entry.clone()),
         };
     }
 
     /// Adds an entry that the store must still be told.
-    pub(super) fn add_pending(&mut self, entry: &Arc<Entry>) {
+    pub(super) fn add_pending(&mut self, entry: &Arc<RevocationEntry>) {
         self.add(entry);
         self.pending.insert(entry.name(), entry.clone());
     }
@@ -101,38 +101,38 @@ impl Set {
     }
 
     /// The store has been told.
-    pub(super) fn settle(&mut self, entry: &Entry) {
+    pub(super) fn settle(&mut self, entry: &RevocationEntry) {
         self.pending.remove(&entry.name());
     }
 
     /// Whether the set says all that `entry` says.
-    pub(super) fn holds(&self, entry: &Entry) -> bool {
+    pub(super) fn holds(&self, entry: &RevocationEntry) -> bool {
         match &entry.ends {
-            Ends::Session(session) => self.sessions.contains_key(session),
-            Ends::User { subject, .. } => {
+            RevokedThing::Session(session) => self.sessions.contains_key(session),
+            RevokedThing::User { subject, .. } => {
                 self.users.get(subject).is_some_and(|known| known.not_before() >= entry.not_before())
             }
         }
     }
 
     /// The entry that ends this session.
-    pub(super) fn of_session(&self, session: SessionId) -> Option<&Arc<Entry>> {
+    pub(super) fn of_session(&self, session: SessionId) -> Option<&Arc<RevocationEntry>> {
         self.sessions.get(&session)
     }
 
     /// The entry that ends what `subject` began at `begun`, or that may. It is compared with the begin and not with the last
     /// renewal, so that a renewal does not undo it.
-    pub(super) fn of_user(&self, subject: &Subject, begun: Timestamp) -> Option<&Arc<Entry>> {
+    pub(super) fn of_user(&self, subject: &Subject, begun: Timestamp) -> Option<&Arc<RevocationEntry>> {
         self.users.get(subject).filter(|entry| entry.not_before() >= Some(begun))
     }
 
     /// What the store must still be told.
-    pub(super) fn pending(&self) -> impl Iterator<Item = &Arc<Entry>> {
+    pub(super) fn pending(&self) -> impl Iterator<Item = &Arc<RevocationEntry>> {
         self.pending.values()
     }
 
     /// Everything.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Entry>> {
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<RevocationEntry>> {
         self.sessions.values().chain(self.users.values())
     }
 
@@ -144,11 +144,11 @@ impl Set {
     }
 }
 
-impl fmt::Display for Entry {
+impl fmt::Display for RevocationEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.ends {
-            Ends::Session(_) => "this session",
-            Ends::User { .. } => "whatever this user had begun",
+            RevokedThing::Session(_) => "this session",
+            RevokedThing::User { .. } => "whatever this user had begun",
         };
         let who = if self.is_ordered() { &self.who } else { "nobody on record" };
         write!(f, "{what} was ended by {who} at {}: {}", self.at.http_date(), self.why)

@@ -9,7 +9,7 @@ use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, Set};
+use super::entry::{RevocationEntry, RevocationSet};
 use crate::{clock::Steady, disk};
 
 const VERSION: &str = "candor revocations 1";
@@ -20,12 +20,12 @@ const CAP: usize = 64 * 1024 * 1024;
 #[derive(Serialize, Deserialize)]
 struct Content {
     confirmed: Option<Steady>,
-    entries: Vec<Arc<Entry>>,
-    pending: Vec<Arc<Entry>>,
+    entries: Vec<Arc<RevocationEntry>>,
+    pending: Vec<Arc<RevocationEntry>>,
 }
 
 /// The file's bytes.
-pub(super) fn write(set: &Set, confirmed: Option<Steady>) -> io::Result<Vec<u8>> {
+pub(super) fn write(set: &RevocationSet, confirmed: Option<Steady>) -> io::Result<Vec<u8>> {
     let content =
         Content { confirmed, entries: set.all().cloned().collect(), pending: set.pending().cloned().collect() };
     let json = serde_json::to_vec(&content)?;
@@ -35,7 +35,7 @@ pub(super) fn write(set: &Set, confirmed: Option<Steady>) -> io::Result<Vec<u8>>
 }
 
 /// The set in the file at `path`, and when it was last confirmed; `None` if there is no file.
-pub(super) fn read(path: &Path) -> io::Result<Option<(Set, Option<Steady>)>> {
+pub(super) fn read(path: &Path) -> io::Result<Option<(RevocationSet, Option<Steady>)>> {
     let Some(bytes) = disk::read(path, CAP)? else { return Ok(None) };
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| wrong("it has no first line"))?;
@@ -44,7 +44,7 @@ pub(super) fn read(path: &Path) -> io::Result<Option<(Set, Option<Steady>)>> {
         return Err(wrong("its first line does not fit the rest"));
     }
     let content: Content = serde_json::from_slice(json)?;
-    let mut set = Set::default();
+    let mut set = RevocationSet::default();
     content.entries.iter().for_each(|entry| set.add(entry));
     content.pending.iter().for_each(|entry| set.add_pending(entry));
     Ok(Some((set, content.confirmed)))

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use super::{Revocations, entry::Entry};
+use super::{Revocations, entry::RevocationEntry};
 use crate::{
     clock::Now,
     dependency::Dependency,
@@ -12,13 +12,13 @@ use crate::{
 
 /// A row says that the session ended.
 struct SessionEnded {
-    row: Arc<Entry>,
+    row: Arc<RevocationEntry>,
     whose: Subject,
 }
 
 /// A row says that whatever of this user's began before it is revoked.
 struct UserRevoked {
-    row: Arc<Entry>,
+    row: Arc<RevocationEntry>,
     whose: Subject,
 }
 
@@ -28,10 +28,10 @@ impl Revocations {
     /// # Errors
     /// [`Stop::Rejected`] if an entry names them; [`Stop::Unavailable`] if there has never been a set.
     pub fn judge(&self, principal: &Principal, now: Now) -> Result<Freshness, Stop> {
-        #[cfg(candor_planted)]
-        if crate::planted::is("failed-poll-revokes") && self.0.standing.failed.load(Ordering::SeqCst) {
-            let ends = super::Ends::User { subject: principal.subject.clone(), not_before: now.wall() };
-            let row = Arc::new(Entry::new(ends, now.wall(), "planted", "", now));
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("failed-poll-revokes") && self.0.standing.failed.load(Ordering::SeqCst) {
+            let ends = super::RevokedThing::User { subject: principal.subject.clone(), not_before: now.wall() };
+            let row = Arc::new(RevocationEntry::new(ends, now.wall(), "planted", "", now));
             return Err(Rejected::proven_by(UserRevoked { row, whose: principal.subject.clone() }).into());
         }
         let set = self.0.set.load();

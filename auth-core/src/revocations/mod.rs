@@ -30,14 +30,14 @@ use std::{
 use arc_swap::ArcSwap;
 use tokio::time::MissedTickBehavior;
 
-use self::entry::{Ends, Entry, Set};
+use self::entry::{RevocationEntry, RevocationSet, RevokedThing};
 use crate::{
     alarm,
+    background::Background,
     clock::{Clock, Now, Steady, Timestamp},
-    data_folder::{DataFolder, Place},
+    data_folder::{DataFolder, FolderPath},
     database::Database,
     dependency::Dependency,
-    keeper::Keeper,
     principal::{SessionId, Subject},
     verdict::{OrUnavailable, Unavailable},
 };
@@ -48,12 +48,12 @@ pub struct Revocations(Arc<Inner>);
 
 struct Inner {
     path: PathBuf,
-    place: Place,
+    place: FolderPath,
     store: Database,
-    keeper: Keeper,
+    keeper: Background,
     clock: Clock,
     policy: RevocationPolicy,
-    set: ArcSwap<Set>,
+    set: ArcSwap<RevocationSet>,
     standing: Standing,
     /// Held while the set and its file are changed; what the file says of the last confirmation.
     writing: tokio::sync::Mutex<Option<Steady>>,
@@ -129,17 +129,17 @@ impl Revocations {
     pub async fn open(
         data: &DataFolder,
         store: Database,
-        keeper: Keeper,
+        keeper: Background,
         clock: Clock,
         policy: RevocationPolicy,
     ) -> Self {
         let path = data.path().join("revocations");
         let (set, confirmed) = match file::read(&path) {
             Ok(Some((set, confirmed))) => (set, confirmed),
-            Ok(None) => (Set::default(), None),
+            Ok(None) => (RevocationSet::default(), None),
             Err(error) => {
                 alarm::ring("revocations-unreadable", &format!("{} is left aside: {error}", path.display()));
-                (Set::default(), None)
+                (RevocationSet::default(), None)
             }
         };
         let now = clock.now().steady();
@@ -209,8 +209,8 @@ impl Revocations {
     /// # Errors
     /// Unavailable, if the store could not be told. Then nothing has been promised, though it may have been done.
     pub async fn revoke_user(&self, subject: Subject, who: &str, why: &str, now: Now) -> Result<(), Unavailable> {
-        let ends = Ends::User { subject, not_before: now.later() };
-        let entry = Arc::new(Entry::new(ends, Timestamp::from_millis(i64::MAX), who, why, now));
+        let ends = RevokedThing::User { subject, not_before: now.later() };
+        let entry = Arc::new(RevocationEntry::new(ends, Timestamp::from_millis(i64::MAX), who, why, now));
         let this = self.clone();
         let work = async move {
             sql::write(&this.0.store, &entry, this.0.clock.now()).await?;
@@ -234,14 +234,14 @@ impl Revocations {
         why: &str,
         now: Now,
     ) -> Result<Elsewhere, Unavailable> {
-        let entry = Arc::new(Entry::new(Ends::Session(session), until, who, why, now));
+        let entry = Arc::new(RevocationEntry::new(RevokedThing::Session(session), until, who, why, now));
         let this = self.clone();
         self.0.keeper.run(async move { this.end_here(entry).await }).await?
     }
 
-    async fn end_here(&self, entry: Arc<Entry>) -> Result<Elsewhere, Unavailable> {
-        #[cfg(candor_planted)]
-        if crate::planted::is("logout-keeps-ticket")
+    async fn end_here(&self, entry: Arc<RevocationEntry>) -> Result<Elsewhere, Unavailable> {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("logout-keeps-ticket")
             && sql::write(&self.0.store, &entry, self.0.clock.now()).await.is_err()
         {
             return Ok(Elsewhere::Done);
@@ -250,7 +250,7 @@ impl Revocations {
         match sql::write(&self.0.store, &entry, self.0.clock.now()).await {
             Ok(()) => {
                 // The file may go on calling it pending: to tell the store twice is harmless.
-                let settled = |set: &mut Set| {
+                let settled = |set: &mut RevocationSet| {
                     set.add(&entry);
                     set.settle(&entry);
                 };
@@ -280,8 +280,8 @@ impl Revocations {
                 Ok(())
             }
             Err(unavailable) => {
-                #[cfg(candor_planted)]
-                if crate::planted::is("failed-poll-is-fresh") {
+                #[cfg(candor_mutants)]
+                if crate::mutants::is("failed-poll-is-fresh") {
                     self.0.standing.confirmed.store(began.steady().as_millis(), Ordering::SeqCst);
                     return Ok(());
                 }
@@ -307,7 +307,7 @@ impl Revocations {
         news.retain(|entry| !known.holds(entry));
         let told = self.tell(&known, polled, began).await;
         if !news.is_empty() || !told.is_empty() {
-            let learned = |set: &mut Set| {
+            let learned = |set: &mut RevocationSet| {
                 news.iter().for_each(|entry| set.add(entry));
                 told.iter().for_each(|entry| set.settle(entry));
             };
@@ -328,13 +328,13 @@ impl Revocations {
     /// of sessions are not in the set, and no ticket needs them.
     async fn make_good(&self, polled: &mut Polled) -> Result<(), Unavailable> {
         let look = self.0.store.look().await?;
-        #[cfg(candor_planted)]
-        if crate::planted::is("store-files-unwatched") {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("store-files-unwatched") {
             return Ok(());
         }
         if look.losses != polled.losses || look.absent {
             // On disk first: should we end before the store has been told, the next start tells it.
-            self.change(false, Set::tell_all_again).await.or_unavailable(Dependency::Store)?;
+            self.change(false, RevocationSet::tell_all_again).await.or_unavailable(Dependency::Store)?;
             (polled.confirmed, polled.losses) = (None, look.losses);
         }
         if !look.absent {
@@ -352,7 +352,7 @@ impl Revocations {
     }
 
     /// Tells the store what it does not know. Gives what it took.
-    async fn tell(&self, known: &Set, polled: &mut Polled, began: Now) -> Vec<Arc<Entry>> {
+    async fn tell(&self, known: &RevocationSet, polled: &mut Polled, began: Now) -> Vec<Arc<RevocationEntry>> {
         let mut told = Vec::new();
         let mut refusing = false;
         let pending: Vec<_> = known.pending().cloned().collect();
@@ -381,9 +381,9 @@ impl Revocations {
     }
 
     /// Changes the set: on disk first, then in memory. If the disk does not take it, memory changes only if `anyway`.
-    async fn change(&self, anyway: bool, change: impl FnOnce(&mut Set)) -> io::Result<()> {
+    async fn change(&self, anyway: bool, change: impl FnOnce(&mut RevocationSet)) -> io::Result<()> {
         let mut noted = self.0.writing.lock().await;
-        let mut set = Set::clone(&self.0.set.load());
+        let mut set = RevocationSet::clone(&self.0.set.load());
         change(&mut set);
         let set = Arc::new(set);
         let confirmed = self.confirmed();
@@ -400,9 +400,9 @@ impl Revocations {
         written
     }
 
-    async fn change_in_memory(&self, change: impl FnOnce(&mut Set)) {
+    async fn change_in_memory(&self, change: impl FnOnce(&mut RevocationSet)) {
         let _writing = self.0.writing.lock().await;
-        let mut set = Set::clone(&self.0.set.load());
+        let mut set = RevocationSet::clone(&self.0.set.load());
         change(&mut set);
         self.0.set.store(Arc::new(set));
     }

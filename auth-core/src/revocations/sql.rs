@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlx::{Connection, FromRow, Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use super::entry::{Ends, Entry};
+use super::entry::{RevocationEntry, RevokedThing};
 use crate::{
     clock::{Now, Timestamp},
     database::Database,
@@ -27,7 +27,7 @@ const READ: &str = "
     FROM revocation WHERE written >= $1";
 const PURGE: [&str; 2] = ["DELETE FROM revocation WHERE until < $1", "DELETE FROM session WHERE until < $1"];
 
-struct Row {
+struct RevocationRow {
     name: String,
     session: Option<String>,
     issuer: Option<String>,
@@ -42,12 +42,12 @@ struct Row {
 /// Writes an entry, and the end in its session's row. Doing it again changes nothing. What is new to other gateways
 /// is told by when it was written here, which may be long after it happened; by the later reading of the clock, since they
 /// ask for what was written lately.
-pub(super) async fn write(store: &Database, entry: &Arc<Entry>, now: Now) -> Result<(), Unavailable> {
+pub(super) async fn write(store: &Database, entry: &Arc<RevocationEntry>, now: Now) -> Result<(), Unavailable> {
     write_all(store, std::slice::from_ref(entry), now).await
 }
 
 /// The same of many: all of them or none.
-pub(super) async fn write_all(store: &Database, entries: &[Arc<Entry>], now: Now) -> Result<(), Unavailable> {
+pub(super) async fn write_all(store: &Database, entries: &[Arc<RevocationEntry>], now: Now) -> Result<(), Unavailable> {
     let entries = entries.to_vec();
     let work = move |mut connection: sqlx::pool::PoolConnection<sqlx::Sqlite>| async move {
         let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
@@ -59,10 +59,10 @@ pub(super) async fn write_all(store: &Database, entries: &[Arc<Entry>], now: Now
     store.call(work).await
 }
 
-async fn insert(writing: &mut SqliteConnection, entry: &Entry, now: Now) -> Result<(), sqlx::Error> {
+async fn insert(writing: &mut SqliteConnection, entry: &RevocationEntry, now: Now) -> Result<(), sqlx::Error> {
     let (session, user, not_before) = match &entry.ends {
-        Ends::Session(session) => (Some(session.to_string()), None, None),
-        Ends::User { subject, not_before } => (None, Some(subject), Some(not_before.as_millis())),
+        RevokedThing::Session(session) => (Some(session.to_string()), None, None),
+        RevokedThing::User { subject, not_before } => (None, Some(subject), Some(not_before.as_millis())),
     };
     sqlx::query(WRITE)
         .bind(entry.name())
@@ -86,9 +86,9 @@ async fn insert(writing: &mut SqliteConnection, entry: &Entry, now: Now) -> Resu
 
 /// What was written at `since` or later; everything without it. A row that makes no sense makes the whole answer
 /// none: to leave it out could let in whom it names.
-pub(super) async fn read(store: &Database, since: Option<Timestamp>) -> Result<Vec<Arc<Entry>>, Unavailable> {
+pub(super) async fn read(store: &Database, since: Option<Timestamp>) -> Result<Vec<Arc<RevocationEntry>>, Unavailable> {
     let since = since.map_or(i64::MIN, Timestamp::as_millis);
-    let rows: Vec<Row> = store
+    let rows: Vec<RevocationRow> = store
         .call(move |mut connection| async move { sqlx::query_as(READ).bind(since).fetch_all(&mut *connection).await })
         .await?;
     rows.into_iter().map(entry).collect()
@@ -107,7 +107,7 @@ pub(super) async fn purge(store: &Database, over: Timestamp) -> Result<(), Unava
         .await
 }
 
-impl FromRow<'_, SqliteRow> for Row {
+impl FromRow<'_, SqliteRow> for RevocationRow {
     fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             name: row.try_get("name")?,
@@ -123,17 +123,18 @@ impl FromRow<'_, SqliteRow> for Row {
     }
 }
 
-fn entry(row: Row) -> Result<Arc<Entry>, Unavailable> {
+fn entry(row: RevocationRow) -> Result<Arc<RevocationEntry>, Unavailable> {
     let ends = match (row.session, row.issuer, row.subject, row.not_before) {
-        (Some(session), None, None, None) => session.parse().ok().map(Ends::Session),
-        (None, Some(issuer), Some(subject), Some(not_before)) => {
-            Some(Ends::User { subject: Subject::new(issuer, subject), not_before: Timestamp::from_millis(not_before) })
-        }
+        (Some(session), None, None, None) => session.parse().ok().map(RevokedThing::Session),
+        (None, Some(issuer), Some(subject), Some(not_before)) => Some(RevokedThing::User {
+            subject: Subject::new(issuer, subject),
+            not_before: Timestamp::from_millis(not_before),
+        }),
         _ => None,
     };
     let ends = ends.ok_or_else(|| {
         Unavailable::because(Dependency::Store, format!("the revocation {:?} makes no sense", row.name))
     })?;
     let (until, at) = (Timestamp::from_millis(row.until), Timestamp::from_millis(row.at));
-    Ok(Arc::new(Entry { ends, until, at, who: row.who, why: row.why }))
+    Ok(Arc::new(RevocationEntry { ends, until, at, who: row.who, why: row.why }))
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     database::{Disturbance, Ids},
     principal::{Freshness, Groups, Kind, Principal, Roles, Silence},
-    scratch::Folder,
+    testing::Folder,
     verdict::{Reason, Stop},
 };
 
@@ -28,13 +28,13 @@ impl Site {
 
     /// Another gateway on the same store.
     fn beside(&self) -> Self {
-        let store = Database::sqlite(self.store.path(), Keeper::current(), Duration::from_millis(200));
+        let store = Database::sqlite(self.store.path(), Background::current(), Duration::from_millis(200));
         Self { folder: Folder::new(), clock: self.clock.clone(), store }
     }
 
     async fn open(&self) -> Revocations {
         let (store, clock) = (self.store.clone(), self.clock.clone());
-        Revocations::open(&self.folder.taken(), store, Keeper::current(), clock, POLICY).await
+        Revocations::open(&self.folder.taken(), store, Background::current(), clock, POLICY).await
     }
 
     fn now(&self) -> Now {
@@ -59,7 +59,7 @@ impl Site {
 }
 
 fn store(folder: &Folder) -> Database {
-    Database::sqlite(folder.path().join("store.sqlite"), Keeper::current(), Duration::from_millis(200))
+    Database::sqlite(folder.path().join("store.sqlite"), Background::current(), Duration::from_millis(200))
 }
 
 fn ada() -> Subject {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::sql::BegunWith;
 use crate::{
     clock::Timestamp,
-    stated::{Earlier, Stated},
+    principal::stated::{Earlier, Stated},
 };
 
 /// The claims of the tokens that a person's earlier sessions began with, the latest first; `None` if that cannot be told.

@@ -25,11 +25,11 @@ use crate::{
     clock::{Now, Past, Timestamp},
     database::Database,
     dependency::Dependency,
-    held::{CredentialId, Logout},
     keyring::Keyring,
+    keyring::seal::{Purpose, Seals},
     principal::{Groups, Principal, Roles, SessionId, Subject},
+    refusal_guard::{CredentialId, Logout},
     revocations::Revocations,
-    seal::{Purpose, Seals},
     verdict::{OrUnavailable, Stop, Unavailable},
 };
 
@@ -91,7 +91,7 @@ pub struct Ticket {
 
 /// A ticket that holds.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedTicket {
     /// Whose it is.
     pub principal: Principal,
     /// Which credential it is.
@@ -139,7 +139,7 @@ impl Sessions {
     /// # Errors
     /// [`Stop::Rejected`] if the seal proves false, the session has ended, or its hard expiry has passed;
     /// [`Stop::Unavailable`] for everything else.
-    pub fn open(&self, ticket: &str, now: Now) -> Result<Opened, Stop> {
+    pub fn open(&self, ticket: &str, now: Now) -> Result<OpenedTicket, Stop> {
         let mut opened = self.unseal(ticket, now)?;
         // Made under a clock that was ahead, it would hold for as much longer.
         if now.past(opened.principal.begun - AHEAD) == Past::No {
@@ -154,8 +154,8 @@ impl Sessions {
     /// An issuer that was taken out of the configuration vouches for nobody here any more. That proves nothing about the
     /// ticket, and the next configuration may bring it back.
     fn is_configured(&self, subject: &Subject) -> Result<(), Unavailable> {
-        #[cfg(candor_planted)]
-        if crate::planted::is("ticket-outlives-its-provider") {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("ticket-outlives-its-provider") {
             return Ok(());
         }
         if self.0.policy.issuers.contains(&*subject.issuer) {
@@ -200,7 +200,7 @@ impl Sessions {
     /// As [`Sessions::open`], except that not knowing who is revoked stops nobody from leaving; and Unavailable, if
     /// the end could be written neither to disk nor to the store: nothing has ended then.
     pub async fn logout(&self, ticket: &str, now: Now) -> Result<LoggedOut, Stop> {
-        let Opened { principal, credential } = self.unseal(ticket, now)?;
+        let OpenedTicket { principal, credential } = self.unseal(ticket, now)?;
         if let Err(Stop::Rejected(ended)) = self.0.revocations.judge(&principal, now) {
             return Err(ended.into());
         }
@@ -238,17 +238,17 @@ impl Sessions {
     }
 
     /// What the seal alone says.
-    fn unseal(&self, ticket: &str, now: Now) -> Result<Opened, Stop> {
+    fn unseal(&self, ticket: &str, now: Now) -> Result<OpenedTicket, Stop> {
         let opened = self.0.seals.open(Purpose::Ticket, ticket, now)?;
-        let content: ticket::Content =
+        let content: ticket::TicketContent =
             serde_json::from_slice(&opened.content).map_err(|error| of_another_release(&error.to_string()))?;
         let principal =
             content.into_principal(opened.expires).ok_or_else(|| of_another_release("its session id is none"))?;
-        Ok(Opened { principal, credential: CredentialId::of(ticket.as_bytes()) })
+        Ok(OpenedTicket { principal, credential: CredentialId::of(ticket.as_bytes()) })
     }
 
     fn seal_ticket(&self, id: SessionId, new: &NewSession, until: Timestamp, now: Now) -> Result<String, Unavailable> {
-        let content = ticket::Content::new(id, new, &self.0.policy.groups_asked, now.anchor());
+        let content = ticket::TicketContent::new(id, new, &self.0.policy.groups_asked, now.anchor());
         let sealed = self.seal_json(&content, until)?;
         if sealed.len() <= MAX_TICKET {
             return Ok(sealed);
@@ -263,15 +263,15 @@ impl Sessions {
         Err(Unavailable::because(Dependency::Keyring, message))
     }
 
-    fn seal_json(&self, content: &ticket::Content, until: Timestamp) -> Result<String, Unavailable> {
+    fn seal_json(&self, content: &ticket::TicketContent, until: Timestamp) -> Result<String, Unavailable> {
         let json = serde_json::to_vec(content).or_unavailable(Dependency::Keyring)?;
         Ok(self.0.seals.seal(Purpose::Ticket, until, &json))
     }
 
-    fn row(&self, id: SessionId, new: NewSession, until: Timestamp, now: Now) -> Result<sql::Row, Unavailable> {
+    fn row(&self, id: SessionId, new: NewSession, until: Timestamp, now: Now) -> Result<sql::SessionRow, Unavailable> {
         let seal =
             |token: SecretString| self.0.seals.seal(Purpose::RefreshToken, until, token.expose_secret().as_bytes());
-        Ok(sql::Row {
+        Ok(sql::SessionRow {
             id: id.to_string(),
             subject: new.subject,
             provider: new.provider,

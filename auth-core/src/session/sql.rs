@@ -19,7 +19,7 @@ pub(super) struct BegunWith {
 }
 
 /// A session's row at its begin. No `Debug`: it holds a refresh token, though sealed.
-pub(super) struct Row {
+pub(super) struct SessionRow {
     pub(super) id: String,
     pub(super) subject: Subject,
     pub(super) provider: String,
@@ -33,7 +33,7 @@ pub(super) struct Row {
 }
 
 /// Writes the row of a new session.
-pub(super) async fn insert(store: &Database, row: Row) -> Result<(), Unavailable> {
+pub(super) async fn insert(store: &Database, row: SessionRow) -> Result<(), Unavailable> {
     store
         .call(move |mut connection| async move {
             sqlx::query(INSERT)

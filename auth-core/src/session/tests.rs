@@ -1,12 +1,12 @@
 use super::*;
 use crate::{
+    background::Background,
     clock::{Clock, Timestamp},
     database::Disturbance,
-    keeper::Keeper,
+    principal::stated::{Earlier, Stated},
     principal::{Freshness, Membership, Silence},
     revocations::RevocationPolicy,
-    scratch::Folder,
-    stated::{Earlier, Stated},
+    testing::Folder,
 };
 
 const NOON: Timestamp = Timestamp::from_secs(43_200);
@@ -22,7 +22,8 @@ struct Site {
 impl Site {
     async fn new() -> Self {
         let (folder, clock) = (Folder::new(), Clock::standing_at(NOON));
-        let store = Database::sqlite(folder.path().join("store.sqlite"), Keeper::current(), Duration::from_millis(200));
+        let store =
+            Database::sqlite(folder.path().join("store.sqlite"), Background::current(), Duration::from_millis(200));
         let keyring = Keyring::open(&folder.taken(), &store, clock.now()).await.expect("the folder is new");
         let sessions = sessions(&folder, &store, &keyring, &clock, &["staff", "board"]).await;
         Self { folder, clock, store, keyring, sessions }
@@ -41,7 +42,7 @@ impl Site {
 
     fn says(&self, ticket: &str) -> String {
         match self.sessions.open(ticket, self.clock.now()) {
-            Ok(Opened { principal, .. }) => match principal.freshness {
+            Ok(OpenedTicket { principal, .. }) => match principal.freshness {
                 Freshness::Live => principal.subject.id.to_string(),
                 Freshness::LastKnownGood { missing, .. } => format!("{}, {missing} stale", principal.subject.id),
             },
@@ -59,7 +60,8 @@ impl Site {
 
 async fn sessions(folder: &Folder, store: &Database, keyring: &Keyring, clock: &Clock, asked: &[&str]) -> Sessions {
     let policy = RevocationPolicy::default();
-    let revocations = Revocations::open(&folder.taken(), store.clone(), Keeper::current(), clock.clone(), policy).await;
+    let revocations =
+        Revocations::open(&folder.taken(), store.clone(), Background::current(), clock.clone(), policy).await;
     let policy = SessionPolicy {
         hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
         groups_asked: set(asked),
@@ -94,7 +96,7 @@ async fn a_ticket_says_who_it_is_without_asking_anybody() {
     let site = Site::new().await;
     let ticket = site.begin().await;
     site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
-    let Opened { principal, credential } = site.sessions.open(&ticket, site.clock.now()).expect("it is good");
+    let OpenedTicket { principal, credential } = site.sessions.open(&ticket, site.clock.now()).expect("it is good");
     assert_eq!(credential, CredentialId::of(ticket.as_bytes()));
     assert_eq!(principal.subject.to_string(), "https://idp.example#ada");
     assert_eq!((principal.tenant.as_deref(), principal.name.as_deref()), (Some("acme"), Some("Ada Lovelace")));

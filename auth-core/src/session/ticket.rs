@@ -13,7 +13,7 @@ use crate::{
 /// The content of a ticket, as JSON. The hard expiry is the envelope's. Names are short because a browser sends them
 /// with every request.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Content {
+pub(super) struct TicketContent {
     id: String,
     iss: Arc<str>,
     sub: Arc<str>,
@@ -46,7 +46,7 @@ struct Kept {
     asked: Arc<BTreeSet<String>>,
 }
 
-impl Content {
+impl TicketContent {
     pub(super) fn new(id: SessionId, new: &NewSession, asked: &BTreeSet<String>, begun: Timestamp) -> Self {
         let (roles, no_roles) = match &new.roles {
             Roles::Stated(roles) => (Some(Arc::clone(roles)), None),

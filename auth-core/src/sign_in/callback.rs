@@ -50,10 +50,10 @@ impl CallbackParams {
     }
 
     /// What the provider answered: a code, or an error word.
-    pub(super) fn answer(&self) -> Result<Answered<'_>, MalformedCallback> {
+    pub(super) fn answer(&self) -> Result<ProviderAnswer<'_>, MalformedCallback> {
         match (&self.code, &self.error) {
-            (Some(code), None) => Ok(Answered::Code(code)),
-            (None, Some(error)) => Ok(Answered::Error(error)),
+            (Some(code), None) => Ok(ProviderAnswer::Code(code)),
+            (None, Some(error)) => Ok(ProviderAnswer::Error(error)),
             (None, None) => Err(MalformedCallback::Empty),
             (Some(_), Some(_)) => Err(MalformedCallback::Both),
         }
@@ -61,7 +61,7 @@ impl CallbackParams {
 }
 
 /// A code or an error, never both (RFC 6749 §4.1.2).
-pub(super) enum Answered<'p> {
+pub(super) enum ProviderAnswer<'p> {
     Code(&'p SecretString),
     Error(&'p str),
 }
@@ -87,8 +87,8 @@ mod tests {
     fn a_callback_is_a_code_or_an_error() {
         let check = |form: &str, expected| {
             let read = CallbackParams::parse(form.as_bytes()).and_then(|params| match params.answer()? {
-                Answered::Code(_) => Ok("code"),
-                Answered::Error(_) => Ok("error"),
+                ProviderAnswer::Code(_) => Ok("code"),
+                ProviderAnswer::Error(_) => Ok("error"),
             });
             assert_eq!(read, expected, "{form}");
         };

@@ -6,13 +6,13 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::{
-    Callback, Finished, SignInFault, Why,
-    callback::{Answered, CallbackParams},
+    BeginsAgain, Callback, Finished, SignInFault,
+    callback::{CallbackParams, ProviderAnswer},
     fault::Objection,
-    id_token::{self, Expected, IdTokenFault, Identity},
-    noted::Asked,
+    id_token::{self, ExpectedToken, IdTokenFault, Identity},
+    noted::SignInRecord,
+    pending::PendingSignIn,
     returned::Finishing,
-    tries::Try,
     wrong_answer::WrongAnswer,
 };
 use crate::{
@@ -20,15 +20,15 @@ use crate::{
     dependency::Dependency,
     discovery::Document,
     idp::{ExchangeFault, Provider, ProviderConfig, Tokens, hiding, presentable},
+    principal::stated::Stated,
     session::{EarlierTokens, NewSession, Sessions},
-    stated::Stated,
     verdict::Unavailable,
 };
 
 /// A sign-in whose callback has come.
 pub(super) struct Conclusion {
     pub(super) provider: Provider,
-    pub(super) found: Try,
+    pub(super) found: PendingSignIn,
     pub(super) finishing: Finishing,
     /// The name of the try's cookie.
     pub(super) cookie: String,
@@ -48,14 +48,14 @@ impl Conclusion {
 
     async fn conclude(&mut self, callback: Callback) -> Result<Finished, SignInFault> {
         let provider = Arc::clone(self.provider.name());
-        let asked = Asked { provider: &provider, request: &callback.request };
+        let asked = SignInRecord { provider: &provider, request: &callback.request };
         let params = &callback.params;
         let answer = params.answer().map_err(SignInFault::Malformed)?;
         let document = self.provider.document().await.map_err(|down| self.keeping_the_try(asked, down))?;
         self.check_issuer(params, &document).map_err(|wrong| self.wrong(asked, wrong))?;
         let code = match answer {
-            Answered::Code(code) => code,
-            Answered::Error(word) => return Err(self.error(asked, word, params)),
+            ProviderAnswer::Code(code) => code,
+            ProviderAnswer::Error(word) => return Err(self.error(asked, word, params)),
         };
         // A code can be spent once, so it is not spent while nobody could read what it buys.
         self.provider.keys().ready().await.map_err(|down| self.keeping_the_try(asked, down))?;
@@ -83,7 +83,7 @@ impl Conclusion {
 
     /// The provider sent an error instead of a code (RFC 6749 §4.1.2.1). It came by the browser, so anybody who began a
     /// sign-in can make it up: it rings nothing.
-    fn error(&self, asked: Asked<'_>, word: &str, params: &CallbackParams) -> SignInFault {
+    fn error(&self, asked: SignInRecord<'_>, word: &str, params: &CallbackParams) -> SignInFault {
         match word {
             "server_error" | "temporarily_unavailable" => {
                 let said = format!("the provider says `{word}`");
@@ -98,12 +98,12 @@ impl Conclusion {
         }
     }
 
-    fn not_exchanged(&self, asked: Asked<'_>, fault: ExchangeFault) -> SignInFault {
+    fn not_exchanged(&self, asked: SignInRecord<'_>, fault: ExchangeFault) -> SignInFault {
         match fault {
             ExchangeFault::StaleCode => {
-                asked.begins_again(Why::StaleCode);
+                asked.begins_again(BeginsAgain::StaleCode);
                 let (return_to, spent) = (Some(self.found.return_to.clone()), Some(self.cookie.clone()));
-                SignInFault::BeginAgain { why: Why::StaleCode, return_to, again: false, spent }
+                SignInFault::BeginAgain { why: BeginsAgain::StaleCode, return_to, again: false, spent }
             }
             ExchangeFault::Denied { word, description } => {
                 self.refused(asked, Objection::of(&word), &word, description.as_deref())
@@ -115,7 +115,7 @@ impl Conclusion {
     }
 
     async fn identity(&self, tokens: &Tokens) -> Result<Identity, IdTokenFault> {
-        let expected = Expected {
+        let expected = ExpectedToken {
             issuer: self.provider.issuer(),
             client_id: &self.provider.config().client_id,
             nonce: &self.found.nonce,
@@ -151,7 +151,7 @@ impl Conclusion {
         };
         let replaces = callback.replaces.as_ref().map(ExposeSecret::expose_secret);
         let begun = self.sessions.begin(new, replaces, self.now).await;
-        let asked = Asked { provider: self.provider.name(), request: &request };
+        let asked = SignInRecord { provider: self.provider.name(), request: &request };
         let ticket = begun.map_err(|unavailable| self.spending_the_try(asked, unavailable))?;
         if let (None, Some(before)) = (replaces, &self.found.before) {
             self.sessions.end_before(before, &subject, self.now).await;
@@ -160,7 +160,13 @@ impl Conclusion {
         Ok(Finished { ticket, return_to: self.found.return_to.clone(), spent: self.cookie.clone() })
     }
 
-    fn refused(&self, asked: Asked<'_>, objection: Objection, word: &str, description: Option<&str>) -> SignInFault {
+    fn refused(
+        &self,
+        asked: SignInRecord<'_>,
+        objection: Objection,
+        word: &str,
+        description: Option<&str>,
+    ) -> SignInFault {
         let word = presentable(word, 64);
         let description = description.map(|text| presentable(text, 400));
         asked.refused(objection, &word, description.as_deref().unwrap_or_default());
@@ -169,9 +175,9 @@ impl Conclusion {
     }
 
     /// The provider has answered, and wrongly: only a new sign-in can help.
-    fn wrong(&self, asked: Asked<'_>, wrong: WrongAnswer) -> SignInFault {
-        #[cfg(candor_planted)]
-        if crate::planted::is("wrong-answer-is-an-outage") {
+    fn wrong(&self, asked: SignInRecord<'_>, wrong: WrongAnswer) -> SignInFault {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("wrong-answer-is-an-outage") {
             return self.spending_the_try(asked, Unavailable::because(Dependency::TokenEndpoint, wrong.to_string()));
         }
         let (return_to, spent) = (self.found.return_to.clone(), Some(self.cookie.clone()));
@@ -179,7 +185,7 @@ impl Conclusion {
     }
 
     /// The code may still be good: the same callback can be tried again.
-    fn keeping_the_try(&self, asked: Asked<'_>, down: Unavailable) -> SignInFault {
+    fn keeping_the_try(&self, asked: SignInRecord<'_>, down: Unavailable) -> SignInFault {
         let return_to = self.found.return_to.clone();
         match WrongAnswer::behind(&down) {
             Some(wrong) => SignInFault::Wrong { wrong: asked.wrong(wrong), return_to, spent: None },
@@ -188,7 +194,7 @@ impl Conclusion {
     }
 
     /// The provider has answered the code: only a new sign-in helps.
-    fn spending_the_try(&self, asked: Asked<'_>, down: Unavailable) -> SignInFault {
+    fn spending_the_try(&self, asked: SignInRecord<'_>, down: Unavailable) -> SignInFault {
         let (return_to, spent) = (self.found.return_to.clone(), Some(self.cookie.clone()));
         SignInFault::Unavailable { unavailable: asked.unavailable(down), return_to, spent }
     }

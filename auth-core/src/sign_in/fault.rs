@@ -28,7 +28,7 @@ pub enum SignInFault {
     /// never a redirect, which could turn in circles.
     BeginAgain {
         /// What was missing, for the log.
-        why: Why,
+        why: BeginsAgain,
         /// Where the person wanted to go, if that is known.
         return_to: Option<String>,
         /// Whether the sign-in that the link begins must say so ([`super::Begin::again`]): if its cookie is missing
@@ -90,7 +90,7 @@ pub enum Objection {
 
 /// Why a sign-in begins again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum BeginsAgain {
     /// No `state`.
     NoState,
     /// A `state` that is not ours, or older than ten minutes.
@@ -148,7 +148,7 @@ impl Objection {
     }
 }
 
-impl Why {
+impl BeginsAgain {
     /// The word that logs use.
     pub const fn as_str(self) -> &'static str {
         match self {

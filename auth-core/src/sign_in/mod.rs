@@ -9,8 +9,8 @@ mod conclude;
 mod fault;
 mod id_token;
 mod noted;
+mod pending;
 mod returned;
-mod tries;
 mod wrong_answer;
 
 use std::{fmt, net::IpAddr, sync::Arc};
@@ -20,22 +20,22 @@ use url::Url;
 
 pub use self::{
     callback::{CallbackParams, MalformedCallback},
-    fault::{BeginFault, Objection, SignInFault, Why},
-    tries::TryCookie,
+    fault::{BeginFault, BeginsAgain, Objection, SignInFault},
+    pending::PendingCookie,
     wrong_answer::WrongAnswer,
 };
 use self::{
     conclude::Conclusion,
-    noted::Asked,
-    returned::{Returned, Taken},
-    tries::{Names, State, Try},
+    noted::SignInRecord,
+    pending::{PendingSignIn, SealedState, SignInIds},
+    returned::{NotTaken, Returned},
 };
 use crate::{
+    background::Background,
     clock::Now,
     idp::{Asking, Provider},
-    keeper::Keeper,
     keyring::Keyring,
-    seal::Seals,
+    keyring::seal::Seals,
     session::{Sessions, Ticket},
 };
 
@@ -46,10 +46,10 @@ pub struct SignIn(Arc<Parts>);
 struct Parts {
     providers: Vec<Provider>,
     callbacks: Callbacks,
-    names: Names,
+    names: SignInIds,
     seals: Arc<Seals>,
     sessions: Sessions,
-    keeper: Keeper,
+    keeper: Background,
     returned: Returned,
 }
 
@@ -82,7 +82,7 @@ pub struct Begun {
     /// Where to send the person.
     pub location: Url,
     /// The cookie to set.
-    pub cookie: TryCookie,
+    pub cookie: PendingCookie,
     /// Older try cookies to forget.
     pub forget: Vec<String>,
 }
@@ -121,9 +121,9 @@ impl SignIn {
         callbacks: Callbacks,
         keyring: &Keyring,
         sessions: Sessions,
-        keeper: Keeper,
+        keeper: Background,
     ) -> Self {
-        let names = Names { secure: callbacks.public_url.scheme() == "https" };
+        let names = SignInIds { secure: callbacks.public_url.scheme() == "https" };
         let seals = Arc::clone(keyring.seals());
         let returned = Returned::default();
         Self(Arc::new(Parts { providers, callbacks, names, seals, sessions, keeper, returned }))
@@ -145,14 +145,14 @@ impl SignIn {
     /// [`BeginFault`]. Unavailable, if the provider did not answer just now: a person sent to a dead one would be lost.
     pub async fn begin(&self, name: &str, begin: Begin<'_>, now: Now) -> Result<Begun, BeginFault> {
         let parts = &self.0;
-        let asked = Asked { provider: name, request: begin.request };
+        let asked = SignInRecord { provider: name, request: begin.request };
         let provider = parts.provider(name).ok_or(BeginFault::NoSuchProvider)?;
         let unavailable = |down| BeginFault::Unavailable(asked.unavailable(down));
         let document = provider.ask(now).await.map_err(|down| match WrongAnswer::behind(&down) {
             Some(wrong) => BeginFault::Wrong(asked.wrong(wrong)),
             None => unavailable(down),
         })?;
-        let mut new = Try::begin(name, begin.return_to, now).map_err(unavailable)?;
+        let mut new = PendingSignIn::begin(name, begin.return_to, now).map_err(unavailable)?;
         new.before = begin.replaces.and_then(|ticket| parts.sessions.before(ticket.expose_secret(), now));
         let asking = Asking {
             state: &new.state(&parts.seals, begin.again, now),
@@ -175,17 +175,17 @@ impl SignIn {
     pub async fn finish(&self, name: &str, callback: Callback, now: Now) -> Result<Finished, SignInFault> {
         let parts = &self.0;
         let request = callback.request.clone();
-        let asked = Asked { provider: name, request: &request };
+        let asked = SignInRecord { provider: name, request: &request };
         let provider = parts.provider(name).ok_or(SignInFault::NoSuchProvider)?.clone();
         let (found, cookie) = parts.recognise(asked, &callback, now)?;
         let return_to = found.return_to.clone();
         let finishing = match parts.returned.take(&found.id) {
             Ok(finishing) => finishing,
-            Err(Taken::UnderWay) => return Err(SignInFault::Busy { return_to }),
-            Err(Taken::Spent) => {
-                asked.begins_again(Why::Spent);
+            Err(NotTaken::UnderWay) => return Err(SignInFault::Busy { return_to }),
+            Err(NotTaken::Spent) => {
+                asked.begins_again(BeginsAgain::Spent);
                 let (return_to, spent) = (Some(return_to), Some(cookie));
-                return Err(SignInFault::BeginAgain { why: Why::Spent, return_to, again: false, spent });
+                return Err(SignInFault::BeginAgain { why: BeginsAgain::Spent, return_to, again: false, spent });
             }
         };
         let redirect_uri = parts.callbacks.of(&provider);
@@ -204,17 +204,22 @@ impl Parts {
     }
 
     /// The try that this callback belongs to, and its cookie's name.
-    fn recognise(&self, asked: Asked<'_>, callback: &Callback, now: Now) -> Result<(Try, String), SignInFault> {
-        let again = |why: Why, return_to, again| {
+    fn recognise(
+        &self,
+        asked: SignInRecord<'_>,
+        callback: &Callback,
+        now: Now,
+    ) -> Result<(PendingSignIn, String), SignInFault> {
+        let again = |why: BeginsAgain, return_to, again| {
             asked.begins_again(why);
             SignInFault::BeginAgain { why, return_to, again, spent: None }
         };
-        let Some(state) = &callback.params.state else { return Err(again(Why::NoState, None, false)) };
-        let Some(state) = State::read(&self.seals, state, now) else {
-            return Err(again(Why::StateUnreadable, None, false));
+        let Some(state) = &callback.params.state else { return Err(again(BeginsAgain::NoState, None, false)) };
+        let Some(state) = SealedState::read(&self.seals, state, now) else {
+            return Err(again(BeginsAgain::StateUnreadable, None, false));
         };
         if state.provider != asked.provider {
-            return Err(again(Why::OtherProvider, state.return_to, false));
+            return Err(again(BeginsAgain::OtherProvider, state.return_to, false));
         }
         if let Some(found) = state.find(&self.seals, self.names, &callback.tries, now) {
             return Ok(found);
@@ -223,7 +228,7 @@ impl Parts {
         if state.again && !has_cookies {
             return Err(SignInFault::CookiesBlocked);
         }
-        Err(again(Why::NoTry, state.return_to, true))
+        Err(again(BeginsAgain::NoTry, state.return_to, true))
     }
 }
 

@@ -2,21 +2,21 @@
 //! shows. Sign-ins are few, so names may be made on the way.
 
 use super::{
-    fault::{Objection, Why},
+    fault::{BeginsAgain, Objection},
     wrong_answer::WrongAnswer,
 };
 use crate::verdict::Unavailable;
 
 /// Who asks, for the log.
 #[derive(Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct SignInRecord<'a> {
     /// At which provider.
     pub(super) provider: &'a str,
     /// By which request.
     pub(super) request: &'a str,
 }
 
-impl Asked<'_> {
+impl SignInRecord<'_> {
     /// Something that a sign-in needs does not answer. What a stranger can cause at will is counted apart, and is no
     /// warning.
     pub(super) fn unavailable(self, unavailable: Unavailable) -> Unavailable {
@@ -67,7 +67,7 @@ impl Asked<'_> {
     }
 
     /// The callback belongs to no sign-in of the browser's.
-    pub(super) fn begins_again(self, why: Why) {
+    pub(super) fn begins_again(self, why: BeginsAgain) {
         let Self { provider, request } = self;
         tracing::info!(provider, id = request, why = why.as_str(), "a sign-in begins again");
     }

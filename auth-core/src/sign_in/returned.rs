@@ -34,7 +34,7 @@ enum Phase {
 
 /// Why a try cannot be finished now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Taken {
+pub(super) enum NotTaken {
     /// Another callback of it is.
     UnderWay,
     /// One was before.
@@ -49,16 +49,16 @@ pub(super) struct Finishing {
 
 impl Returned {
     /// Takes the try `id`, if nobody has.
-    pub(super) fn take(&self, id: &str) -> Result<Finishing, Taken> {
+    pub(super) fn take(&self, id: &str) -> Result<Finishing, NotTaken> {
         let id: Arc<str> = id.into();
-        #[cfg(candor_planted)]
-        if crate::planted::is("tries-are-never-spent") {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("tries-are-never-spent") {
             return Ok(Finishing { returned: Self::default(), id });
         }
         let mut known = lock(&self.0);
         match known.phases.get(&id) {
-            Some(Phase::UnderWay) => Err(Taken::UnderWay),
-            Some(Phase::Spent) => Err(Taken::Spent),
+            Some(Phase::UnderWay) => Err(NotTaken::UnderWay),
+            Some(Phase::Spent) => Err(NotTaken::Spent),
             None => {
                 known.phases.insert(Arc::clone(&id), Phase::UnderWay);
                 drop(known);
@@ -101,15 +101,15 @@ mod tests {
     fn a_try_is_finished_once_and_one_at_a_time() {
         let tries = Returned::default();
         let first = tries.take("a").expect("nobody has it");
-        assert_eq!(tries.take("a").err(), Some(Taken::UnderWay));
+        assert_eq!(tries.take("a").err(), Some(NotTaken::UnderWay));
         assert!(tries.take("b").is_ok());
         drop(first);
         let second = tries.take("a").expect("it was kept");
         second.spend();
         second.spend();
-        assert_eq!(tries.take("a").err(), Some(Taken::Spent), "from that moment on, not only afterwards");
+        assert_eq!(tries.take("a").err(), Some(NotTaken::Spent), "from that moment on, not only afterwards");
         drop(second);
-        assert_eq!(tries.take("a").err(), Some(Taken::Spent));
+        assert_eq!(tries.take("a").err(), Some(NotTaken::Spent));
         assert!(tries.take("b").is_ok());
     }
 
@@ -123,6 +123,6 @@ mod tests {
         assert_eq!((known.phases.len(), known.spent.len()), (MOST, MOST));
         drop(known);
         assert!(tries.take("1").is_ok());
-        assert_eq!(tries.take("2").err(), Some(Taken::Spent));
+        assert_eq!(tries.take("2").err(), Some(NotTaken::Spent));
     }
 }

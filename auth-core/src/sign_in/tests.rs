@@ -14,19 +14,19 @@ use crate::{
     jws::Algorithm,
     keys::{IssuerKeys, KeyPolicy, KeysFrom},
     outbound::{Outbound, OutboundPolicy},
-    pretend::Pretend,
+    principal::stated::{Absence, WhenAbsent},
     principal::{Membership, Silence},
     revocations::{RevocationPolicy, Revocations},
-    scratch::Folder,
     session::SessionPolicy,
-    stated::{Absence, WhenAbsent},
+    testing::Folder,
+    testing::TestProvider,
     verdict::{Reason, Stop},
 };
 
 /// A gateway's worth of sign-in, before a pretend provider. The provider is configured three times:
 /// `first`, `second` by form_post, and `silent`, whose silence about groups and roles means none.
 struct Gateway {
-    provider: Pretend,
+    provider: TestProvider,
     sign_in: SignIn,
     sessions: Sessions,
     store: Database,
@@ -43,9 +43,9 @@ struct Away {
 
 impl Gateway {
     async fn start(public_url: &str) -> Self {
-        let (data, keeper) = (Folder::new(), Keeper::current());
+        let (data, keeper) = (Folder::new(), Background::current());
         let clock = Clock::standing_at(Clock::system().now().wall());
-        let provider = Pretend::start().await;
+        let provider = TestProvider::start().await;
         let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
         let keyring =
             Keyring::open(&data.taken(), &store, clock.now()).await.expect("keyring and store are both absent");
@@ -104,11 +104,11 @@ impl Gateway {
     }
 }
 
-fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Keeper, clock: &Clock, data: &Folder) -> Provider {
+fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Background, clock: &Clock, data: &Folder) -> Provider {
     let url = issuer.parse().expect("a URL");
     let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
     let outbound = Outbound::new(&url, policy, clock.clone()).expect("no extra certificates");
-    let known = discovery::Provider { issuer: issuer.into(), discovery_url: None, endpoint_hosts: Vec::new() };
+    let known = discovery::DiscoveryConfig { issuer: issuer.into(), discovery_url: None, endpoint_hosts: Vec::new() };
     let discovery = Discovery::new(known, outbound.clone(), keeper.clone(), clock.clone(), data.path());
     let keys = IssuerKeys::new(
         issuer.into(),
@@ -341,7 +341,7 @@ async fn what_the_token_endpoint_answers_wrongly_or_refuses_is_no_outage() {
 #[tokio::test]
 async fn an_id_token_that_its_provider_did_not_sign_is_its_wrong_answer_and_no_outage() {
     let gateway = Gateway::start("https://app.example").await;
-    let stranger = Pretend::start().await;
+    let stranger = TestProvider::start().await;
     let claims = |nonce: &str| {
         let now = gateway.clock.now().wall().as_secs();
         json!({ "iss": gateway.provider.issuer, "sub": "ada", "aud": "candor", "nonce": nonce, "iat": now, "exp": now + 300 })

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::{
-    discovery::Nonsense,
+    discovery::NotADocument,
     jws::MalformedToken,
     verdict::{Detail, Unavailable},
 };
@@ -15,7 +15,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum WrongAnswer {
     /// Its discovery document is another issuer's (OpenID Connect Discovery 1.0 §4.3).
-    Document(Nonsense),
+    Document(NotADocument),
     /// The callback names another issuer, or none although the provider promises it (RFC 9207 §2.4).
     CallbackIssuer,
     /// The token answer has no ID token (OpenID Connect Core §3.1.3.3).
@@ -52,8 +52,8 @@ impl WrongAnswer {
     /// The answer that made a document unavailable, if the provider did answer, and in another issuer's name. Nonsense
     /// of every other kind is what broken servers say.
     pub(super) fn behind(down: &Unavailable) -> Option<Self> {
-        let nonsense = down.cause().downcast_ref::<Nonsense>()?;
-        matches!(nonsense, Nonsense::OtherIssuer { .. }).then(|| Self::Document(nonsense.clone()))
+        let nonsense = down.cause().downcast_ref::<NotADocument>()?;
+        matches!(nonsense, NotADocument::OtherIssuer { .. }).then(|| Self::Document(nonsense.clone()))
     }
 
     /// The word of the counter `sign_in.failed`.

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use crate::config::{Config, Problem, Secrets, parse};
+use crate::config::{Config, ConfigProblem, Secrets, parse};
 
 /// No configuration is this long; something else is.
 const LARGEST: u64 = 1 << 20;
@@ -17,7 +17,7 @@ pub enum Unreadable {
     /// The file cannot be read, or is no text of a sensible size.
     File(String),
     /// It can, and this is wrong with it, in the order of the file.
-    Problems(Vec<Problem>),
+    Problems(Vec<ConfigProblem>),
 }
 
 /// Reads the configuration file at `path`. Relative paths in it start at its folder.
@@ -52,9 +52,9 @@ fn load_with(path: &Path, secrets: Secrets<'_>) -> Result<Config, Unreadable> {
 }
 
 /// The place of the first byte that is not UTF-8.
-fn not_text(fault: &std::string::FromUtf8Error) -> Problem {
+fn not_text(fault: &std::string::FromUtf8Error) -> ConfigProblem {
     let good = String::from_utf8_lossy(&fault.as_bytes()[..fault.utf8_error().valid_up_to()]);
-    Problem {
+    ConfigProblem {
         line: good.matches('\n').count() + 1,
         column: good.rsplit('\n').next().unwrap_or_default().chars().count() + 1,
         message: "this is not UTF-8".to_owned(),

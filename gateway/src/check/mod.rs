@@ -115,10 +115,10 @@ mod tests {
     #[cfg(feature = "demo")]
     #[test]
     fn keys_on_this_machine_may_be_asked_whoever_the_issuer_is() {
-        use crate::demo::{Idp, Part, idp::Options};
+        use crate::demo::{Idp, Part, idp::IdpOptions};
 
         let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-        let idp = runtime.block_on(Idp::start(Options::default())).expect("the provider starts");
+        let idp = runtime.block_on(Idp::start(IdpOptions::default())).expect("the provider starts");
         let folder = folder("keys-here");
         let path = folder.join("gateway.toml");
         let keys = idp.url(Part::Keys);

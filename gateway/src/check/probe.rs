@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, error::Error, fs, sync::Arc, time::Duration};
 
 use auth_core::{
-    Keeper,
+    Background,
     clock::Clock,
     database::Database,
     discovery::Document,
@@ -23,7 +23,7 @@ use super::{
     Conclusion,
     unread::{Question, answers_twice},
 };
-use crate::config::{Config, HostHeader, Identity, Upstream};
+use crate::config::{Config, HostHeader, IdentityConfig, UpstreamConfig};
 
 const DOCUMENT: usize = 256 * 1024;
 const KEYS: usize = 512 * 1024;
@@ -88,8 +88,8 @@ async fn ask(config: &Config) -> Vec<Answer> {
 
 /// What is to be asked of one issuer.
 #[derive(Default)]
-struct Asked<'c> {
-    identity: Option<&'c Identity>,
+struct RequestContext<'c> {
+    identity: Option<&'c IdentityConfig>,
     /// Whether something is to be found by its discovery document.
     by_discovery: bool,
     /// Where else its keys are.
@@ -97,8 +97,8 @@ struct Asked<'c> {
 }
 
 /// Every issuer once, with all that is said about it: a provider of people may issue programs' tokens too.
-fn issuers(config: &Config) -> BTreeMap<&str, Asked<'_>> {
-    let mut issuers: BTreeMap<&str, Asked<'_>> = BTreeMap::new();
+fn issuers(config: &Config) -> BTreeMap<&str, RequestContext<'_>> {
+    let mut issuers: BTreeMap<&str, RequestContext<'_>> = BTreeMap::new();
     for identity in &config.identity {
         let asked = issuers.entry(&*identity.issuer).or_default();
         asked.identity.get_or_insert(identity);
@@ -114,7 +114,7 @@ fn issuers(config: &Config) -> BTreeMap<&str, Asked<'_>> {
     issuers
 }
 
-impl Asked<'_> {
+impl RequestContext<'_> {
     async fn ask(&self, outbound: &Outbound, issuer: &str, answers: &mut Vec<Answer>) {
         if self.by_discovery {
             let document = document(outbound, issuer, self.identity).await;
@@ -132,7 +132,7 @@ impl Asked<'_> {
 }
 
 /// A client that reaches what the gateway's own would.
-fn outbound(config: &Config, issuer: &str, identity: Option<&Identity>) -> Result<Outbound, String> {
+fn outbound(config: &Config, issuer: &str, identity: Option<&IdentityConfig>) -> Result<Outbound, String> {
     let url = Url::parse(issuer).map_err(|fault| fault.to_string())?;
     let ca = identity.and_then(|identity| identity.ca.as_ref()).map(|ca: &Arc<[u8]>| ca.to_vec());
     let policy = OutboundPolicy { ca, named: config.named_for(issuer), ..OutboundPolicy::default() };
@@ -140,7 +140,7 @@ fn outbound(config: &Config, issuer: &str, identity: Option<&Identity>) -> Resul
 }
 
 /// The issuer's document, read as the gateway reads it.
-async fn document(outbound: &Outbound, issuer: &str, identity: Option<&Identity>) -> Result<Document, String> {
+async fn document(outbound: &Outbound, issuer: &str, identity: Option<&IdentityConfig>) -> Result<Document, String> {
     let url = match identity.and_then(|identity| identity.discovery_url.clone()) {
         Some(url) => url,
         None => Url::parse(&format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/')))
@@ -180,7 +180,7 @@ fn whole(fault: &dyn Error) -> String {
 async fn store(config: &Config) -> Result<(), Trouble> {
     let path = &config.store.sqlite;
     let writable = fs::OpenOptions::new().read(true).write(true).open(path);
-    let store = Database::sqlite(path, Keeper::current(), Database::DEADLINE);
+    let store = Database::sqlite(path, Background::current(), Database::DEADLINE);
     match Keyring::examine(&config.server.data, &store).await {
         Ok(Found::Both) => writable.map(drop).map_err(|cause| Trouble::Down(format!("{}: {cause}", path.display()))),
         Ok(Found::Neither) => Ok(()),
@@ -190,7 +190,7 @@ async fn store(config: &Config) -> Result<(), Trouble> {
 }
 
 /// Whether `endpoint` answers, and runs no request that only a body spells.
-async fn bodies(config: &Config, upstream: &Upstream, endpoint: &Url) -> Result<(), Trouble> {
+async fn bodies(config: &Config, upstream: &UpstreamConfig, endpoint: &Url) -> Result<(), Trouble> {
     let host = match &upstream.host {
         HostHeader::Public => authority(&config.server.public_url),
         HostHeader::Endpoint => authority(endpoint),
@@ -210,7 +210,7 @@ async fn bodies(config: &Config, upstream: &Upstream, endpoint: &Url) -> Result<
             ),
             Question::LastPost | Question::LastGet => {
                 "it takes the body of a request for the next one, even after `Connection: close`; \
-                 let it verify X-Gateway-Identity itself, or put a server before it that reads bodies"
+                 let it verify X-Gateway-IdentityConfig itself, or put a server before it that reads bodies"
                     .to_owned()
             }
         };
@@ -223,7 +223,7 @@ fn authority(url: &Url) -> String {
     url[Position::BeforeHost..Position::AfterPort].to_owned()
 }
 
-async fn connect(upstream: &Upstream, endpoint: &Url) -> Result<TcpStream, String> {
+async fn connect(upstream: &UpstreamConfig, endpoint: &Url) -> Result<TcpStream, String> {
     let host = endpoint.host_str().unwrap_or_default();
     // A literal IPv6 address stands in brackets in an address, and without them for a resolver.
     let host = host.trim_start_matches('[').trim_end_matches(']');

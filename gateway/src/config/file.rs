@@ -11,7 +11,7 @@ use toml::{
 };
 
 use super::{
-    problem::Problem,
+    problem::ConfigProblem,
     value::{Secrets, Value},
 };
 
@@ -22,8 +22,8 @@ pub(super) struct File<'a> {
     /// Where relative paths start.
     pub(super) base: &'a Path,
     pub(super) secrets: Secrets<'a>,
-    problems: RefCell<Vec<Problem>>,
-    warnings: RefCell<Vec<Problem>>,
+    problems: RefCell<Vec<ConfigProblem>>,
+    warnings: RefCell<Vec<ConfigProblem>>,
     /// The lines that could not be read: what else seems wrong there is an echo.
     broken_lines: Vec<usize>,
     /// Whether the text itself is broken: then what seems to be missing may only be unreadable.
@@ -79,8 +79,8 @@ impl<'a> File<'a> {
     }
 
     /// All problems and all warnings, in the order of the file.
-    pub(super) fn findings(self) -> (Vec<Problem>, Vec<Problem>) {
-        let ordered = |found: RefCell<Vec<Problem>>| {
+    pub(super) fn findings(self) -> (Vec<ConfigProblem>, Vec<ConfigProblem>) {
+        let ordered = |found: RefCell<Vec<ConfigProblem>>| {
             let mut found = found.into_inner();
             found.sort();
             found.dedup();
@@ -89,11 +89,11 @@ impl<'a> File<'a> {
         (ordered(self.problems), ordered(self.warnings))
     }
 
-    fn locate(&self, at: &Range<usize>, message: String, suggestion: Option<String>) -> Problem {
+    fn locate(&self, at: &Range<usize>, message: String, suggestion: Option<String>) -> ConfigProblem {
         let at = self.text.floor_char_boundary(at.start.min(self.text.len()));
         let line = self.lines.partition_point(|start| *start <= at);
         let start = self.lines[line - 1];
-        Problem { line, column: self.text[start..at].chars().count() + 1, message, suggestion }
+        ConfigProblem { line, column: self.text[start..at].chars().count() + 1, message, suggestion }
     }
 }
 

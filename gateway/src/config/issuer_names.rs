@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{
     file::{Section, nearest},
-    issuers::{Bearer, Identity},
+    issuers::{BearerConfig, IdentityConfig},
     value::Value,
 };
 
@@ -16,7 +16,10 @@ pub(super) struct IssuerNames {
 }
 
 impl IssuerNames {
-    pub(super) fn new(identity: &[(Option<Identity>, Section<'_>)], bearer: &[(Option<Bearer>, Section<'_>)]) -> Self {
+    pub(super) fn new(
+        identity: &[(Option<IdentityConfig>, Section<'_>)],
+        bearer: &[(Option<BearerConfig>, Section<'_>)],
+    ) -> Self {
         let people = identity.iter().filter_map(|(it, _)| it.as_ref()).map(|it| (it.name.clone(), it.issuer.clone()));
         let programs = bearer.iter().filter_map(|(it, _)| it.as_ref());
         let programs = programs.filter_map(|it| Some((it.name.clone()?, it.issuer.clone())));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use auth_core::{
     jws::Algorithm,
     outbound::{Forbidden, Named},
-    stated::{Absence, WhenAbsent},
+    principal::stated::{Absence, WhenAbsent},
 };
 use secrecy::SecretString;
 use url::Url;
@@ -14,7 +14,7 @@ use super::{Config, file::Section, value::Value};
 
 /// `[[identity]]`: an OpenID provider that signs people in.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub struct IdentityConfig {
     /// Names it in the callback's path and in logs.
     pub name: Arc<str>,
     /// Its dialect. Default plain OpenID Connect.
@@ -67,7 +67,7 @@ pub enum ResponseMode {
 
 /// `[[bearer]]`: an issuer whose JWT access tokens we take (RFC 9068).
 #[derive(Clone, Debug)]
-pub struct Bearer {
+pub struct BearerConfig {
     /// Names it in `from` of a route's `allow`.
     pub name: Option<Arc<str>>,
     /// The tokens' `iss`, exactly.
@@ -130,7 +130,7 @@ impl Config {
     }
 }
 
-impl Identity {
+impl IdentityConfig {
     /// Reads one `[[identity]]`; `None` if something that has no default is missing or wrong.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let name = section.required("name", "\"entra\"").and_then(|value| name(&value));
@@ -180,7 +180,7 @@ impl Identity {
     }
 }
 
-impl Bearer {
+impl BearerConfig {
     /// Reads one `[[bearer]]`; `None` if something that has no default is missing or wrong.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         let name = section.value("name").map(|value| name(&value));
@@ -288,8 +288,8 @@ fn never_reached(value: &Value<'_>, host: &str) {
 fn default_scopes(kind: ProviderKind) -> Vec<String> {
     let further: &[&str] = match kind {
         ProviderKind::Entra => &[OFFLINE_ACCESS],
-        #[cfg(candor_planted)]
-        ProviderKind::Oidc if auth_core::planted::is("offline-by-default") => &[OFFLINE_ACCESS],
+        #[cfg(candor_mutants)]
+        ProviderKind::Oidc if auth_core::mutants::is("offline-by-default") => &[OFFLINE_ACCESS],
         ProviderKind::Oidc => &[],
     };
     ["openid", "profile", "email"].iter().chain(further).map(|&scope| scope.to_owned()).collect()

@@ -31,11 +31,11 @@ use self::{
 
 use crate::reserved::Reserved;
 
-pub use issuers::{Bearer, BearerKind, Identity, ProviderKind, ResponseMode};
-pub use problem::Problem;
-pub use routes::{Cache, Expect, OnDenial, Route, RouteAsker};
-pub use server::{Admin, ForwardAuth, Log, Server, Sessions, Store};
-pub use upstreams::{HostHeader, IdentityHeaders, NamedHeaders, Upstream};
+pub use issuers::{BearerConfig, BearerKind, IdentityConfig, ProviderKind, ResponseMode};
+pub use problem::ConfigProblem;
+pub use routes::{Cache, Expect, OnDenial, Route, RouteClientKind};
+pub use server::{AdminConfig, ForwardAuthConfig, LogConfig, ServerConfig, SessionsConfig, StoreConfig};
+pub use upstreams::{HostHeader, IdentityHeaders, NamedHeaders, UpstreamConfig};
 pub use value::Secrets;
 
 /// Everything that the file says, with the defaults of what it does not say.
@@ -44,27 +44,27 @@ pub struct Config {
     /// The prefix of the gateway's own paths, without a closing slash: `/.candor`.
     pub own_prefix: String,
     /// The public listener, and where our own files lie.
-    pub server: Server,
+    pub server: ServerConfig,
     /// The access log and the diagnostic log.
-    pub log: Log,
+    pub log: LogConfig,
     /// The listener for operators.
-    pub admin: Admin,
+    pub admin: AdminConfig,
     /// The listener for other proxies.
-    pub forward_auth: ForwardAuth,
+    pub forward_auth: ForwardAuthConfig,
     /// The database of sessions.
-    pub store: Store,
+    pub store: StoreConfig,
     /// How long sessions live.
-    pub sessions: Sessions,
+    pub sessions: SessionsConfig,
     /// The providers that sign people in, in the file's order; the first is the default.
-    pub identity: Vec<Identity>,
+    pub identity: Vec<IdentityConfig>,
     /// The issuers whose access tokens we take, in the file's order.
-    pub bearer: Vec<Bearer>,
+    pub bearer: Vec<BearerConfig>,
     /// The services behind us, by name.
-    pub upstreams: BTreeMap<Arc<str>, Arc<Upstream>>,
+    pub upstreams: BTreeMap<Arc<str>, Arc<UpstreamConfig>>,
     /// The routes, in the file's order. A route's requirement is named by its index here.
     pub routes: Vec<Route>,
     /// What is allowed and probably not meant.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<ConfigProblem>,
 }
 
 impl Config {
@@ -81,7 +81,7 @@ impl Config {
 ///
 /// # Errors
 /// Every problem found, in the order of the file.
-pub fn parse(text: &str, base: &Path, secrets: Secrets<'_>) -> Result<Config, Vec<Problem>> {
+pub fn parse(text: &str, base: &Path, secrets: Secrets<'_>) -> Result<Config, Vec<ConfigProblem>> {
     // A byte-order mark is not ours to complain about.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (tree, faults) = DeTable::parse_recoverable(text);
@@ -104,19 +104,20 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
     let own_prefix = own_prefix.unwrap_or_else(|| "/.candor".to_owned());
     let (in_server, in_log, in_admin) = (table("server"), table("log"), table("admin"));
     let (in_store, in_sessions, in_upstreams) = (table("store"), table("sessions"), table("upstreams"));
-    let server = Server::read(&in_server);
-    let (log, admin, sessions) = (Log::read(&in_log), Admin::read(&in_admin), Sessions::read(&in_sessions));
+    let server = ServerConfig::read(&in_server);
+    let (log, admin, sessions) =
+        (LogConfig::read(&in_log), AdminConfig::read(&in_admin), SessionsConfig::read(&in_sessions));
     let in_forward_auth = root.section("forward_auth");
-    let forward_auth = in_forward_auth.as_ref().map(ForwardAuth::read).unwrap_or_default();
-    let store = Store::read(&in_store, server.as_ref().map_or(file.base, |server| &server.data));
+    let forward_auth = in_forward_auth.as_ref().map(ForwardAuthConfig::read).unwrap_or_default();
+    let store = StoreConfig::read(&in_store, server.as_ref().map_or(file.base, |server| &server.data));
     for section in [&in_server, &in_log, &in_admin, &in_store, &in_sessions].into_iter().chain(&in_forward_auth) {
         section.finish();
     }
-    let identity: Vec<_> = root.sections("identity").into_iter().map(|at| (Identity::read(&at), at)).collect();
-    let bearer: Vec<_> = root.sections("bearer").into_iter().map(|at| (Bearer::read(&at), at)).collect();
+    let identity: Vec<_> = root.sections("identity").into_iter().map(|at| (IdentityConfig::read(&at), at)).collect();
+    let bearer: Vec<_> = root.sections("bearer").into_iter().map(|at| (BearerConfig::read(&at), at)).collect();
     root.not_built("devices", "leave it out: a display that comes with a JWT is let in by [[bearer]]");
     let upstreams: Vec<_> =
-        in_upstreams.named().into_iter().map(|(name, at)| (Upstream::read(&name, &at), at, name)).collect();
+        in_upstreams.named().into_iter().map(|(name, at)| (UpstreamConfig::read(&name, &at), at, name)).collect();
     let in_routes = root.sections("routes");
     if !root.has("routes") {
         root.absent(

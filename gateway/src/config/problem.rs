@@ -4,7 +4,7 @@ use std::fmt;
 
 /// One problem. Lines and columns count from 1; columns are characters.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// The line.
     pub line: usize,
     /// The column, in characters.
@@ -15,7 +15,7 @@ pub struct Problem {
     pub suggestion: Option<String>,
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}: {}", self.line, self.column, self.message)?;
         match &self.suggestion {

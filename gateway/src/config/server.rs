@@ -11,7 +11,7 @@ use crate::telemetry::Format;
 
 /// `[server]`: the public listener, and where our own files lie.
 #[derive(Clone, Debug)]
-pub struct Server {
+pub struct ServerConfig {
     /// Addresses to listen on; at least one. Default `127.0.0.1:8080`.
     pub listen: Vec<SocketAddr>,
     /// The address that people type: scheme, host and perhaps a port, no path.
@@ -32,7 +32,7 @@ pub struct Server {
 
 /// `[log]`.
 #[derive(Clone, Debug)]
-pub struct Log {
+pub struct LogConfig {
     /// Lines for people or for programs. Default human.
     pub format: Format,
     /// The least severe level that is written. Default info.
@@ -41,33 +41,33 @@ pub struct Log {
 
 /// `[admin]`: the listener for operators and load balancers.
 #[derive(Clone, Debug)]
-pub struct Admin {
+pub struct AdminConfig {
     /// Where it listens. Default `127.0.0.1:9090`.
     pub listen: SocketAddr,
 }
 
 /// `[forward_auth]`: the listener where another proxy asks whether a request may pass.
 #[derive(Clone, Debug, Default)]
-pub struct ForwardAuth {
+pub struct ForwardAuthConfig {
     /// Where it listens. Default nowhere.
     pub listen: Vec<SocketAddr>,
 }
 
 /// `[store]`: the database of sessions.
 #[derive(Clone, Debug)]
-pub struct Store {
+pub struct StoreConfig {
     /// The SQLite file: `candor.sqlite` under `server.data`.
     pub sqlite: PathBuf,
 }
 
 /// `[sessions]`: how long sessions live.
 #[derive(Clone, Copy, Debug)]
-pub struct Sessions {
+pub struct SessionsConfig {
     /// The life of a session that is not renewed. Default 12 h.
     pub hard_without_refresh: Duration,
 }
 
-impl Server {
+impl ServerConfig {
     /// The host of `public_url`, with its port if that is not the scheme's own: what a `Host` header says.
     pub fn public_authority(&self) -> String {
         let host = self.public_url.host_str().unwrap_or_default();
@@ -86,7 +86,7 @@ impl Server {
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_secs(3600);
 
-impl Server {
+impl ServerConfig {
     /// Reads `[server]`; `None` if something that has no default is missing or wrong.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
         section.not_built("tls", "leave it out, and let something before the gateway speak TLS");
@@ -127,7 +127,7 @@ impl Server {
     }
 }
 
-impl Log {
+impl LogConfig {
     /// Reads `[log]`.
     pub(super) fn read(section: &Section<'_>) -> Self {
         let format =
@@ -145,7 +145,7 @@ impl Log {
     }
 }
 
-impl Admin {
+impl AdminConfig {
     /// Reads `[admin]`.
     pub(super) fn read(section: &Section<'_>) -> Self {
         section.not_built("public_url", "leave it out: the admin listener has no pages to sign in to");
@@ -159,7 +159,7 @@ impl Admin {
     }
 }
 
-impl ForwardAuth {
+impl ForwardAuthConfig {
     /// Reads `[forward_auth]`.
     pub(super) fn read(section: &Section<'_>) -> Self {
         let value = section.required("listen", "[\"127.0.0.1:9091\"]");
@@ -167,7 +167,7 @@ impl ForwardAuth {
     }
 }
 
-impl Store {
+impl StoreConfig {
     /// Reads `[store]`.
     pub(super) fn read(section: &Section<'_>, data: &std::path::Path) -> Self {
         section.not_built("database", "leave it out: sessions lie in SQLite under `server.data`");
@@ -175,7 +175,7 @@ impl Store {
     }
 }
 
-impl Sessions {
+impl SessionsConfig {
     /// Reads `[sessions]`.
     pub(super) fn read(section: &Section<'_>) -> Self {
         for key in ["renew", "renew_grace", "renew_wait", "hard"] {

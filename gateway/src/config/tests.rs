@@ -7,13 +7,13 @@ use auth_core::{
     outbound::Named,
     policy::{Allow, Attribute},
     principal::Kind,
-    stated::{Absence, WhenAbsent},
+    principal::stated::{Absence, WhenAbsent},
 };
 use secrecy::ExposeSecret;
 use url::Url;
 
 use super::*;
-use crate::{path::Names, telemetry::Format};
+use crate::{path::NameRules, telemetry::Format};
 
 /// The least that is a configuration.
 const LEAST: &str = r#"
@@ -35,7 +35,7 @@ fn environment(name: &str) -> Option<String> {
     (name == "SECRET").then(|| "canary".to_owned())
 }
 
-fn read(text: &str) -> Result<Config, Vec<Problem>> {
+fn read(text: &str) -> Result<Config, Vec<ConfigProblem>> {
     parse(text, Path::new("/etc/candor"), Secrets::Read(&environment))
 }
 
@@ -45,7 +45,7 @@ fn check(text: &str, expected: &[&str]) {
     compare(text, &problems, expected);
 }
 
-fn compare(text: &str, found: &[Problem], expected: &[&str]) {
+fn compare(text: &str, found: &[ConfigProblem], expected: &[&str]) {
     let shown: Vec<String> = found.iter().map(ToString::to_string).collect();
     assert_eq!(found.len(), expected.len(), "{text}\n{}", shown.join("\n"));
     for (problem, expected) in found.iter().zip(expected) {
@@ -93,9 +93,9 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!((&upstream.host, &upstream.identity_headers), (&HostHeader::Public, &IdentityHeaders::XAuthRequest));
     assert_eq!((upstream.max_connections, upstream.connect_timeout.as_secs()), (512, 2));
     assert!(upstream.reuse_after_body);
-    assert_eq!(upstream.names, Names::AnyCase);
+    assert_eq!(upstream.names, NameRules::AnyCase);
     let route = &config.routes[0];
-    assert_eq!((route.on_denial, route.expect, route.asker), (OnDenial::Dispute, None, None));
+    assert_eq!((route.on_denial, route.expect, route.asker), (OnDenial::DisputedDenial, None, None));
     assert_eq!((route.response_timeout.as_secs(), route.idle_body_timeout.as_secs()), (30, 30));
     assert_eq!((&route.host, &route.methods, route.max_body), (&None, &None, None));
     assert!(route.login_paths.is_empty() && route.underscore_headers.is_empty() && !route.forward_authorization);
@@ -243,7 +243,10 @@ own_challenges = ["Digest"]
     assert_eq!((&bearer.audience[..], bearer.jwks_uri.is_some()), (&["a".to_owned(), "b".to_owned()][..], true));
     let (monolith, other) = (&config.upstreams["monolith"], &config.upstreams["other"]);
     assert!(!monolith.reuse_after_body);
-    assert_eq!((&monolith.host, monolith.max_connections, monolith.names), (&HostHeader::Endpoint, 7, Names::ByCase));
+    assert_eq!(
+        (&monolith.host, monolith.max_connections, monolith.names),
+        (&HostHeader::Endpoint, 7, NameRules::ByCase)
+    );
     let IdentityHeaders::Named(named) = &monolith.identity_headers else { panic!("it has names of its own") };
     assert_eq!((named.user.as_ref().map(|it| it.as_str()), &named.email), (Some("x-user"), &None));
     assert!(matches!(&other.host, HostHeader::Literal(host) if host == "legacy.example.com:8000"));
@@ -253,7 +256,7 @@ own_challenges = ["Digest"]
         (route.host.as_deref(), route.expect, route.max_body),
         (Some("localhost"), Some(Expect::Json), Some(10 << 20))
     );
-    assert_eq!((route.asker, route.forward_authorization), (Some(RouteAsker::Device), true));
+    assert_eq!((route.asker, route.forward_authorization), (Some(RouteClientKind::Device), true));
     assert_eq!((route.response_timeout.as_millis(), route.idle_body_timeout.as_millis()), (400, 2000));
     assert_eq!((&config.routes[2].own_challenges[0][..], &route.login_paths[0][..]), ("digest", "/login"));
     assert_eq!((route.cache, config.routes[1].cache), (Cache::Private, Cache::Pass));

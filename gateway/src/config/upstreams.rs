@@ -8,11 +8,11 @@ use url::Url;
 pub use crate::headers::{HostHeader, IdentityHeaders, NamedHeaders};
 
 use super::{file::Section, value::Value};
-use crate::{path::Names, reserved};
+use crate::{path::NameRules, reserved};
 
 /// `[upstreams.NAME]`: a service behind us.
 #[derive(Clone, Debug)]
-pub struct Upstream {
+pub struct UpstreamConfig {
     /// Its name.
     pub name: Arc<str>,
     /// Where it answers: `http://host:port`, no path. Exactly one: spreading load is not built yet.
@@ -29,7 +29,7 @@ pub struct Upstream {
     /// take them for the next request. Default yes.
     pub reuse_after_body: bool,
     /// How it tells names in paths apart: `case_sensitive` and `windows`. Default in a way that we do not know.
-    pub names: Names,
+    pub names: NameRules,
 }
 
 const ENDPOINT: &str = "[\"http://127.0.0.1:9000\"]";
@@ -52,7 +52,7 @@ const RESERVED: [&str; 14] = [
     "x-request-id",
 ];
 
-impl Upstream {
+impl UpstreamConfig {
     /// Reads one `[upstreams.NAME]`; `None` if something that has no default is missing or wrong.
     pub(super) fn read(name: &Value<'_>, section: &Section<'_>) -> Option<Self> {
         let name = name.parsed("1 to 64 of a-z, A-Z, 0-9, - and _", "monolith", |text| {
@@ -82,17 +82,17 @@ impl Upstream {
     }
 }
 
-fn names(section: &Section<'_>) -> Names {
+fn names(section: &Section<'_>) -> NameRules {
     let (by_case, windows) = (section.value("case_sensitive"), section.value("windows"));
     let says = |value: &Option<Value<'_>>| value.as_ref().and_then(Value::boolean).unwrap_or(false);
     match (says(&by_case), says(&windows), windows) {
         (true, true, Some(value)) => {
             value.problem("names on Windows are not told apart by case", "leave out `case_sensitive`");
-            Names::Windows
+            NameRules::Windows
         }
-        (_, true, _) => Names::Windows,
-        (true, false, _) => Names::ByCase,
-        (false, false, _) => Names::AnyCase,
+        (_, true, _) => NameRules::Windows,
+        (true, false, _) => NameRules::ByCase,
+        (false, false, _) => NameRules::AnyCase,
     }
 }
 

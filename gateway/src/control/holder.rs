@@ -14,7 +14,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use super::{Answer, Command, LONGEST, NAME, PATIENCE, fits};
+use super::{Command, CommandAnswer, LONGEST, NAME, PATIENCE, fits};
 use crate::running::Gateway;
 
 /// So many commands at once.
@@ -116,7 +116,7 @@ async fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
     BufReader::new(read.take(LONGEST)).read_line(&mut line).await?;
     let answer = match serde_json::from_str(&line) {
         Ok(command) => obey(command, gateway).await,
-        Err(_) => Answer::Refused(format!("gateway {} does not know this command", env!("CARGO_PKG_VERSION"))),
+        Err(_) => CommandAnswer::Refused(format!("gateway {} does not know this command", env!("CARGO_PKG_VERSION"))),
     };
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
@@ -124,22 +124,22 @@ async fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
     write.shutdown().await
 }
 
-async fn obey(command: Command, gateway: &Gateway) -> Answer {
+async fn obey(command: Command, gateway: &Gateway) -> CommandAnswer {
     // `check` asks who holds the folder, and changes nothing.
     if command != Command::Holder {
         tracing::info!(?command, "a command came over the control socket");
     }
     match command {
-        Command::Holder => Answer::Holder(gateway.data.holder().clone()),
-        Command::Clock => Answer::Done(gateway.clock().readings().to_string()),
+        Command::Holder => CommandAnswer::Holder(gateway.data.holder().clone()),
+        Command::Clock => CommandAnswer::Done(gateway.clock().readings().to_string()),
         Command::ClockAccept => {
             let accepted = gateway.clock().accept();
             gateway.clock().written().await;
-            Answer::Done(accepted.to_string())
+            CommandAnswer::Done(accepted.to_string())
         }
         Command::KeysAdopt => match gateway.tend().await {
-            Ok(()) => Answer::Done("keyring and store belong together".to_owned()),
-            Err(why) => Answer::Refused(why.to_string()),
+            Ok(()) => CommandAnswer::Done("keyring and store belong together".to_owned()),
+            Err(why) => CommandAnswer::Refused(why.to_string()),
         },
     }
 }

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use auth_core::data_folder::Holder;
+use auth_core::data_folder::LockHolder;
 use serde::{Deserialize, Serialize};
 
 pub use holder::Control;
@@ -35,9 +35,9 @@ pub enum Command {
 /// What the gateway answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Answer {
+pub enum CommandAnswer {
     /// Who it is.
-    Holder(Holder),
+    Holder(LockHolder),
     /// It is done; what to tell the operator.
     Done(String),
     /// It is not, and why.
@@ -60,7 +60,7 @@ const LONGEST_PATH: usize = 107;
 ///
 /// # Errors
 /// Nobody listens there, or what listens does not answer.
-pub fn ask(data: &Path, command: Command) -> io::Result<Answer> {
+pub fn ask(data: &Path, command: Command) -> io::Result<CommandAnswer> {
     let path = data.join(NAME);
     fits(&path)?;
     let mut stream = UnixStream::connect(&path)?;
@@ -75,10 +75,10 @@ pub fn ask(data: &Path, command: Command) -> io::Result<Answer> {
 }
 
 /// Who holds the folder `data`, if a gateway does.
-pub fn holder(data: &Path) -> Option<Holder> {
+pub fn holder(data: &Path) -> Option<LockHolder> {
     match ask(data, Command::Holder) {
-        Ok(Answer::Holder(holder)) => Some(holder),
-        Ok(Answer::Done(_) | Answer::Refused(_)) | Err(_) => None,
+        Ok(CommandAnswer::Holder(holder)) => Some(holder),
+        Ok(CommandAnswer::Done(_) | CommandAnswer::Refused(_)) | Err(_) => None,
     }
 }
 

@@ -36,7 +36,7 @@ struct Kept {
 
 /// One answer, read whole.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct SeenPage {
     /// The address that was asked.
     pub url: Url,
     /// Its status.
@@ -125,7 +125,7 @@ impl Browser {
     ///
     /// # Errors
     /// No answer was had.
-    pub async fn get(&mut self, url: &Url) -> Result<Seen, NoAnswer> {
+    pub async fn get(&mut self, url: &Url) -> Result<SeenPage, NoAnswer> {
         self.send(Method::GET, url, None).await
     }
 
@@ -133,7 +133,7 @@ impl Browser {
     ///
     /// # Errors
     /// No answer was had.
-    pub async fn post(&mut self, url: &Url, fields: &[(String, String)]) -> Result<Seen, NoAnswer> {
+    pub async fn post(&mut self, url: &Url, fields: &[(String, String)]) -> Result<SeenPage, NoAnswer> {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
         self.send(Method::POST, url, Some(form)).await
     }
@@ -142,7 +142,7 @@ impl Browser {
     ///
     /// # Errors
     /// No answer was had, or there were more than ten redirects.
-    pub async fn visit(&mut self, url: &Url) -> Result<Seen, NoAnswer> {
+    pub async fn visit(&mut self, url: &Url) -> Result<SeenPage, NoAnswer> {
         let first = self.get(url).await?;
         self.follow(first).await
     }
@@ -151,7 +151,7 @@ impl Browser {
     ///
     /// # Errors
     /// No answer was had, or there were more than ten redirects.
-    pub async fn follow(&mut self, mut seen: Seen) -> Result<Seen, NoAnswer> {
+    pub async fn follow(&mut self, mut seen: SeenPage) -> Result<SeenPage, NoAnswer> {
         for _ in 0..REDIRECTS {
             let Some(next) = seen.location() else { return Ok(seen) };
             seen = self.get(&next).await?;
@@ -163,20 +163,20 @@ impl Browser {
     ///
     /// # Errors
     /// No answer was had, or the page has no form.
-    pub async fn submit(&mut self, page: &Seen, answers: &[(&str, &str)]) -> Result<Seen, NoAnswer> {
+    pub async fn submit(&mut self, page: &SeenPage, answers: &[(&str, &str)]) -> Result<SeenPage, NoAnswer> {
         let (action, mut fields) = page.form().ok_or(NoAnswer::Page("the page has no form"))?;
         fields.extend(answers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
         let answered = self.post(&action, &fields).await?;
         self.follow(answered).await
     }
 
-    async fn send(&mut self, method: Method, url: &Url, form: Option<String>) -> Result<Seen, NoAnswer> {
+    async fn send(&mut self, method: Method, url: &Url, form: Option<String>) -> Result<SeenPage, NoAnswer> {
         let asked = self.request(method, url, form)?;
         let exchange = async {
             let answer = self.client.request(asked).await.map_err(|error| NoAnswer::Broken(chain(&error)))?;
             let (head, body) = answer.into_parts();
             let body = body.collect().await.map_err(|error| NoAnswer::Broken(chain(&error)))?.to_bytes();
-            Ok(Seen { url: url.clone(), status: head.status, headers: head.headers, body })
+            Ok(SeenPage { url: url.clone(), status: head.status, headers: head.headers, body })
         };
         let seen = tokio::time::timeout(self.deadline, exchange).await.map_err(|_| NoAnswer::Late(self.deadline))??;
         self.keep_cookies(&seen);
@@ -220,7 +220,7 @@ impl Browser {
             .map(|(kept, value)| (kept, &**value))
     }
 
-    fn keep_cookies(&mut self, seen: &Seen) {
+    fn keep_cookies(&mut self, seen: &SeenPage) {
         let host = host_of(&seen.url);
         for cookie in seen.set_cookies() {
             let path = cookie.path().filter(|path| path.starts_with('/')).unwrap_or(default_path(&seen.url)).to_owned();
@@ -234,7 +234,7 @@ impl Browser {
     }
 }
 
-impl Seen {
+impl SeenPage {
     /// The body as text.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
@@ -330,7 +330,7 @@ mod tests {
     #[test]
     fn a_cookie_is_sent_below_its_path_until_it_is_deleted() {
         let at = |path: &str| Url::parse(&format!("http://127.0.0.3:1{path}")).expect("an address");
-        let answer = |path: &str, lines: &[&'static str]| Seen {
+        let answer = |path: &str, lines: &[&'static str]| SeenPage {
             url: at(path),
             status: StatusCode::OK,
             headers: lines.iter().map(|line| (SET_COOKIE, HeaderValue::from_static(line))).collect(),
@@ -362,7 +362,7 @@ mod tests {
     fn a_form_is_read_with_its_hidden_fields() {
         let page = r#"<p><form method="post" action="/in?a=1&amp;b=2"><input type="hidden" name="prompt" value="login">
             <input type=hidden name=state value="x y"><input required type="text" name="login"></form>"#;
-        let seen = Seen {
+        let seen = SeenPage {
             url: Url::parse("http://127.0.0.3:1/x").expect("an address"),
             status: StatusCode::OK,
             headers: HeaderMap::new(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use url::Url;
 
-use super::browser::{Browser, NoAnswer, Seen};
+use super::browser::{Browser, NoAnswer, SeenPage};
 
 /// Longer than the gateway's own deadlines in the demonstration, so that its answer is seen and not ours.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -139,15 +139,15 @@ fn scene(answer: &str, then: &str, mood: Mood) -> Scene {
     Scene { answer: answer.to_owned(), then: then.to_owned(), mood }
 }
 
-fn refused(seen: &Seen) -> bool {
+fn refused(seen: &SeenPage) -> bool {
     matches!(seen.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
-fn is_calendar(seen: &Seen) -> bool {
+fn is_calendar(seen: &SeenPage) -> bool {
     seen.status == StatusCode::OK && serde_json::from_slice::<Value>(&seen.body).is_ok()
 }
 
-fn line(met: &Result<Seen, NoAnswer>) -> String {
+fn line(met: &Result<SeenPage, NoAnswer>) -> String {
     match met {
         Ok(seen) => match seen.location() {
             Some(to) => format!("{} → {}", seen.status, to.path()),
@@ -157,7 +157,7 @@ fn line(met: &Result<Seen, NoAnswer>) -> String {
     }
 }
 
-fn retry(seen: &Seen) -> String {
+fn retry(seen: &SeenPage) -> String {
     match seen.header(RETRY_AFTER.as_str()) {
         Some(seconds) => format!(", retry in {seconds} s"),
         None => String::new(),

@@ -28,7 +28,7 @@ use hyper_util::{
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::{idp::random, pretend::Pretend};
+use super::{idp::random, server::DemoServer};
 
 type Answer = Response<Full<Bytes>>;
 
@@ -36,11 +36,11 @@ type Answer = Response<Full<Bytes>>;
 const DEADLINE: Duration = Duration::from_millis(1500);
 
 /// Hands every answer of the monolith on, whatever it says.
-pub(super) struct PassThrough(Pretend);
+pub(super) struct PassThrough(DemoServer);
 
 /// Knows two values: signed in, or not. Any error, of anything that it asks, is "not".
 pub(super) struct TwoValued {
-    server: Pretend,
+    server: DemoServer,
     state: Arc<State>,
 }
 
@@ -73,7 +73,7 @@ struct Outward(Client<HttpConnector, Full<Bytes>>);
 impl PassThrough {
     pub(super) async fn start(listen: SocketAddr, monolith: SocketAddr) -> io::Result<Self> {
         let client = Outward::new();
-        let server = Pretend::start(listen, move |request| {
+        let server = DemoServer::start(listen, move |request| {
             let client = client.clone();
             async move { client.forward(monolith, request).await.unwrap_or_else(|AnyError| bad_gateway()) }
         });
@@ -97,7 +97,7 @@ impl TwoValued {
             tries: Mutex::default(),
         });
         let answering = state.clone();
-        let server = Pretend::start(listen, move |request| {
+        let server = DemoServer::start(listen, move |request| {
             let state = answering.clone();
             async move { state.answer(request).await }
         });

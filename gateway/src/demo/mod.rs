@@ -10,9 +10,9 @@ mod gates;
 pub mod idp;
 pub mod monolith;
 mod page;
-mod pretend;
+mod server;
 pub mod show;
 mod stage;
 
-pub use idp::{Bearer, Health, Idp, Lie, Login, Part, Twin, User};
-pub use monolith::{Denial, Mode, Monolith, Seen};
+pub use idp::{AccessTokenSpec, Health, Idp, Lie, Login, Part, Twin, User};
+pub use monolith::{DenialMode, Mode, Monolith, SeenRequest};

@@ -17,14 +17,14 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::pretend::Pretend;
+use super::server::DemoServer;
 
 /// The header by which a test finds its request again.
 pub const ORACLE: &str = "x-oracle";
 
 /// A pretend legacy service, running until this is dropped.
 pub struct Monolith {
-    server: Pretend,
+    server: DemoServer,
     state: Arc<State>,
 }
 
@@ -44,14 +44,14 @@ pub enum Mode {
     /// It answers 200 with a page, whatever was wanted.
     Html,
     /// It answers who is named to it, and denies all others in this way: for a page that it thinks is not public.
-    DemandsName(Denial),
+    DemandsName(DenialMode),
     /// January 2021: 401, 500, a page or nothing, by turns that look random.
     January2021,
 }
 
 /// How it denies somebody whom nobody names to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Denial {
+pub enum DenialMode {
     /// 401.
     Unauthorized,
     /// 403.
@@ -62,7 +62,7 @@ pub enum Denial {
 
 /// A request that reached the monolith.
 #[derive(Clone, Debug)]
-pub struct Seen {
+pub struct SeenRequest {
     /// The value of the header [`ORACLE`], if it carried one.
     pub oracle: Option<String>,
     /// Its method.
@@ -77,7 +77,7 @@ pub struct Seen {
 
 struct State {
     mode: Mutex<Mode>,
-    seen: Mutex<Vec<Seen>>,
+    seen: Mutex<Vec<SeenRequest>>,
     turn: AtomicU64,
     /// How many it denied since its mode was set.
     denied: AtomicUsize,
@@ -99,7 +99,7 @@ impl Monolith {
             denied: AtomicUsize::new(0),
         });
         let answering = state.clone();
-        let server = Pretend::start(listen, move |request| answer(answering.clone(), request)).await?;
+        let server = DemoServer::start(listen, move |request| answer(answering.clone(), request)).await?;
         Ok(Self { server, state })
     }
 
@@ -126,12 +126,12 @@ impl Monolith {
     }
 
     /// The requests that reached it, oldest first.
-    pub fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<SeenRequest> {
         lock(&self.state.seen).clone()
     }
 
     /// The requests that reached it with this [`ORACLE`].
-    pub fn seen_by(&self, oracle: &str) -> Vec<Seen> {
+    pub fn seen_by(&self, oracle: &str) -> Vec<SeenRequest> {
         lock(&self.state.seen).iter().filter(|seen| seen.oracle.as_deref() == Some(oracle)).cloned().collect()
     }
 
@@ -141,7 +141,7 @@ impl Monolith {
     }
 }
 
-impl Seen {
+impl SeenRequest {
     /// The first value of the header `name` (in lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(has, _)| has == name).map(|(_, value)| &**value)
@@ -177,7 +177,7 @@ impl Seen {
 }
 
 async fn answer(state: Arc<State>, request: Request<Bytes>) -> Response<Full<Bytes>> {
-    let seen = Seen::of(&request);
+    let seen = SeenRequest::of(&request);
     {
         let mut all = lock(&state.seen);
         if all.len() >= KEPT {
@@ -202,7 +202,7 @@ async fn answer(state: Arc<State>, request: Request<Bytes>) -> Response<Full<Byt
     }
 }
 
-impl Denial {
+impl DenialMode {
     /// Every way.
     pub const ALL: [Self; 3] = [Self::Unauthorized, Self::Forbidden, Self::SignIn];
 
@@ -232,7 +232,7 @@ impl State {
 }
 
 /// What it saw, as a page or as JSON.
-fn healthy(request: &Request<Bytes>, seen: &Seen) -> Response<Full<Bytes>> {
+fn healthy(request: &Request<Bytes>, seen: &SeenRequest) -> Response<Full<Bytes>> {
     let wants_page = request
         .headers()
         .get(header::ACCEPT)

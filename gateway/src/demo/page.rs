@@ -10,32 +10,32 @@ use url::form_urlencoded;
 
 use super::{
     Health, Mode,
-    pretend::Pretend,
-    show::{Cue, State},
+    server::DemoServer,
+    show::{Cue, ShowState},
 };
 
 const HTML: &str = include_str!("page.html");
 
 /// The page's listener.
-pub(super) struct Page(Pretend);
+pub(super) struct ShowPage(DemoServer);
 
 struct Told {
     html: String,
-    state: watch::Receiver<State>,
+    state: watch::Receiver<ShowState>,
     cues: mpsc::Sender<Cue>,
 }
 
-impl Page {
+impl ShowPage {
     pub(super) async fn start(
         listen: SocketAddr,
         gateway: String,
         curl: String,
-        state: watch::Receiver<State>,
+        state: watch::Receiver<ShowState>,
         cues: mpsc::Sender<Cue>,
     ) -> io::Result<Self> {
         let html = HTML.replace("{{gateway}}", &gateway).replace("{{curl}}", &curl);
         let told = Arc::new(Told { html, state, cues });
-        let server = Pretend::start(listen, move |request| {
+        let server = DemoServer::start(listen, move |request| {
             let told = told.clone();
             async move { told.answer(&request).await }
         });

@@ -19,10 +19,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Health, Mode, cast::Scene, page::Page, stage::Stage};
+use super::{Health, Mode, cast::Scene, page::ShowPage, stage::Stage};
 
 /// How the show is run.
-pub struct Options {
+pub struct ShowOptions {
     /// The page's port; 0 chooses one.
     pub port: u16,
     /// How often the clients ask.
@@ -33,7 +33,7 @@ pub struct Options {
 
 /// A running show.
 pub struct Show {
-    page: Page,
+    page: ShowPage,
     playing: JoinHandle<()>,
     end: CancellationToken,
 }
@@ -51,7 +51,7 @@ pub(super) enum Cue {
 
 /// What the page shows.
 #[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct State {
+pub(super) struct ShowState {
     pub(super) round: u64,
     pub(super) scenes: BTreeMap<&'static str, Scene>,
     pub(super) score: Score,
@@ -77,7 +77,7 @@ pub(super) struct Losses {
 /// # Errors
 /// An address cannot be listened on, or the gateway does not start.
 pub async fn run(port: u16) -> io::Result<()> {
-    let show = Show::start(Options { port, ..Options::default() }).await?;
+    let show = Show::start(ShowOptions { port, ..ShowOptions::default() }).await?;
     println!("ready http://{}", show.address());
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
@@ -88,7 +88,7 @@ pub async fn run(port: u16) -> io::Result<()> {
     Ok(())
 }
 
-impl Default for Options {
+impl Default for ShowOptions {
     fn default() -> Self {
         Self { port: 0, round: Duration::from_secs(1), replay: 20 }
     }
@@ -99,15 +99,15 @@ impl Show {
     ///
     /// # Errors
     /// An address cannot be listened on, or the gateway does not start.
-    pub async fn start(options: Options) -> io::Result<Self> {
+    pub async fn start(options: ShowOptions) -> io::Result<Self> {
         let port = options.port;
         let mut stage = Stage::set(options).await?;
         stage.restore().await;
         let (cues, cued) = mpsc::channel(16);
-        let (publish, state) = watch::channel(State::default());
+        let (publish, state) = watch::channel(ShowState::default());
         let gateway = stage.gateway_address();
         let curl = format!("curl -i -H 'Authorization: Bearer {}' {gateway}/api/calendar", stage.display_token());
-        let page = Page::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), gateway, curl, state, cues);
+        let page = ShowPage::start(SocketAddr::from((Ipv4Addr::LOCALHOST, port)), gateway, curl, state, cues);
         let page = page.await?;
         let end = CancellationToken::new();
         Ok(Self { page, playing: tokio::spawn(stage.play(cued, publish, end.clone())), end })

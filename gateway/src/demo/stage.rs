@@ -14,11 +14,11 @@ use tracing::Level;
 use url::Url;
 
 use super::{
-    Bearer, Health, Idp, Login, Mode, Monolith,
+    AccessTokenSpec, Health, Idp, Login, Mode, Monolith,
     cast::{Ada, Display, Mood},
     gates::{PassThrough, Registration, TwoValued},
     idp,
-    show::{Cue, Options, State},
+    show::{Cue, ShowOptions, ShowState},
 };
 use crate::{
     config, server,
@@ -43,9 +43,9 @@ pub(super) struct Stage {
     without: Side,
     with: Side,
     display: u32,
-    state: State,
+    state: ShowState,
     clock: Clock,
-    options: Options,
+    options: ShowOptions,
 }
 
 /// A folder that is gone when this is.
@@ -57,10 +57,11 @@ const PROVIDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
 const GATES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
 
 impl Stage {
-    pub(super) async fn set(options: Options) -> io::Result<Self> {
+    pub(super) async fn set(options: ShowOptions) -> io::Result<Self> {
         let clock = Clock::system();
         let monolith = Monolith::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-        let provider = Idp::start(idp::Options { listen: (PROVIDER, 0).into(), ..idp::Options::default() }).await?;
+        let provider =
+            Idp::start(idp::IdpOptions { listen: (PROVIDER, 0).into(), ..idp::IdpOptions::default() }).await?;
         provider.set_login(Login::Form);
         let registration = Registration::at(&provider);
         let gate = TwoValued::start((GATES, 0).into(), monolith.address(), registration).await?;
@@ -86,7 +87,7 @@ impl Stage {
             gateway,
             _data: data,
             display: 1,
-            state: State::default(),
+            state: ShowState::default(),
             clock,
             options,
         })
@@ -104,7 +105,7 @@ impl Stage {
     pub(super) async fn play(
         mut self,
         mut cues: mpsc::Receiver<Cue>,
-        publish: watch::Sender<State>,
+        publish: watch::Sender<ShowState>,
         end: CancellationToken,
     ) {
         end.run_until_cancelled(async {
@@ -279,13 +280,13 @@ response_timeout = "1500ms"
     // The page shows what happens; four clients a second would drown the one line that says where it is.
     let mut telemetry = Telemetry::start(Format::Human, Level::ERROR);
     telemetry.access = AccessLog::to(Box::new(io::sink()), Format::Human);
-    let options = server::Options { drain: Duration::from_millis(200), ..server::Options::new(telemetry) };
+    let options = server::ServeOptions { drain: Duration::from_millis(200), ..server::ServeOptions::new(telemetry) };
     server::start(config, options).await.map_err(io::Error::other)
 }
 
 impl Registration {
     fn at(provider: &Idp) -> Self {
-        let options = idp::Options::default();
+        let options = idp::IdpOptions::default();
         Self {
             authorize: provider.url(idp::Part::Authorize),
             token: provider.url(idp::Part::Token),
@@ -315,8 +316,8 @@ fn display_subject(registration: u32) -> String {
     format!("display-4.12-{registration}")
 }
 
-fn display_bearer(registration: u32) -> Bearer {
-    Bearer::of(&display_subject(registration)).lasting(Duration::from_secs(24 * 3600))
+fn display_bearer(registration: u32) -> AccessTokenSpec {
+    AccessTokenSpec::of(&display_subject(registration)).lasting(Duration::from_secs(24 * 3600))
 }
 
 fn url(text: &str) -> io::Result<Url> {

@@ -1,4 +1,4 @@
-//! `Allow`: what a wrong method is answered with.
+//! `AllowedMethods`: what a wrong method is answered with.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use http::{HeaderValue, Method};
 
 /// The methods that a path answers to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allow(Arc<[Method]>);
+pub struct AllowedMethods(Arc<[Method]>);
 
-impl Allow {
+impl AllowedMethods {
     /// These methods, in this order.
     pub fn new(methods: impl IntoIterator<Item = Method>) -> Self {
         Self(methods.into_iter().collect())

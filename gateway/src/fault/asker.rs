@@ -4,7 +4,7 @@ use std::fmt;
 
 /// Who asks. It changes how an answer looks, never what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Asker {
+pub enum ClientKind {
     /// A person's browser, going to a page.
     Browser,
     /// A page's script, or a program.
@@ -15,7 +15,7 @@ pub enum Asker {
     ForwardAuth,
 }
 
-impl Asker {
+impl ClientKind {
     /// The word that the log uses.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -27,7 +27,7 @@ impl Asker {
     }
 }
 
-impl fmt::Display for Asker {
+impl fmt::Display for ClientKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

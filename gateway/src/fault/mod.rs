@@ -14,7 +14,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use auth_core::verdict::Unavailable;
 use http::{HeaderValue, StatusCode};
 
-pub use self::{allow::Allow, answer_word::AnswerWord, asker::Asker, bad_request::BadRequest, status::FaultStatus};
+pub use self::{
+    allow::AllowedMethods, answer_word::AnswerWord, asker::ClientKind, bad_request::BadRequest, status::FaultStatus,
+};
 
 /// What went wrong.
 #[derive(Clone, Debug)]
@@ -25,7 +27,7 @@ pub enum Fault {
     /// No route matches its path and host.
     NoSuchRoute,
     /// A route matches, but not for this method.
-    WrongMethod(Allow),
+    WrongMethod(AllowedMethods),
     /// The request target is longer than `max_target`.
     TargetTooLong,
     /// The head is larger than `max_head`, or has too many fields.
@@ -45,21 +47,21 @@ pub enum Fault {
         upstream: Arc<str>,
     },
     /// No connection to the endpoint could be made.
-    ConnectFailed(Connect, At),
+    ConnectFailed(ConnectFault, FaultContext),
     /// The endpoint closed or reset the connection before its answer's head was whole.
-    UpstreamReset(At),
+    UpstreamReset(FaultContext),
     /// What the endpoint sent is not HTTP, or is more of it than we take.
-    UpstreamGarbage(At),
+    UpstreamGarbage(FaultContext),
     /// The endpoint's TLS could not be trusted or spoken.
-    UpstreamBadTls(At),
+    UpstreamBadTls(FaultContext),
     /// The endpoint denied somebody whom we vouch for.
-    DisputedIdentity(Dispute),
+    DisputedIdentity(DisputedDenial),
     /// The endpoint denied somebody of whom we could not tell who they are: it was not told, and they may be known.
-    UndecidedIdentity(Undecided),
+    UndecidedIdentity(UndecidedDenial),
     /// The endpoint denied a display that came with a token which is over: it must renew that, and lose nothing.
-    RenewalRequired(Dispute),
+    RenewalRequired(DisputedDenial),
     /// The endpoint did not keep a deadline.
-    TimedOut(Deadline, At),
+    TimedOut(Deadline, FaultContext),
     /// We have more to do than we can.
     Overloaded,
     /// A panic of ours.
@@ -83,7 +85,7 @@ pub enum Whose {
 
 /// How a connection could not be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Connect {
+pub enum ConnectFault {
     /// Its name has no address (or the resolver has no answer).
     Dns,
     /// The machine said no.
@@ -96,7 +98,7 @@ pub enum Connect {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
     /// `connect_timeout`.
-    Connect,
+    ConnectFault,
     /// `response_timeout`: to the whole head of the answer.
     ResponseHead,
     /// The endpoint did not take the request's body (`idle_body_timeout`).
@@ -105,7 +107,7 @@ pub enum Deadline {
 
 /// Where it happened and what was seen. For the log only: it never leaves.
 #[derive(Clone, Debug)]
-pub struct At {
+pub struct FaultContext {
     /// The endpoint, as configured.
     pub endpoint: Arc<str>,
     /// What was seen.
@@ -114,7 +116,7 @@ pub struct At {
 
 /// An endpoint's denial that we do not pass on.
 #[derive(Clone, Debug)]
-pub struct Dispute {
+pub struct DisputedDenial {
     /// Which endpoint denied.
     pub endpoint: Arc<str>,
     /// What it answered.
@@ -125,7 +127,7 @@ pub struct Dispute {
 
 /// An endpoint's denial of a request that we sent without a name because we could not tell whose it is.
 #[derive(Clone, Debug)]
-pub struct Undecided {
+pub struct UndecidedDenial {
     /// Which endpoint denied.
     pub endpoint: Arc<str>,
     /// What it answered.
@@ -165,7 +167,7 @@ impl Fault {
     /// The status that `asker` sees.
     ///
     /// A display sees 503 where others see 500, 502 or 504: it knows one way to wait, and nothing else to do about it.
-    pub const fn status(&self, asker: Asker) -> FaultStatus {
+    pub const fn status(&self, asker: ClientKind) -> FaultStatus {
         let status = match self {
             Self::BadRequest(_) => FaultStatus::BadRequest,
             Self::NoSuchRoute => FaultStatus::NotFound,
@@ -188,7 +190,7 @@ impl Fault {
         };
         match (asker, status) {
             (
-                Asker::Device,
+                ClientKind::Device,
                 FaultStatus::InternalServerError | FaultStatus::BadGateway | FaultStatus::GatewayTimeout,
             ) => FaultStatus::ServiceUnavailable,
             (_, status) => status,
@@ -257,13 +259,13 @@ impl Fault {
             | Self::RateLimited { .. } => "http_request_error",
             Self::NoSuchRoute => "destination_not_found",
             Self::NoEndpoint { .. } | Self::DisputedIdentity(_) | Self::RenewalRequired(_) => "destination_unavailable",
-            Self::ConnectFailed(Connect::Dns, _) => "dns_error",
-            Self::ConnectFailed(Connect::Refused, _) => "connection_refused",
-            Self::ConnectFailed(Connect::Unreachable, _) => "destination_ip_unroutable",
+            Self::ConnectFailed(ConnectFault::Dns, _) => "dns_error",
+            Self::ConnectFailed(ConnectFault::Refused, _) => "connection_refused",
+            Self::ConnectFailed(ConnectFault::Unreachable, _) => "destination_ip_unroutable",
             Self::UpstreamReset(_) => "connection_terminated",
             Self::UpstreamGarbage(_) => "http_protocol_error",
             Self::UpstreamBadTls(_) => "tls_protocol_error",
-            Self::TimedOut(Deadline::Connect, _) => "connection_timeout",
+            Self::TimedOut(Deadline::ConnectFault, _) => "connection_timeout",
             Self::TimedOut(Deadline::ResponseHead, _) => "http_response_timeout",
             Self::TimedOut(Deadline::RequestBody, _) => "connection_write_timeout",
             Self::Overloaded => "connection_limit_reached",
@@ -293,7 +295,7 @@ impl Fault {
         }
     }
 
-    /// The `Allow` field that a wrong method is answered with (RFC 9110 §10.2.1).
+    /// The `AllowedMethods` field that a wrong method is answered with (RFC 9110 §10.2.1).
     pub fn allow(&self) -> Option<HeaderValue> {
         match self {
             Self::WrongMethod(allow) => Some(allow.header()),
@@ -341,7 +343,7 @@ pub const RENEWAL_REQUIRED: &str = "The token has run out. Keep everything, and 
 /// §2.3.29).
 pub const VERDICT_UNAVAILABLE: &str = "candor; error=proxy_internal_error; details=\"verdict-unavailable\"";
 
-impl At {
+impl FaultContext {
     /// At `endpoint`, with what was seen there.
     pub fn new(endpoint: impl Into<Arc<str>>, detail: impl Into<Arc<str>>) -> Self {
         Self { endpoint: endpoint.into(), detail: detail.into() }
@@ -387,7 +389,7 @@ impl fmt::Display for Fault {
     }
 }
 
-impl fmt::Display for At {
+impl fmt::Display for FaultContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.detail.is_empty() {
             f.write_str(&self.endpoint)

@@ -2,41 +2,41 @@ use http::Method;
 
 use super::*;
 
-fn at() -> At {
-    At::new("http://127.0.0.1:9000", "")
+fn at() -> FaultContext {
+    FaultContext::new("http://127.0.0.1:9000", "")
 }
 
 fn every_fault() -> Vec<Fault> {
     vec![
         Fault::BadRequest(BadRequest::Host),
         Fault::NoSuchRoute,
-        Fault::WrongMethod(Allow::new([Method::GET, Method::HEAD])),
+        Fault::WrongMethod(AllowedMethods::new([Method::GET, Method::HEAD])),
         Fault::TargetTooLong,
         Fault::HeadTooLarge,
         Fault::BodyTooLarge,
         Fault::ExpectationUnknown,
         Fault::RateLimited { retry_after: Duration::from_secs(9) },
         Fault::NoEndpoint { upstream: "monolith".into() },
-        Fault::ConnectFailed(Connect::Refused, at()),
+        Fault::ConnectFailed(ConnectFault::Refused, at()),
         Fault::UpstreamReset(at()),
         Fault::UpstreamGarbage(at()),
         Fault::UpstreamBadTls(at()),
-        Fault::DisputedIdentity(Dispute {
+        Fault::DisputedIdentity(DisputedDenial {
             endpoint: "http://127.0.0.1:9000".into(),
             received: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
             setting: "on_denial = \"pass\"",
         }),
-        Fault::UndecidedIdentity(Undecided {
+        Fault::UndecidedIdentity(UndecidedDenial {
             endpoint: "http://127.0.0.1:9000".into(),
             received: StatusCode::UNAUTHORIZED,
             unavailable: Unavailable::because(auth_core::Dependency::Keys, "http://127.0.0.1:9001"),
         }),
-        Fault::RenewalRequired(Dispute {
+        Fault::RenewalRequired(DisputedDenial {
             endpoint: "http://127.0.0.1:9000".into(),
             received: StatusCode::UNAUTHORIZED,
             setting: "on_denial = \"pass\"",
         }),
-        Fault::TimedOut(Deadline::Connect, at()),
+        Fault::TimedOut(Deadline::ConnectFault, at()),
         Fault::Overloaded,
         Fault::Panicked,
         Fault::PermitMismatch,
@@ -47,8 +47,8 @@ fn every_fault() -> Vec<Fault> {
 #[test]
 fn a_display_sees_503_where_others_see_500_502_or_504() {
     for fault in every_fault() {
-        let (others, device) = (fault.status(Asker::Script), fault.status(Asker::Device));
-        assert_eq!(others, fault.status(Asker::Browser), "{fault}");
+        let (others, device) = (fault.status(ClientKind::Script), fault.status(ClientKind::Device));
+        assert_eq!(others, fault.status(ClientKind::Browser), "{fault}");
         match others {
             FaultStatus::InternalServerError | FaultStatus::BadGateway | FaultStatus::GatewayTimeout => {
                 assert_eq!(device, FaultStatus::ServiceUnavailable, "{fault}");
@@ -80,7 +80,7 @@ fn proxy_status_names_the_error_and_nothing_inside() {
 
 #[test]
 fn a_wrong_method_says_which_are_right() {
-    let fault = Fault::WrongMethod(Allow::new([Method::GET, Method::HEAD]));
+    let fault = Fault::WrongMethod(AllowedMethods::new([Method::GET, Method::HEAD]));
     assert_eq!(fault.allow(), Some(HeaderValue::from_static("GET, HEAD")));
     assert_eq!(Fault::NoSuchRoute.allow(), None);
 }

@@ -9,7 +9,7 @@ use crate::{fault::BadRequest, host::Host};
 
 /// Whose word about the way a request came we take.
 #[derive(Clone, Debug, Default)]
-pub struct Believed {
+pub struct ForwardedPolicy {
     /// The networks of `trusted_proxies`.
     pub proxies: Vec<IpNet>,
     /// Whether `public_url` is https: how people reach us unless a trusted proxy says otherwise.
@@ -18,7 +18,7 @@ pub struct Believed {
 
 /// Which way a request came, as far as we believe it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Arrival {
+pub struct Forwarded {
     /// The client's address: the first from the right that is not a trusted proxy's.
     pub client: IpAddr,
     /// From the client to our peer.
@@ -54,20 +54,20 @@ enum Family {
 /// More proxies than this in a row are nobody's set-up.
 const MOST_HOPS: usize = 32;
 
-impl Believed {
+impl ForwardedPolicy {
     /// Whether `address` is a trusted proxy's.
     pub fn trusts(&self, address: IpAddr) -> bool {
         self.proxies.iter().any(|net| net.contains(&address))
     }
 }
 
-impl Arrival {
+impl Forwarded {
     /// Reads which way a request from `peer` to `host` came.
     ///
     /// # Errors
     /// [`BadRequest::Host`] for what a trusted proxy states as the client's host and is none. Its own `Host` does not
     /// stand in for it: that may lead to other routes.
-    pub fn of(headers: &HeaderMap, peer: IpAddr, host: Host, believed: &Believed) -> Result<Self, BadRequest> {
+    pub fn of(headers: &HeaderMap, peer: IpAddr, host: Host, believed: &ForwardedPolicy) -> Result<Self, BadRequest> {
         let peer = peer.to_canonical();
         let by_proxy = believed.trusts(peer);
         let mut arrival =
@@ -78,7 +78,7 @@ impl Arrival {
         Ok(arrival)
     }
 
-    fn believe(&mut self, headers: &HeaderMap, believed: &Believed) -> Result<(), BadRequest> {
+    fn believe(&mut self, headers: &HeaderMap, believed: &ForwardedPolicy) -> Result<(), BadRequest> {
         // A proxy that sets one family passes on what its client says in the other.
         let family =
             if SAID_BY_MOST.iter().any(|name| headers.contains_key(name)) { Family::X } else { Family::Standard };
@@ -107,7 +107,7 @@ impl Arrival {
     }
 
     /// Goes from our peer towards the client for as long as a trusted proxy vouches for the next step.
-    fn walk(&mut self, stated: Vec<Option<IpAddr>>, believed: &Believed) {
+    fn walk(&mut self, stated: Vec<Option<IpAddr>>, believed: &ForwardedPolicy) {
         for hop in stated.into_iter().rev().take(MOST_HOPS) {
             let Some(hop) = hop else { break };
             self.client = hop;
@@ -193,17 +193,17 @@ mod tests {
         Host::parse(&HeaderValue::from_static(text)).expect("a host")
     }
 
-    fn read(peer: &str, fields: &[(&'static str, &'static str)]) -> Result<Arrival, BadRequest> {
+    fn read(peer: &str, fields: &[(&'static str, &'static str)]) -> Result<Forwarded, BadRequest> {
         let headers: HeaderMap = fields
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let nets = ["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().expect("a network"));
-        let believed = Believed { proxies: nets.to_vec(), secure: false };
-        Arrival::of(&headers, peer.parse().expect("an address"), host("app.example"), &believed)
+        let believed = ForwardedPolicy { proxies: nets.to_vec(), secure: false };
+        Forwarded::of(&headers, peer.parse().expect("an address"), host("app.example"), &believed)
     }
 
-    fn arrival(peer: &str, fields: &[(&'static str, &'static str)]) -> Arrival {
+    fn arrival(peer: &str, fields: &[(&'static str, &'static str)]) -> Forwarded {
         read(peer, fields).expect("a host is stated, or none")
     }
 

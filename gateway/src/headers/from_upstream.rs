@@ -8,7 +8,7 @@ use crate::reserved;
 
 /// Everything that decides what an answer's fields become.
 #[derive(Debug)]
-pub struct Returning<'a> {
+pub struct ResponseFields<'a> {
     /// The upstream's endpoints: addresses that nobody outside can use.
     pub endpoints: &'a [Url],
     /// The address that people use.
@@ -47,7 +47,7 @@ const NOT_IN_TRAILERS: [HeaderName; 18] = [
 ///
 /// `Content-Length` stays: it is the answer to HEAD, and hyper holds a body to it. Not beside `Transfer-Encoding`: hyper
 /// would cut the body there. `Trailer` stays too: hyper sends on only the trailers that it names.
-pub fn from_upstream(headers: &mut HeaderMap, with: &Returning<'_>) {
+pub fn from_upstream(headers: &mut HeaderMap, with: &ResponseFields<'_>) {
     let length = connection::plain_length(headers);
     connection::remove(headers);
     headers.remove(header::CONTENT_LENGTH);
@@ -92,7 +92,7 @@ fn keep_our_cookies(headers: &mut HeaderMap, names: CookieNames) {
 }
 
 /// The public form of an address that names an endpoint; `None` for every other.
-fn public_location(location: &HeaderValue, with: &Returning<'_>) -> Option<HeaderValue> {
+fn public_location(location: &HeaderValue, with: &ResponseFields<'_>) -> Option<HeaderValue> {
     let text = location.to_str().ok()?;
     let named = with.endpoints.iter().find_map(|endpoint| {
         let url = if text.starts_with("//") { endpoint.join(text).ok()? } else { Url::parse(text).ok()? };
@@ -117,7 +117,7 @@ mod tests {
         let cookies = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
         from_upstream(
             &mut found,
-            &Returning { endpoints: &endpoints, public_url: &public_url, cookies, private: false },
+            &ResponseFields { endpoints: &endpoints, public_url: &public_url, cookies, private: false },
         );
         assert_eq!(found, headers(expected), "{fields:?}");
     }

@@ -7,7 +7,7 @@ use super::IdentityHeaders;
 
 /// Who is asking, as far as we know.
 #[derive(Debug)]
-pub enum Introduction<'a> {
+pub enum IdentityFields<'a> {
     /// Nobody who showed a good credential.
     Nobody,
     /// Somebody whom we cannot tell, because of this dependency. They may be known: an upstream that would turn them away
@@ -27,7 +27,7 @@ const X_GATEWAY_IDENTITY: HeaderName = HeaderName::from_static("x-gateway-identi
 /// Because of which dependency we cannot tell who is asking.
 const X_GATEWAY_UNDECIDED: HeaderName = HeaderName::from_static("x-gateway-undecided");
 
-impl Introduction<'_> {
+impl IdentityFields<'_> {
     /// Says it to an upstream that knows people by `naming`. What stood there before is not ours, and gone already.
     pub(super) fn say(&self, naming: &IdentityHeaders, headers: &mut HeaderMap) {
         match self {
@@ -74,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    fn stated(introduction: &Introduction<'_>) -> Vec<String> {
+    fn stated(introduction: &IdentityFields<'_>) -> Vec<String> {
         let known = IdentityHeaders::RemoteUser;
         let namings = [IdentityHeaders::XAuthRequest, known.clone(), IdentityHeaders::XAuthRequest];
         let headers = introduction.state(Some(&known), namings.iter());
@@ -101,9 +101,9 @@ mod tests {
             until: Timestamp::default() + Duration::from_secs(60),
             freshness: Freshness::Live,
         };
-        assert!(stated(&Introduction::Nobody).is_empty());
-        assert_eq!(stated(&Introduction::Undecided(Dependency::Clock)), ["x-gateway-undecided: clock"]);
-        let known = Introduction::Known { principal: &ada, signed: HeaderValue::from_static("signed") };
+        assert!(stated(&IdentityFields::Nobody).is_empty());
+        assert_eq!(stated(&IdentityFields::Undecided(Dependency::Clock)), ["x-gateway-undecided: clock"]);
+        let known = IdentityFields::Known { principal: &ada, signed: HeaderValue::from_static("signed") };
         let said = [
             "remote-issuer: https://idp.example",
             "remote-kind: user",

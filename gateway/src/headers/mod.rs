@@ -13,10 +13,10 @@ mod naming;
 mod shared_cache;
 mod to_upstream;
 
-pub use arrival::{Arrival, Believed};
+pub use arrival::{Forwarded, ForwardedPolicy};
 pub use cookie_field::{CookieNames, cookies};
-pub use from_upstream::{Returning, from_upstream, trailers_from_upstream};
-pub use introduction::Introduction;
+pub use from_upstream::{ResponseFields, from_upstream, trailers_from_upstream};
+pub use introduction::IdentityFields;
 pub use list::elements;
 pub use naming::{HostHeader, IdentityHeaders, NamedHeaders};
-pub use to_upstream::{Departure, to_upstream};
+pub use to_upstream::{RequestFields, to_upstream};

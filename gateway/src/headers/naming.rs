@@ -93,8 +93,8 @@ impl IdentityHeaders {
             }
         };
         put(user, Some(plain(&principal.subject.id, "")));
-        #[cfg(candor_planted)]
-        let (issuer, kind) = if auth_core::planted::is("issuer-not-said") { (None, None) } else { (issuer, kind) };
+        #[cfg(candor_mutants)]
+        let (issuer, kind) = if auth_core::mutants::is("issuer-not-said") { (None, None) } else { (issuer, kind) };
         put(issuer, Some(plain(&principal.subject.issuer, "")));
         put(kind, Some(HeaderValue::from_static(principal.kind.as_str())));
         put(email, principal.email.as_deref().map(|email| plain(email, "")));

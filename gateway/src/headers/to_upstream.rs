@@ -2,20 +2,20 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{Arrival, CookieNames, IdentityHeaders, Introduction, connection, cookie_field};
+use super::{CookieNames, Forwarded, IdentityFields, IdentityHeaders, connection, cookie_field};
 use crate::reserved::{self, Reserved};
 
 /// Everything that decides what one request's fields become.
 #[derive(Debug)]
-pub struct Departure<'a> {
+pub struct RequestFields<'a> {
     /// Which way it came.
-    pub arrival: &'a Arrival,
+    pub arrival: &'a Forwarded,
     /// Our name for it.
     pub request_id: HeaderValue,
     /// The `Host` that the upstream sees.
     pub host: HeaderValue,
     /// Who is asking.
-    pub introduction: Introduction<'a>,
+    pub introduction: IdentityFields<'a>,
     /// Under what names the upstream is told.
     pub naming: &'a IdentityHeaders,
     /// The names that no client sends for us.
@@ -39,7 +39,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 ///
 /// The framing is not among them, save for a length that was stated once and plainly: the body says how it is framed.
 /// Trailers of a request are not forwarded.
-pub fn to_upstream(headers: &mut HeaderMap, with: &Departure<'_>) {
+pub fn to_upstream(headers: &mut HeaderMap, with: &RequestFields<'_>) {
     let length = connection::plain_length(headers);
     connection::remove(headers);
     remove_what_is_not_theirs(headers, with);
@@ -54,15 +54,15 @@ pub fn to_upstream(headers: &mut HeaderMap, with: &Departure<'_>) {
     with.introduction.say(with.naming, headers);
 }
 
-fn remove_what_is_not_theirs(headers: &mut HeaderMap, with: &Departure<'_>) {
+fn remove_what_is_not_theirs(headers: &mut HeaderMap, with: &RequestFields<'_>) {
     let mut underscores = 0;
     let gone: Vec<HeaderName> = headers
         .keys()
         .filter(|name| {
             let unlisted = name.as_str().contains('_') && !with.underscore_headers.contains(name);
             underscores += u64::from(unlisted);
-            #[cfg(candor_planted)]
-            if auth_core::planted::is("identity-headers-pass") {
+            #[cfg(candor_mutants)]
+            if auth_core::mutants::is("identity-headers-pass") {
                 return false;
             }
             unlisted
@@ -101,7 +101,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{headers::Believed, host::Host};
+    use crate::{headers::ForwardedPolicy, host::Host};
 
     const OURS: CookieNames = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
 
@@ -121,7 +121,7 @@ mod tests {
         }
     }
 
-    fn sent(fields: &[(&str, &str)], change: impl FnOnce(&mut Departure<'_>)) -> Vec<String> {
+    fn sent(fields: &[(&str, &str)], change: impl FnOnce(&mut RequestFields<'_>)) -> Vec<String> {
         let mut headers: HeaderMap = fields
             .iter()
             .map(|(name, value)| {
@@ -132,12 +132,12 @@ mod tests {
         let host = HeaderValue::from_static("app.example");
         let named = Host::parse(&host).expect("a host");
         let arrival =
-            Arrival::of(&headers, [192, 0, 2, 1].into(), named, &Believed::default()).expect("it is believed");
-        let mut with = Departure {
+            Forwarded::of(&headers, [192, 0, 2, 1].into(), named, &ForwardedPolicy::default()).expect("it is believed");
+        let mut with = RequestFields {
             arrival: &arrival,
             request_id: HeaderValue::from_static("id"),
             host,
-            introduction: Introduction::Nobody,
+            introduction: IdentityFields::Nobody,
             naming: &IdentityHeaders::XAuthRequest,
             reserved: &Reserved::default(),
             cookies: OURS,
@@ -168,7 +168,7 @@ mod tests {
         "x-request-id: id",
     ];
 
-    fn check(fields: &[(&str, &str)], change: impl FnOnce(&mut Departure<'_>), expected: &[&str]) {
+    fn check(fields: &[(&str, &str)], change: impl FnOnce(&mut RequestFields<'_>), expected: &[&str]) {
         let mut all: Vec<_> = ALWAYS.into_iter().chain(expected.iter().copied()).collect();
         all.sort_unstable();
         assert_eq!(sent(fields, change), all, "{fields:?}");
@@ -222,7 +222,7 @@ mod tests {
         check(
             &fields,
             |with| {
-                with.introduction = Introduction::Known { principal, signed: HeaderValue::from_static("signed") };
+                with.introduction = IdentityFields::Known { principal, signed: HeaderValue::from_static("signed") };
             },
             &said,
         );
@@ -242,7 +242,7 @@ mod tests {
             &[("remote-groups", "admin")],
             |with| {
                 with.naming = &IdentityHeaders::RemoteUser;
-                with.introduction = Introduction::Known { principal, signed: HeaderValue::from_static("signed") };
+                with.introduction = IdentityFields::Known { principal, signed: HeaderValue::from_static("signed") };
             },
             &said,
         );
@@ -252,7 +252,7 @@ mod tests {
     fn an_upstream_is_told_whom_we_cannot_tell_and_nobody_else_says_so() {
         let fields = [("x-gateway-undecided", "clock"), ("X_Gateway_Undecided", "clock"), ("x.gateway.undecided", "")];
         check(&fields, |_| {}, &[]);
-        let undecided = |with: &mut Departure<'_>| with.introduction = Introduction::Undecided(Dependency::Keys);
+        let undecided = |with: &mut RequestFields<'_>| with.introduction = IdentityFields::Undecided(Dependency::Keys);
         check(&fields, undecided, &["x-gateway-undecided: keys"]);
     }
 

@@ -7,7 +7,7 @@
 use http::{HeaderMap, HeaderValue, Method, Uri, Version, header, request::Parts};
 
 use crate::{
-    fault::{Allow, BadRequest, Fault},
+    fault::{AllowedMethods, BadRequest, Fault},
     host::Host,
     path::CanonicalPath,
     reserved::{self, Reserved},
@@ -26,7 +26,7 @@ pub struct IngressRules {
 
 /// A head that broke no rule.
 #[derive(Clone, Debug)]
-pub struct Head {
+pub struct StrictHead {
     /// The path, in every reading.
     pub path: CanonicalPath,
     /// Whom the request was sent to.
@@ -57,7 +57,7 @@ const READ_BY_US: [header::HeaderName; 8] = [
 /// # Errors
 /// What is wrong with it: [`Fault::BadRequest`], [`Fault::TargetTooLong`], [`Fault::HeadTooLarge`],
 /// [`Fault::ExpectationUnknown`], or [`Fault::WrongMethod`] for CONNECT, TRACE and a known method in the wrong case.
-pub fn strict(parts: &Parts, rules: &IngressRules) -> Result<Head, Fault> {
+pub fn strict(parts: &Parts, rules: &IngressRules) -> Result<StrictHead, Fault> {
     check_size(parts, rules)?;
     check_method(&parts.method)?;
     if !matches!(parts.version, Version::HTTP_10 | Version::HTTP_11) {
@@ -70,7 +70,7 @@ pub fn strict(parts: &Parts, rules: &IngressRules) -> Result<Head, Fault> {
     check_connection(&parts.headers, &rules.reserved)?;
     check_values(&parts.headers)?;
     check_expectation(&parts.headers)?;
-    Ok(Head { path, host })
+    Ok(StrictHead { path, host })
 }
 
 fn check_size(parts: &Parts, rules: &IngressRules) -> Result<(), Fault> {
@@ -91,7 +91,7 @@ pub(crate) fn check_method(method: &Method) -> Result<(), Fault> {
     let known = METHODS.contains(method);
     let misspelt = METHODS.iter().any(|known| known.as_str().eq_ignore_ascii_case(method.as_str()));
     let never = ["CONNECT", "TRACE", "TRACK"].iter().any(|never| never.eq_ignore_ascii_case(method.as_str()));
-    if never || (misspelt && !known) { Err(Fault::WrongMethod(Allow::new(METHODS))) } else { Ok(()) }
+    if never || (misspelt && !known) { Err(Fault::WrongMethod(AllowedMethods::new(METHODS))) } else { Ok(()) }
 }
 
 /// The one host that `headers` name, if it is one.

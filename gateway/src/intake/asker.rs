@@ -2,18 +2,18 @@
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::fault::Asker;
+use crate::fault::ClientKind;
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// Who asks, as far as the head alone shows: a browser that goes to a page, or a script.
-pub fn presumed_asker(headers: &HeaderMap) -> Asker {
+pub fn presumed_asker(headers: &HeaderMap) -> ClientKind {
     let navigates = match headers.get(SEC_FETCH_MODE) {
         Some(mode) => mode.as_bytes() == b"navigate",
         None => accepts_html(headers) && !headers.contains_key(X_REQUESTED_WITH),
     };
-    if navigates { Asker::Browser } else { Asker::Script }
+    if navigates { ClientKind::Browser } else { ClientKind::Script }
 }
 
 /// Whether `Accept` names `text/html`. A wildcard does not: every program sends it.
@@ -40,16 +40,16 @@ mod tests {
             assert_eq!(presumed_asker(&headers), expected, "{fields:?}");
         };
         let page = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
-        check(&[("sec-fetch-mode", "navigate"), page], Asker::Browser);
-        check(&[("sec-fetch-mode", "navigate")], Asker::Browser);
-        check(&[("sec-fetch-mode", "cors"), page], Asker::Script);
-        check(&[("sec-fetch-mode", "no-cors"), page], Asker::Script);
-        check(&[page], Asker::Browser);
-        check(&[("accept", "application/json, Text/HTML;q=0.9")], Asker::Browser);
-        check(&[page, ("x-requested-with", "XMLHttpRequest")], Asker::Script);
-        check(&[("accept", "*/*")], Asker::Script);
-        check(&[("accept", "application/json")], Asker::Script);
-        check(&[("accept", "text/html-x")], Asker::Script);
-        check(&[], Asker::Script);
+        check(&[("sec-fetch-mode", "navigate"), page], ClientKind::Browser);
+        check(&[("sec-fetch-mode", "navigate")], ClientKind::Browser);
+        check(&[("sec-fetch-mode", "cors"), page], ClientKind::Script);
+        check(&[("sec-fetch-mode", "no-cors"), page], ClientKind::Script);
+        check(&[page], ClientKind::Browser);
+        check(&[("accept", "application/json, Text/HTML;q=0.9")], ClientKind::Browser);
+        check(&[page, ("x-requested-with", "XMLHttpRequest")], ClientKind::Script);
+        check(&[("accept", "*/*")], ClientKind::Script);
+        check(&[("accept", "application/json")], ClientKind::Script);
+        check(&[("accept", "text/html-x")], ClientKind::Script);
+        check(&[], ClientKind::Script);
     }
 }

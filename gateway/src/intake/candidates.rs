@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// Every candidate. Nothing of it is ever shown.
-pub(super) struct Candidates {
+pub(super) struct CredentialCandidates {
     /// What a bearer `Authorization` carries, if it could be a token.
     bearer: Option<SecretString>,
     /// The different values of our cookie, in their order.
@@ -19,7 +19,7 @@ pub(super) struct Candidates {
     tries: Vec<(String, SecretString)>,
 }
 
-impl Candidates {
+impl CredentialCandidates {
     pub(super) fn of(headers: &HeaderMap, names: CookieNames) -> Self {
         let authorization =
             headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -73,7 +73,7 @@ fn is_token68(text: &str) -> bool {
     !body.is_empty() && body.bytes().all(fits)
 }
 
-impl fmt::Debug for Candidates {
+impl fmt::Debug for CredentialCandidates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Candidates")
             .field("tickets", &self.tickets.len())

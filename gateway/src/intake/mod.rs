@@ -1,7 +1,7 @@
 //! The request head, understood: who sent it from where, for which path, and what it brought to show who it is.
 //!
 //! Candidates for a credential are kept raw. Which of them count, and in whose form the answer is given, is decided once
-//! the route is known: [`Intake::credential`], [`Intake::asker`].
+//! the route is known: [`RequestHead::credential`], [`RequestHead::asker`].
 
 mod asker;
 mod candidates;
@@ -9,31 +9,31 @@ mod original;
 
 use std::net::IpAddr;
 
-use auth_core::{authenticator::Credential, held::Harm, policy::Requirement, principal::Kind};
+use auth_core::{authenticator::Credential, policy::Requirement, principal::Kind, refusal_guard::Harm};
 use http::{HeaderMap, HeaderName, Method, Request, header};
 use secrecy::SecretString;
 
-use self::candidates::Candidates;
+use self::candidates::CredentialCandidates;
 use crate::{
-    fault::{Asker, Fault},
-    headers::{Arrival, Believed, CookieNames},
+    fault::{ClientKind, Fault},
+    headers::{CookieNames, Forwarded, ForwardedPolicy},
     host::Host,
     ingress::{self, IngressRules},
     path::CanonicalPath,
     request_id::RequestId,
-    route::{Route, RouteAsker},
+    route::{Route, RouteClientKind},
 };
 
 pub use asker::presumed_asker;
-pub use original::Original;
+pub use original::OriginalRequest;
 
 /// How heads are read: the part of the configuration that this takes.
 #[derive(Clone, Debug)]
-pub struct IntakePolicy {
+pub struct HeadPolicy {
     /// What is taken from the wire.
     pub ingress: IngressRules,
     /// Whose word about the way a request came is believed.
-    pub believed: Believed,
+    pub believed: ForwardedPolicy,
     /// What our own cookies are called.
     pub cookies: CookieNames,
     /// The public address as `Origin` spells it (RFC 6454 §6.2).
@@ -42,7 +42,7 @@ pub struct IntakePolicy {
 
 /// A request's head, understood.
 #[derive(Debug)]
-pub struct Intake {
+pub struct RequestHead {
     /// Our name for the request.
     pub id: RequestId,
     /// What it asks to be done.
@@ -50,19 +50,19 @@ pub struct Intake {
     /// The path, in every reading.
     pub path: CanonicalPath,
     /// Which way it came.
-    pub arrival: Arrival,
+    pub arrival: Forwarded,
     /// Whether our own pages, and no other site, made the browser send it: `Sec-Fetch-Site: same-origin`, or `Origin`
     /// is the public address.
     pub same_origin: bool,
-    presumed: Asker,
-    candidates: Candidates,
+    presumed: ClientKind,
+    candidates: CredentialCandidates,
 }
 
 /// A request that goes no further than its head, and how to tell who sent it.
 #[derive(Debug)]
-pub struct Bad {
+pub struct BadHead {
     /// Who asks, as far as the head shows.
-    pub asker: Asker,
+    pub asker: ClientKind,
     /// What is wrong.
     pub fault: Fault,
 }
@@ -77,63 +77,63 @@ pub fn read<B>(
     request: Request<B>,
     id: RequestId,
     peer: IpAddr,
-    policy: &IntakePolicy,
-) -> Result<(Intake, Request<B>), Bad> {
+    policy: &HeadPolicy,
+) -> Result<(RequestHead, Request<B>), BadHead> {
     let (parts, body) = request.into_parts();
     let presumed = presumed_asker(&parts.headers);
-    let head = ingress::strict(&parts, &policy.ingress).map_err(|fault| Bad { asker: presumed, fault })?;
-    let arrival = Arrival::of(&parts.headers, peer, head.host, &policy.believed);
-    let arrival = arrival.map_err(|bad| Bad { asker: presumed, fault: Fault::BadRequest(bad) })?;
-    let intake = Intake {
+    let head = ingress::strict(&parts, &policy.ingress).map_err(|fault| BadHead { asker: presumed, fault })?;
+    let arrival = Forwarded::of(&parts.headers, peer, head.host, &policy.believed);
+    let arrival = arrival.map_err(|bad| BadHead { asker: presumed, fault: Fault::BadRequest(bad) })?;
+    let intake = RequestHead {
         id,
         method: parts.method.clone(),
         arrival,
         path: head.path,
         same_origin: is_same_origin(&parts.headers, &policy.origin),
         presumed,
-        candidates: Candidates::of(&parts.headers, policy.cookies),
+        candidates: CredentialCandidates::of(&parts.headers, policy.cookies),
     };
     Ok((intake, Request::from_parts(parts, body)))
 }
 
-impl Intake {
+impl RequestHead {
     /// Whom the client sent it to: what a trusted proxy says, else `Host`. Routes are found by it, and it is sent on.
     pub fn host(&self) -> &Host {
         &self.arrival.host
     }
 
     /// Who asks, on `route`. It changes the answer's form and nothing else.
-    pub fn asker(&self, route: &Route) -> Asker {
+    pub fn asker(&self, route: &Route) -> ClientKind {
         match route.asker {
-            Some(RouteAsker::Device) => Asker::Device,
-            None if route.requirement.is_for_devices_only() => Asker::Device,
+            Some(RouteClientKind::Device) => ClientKind::Device,
+            None if route.requirement.is_for_devices_only() => ClientKind::Device,
             None => self.presumed,
         }
     }
 
     /// Who asks, where another proxy asks about a request on `route`. A display stays one: it is shown what its proxy is
     /// told.
-    pub fn asker_by_proxy(&self, route: &Route) -> Asker {
-        #[cfg(candor_planted)]
-        if auth_core::planted::is("verify-forgets-who-asks") {
-            return Asker::ForwardAuth;
+    pub fn asker_by_proxy(&self, route: &Route) -> ClientKind {
+        #[cfg(candor_mutants)]
+        if auth_core::mutants::is("verify-forgets-who-asks") {
+            return ClientKind::ForwardAuth;
         }
         match self.asker(route) {
-            Asker::Device => Asker::Device,
-            Asker::Browser | Asker::Script | Asker::ForwardAuth => Asker::ForwardAuth,
+            ClientKind::Device => ClientKind::Device,
+            ClientKind::Browser | ClientKind::Script | ClientKind::ForwardAuth => ClientKind::ForwardAuth,
         }
     }
 
     /// Who asks, where no route was found, or one of our own paths.
-    pub fn presumed_asker(&self) -> Asker {
+    pub fn presumed_asker(&self) -> ClientKind {
         self.presumed
     }
 
     /// What showing a refusal would do on `route`: a display forgets what it has.
     pub fn harm(&self, route: &Route) -> Harm {
         match self.asker(route) {
-            Asker::Device => Harm::Destroys,
-            Asker::Browser | Asker::Script | Asker::ForwardAuth => Harm::None,
+            ClientKind::Device => Harm::Destroys,
+            ClientKind::Browser | ClientKind::Script | ClientKind::ForwardAuth => Harm::None,
         }
     }
 
@@ -176,8 +176,8 @@ impl Intake {
 }
 
 fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {
-    #[cfg(candor_planted)]
-    if auth_core::planted::is("any-site-may-post") {
+    #[cfg(candor_mutants)]
+    if auth_core::mutants::is("any-site-may-post") {
         return true;
     }
     let is = |name: &HeaderName, expected: &str| {

@@ -5,7 +5,7 @@ use http::{
     uri::{Authority, PathAndQuery},
 };
 
-use super::Intake;
+use super::RequestHead;
 use crate::{
     fault::{BadRequest, Fault},
     host::Host,
@@ -15,7 +15,7 @@ use crate::{
 
 /// The original request's address, read as strictly as our own.
 #[derive(Clone, Debug)]
-pub struct Original {
+pub struct OriginalRequest {
     /// What it asked to be done.
     pub method: Method,
     /// Its path, in every reading.
@@ -30,14 +30,14 @@ const X_ORIGINAL_METHOD: HeaderName = HeaderName::from_static("x-original-method
 const X_ORIGINAL_URI: HeaderName = HeaderName::from_static("x-original-uri");
 const X_ORIGINAL_URL: HeaderName = HeaderName::from_static("x-original-url");
 
-impl Intake {
+impl RequestHead {
     /// The request that a trusted proxy asks about: by `X-Forwarded-Method` and `-Uri` (Traefik, Caddy), or by
-    /// `X-Original-Method` and `-URI` or `-URL` (nginx).
+    /// `X-OriginalRequest-Method` and `-URI` or `-URL` (nginx).
     ///
     /// # Errors
     /// [`Fault::NoSuchRoute`] unless a trusted proxy asks; [`BadRequest::OwnParameters`] if method or address are missing,
     /// stated in two ways, or none; [`Fault::WrongMethod`] as for a request of our own; what is wrong with its path.
-    pub fn original(&self, headers: &HeaderMap) -> Result<Original, Fault> {
+    pub fn original(&self, headers: &HeaderMap) -> Result<OriginalRequest, Fault> {
         if !self.arrival.by_proxy {
             return Err(Fault::NoSuchRoute);
         }
@@ -59,7 +59,7 @@ impl Intake {
             None => self.host().clone(),
         };
         let target: &PathAndQuery = uri.path_and_query().ok_or(malformed)?;
-        Ok(Original { method, path: CanonicalPath::read(target).map_err(Fault::BadRequest)?, host })
+        Ok(OriginalRequest { method, path: CanonicalPath::read(target).map_err(Fault::BadRequest)?, host })
     }
 
     /// The host of an absolute address. Where the proxy states a host besides, it must be the same: the service is sent to

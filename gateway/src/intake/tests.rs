@@ -9,10 +9,10 @@ use crate::{
     route::{Cache, OnDenial},
 };
 
-fn policy() -> IntakePolicy {
-    IntakePolicy {
+fn policy() -> HeadPolicy {
+    HeadPolicy {
         ingress: IngressRules { max_target: 8 << 10, max_head: 16 << 10, reserved: Reserved::default() },
-        believed: Believed { proxies: vec!["10.0.0.0/8".parse().expect("a network")], secure: true },
+        believed: ForwardedPolicy { proxies: vec!["10.0.0.0/8".parse().expect("a network")], secure: true },
         cookies: CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" },
         origin: "https://app.example".to_owned(),
     }
@@ -26,12 +26,12 @@ fn request(target: &str, fields: &[(&str, &str)]) -> Request<()> {
     request.body(()).expect("a request")
 }
 
-fn intake_from(peer: [u8; 4], fields: &[(&str, &str)]) -> Intake {
+fn intake_from(peer: [u8; 4], fields: &[(&str, &str)]) -> RequestHead {
     let read = read(request("/a?b", fields), RequestId::new(), peer.into(), &policy());
     read.expect("a good head").0
 }
 
-fn intake(fields: &[(&str, &str)]) -> Intake {
+fn intake(fields: &[(&str, &str)]) -> RequestHead {
     intake_from([192, 0, 2, 1], fields)
 }
 
@@ -43,7 +43,7 @@ fn route(allow: &[Allow]) -> Route {
         by_method: false,
         upstream: "monolith".into(),
         requirement: Requirement::new(RequirementId(0), allow.to_vec(), MaxStale::DEFAULT),
-        on_denial: OnDenial::Dispute,
+        on_denial: OnDenial::DisputedDenial,
         expect: None,
         response_timeout: Duration::from_secs(30),
         idle_body_timeout: Duration::from_secs(30),
@@ -98,12 +98,12 @@ fn the_route_decides_which_credential_counts() {
 #[test]
 fn the_route_may_know_better_who_asks() {
     let page = [("accept", "text/html")];
-    assert_eq!(intake(&page).asker(&route(&[USER])), Asker::Browser);
-    assert_eq!(intake(&[]).asker(&route(&[USER])), Asker::Script);
-    assert_eq!(intake(&page).asker(&route(&[DEVICE])), Asker::Device);
-    assert_eq!(intake(&page).asker(&route(&[DEVICE, USER])), Asker::Browser);
-    let told = Route { asker: Some(RouteAsker::Device), ..route(&[USER]) };
-    assert_eq!(intake(&page).asker(&told), Asker::Device);
+    assert_eq!(intake(&page).asker(&route(&[USER])), ClientKind::Browser);
+    assert_eq!(intake(&[]).asker(&route(&[USER])), ClientKind::Script);
+    assert_eq!(intake(&page).asker(&route(&[DEVICE])), ClientKind::Device);
+    assert_eq!(intake(&page).asker(&route(&[DEVICE, USER])), ClientKind::Browser);
+    let told = Route { asker: Some(RouteClientKind::Device), ..route(&[USER]) };
+    assert_eq!(intake(&page).asker(&told), ClientKind::Device);
     assert_eq!(intake(&page).harm(&told), Harm::Destroys);
     assert_eq!(intake(&page).harm(&route(&[USER])), Harm::None);
 }
@@ -111,11 +111,11 @@ fn the_route_may_know_better_who_asks() {
 #[test]
 fn another_proxy_asks_for_itself_except_for_a_display() {
     let page = [("accept", "text/html")];
-    assert_eq!(intake(&page).asker_by_proxy(&route(&[USER])), Asker::ForwardAuth);
-    assert_eq!(intake(&[]).asker_by_proxy(&route(&[USER])), Asker::ForwardAuth);
-    let told = Route { asker: Some(RouteAsker::Device), ..route(&[USER]) };
-    assert_eq!(intake(&page).asker_by_proxy(&told), Asker::Device);
-    assert_eq!(intake(&[]).asker_by_proxy(&route(&[DEVICE])), Asker::Device);
+    assert_eq!(intake(&page).asker_by_proxy(&route(&[USER])), ClientKind::ForwardAuth);
+    assert_eq!(intake(&[]).asker_by_proxy(&route(&[USER])), ClientKind::ForwardAuth);
+    let told = Route { asker: Some(RouteClientKind::Device), ..route(&[USER]) };
+    assert_eq!(intake(&page).asker_by_proxy(&told), ClientKind::Device);
+    assert_eq!(intake(&[]).asker_by_proxy(&route(&[DEVICE])), ClientKind::Device);
 }
 
 #[test]

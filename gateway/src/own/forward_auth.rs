@@ -9,12 +9,12 @@
 use http::HeaderMap;
 
 use crate::{
-    answer::{Answer, OwnAnswer, Place, Seen},
+    answer::{Answer, OwnAnswer, Recourse, Seen},
     arrived::Arrived,
-    asked::{Admitted, Asked},
-    fault::{Asker, BadRequest, Fault},
-    headers::{IdentityHeaders, Introduction},
-    intake::{self, Original},
+    asked::{Admitted, RequestContext},
+    fault::{BadRequest, ClientKind, Fault},
+    headers::{IdentityFields, IdentityHeaders},
+    intake::{self, OriginalRequest},
     reply::Reply,
     reserved,
     route::{Route, Target},
@@ -24,16 +24,16 @@ use crate::{
 /// Answers a request to the forward-auth listener.
 pub async fn answer(gateway: &Gateway, arrived: Arrived) -> Reply {
     let Arrived { id, peer, running, asker, request } = arrived;
-    asker.set(Asker::ForwardAuth);
+    asker.set(ClientKind::ForwardAuth);
     let now = gateway.now();
     let (intake, request) = match intake::read(request, id, peer, &running.intake) {
         Ok(read) => read,
-        Err(bad) => return Reply::to(Asker::ForwardAuth, id, bad.fault),
+        Err(bad) => return Reply::to(ClientKind::ForwardAuth, id, bad.fault),
     };
-    let asked = Asked { gateway, running: &running, intake: &intake, now };
+    let asked = RequestContext { gateway, running: &running, intake: &intake, now };
     // It is asked with any method: some proxies use that of the original request.
     if intake.path.as_str() != running.site.own("verify") {
-        return asked.reply(Answer::Fault(Fault::NoSuchRoute), Asker::ForwardAuth);
+        return asked.reply(Answer::Fault(Fault::NoSuchRoute), ClientKind::ForwardAuth);
     }
     match found(&asked, request.headers()) {
         Ok((original, Some(route))) => {
@@ -42,15 +42,15 @@ pub async fn answer(gateway: &Gateway, arrived: Arrived) -> Reply {
             verify(&asked, &original, route, by).await
         }
         Ok((_, None)) => {
-            let nobody = OwnAnswer::Vouched(stated(&asked, &Introduction::Nobody, None));
-            asked.reply(Answer::Own(nobody), Asker::ForwardAuth)
+            let nobody = OwnAnswer::Vouched(stated(&asked, &IdentityFields::Nobody, None));
+            asked.reply(Answer::Own(nobody), ClientKind::ForwardAuth)
         }
-        Err(fault) => asked.reply(Answer::Fault(fault), Asker::ForwardAuth),
+        Err(fault) => asked.reply(Answer::Fault(fault), ClientKind::ForwardAuth),
     }
 }
 
 /// The request that is asked about, and its route; none if it is for one of our own paths, which look after themselves.
-fn found<'r>(asked: &Asked<'r>, headers: &HeaderMap) -> Result<(Original, Option<&'r Route>), Fault> {
+fn found<'r>(asked: &RequestContext<'r>, headers: &HeaderMap) -> Result<(OriginalRequest, Option<&'r Route>), Fault> {
     let original = asked.intake.original(headers)?;
     let reserved = &asked.running.intake.ingress.reserved;
     // The proxy overwrites our names as we write them, and sends on whatever else some server may take for them.
@@ -70,18 +70,18 @@ fn found<'r>(asked: &Asked<'r>, headers: &HeaderMap) -> Result<(Original, Option
 }
 
 /// Whether the original request would pass: 200 with who it is, or what it would have been answered.
-async fn verify(asked: &Asked<'_>, original: &Original, route: &Route, by: Asker) -> Reply {
+async fn verify(asked: &RequestContext<'_>, original: &OriginalRequest, route: &Route, by: ClientKind) -> Reply {
     let admitted = asked.admit(&route.requirement, asked.intake.harm(route)).await;
     let seen = Seen { route: Some(route.path.as_str().into()), ..asked.seen() };
     let (answer, seen) = match admitted {
         Ok(admitted) => (vouched(asked, route, &admitted), admitted.described(seen)),
         Err(answer) => (answer, seen),
     };
-    let place: Place = asked.place(&original.method, original.path.received().as_str(), &route.requirement);
+    let place: Recourse = asked.place(&original.method, original.path.received().as_str(), &route.requirement);
     Reply { place, seen, ..asked.reply(answer, by) }
 }
 
-fn vouched(asked: &Asked<'_>, route: &Route, admitted: &Admitted) -> Answer {
+fn vouched(asked: &RequestContext<'_>, route: &Route, admitted: &Admitted) -> Answer {
     match asked.running.upstreams.introduction(route, &admitted.permit, asked.now) {
         Ok(introduction) => Answer::Own(OwnAnswer::Vouched(stated(asked, &introduction, Some(route)))),
         Err(fault) => Answer::Fault(fault),
@@ -90,11 +90,11 @@ fn vouched(asked: &Asked<'_>, route: &Route, admitted: &Admitted) -> Answer {
 
 /// Who it is, in the names that the route's upstream knows. A proxy copies the same names for every route, so that those
 /// of all upstreams are stated.
-fn stated(asked: &Asked<'_>, introduction: &Introduction<'_>, route: Option<&Route>) -> HeaderMap {
+fn stated(asked: &RequestContext<'_>, introduction: &IdentityFields<'_>, route: Option<&Route>) -> HeaderMap {
     let upstreams = &asked.running.config.upstreams;
     let naming = |name| upstreams.get(name).map(|upstream| &upstream.identity_headers);
     let namings = upstreams.values().map(|upstream| -> &IdentityHeaders { &upstream.identity_headers });
-    #[cfg(candor_planted)]
-    let namings = namings.filter(|_| !auth_core::planted::is("verify-says-only-what-is"));
+    #[cfg(candor_mutants)]
+    let namings = namings.filter(|_| !auth_core::mutants::is("verify-says-only-what-is"));
     introduction.state(route.and_then(|route| naming(&route.upstream)), namings)
 }

@@ -2,27 +2,27 @@
 
 use auth_core::{
     clock::{Now, Timestamp},
-    held::Harm,
     policy::Holder,
     principal::Principal,
+    refusal_guard::Harm,
 };
 use serde_json::{Value, json};
 
 use super::anybody_known;
 use crate::{
     answer::{Answer, OwnAnswer},
-    asked::Asked,
-    fault::{Asker, Fault},
+    asked::RequestContext,
+    fault::{ClientKind, Fault},
 };
 
 /// Who is asking. Refused like any route that wants somebody known.
-pub(super) async fn answer(asked: &Asked<'_>) -> Answer {
+pub(super) async fn answer(asked: &RequestContext<'_>) -> Answer {
     let admitted = match asked.admit(&anybody_known(), Harm::None).await {
         Ok(admitted) => admitted,
         Err(answer) => return answer,
     };
     match admitted.permit.holder() {
-        Holder::Known(principal) if asked.intake.presumed_asker() == Asker::Browser => {
+        Holder::Known(principal) if asked.intake.presumed_asker() == ClientKind::Browser => {
             Answer::Own(OwnAnswer::Me(principal.clone()))
         }
         Holder::Known(principal) => Answer::Own(OwnAnswer::Json(described(principal, asked.now))),

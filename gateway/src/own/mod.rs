@@ -13,15 +13,15 @@ use auth_core::{
 use http::{HeaderMap, Request};
 
 use crate::{
-    answer::{Answer, OwnAnswer, Place},
-    asked::Asked,
+    answer::{Answer, OwnAnswer, Recourse},
+    asked::RequestContext,
     body::Received,
     reply::Reply,
     route::OwnPath,
 };
 
 /// Answers one of our own paths.
-pub(crate) async fn answer(path: &OwnPath, asked: &Asked<'_>, request: Request<Received>) -> Reply {
+pub(crate) async fn answer(path: &OwnPath, asked: &RequestContext<'_>, request: Request<Received>) -> Reply {
     let (head, body) = request.into_parts();
     let mut place = None;
     let answer = match path {
@@ -36,7 +36,7 @@ pub(crate) async fn answer(path: &OwnPath, asked: &Asked<'_>, request: Request<R
         OwnPath::Problem(word) => Answer::Own(OwnAnswer::Explain(*word)),
     };
     let reply = asked.reply(answer, asked.intake.presumed_asker());
-    let place: Place = place.unwrap_or(reply.place);
+    let place: Recourse = place.unwrap_or(reply.place);
     Reply { place, ..reply }
 }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use auth_core::{
-    held::{CredentialId, Ended},
+    refusal_guard::{CredentialId, Ended},
     sign_in::{Begin, BeginFault, Begun, Callback, CallbackParams, Finished, SignInFault},
     verdict::Stop,
 };
@@ -18,9 +18,9 @@ use tokio::time::timeout;
 use super::single;
 use crate::{
     answer::{Answer, OwnAnswer, SignInFailure},
-    asked::Asked,
+    asked::RequestContext,
     body::Received,
-    cookies::{Forget, NotACookie, SetCookie},
+    cookies::{ClearCookie, NotACookie, SetCookie},
     fault::{BadRequest, Fault},
     route::ReturnTo,
 };
@@ -39,7 +39,7 @@ struct LoginQuery {
 }
 
 /// Sends a person to their provider, or asks which it is.
-pub(super) async fn login(asked: &Asked<'_>, head: &request::Parts) -> Answer {
+pub(super) async fn login(asked: &RequestContext<'_>, head: &request::Parts) -> Answer {
     let Ok(query) = serde_html_form::from_str::<LoginQuery>(head.uri.query().unwrap_or_default()) else {
         return bad_parameters();
     };
@@ -79,7 +79,7 @@ pub(super) async fn login(asked: &Asked<'_>, head: &request::Parts) -> Answer {
     }
 }
 
-fn to_provider(asked: &Asked<'_>, begun: &Begun) -> Result<Answer, NotACookie> {
+fn to_provider(asked: &RequestContext<'_>, begun: &Begun) -> Result<Answer, NotACookie> {
     let site = &asked.running.site;
     let keep = &begun.cookie;
     let value = keep.value.expose_secret();
@@ -90,7 +90,12 @@ fn to_provider(asked: &Asked<'_>, begun: &Begun) -> Result<Answer, NotACookie> {
 }
 
 /// Where a provider sends people back to: with the answer in the query, or in the body of a form.
-pub(super) async fn callback(asked: &Asked<'_>, provider: &str, head: &request::Parts, body: Received) -> Answer {
+pub(super) async fn callback(
+    asked: &RequestContext<'_>,
+    provider: &str,
+    head: &request::Parts,
+    body: Received,
+) -> Answer {
     if let Err(limited) = asked.gateway.limits.finish_sign_in(asked.intake.arrival.client, asked.now) {
         return Answer::Fault(limited);
     }
@@ -116,7 +121,7 @@ pub(super) async fn callback(asked: &Asked<'_>, provider: &str, head: &request::
     }
 }
 
-fn signed_in(asked: &Asked<'_>, finished: &Finished) -> Result<Answer, NotACookie> {
+fn signed_in(asked: &RequestContext<'_>, finished: &Finished) -> Result<Answer, NotACookie> {
     let site = &asked.running.site;
     // By the clock as it stands now: the sign-in may have ended a doubt about it.
     let lifetime = finished.ticket.until().since(asked.gateway.now().earlier());
@@ -126,8 +131,8 @@ fn signed_in(asked: &Asked<'_>, finished: &Finished) -> Result<Answer, NotACooki
     Ok(Answer::Own(OwnAnswer::SignedIn { cookies, return_to }))
 }
 
-fn not_signed_in(asked: &Asked<'_>, fault: SignInFault) -> Answer {
-    #[cfg(candor_planted)]
+fn not_signed_in(asked: &RequestContext<'_>, fault: SignInFault) -> Answer {
+    #[cfg(candor_mutants)]
     if let Some(answer) = planted(asked, &fault) {
         return answer;
     }
@@ -161,8 +166,8 @@ fn not_signed_in(asked: &Asked<'_>, fault: SignInFault) -> Answer {
 }
 
 /// An outage at the callback, taken for "not signed in".
-#[cfg(candor_planted)]
-fn planted(asked: &Asked<'_>, fault: &SignInFault) -> Option<Answer> {
+#[cfg(candor_mutants)]
+fn planted(asked: &RequestContext<'_>, fault: &SignInFault) -> Option<Answer> {
     use auth_core::{dependency::Dependency, planted};
     let SignInFault::Unavailable { unavailable, return_to, .. } = fault else { return None };
     let word = match unavailable.dependency {
@@ -171,11 +176,11 @@ fn planted(asked: &Asked<'_>, fault: &SignInFault) -> Option<Answer> {
         _ => return None,
     };
     let return_to = begin_address(asked, Some(return_to), false);
-    planted::is(word).then(|| Answer::Own(OwnAnswer::SignedIn { cookies: Vec::new(), return_to }))
+    mutants::is(word).then(|| Answer::Own(OwnAnswer::SignedIn { cookies: Vec::new(), return_to }))
 }
 
 /// GET shows a button, so that no image on another site signs anybody out; POST signs out.
-pub(super) async fn logout(asked: &Asked<'_>) -> Answer {
+pub(super) async fn logout(asked: &RequestContext<'_>) -> Answer {
     if asked.intake.method != Method::POST {
         return Answer::Own(OwnAnswer::ConfirmLogout);
     }
@@ -191,32 +196,32 @@ pub(super) async fn logout(asked: &Asked<'_>) -> Answer {
     match asked.running.sessions.logout(ticket.expose_secret(), asked.now).await {
         Ok(out) => {
             let elsewhere = out.elsewhere;
-            let forget = Forget::because(&Ended::LoggedOut(out.logout), id);
+            let forget = ClearCookie::because(&Ended::LoggedOut(out.logout), id);
             Answer::Own(OwnAnswer::SignedOut { forget, elsewhere })
         }
         Err(Stop::Unavailable(unavailable)) => Answer::Unavailable(unavailable),
         // A ticket that is no good any more is as signed out as can be.
         Err(Stop::Rejected(rejected)) => {
             let dead = asked.gateway.held.dead(&rejected, id, asked.now).map(Ended::Refused);
-            let forget = dead.and_then(|ended| Forget::because(&ended, id));
+            let forget = dead.and_then(|ended| ClearCookie::because(&ended, id));
             Answer::Own(OwnAnswer::WasNotSignedIn { forget })
         }
     }
 }
 
 /// The ticket whose session a sign-in ends. Of two different ones nobody knows which is whose, so neither is ended.
-fn replaces(asked: &Asked<'_>) -> Option<SecretString> {
+fn replaces(asked: &RequestContext<'_>) -> Option<SecretString> {
     asked.intake.ticket().ok().flatten()
 }
 
 /// The sign-ins that this browser has begun: name and value.
-fn tries(asked: &Asked<'_>) -> Vec<(String, String)> {
+fn tries(asked: &RequestContext<'_>) -> Vec<(String, String)> {
     let text = |(name, value): &(String, SecretString)| (name.clone(), value.expose_secret().to_owned());
     asked.intake.tries().iter().map(text).collect()
 }
 
 /// A safe address to come back to: the front page, unless `wanted` is one.
-fn safe(asked: &Asked<'_>, wanted: Option<&str>) -> ReturnTo {
+fn safe(asked: &RequestContext<'_>, wanted: Option<&str>) -> ReturnTo {
     let config = &asked.running.config;
     wanted
         .and_then(|wanted| ReturnTo::parse(wanted, &config.server.public_url, &config.own_prefix))
@@ -224,13 +229,13 @@ fn safe(asked: &Asked<'_>, wanted: Option<&str>) -> ReturnTo {
 }
 
 /// Where signing in begins once more, at the provider that the person chooses then.
-fn begin_address(asked: &Asked<'_>, return_to: Option<&str>, again: bool) -> String {
+fn begin_address(asked: &RequestContext<'_>, return_to: Option<&str>, again: bool) -> String {
     let return_to = safe(asked, return_to);
     asked.running.site.login_at(None, Some(return_to.as_str()), again)
 }
 
 /// The spent try's cookie, taken back. One that cannot be named stays, and runs out by itself.
-fn forget(asked: &Asked<'_>, spent: Option<String>) -> Vec<SetCookie> {
+fn forget(asked: &RequestContext<'_>, spent: Option<String>) -> Vec<SetCookie> {
     spent.and_then(|name| SetCookie::forget_try(&name, &asked.running.site).ok()).into_iter().collect()
 }
 

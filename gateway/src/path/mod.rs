@@ -76,7 +76,7 @@ impl CanonicalPath {
 
 /// How a service tells the names in paths apart.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Names {
+pub enum NameRules {
     /// In a way that we do not know: case might not matter.
     #[default]
     AnyCase,

@@ -140,8 +140,8 @@ fn with_bare_names(path: &[u8]) -> Option<Vec<u8>> {
 /// decoded `?` or `#` (a query, a fragment), a blank (the end of a request line that was decoded and written anew), or
 /// the start of a Windows stream (`::$DATA`).
 fn bare_name(segment: &[u8]) -> &[u8] {
-    #[cfg(candor_planted)]
-    if auth_core::planted::is("decoded-question-mark-is-a-name") {
+    #[cfg(candor_mutants)]
+    if auth_core::mutants::is("decoded-question-mark-is-a-name") {
         return &segment[..segment.iter().position(|byte| *byte == b';').unwrap_or(segment.len())];
     }
     let segment = trimmed(segment);

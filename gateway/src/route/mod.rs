@@ -47,7 +47,7 @@ pub struct Route {
     /// The largest request body, in bytes; `None`: any.
     pub max_body: Option<u64>,
     /// Who is asking, if the route knows better than the request's headers.
-    pub asker: Option<RouteAsker>,
+    pub asker: Option<RouteClientKind>,
     /// Whether shared caches may keep what is answered to somebody known. Default private.
     pub cache: Cache,
     /// Whether `Authorization` goes upstream. Default no.
@@ -68,7 +68,7 @@ impl Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDenial {
     /// Do not believe it: 503.
-    Dispute,
+    DisputedDenial,
     /// Pass it on, marked as the upstream's.
     Pass,
 }
@@ -91,7 +91,7 @@ pub enum Cache {
 
 /// An asker that a route names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RouteAsker {
+pub enum RouteClientKind {
     /// A display or another device.
     Device,
 }

@@ -2,7 +2,7 @@
 
 use http::Method;
 
-use crate::fault::{Allow, AnswerWord, Fault};
+use crate::fault::{AllowedMethods, AnswerWord, Fault};
 
 /// One of our own paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,11 @@ impl OwnPath {
             },
         };
         let methods = path.methods();
-        if methods.contains(method) { Ok(path) } else { Err(Fault::WrongMethod(Allow::new(methods.iter().cloned()))) }
+        if methods.contains(method) {
+            Ok(path)
+        } else {
+            Err(Fault::WrongMethod(AllowedMethods::new(methods.iter().cloned())))
+        }
     }
 
     /// The methods it answers to.

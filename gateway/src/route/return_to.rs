@@ -20,8 +20,8 @@ impl ReturnTo {
     /// in every reading; it has no segment that leads upwards; and it names the same origin when it is read as browsers
     /// read it (WHATWG URL). Our own paths (under `own_prefix`) that would begin or end a session once more are none.
     pub fn parse(text: &str, public_url: &Url, own_prefix: &str) -> Option<Self> {
-        #[cfg(candor_planted)]
-        if auth_core::planted::is("any-return-address") {
+        #[cfg(candor_mutants)]
+        if auth_core::mutants::is("any-return-address") {
             return Some(Self(text.to_owned()));
         }
         if text.len() > LONGEST

@@ -6,9 +6,9 @@ use http::Method;
 
 use super::{OwnPath, Route};
 use crate::{
-    fault::{Allow, BadRequest, Fault},
+    fault::{AllowedMethods, BadRequest, Fault},
     host::Host,
-    path::{CanonicalPath, Names, folded, may_be_short_for},
+    path::{CanonicalPath, NameRules, folded, may_be_short_for},
     reserved,
 };
 
@@ -26,16 +26,16 @@ pub enum Target<'a> {
 pub struct RouteTable {
     own: Prefix,
     /// The longest path first; of equal paths, one with a host first; then in the file's order.
-    places: Vec<Place>,
+    places: Vec<RoutePlace>,
 }
 
 /// All routes with the same path and host: they differ by method.
 #[derive(Clone, Debug)]
-struct Place {
+struct RoutePlace {
     prefix: Prefix,
     host: Option<String>,
     /// How the upstreams of its routes tell names apart, by the least careful of them.
-    names: Names,
+    names: NameRules,
     routes: Vec<Arc<Route>>,
 }
 
@@ -50,15 +50,15 @@ struct Prefix {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Found {
     Own,
-    Place(usize),
+    RoutePlace(usize),
     Nothing,
 }
 
 impl RouteTable {
     /// A table of `routes`, with our own paths under `own_prefix`. `names` says of an upstream how it tells names in
     /// paths apart.
-    pub fn new(routes: impl IntoIterator<Item = Route>, own_prefix: &str, names: impl Fn(&str) -> Names) -> Self {
-        let mut places: Vec<Place> = Vec::new();
+    pub fn new(routes: impl IntoIterator<Item = Route>, own_prefix: &str, names: impl Fn(&str) -> NameRules) -> Self {
+        let mut places: Vec<RoutePlace> = Vec::new();
         for route in routes {
             let (prefix, host) = (Prefix::new(&route.path), route.host.clone());
             let names = names(&route.upstream);
@@ -67,10 +67,10 @@ impl RouteTable {
                     place.names = least_careful(place.names, names);
                     place.routes.push(Arc::new(route));
                 }
-                None => places.push(Place { prefix, host, names, routes: vec![Arc::new(route)] }),
+                None => places.push(RoutePlace { prefix, host, names, routes: vec![Arc::new(route)] }),
             }
         }
-        places.iter_mut().for_each(Place::note_methods);
+        places.iter_mut().for_each(RoutePlace::note_methods);
         places.sort_by_key(|place| (std::cmp::Reverse(place.prefix.exact.len()), place.host.is_none()));
         Self { own: Prefix::new(own_prefix), places }
     }
@@ -95,9 +95,9 @@ impl RouteTable {
         let mut readings = path.readings();
         let received = readings.next().unwrap_or_default();
         let found = self.exactly(received, host);
-        #[cfg(candor_planted)]
-        if let Found::Place(index) = found
-            && auth_core::planted::is("path-read-once")
+        #[cfg(candor_mutants)]
+        if let Found::RoutePlace(index) = found
+            && auth_core::mutants::is("path-read-once")
         {
             return self.places[index].route(method).map(Target::Upstream);
         }
@@ -117,8 +117,8 @@ impl RouteTable {
         match found {
             Found::Nothing => Err(Fault::NoSuchRoute),
             Found::Own => self.own_path(path.as_str(), method).map(Target::Own),
-            Found::Place(index) if self.is_elsewhere_on_windows(path, host, index) => ambiguous,
-            Found::Place(index) => {
+            Found::RoutePlace(index) if self.is_elsewhere_on_windows(path, host, index) => ambiguous,
+            Found::RoutePlace(index) => {
                 let route = self.places[index].route(method)?;
                 // The bytes that were judged are sent, so that nothing can be taken out of a query.
                 let query = path.received().query().filter(|_| route.by_method);
@@ -144,10 +144,10 @@ impl RouteTable {
 
     /// Whether a service on Windows, at the place `index`, could read the path as one that leads elsewhere.
     fn is_elsewhere_on_windows(&self, path: &CanonicalPath, host: &Host, index: usize) -> bool {
-        self.places[index].names == Names::Windows
+        self.places[index].names == NameRules::Windows
             && path.on_windows().iter().any(|reading| {
                 let reading = folded(reading);
-                self.first(host, |prefix| prefix.may_match_on_windows(&reading)) != Found::Place(index)
+                self.first(host, |prefix| prefix.may_match_on_windows(&reading)) != Found::RoutePlace(index)
             })
     }
 
@@ -156,12 +156,12 @@ impl RouteTable {
             return Found::Own;
         }
         let place = self.places.iter().position(|place| place.serves(host) && matches(&place.prefix));
-        place.map_or(Found::Nothing, Found::Place)
+        place.map_or(Found::Nothing, Found::RoutePlace)
     }
 
     fn is_case_sensitive(&self, found: Found) -> bool {
         match found {
-            Found::Place(index) => self.places[index].names == Names::ByCase,
+            Found::RoutePlace(index) => self.places[index].names == NameRules::ByCase,
             Found::Own | Found::Nothing => false,
         }
     }
@@ -173,7 +173,7 @@ impl RouteTable {
     }
 }
 
-impl Place {
+impl RoutePlace {
     fn serves(&self, host: &Host) -> bool {
         self.host.as_deref().is_none_or(|own| own == host.name())
     }
@@ -192,14 +192,14 @@ impl Place {
     fn note_methods(&mut self) {
         let by_method = self.routes.iter().any(|route| route.methods.is_some());
         for route in &mut self.routes {
-            #[cfg(candor_planted)]
+            #[cfg(candor_mutants)]
             let by_method =
-                if auth_core::planted::is("method-override-beside") { route.methods.is_some() } else { by_method };
+                if auth_core::mutants::is("method-override-beside") { route.methods.is_some() } else { by_method };
             Arc::make_mut(route).by_method = by_method;
         }
     }
 
-    fn allow(&self) -> Allow {
+    fn allow(&self) -> AllowedMethods {
         let mut methods = Vec::new();
         for named in self.routes.iter().filter_map(|route| route.methods.as_ref()).flatten() {
             let head = (*named == Method::GET).then_some(Method::HEAD);
@@ -209,7 +209,7 @@ impl Place {
                 }
             }
         }
-        Allow::new(methods)
+        AllowedMethods::new(methods)
     }
 }
 
@@ -236,11 +236,11 @@ impl Prefix {
 }
 
 /// How a place with upstreams of two kinds tells names apart.
-fn least_careful(one: Names, other: Names) -> Names {
+fn least_careful(one: NameRules, other: NameRules) -> NameRules {
     match (one, other) {
-        (Names::Windows, _) | (_, Names::Windows) => Names::Windows,
-        (Names::ByCase, Names::ByCase) => Names::ByCase,
-        (Names::AnyCase, _) | (_, Names::AnyCase) => Names::AnyCase,
+        (NameRules::Windows, _) | (_, NameRules::Windows) => NameRules::Windows,
+        (NameRules::ByCase, NameRules::ByCase) => NameRules::ByCase,
+        (NameRules::AnyCase, _) | (_, NameRules::AnyCase) => NameRules::AnyCase,
     }
 }
 
@@ -273,7 +273,7 @@ mod tests {
             by_method: false,
             upstream: upstream.into(),
             requirement: Requirement::new(RequirementId(0), vec![Who::Anyone], MaxStale::DEFAULT),
-            on_denial: OnDenial::Dispute,
+            on_denial: OnDenial::DisputedDenial,
             expect: None,
             response_timeout: Duration::from_secs(30),
             idle_body_timeout: Duration::from_secs(30),
@@ -302,9 +302,9 @@ mod tests {
             route("/windows/c/public/", None, &[], "windows"),
         ];
         RouteTable::new(routes, "/.candor", |upstream| match upstream {
-            "unix" => Names::ByCase,
-            "windows" => Names::Windows,
-            _ => Names::AnyCase,
+            "unix" => NameRules::ByCase,
+            "windows" => NameRules::Windows,
+            _ => NameRules::AnyCase,
         })
     }
 
@@ -454,7 +454,7 @@ mod tests {
             route("/orders", None, &[], "monolith"),
         ];
         orders.extend([route("/orders", Some("other.example"), &[], "monolith")]);
-        let table = RouteTable::new(orders, "/.candor", |_| Names::AnyCase);
+        let table = RouteTable::new(orders, "/.candor", |_| NameRules::AnyCase);
         let by_method = |host: &str, method: &Method, path: &'static str| {
             let host = Host::parse(&HeaderValue::from_str(host).expect("a field")).expect("a host");
             let path = CanonicalPath::read(&PathAndQuery::from_static(path)).expect("a path");
@@ -504,7 +504,7 @@ mod tests {
 
     #[test]
     fn without_a_route_there_is_nothing() {
-        let table = RouteTable::new([route("/api/", None, &[], "monolith")], "/.candor", |_| Names::AnyCase);
+        let table = RouteTable::new([route("/api/", None, &[], "monolith")], "/.candor", |_| NameRules::AnyCase);
         assert_eq!(ask(&table, "h", &Method::GET, "/"), "no such route");
         assert_eq!(ask(&table, "h", &Method::GET, "/apis"), "no such route");
         assert_eq!(ask(&table, "h", &Method::GET, "/API/x"), "bad request: ambiguous-path");

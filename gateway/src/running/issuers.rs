@@ -3,12 +3,12 @@
 use std::{path::Path, sync::Arc};
 
 use auth_core::{
+    background::Background,
     bearer::{BearerIssuer, Bearers},
     clock::Clock,
     discovery::{self, Discovery},
     idp::{self, Provider, ProviderConfig},
     jws::Algorithm,
-    keeper::Keeper,
     keys::{IssuerKeys, KeysFrom},
     outbound::{CaFault, Outbound, OutboundPolicy},
     principal::Kind,
@@ -16,7 +16,7 @@ use auth_core::{
 use url::Url;
 
 use super::{StartFault, Tuning};
-use crate::config::{Bearer, BearerKind, Config, Identity, ResponseMode};
+use crate::config::{BearerConfig, BearerKind, Config, IdentityConfig, ResponseMode};
 
 /// Everything that vouches for somebody.
 pub(super) struct Issuers {
@@ -25,22 +25,22 @@ pub(super) struct Issuers {
 }
 
 /// What issuers are made from. What is known of an issuer is shared by all that name it.
-pub(super) struct Foundry<'a> {
+pub(super) struct IssuerBuilder<'a> {
     pub(super) config: &'a Config,
     pub(super) tuning: &'a Tuning,
-    pub(super) keeper: &'a Keeper,
+    pub(super) keeper: &'a Background,
     pub(super) clock: &'a Clock,
 }
 
 /// An issuer that has been met: the same one gets the same client, document and keys.
-struct Met {
+struct Issuer {
     issuer: Arc<str>,
     outbound: Outbound,
     discovery: Discovery,
     keys: Vec<(Option<Url>, Vec<Algorithm>, IssuerKeys)>,
 }
 
-impl Foundry<'_> {
+impl IssuerBuilder<'_> {
     /// Makes them all, and lets each begin to keep itself fresh. Nobody is asked and nothing is waited for.
     pub(super) fn issuers(&self) -> Result<Issuers, StartFault> {
         let mut met = Vec::new();
@@ -51,7 +51,7 @@ impl Foundry<'_> {
         Ok(Issuers { providers, bearers })
     }
 
-    fn provider(&self, identity: &Identity, met: &mut Vec<Met>) -> Result<Provider, StartFault> {
+    fn provider(&self, identity: &IdentityConfig, met: &mut Vec<Issuer>) -> Result<Provider, StartFault> {
         let at = self.meet(&identity.issuer, Some(identity), met)?;
         let keys = self.keys(&mut met[at], None, &identity.algorithms);
         let config = ProviderConfig {
@@ -71,7 +71,7 @@ impl Foundry<'_> {
         Ok(Provider::new(config, met[at].discovery.clone(), keys, met[at].outbound.clone()))
     }
 
-    fn bearer(&self, bearer: &Bearer, met: &mut Vec<Met>) -> Result<BearerIssuer, StartFault> {
+    fn bearer(&self, bearer: &BearerConfig, met: &mut Vec<Issuer>) -> Result<BearerIssuer, StartFault> {
         let at = self.meet(&bearer.issuer, None, met)?;
         let keys = self.keys(&mut met[at], bearer.jwks_uri.as_ref(), &bearer.algorithms);
         Ok(BearerIssuer {
@@ -88,7 +88,12 @@ impl Foundry<'_> {
     }
 
     /// The place in `met` of this issuer, met now if it was not.
-    fn meet(&self, issuer: &Arc<str>, identity: Option<&Identity>, met: &mut Vec<Met>) -> Result<usize, StartFault> {
+    fn meet(
+        &self,
+        issuer: &Arc<str>,
+        identity: Option<&IdentityConfig>,
+        met: &mut Vec<Issuer>,
+    ) -> Result<usize, StartFault> {
         if let Some(at) = met.iter().position(|known| known.issuer == *issuer) {
             return Ok(at);
         }
@@ -101,18 +106,18 @@ impl Foundry<'_> {
         };
         let outbound = Outbound::new(&url, policy, self.clock.clone())
             .map_err(|CaFault(fault)| StartFault::Ca(issuer.to_string(), fault))?;
-        let provider = discovery::Provider {
+        let provider = discovery::DiscoveryConfig {
             issuer: issuer.clone(),
             discovery_url: identity.and_then(|identity| identity.discovery_url.clone()),
             endpoint_hosts: identity.map(|identity| identity.endpoint_hosts.clone()).unwrap_or_default(),
         };
         let discovery =
             Discovery::new(provider, outbound.clone(), self.keeper.clone(), self.clock.clone(), self.data());
-        met.push(Met { issuer: issuer.clone(), outbound, discovery, keys: Vec::new() });
+        met.push(Issuer { issuer: issuer.clone(), outbound, discovery, keys: Vec::new() });
         Ok(met.len() - 1)
     }
 
-    fn keys(&self, met: &mut Met, uri: Option<&Url>, algorithms: &[Algorithm]) -> IssuerKeys {
+    fn keys(&self, met: &mut Issuer, uri: Option<&Url>, algorithms: &[Algorithm]) -> IssuerKeys {
         let mut algorithms = algorithms.to_vec();
         algorithms.sort();
         algorithms.dedup();

@@ -19,28 +19,28 @@ use std::{
 use arc_swap::ArcSwap;
 use auth_core::{
     authenticator::{Admission, Authenticator, Credential},
+    background::Background,
     clock::{Clock, Now},
     data_folder::{DataFolder, FolderFault},
     database::Database,
-    held::Held,
-    keeper::Keeper,
     keyring::{Keyring, KeyringFault},
     keys::KeyPolicy,
     outbound::OutboundPolicy,
     policy::Requirement,
+    refusal_guard::RefusalGuard,
     revocations::{RevocationPolicy, Revocations},
     session::{SessionPolicy, Sessions},
     sign_in::{Callbacks, SignIn},
 };
 
-use self::issuers::{Foundry, Issuers};
+use self::issuers::{IssuerBuilder, Issuers};
 use crate::{
     config::Config,
-    headers::Believed,
-    identity::Voucher,
+    headers::ForwardedPolicy,
+    identity::IdentitySigner,
     ingress::IngressRules,
-    intake::IntakePolicy,
-    limits::Limits,
+    intake::HeadPolicy,
+    limits::RateLimits,
     route::RouteTable,
     site::Site,
     telemetry::Telemetry,
@@ -51,7 +51,7 @@ use crate::{
 pub struct Gateway {
     running: ArcSwap<Running>,
     /// The mass-refusal guard.
-    pub held: Arc<Held>,
+    pub held: Arc<RefusalGuard>,
     /// Our own keys.
     pub keyring: Keyring,
     /// Who is revoked.
@@ -59,7 +59,7 @@ pub struct Gateway {
     /// The database of sessions.
     pub store: Database,
     /// How often one address may do what costs us something.
-    pub limits: Limits,
+    pub limits: RateLimits,
     /// Logs and figures.
     pub telemetry: Telemetry,
     /// Ours until the process ends.
@@ -75,7 +75,7 @@ pub struct Running {
     /// What our addresses and cookies are called.
     pub site: Site,
     /// How heads are read.
-    pub intake: IntakePolicy,
+    pub intake: HeadPolicy,
     /// Who may pass where.
     pub routes: RouteTable,
     /// The services behind us.
@@ -91,7 +91,7 @@ pub struct Running {
 
 /// What one worker serves with.
 #[derive(Clone)]
-pub struct Serving {
+pub struct WorkerState {
     /// The process.
     pub gateway: Arc<Gateway>,
     /// The worker's own connections to upstreams.
@@ -99,13 +99,13 @@ pub struct Serving {
 }
 
 /// What a gateway is started with, besides its configuration.
-pub struct Means {
+pub struct Dependencies {
     /// The data folder, taken.
     pub data: Arc<DataFolder>,
     /// The time.
     pub clock: Clock,
     /// Where calls to stores and providers run.
-    pub keeper: Keeper,
+    pub keeper: Background,
     /// Logs and figures; installed, since counters are taken at the start.
     pub telemetry: Telemetry,
     /// The numbers that no configuration names.
@@ -155,8 +155,8 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StartFault`]; a dependency that is down is none.
-    pub async fn start(config: Config, means: Means) -> Result<Arc<Self>, StartFault> {
-        let Means { data, clock, keeper, telemetry, tuning } = means;
+    pub async fn start(config: Config, means: Dependencies) -> Result<Arc<Self>, StartFault> {
+        let Dependencies { data, clock, keeper, telemetry, tuning } = means;
         clock.keep_in(data.path());
         keeper.spawn(clock.clone().watch());
         let store = Database::sqlite(&config.store.sqlite, keeper.clone(), tuning.store);
@@ -165,8 +165,8 @@ impl Gateway {
             Revocations::open(&data, store.clone(), keeper.clone(), clock.clone(), tuning.revocations.clone()).await;
         revocations.start();
         let every = tuning.revocations.poll;
-        let held = Arc::new(Held::new());
-        let lasting = Lasting {
+        let held = Arc::new(RefusalGuard::new());
+        let lasting = Shared {
             clock: &clock,
             keeper: keeper.clone(),
             tuning,
@@ -181,7 +181,7 @@ impl Gateway {
             keyring,
             revocations,
             store,
-            limits: Limits::default(),
+            limits: RateLimits::default(),
             telemetry,
             data,
             estranged: Arc::default(),
@@ -231,7 +231,7 @@ impl Running {
     }
 }
 
-impl Serving {
+impl WorkerState {
     /// The time.
     pub fn now(&self) -> Now {
         self.gateway.now()
@@ -239,19 +239,19 @@ impl Serving {
 }
 
 /// What a configuration is brought to life with.
-struct Lasting<'a> {
+struct Shared<'a> {
     clock: &'a Clock,
-    keeper: Keeper,
+    keeper: Background,
     tuning: Tuning,
     store: Database,
     keyring: &'a Keyring,
     revocations: &'a Revocations,
 }
 
-impl Lasting<'_> {
-    fn running(self, config: Config, held: &Arc<Held>) -> Result<Running, StartFault> {
+impl Shared<'_> {
+    fn running(self, config: Config, held: &Arc<RefusalGuard>) -> Result<Running, StartFault> {
         let Self { clock, keeper, tuning, store, keyring, revocations } = self;
-        let foundry = Foundry { config: &config, tuning: &tuning, keeper: &keeper, clock };
+        let foundry = IssuerBuilder { config: &config, tuning: &tuning, keeper: &keeper, clock };
         let Issuers { providers, bearers } = foundry.issuers()?;
         let policy = SessionPolicy {
             hard_without_refresh: config.sessions.hard_without_refresh,
@@ -263,7 +263,7 @@ impl Lasting<'_> {
             Callbacks { public_url: config.server.public_url.clone(), own_prefix: config.own_prefix.clone() };
         let sign_in = SignIn::new(providers, callbacks, keyring, sessions.clone(), keeper);
         let site = Site::new(&config);
-        let voucher = Voucher::new(keyring.clone(), site.origin());
+        let voucher = IdentitySigner::new(keyring.clone(), site.origin());
         Ok(Running {
             intake: intake_policy(&config, &site),
             routes: routes::table(&config),
@@ -278,14 +278,14 @@ impl Lasting<'_> {
 }
 
 /// How heads are read under `config`.
-fn intake_policy(config: &Config, site: &Site) -> IntakePolicy {
-    IntakePolicy {
+fn intake_policy(config: &Config, site: &Site) -> HeadPolicy {
+    HeadPolicy {
         ingress: IngressRules {
             max_target: config.server.max_target,
             max_head: config.server.max_head,
             reserved: config.reserved(),
         },
-        believed: Believed { proxies: config.server.trusted_proxies.clone(), secure: site.is_secure() },
+        believed: ForwardedPolicy { proxies: config.server.trusted_proxies.clone(), secure: site.is_secure() },
         cookies: site.cookies(),
         origin: site.origin().to_owned(),
     }

@@ -52,7 +52,7 @@ impl Gateway {
     async fn tend_folder(&self) -> Result<(), Unavailable> {
         let (data, keyring, estranged) = (self.data.clone(), self.keyring.clone(), self.estranged.clone());
         let tended = tokio::task::spawn_blocking(move || tend(&data, &keyring, &estranged)).await;
-        tended.or_unavailable(Dependency::Keeper)?.or_unavailable(Dependency::Keyring)
+        tended.or_unavailable(Dependency::Background)?.or_unavailable(Dependency::Keyring)
     }
 }
 

@@ -38,9 +38,9 @@ use crate::{
     answer::Seen,
     arrived::Arrived,
     body::{Body, BodyError, Received},
-    fault::{Asker, Fault},
+    fault::{ClientKind, Fault},
     intake::presumed_asker,
-    io::{Busy, Io, Limits, Phase, State},
+    io::{Busy, ClientTimeouts, ConnectionState, Io, Phase},
     reply::Reply,
     request_id::RequestId,
     running::{Gateway, Running},
@@ -57,17 +57,17 @@ const LINGER_DRAINING: Duration = Duration::from_millis(100);
 const BUFFER: usize = 64 * 1024;
 
 /// What all connections of one listener on one worker share.
-pub(super) struct Front<S> {
+pub(super) struct HttpServer<S> {
     service: S,
     http: Builder,
-    limits: Limits,
+    limits: ClientTimeouts,
     gateway: Arc<Gateway>,
     draining: CancellationToken,
 }
 
 /// What the requests of one connection share.
 struct Client<S> {
-    front: Rc<Front<S>>,
+    front: Rc<HttpServer<S>>,
     peer: IpAddr,
     phase: Rc<Phase>,
     /// Whether a request had a body: some of it may be unread when the connection ends.
@@ -78,7 +78,7 @@ struct Client<S> {
 
 /// What is kept of a request for the case that handling it yields nothing.
 struct Outline {
-    asker: Rc<Cell<Asker>>,
+    asker: Rc<Cell<ClientKind>>,
     begun: Instant,
     id: RequestId,
     peer: IpAddr,
@@ -87,7 +87,7 @@ struct Outline {
 }
 
 /// A body on its way to the client.
-struct Leaving<S> {
+struct ResponseBody<S> {
     body: Body,
     client: Rc<Client<S>>,
     ends_by_close: bool,
@@ -102,7 +102,7 @@ pin_project_lite::pin_project! {
     }
 }
 
-impl<S> Front<S> {
+impl<S> HttpServer<S> {
     /// A front for `service`. Once `draining` is cancelled, connections end as soon as their requests do.
     pub(super) fn new(service: S, gateway: Arc<Gateway>, draining: CancellationToken) -> Self {
         let running = gateway.running();
@@ -110,14 +110,14 @@ impl<S> Front<S> {
         let mut http = Builder::new();
         // Its one timer stays off: `Io` has two.
         http.header_read_timeout(None).max_header_size(server.max_head).max_buf_size(server.max_head + BUFFER);
-        let limits = Limits { head: server.head_timeout, idle: server.idle_timeout };
+        let limits = ClientTimeouts { head: server.head_timeout, idle: server.idle_timeout };
         drop(running);
         Self { service, http, limits, gateway, draining }
     }
 }
 
 /// Serves one connection to its end; once draining, to the end of the request that it is at.
-pub(super) async fn serve<S>(front: Rc<Front<S>>, stream: TcpStream, peer: IpAddr)
+pub(super) async fn serve<S>(front: Rc<HttpServer<S>>, stream: TcpStream, peer: IpAddr)
 where
     S: Service<Arrived, Response = Reply, Error = BoxError> + Clone + 'static,
 {
@@ -134,7 +134,7 @@ where
     if client.broke_off.get() {
         // Without a length, an orderly close would be the answer's orderly end.
         let _ = socket.set_zero_linger();
-    } else if client.sent_body.get() || phase.state() == State::Head {
+    } else if client.sent_body.get() || phase.state() == ConnectionState::Head {
         let patience = if front.draining.is_cancelled() { LINGER_DRAINING } else { LINGER.1 };
         linger(socket, LINGER.0, patience).await;
     }
@@ -161,7 +161,7 @@ impl<S> Client<S>
 where
     S: Service<Arrived, Response = Reply, Error = BoxError> + Clone + 'static,
 {
-    async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<Leaving<S>> {
+    async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<ResponseBody<S>> {
         let busy = self.phase.busy();
         self.sent_body.set(!request.body().is_end_stream());
         let ends_by_close = request.version() < Version::HTTP_11;
@@ -189,7 +189,7 @@ where
         if let Some(limit) = response.body().idle_limit() {
             self.phase.set_write_limit(limit);
         }
-        response.map(|body| Leaving { body, client: self.clone(), ends_by_close, _busy: busy })
+        response.map(|body| ResponseBody { body, client: self.clone(), ends_by_close, _busy: busy })
     }
 
     fn leave(&self, reply: Reply, running: &Running, begun: Instant) -> Response<Body> {
@@ -236,7 +236,7 @@ impl<F: Future> Future for Caught<F> {
     }
 }
 
-impl<S> http_body::Body for Leaving<S> {
+impl<S> http_body::Body for ResponseBody<S> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -294,7 +294,7 @@ mod tests {
     #[test]
     fn what_yields_nothing_is_answered_as_the_route_has_it() {
         let outline = Outline {
-            asker: Rc::new(Cell::new(Asker::Script)),
+            asker: Rc::new(Cell::new(ClientKind::Script)),
             begun: Instant::now(),
             id: RequestId::new(),
             peer: [192, 0, 2, 1].into(),
@@ -302,8 +302,8 @@ mod tests {
             uri: Uri::from_static("/display/x"),
         };
         let arrived = outline.asker.clone();
-        assert_eq!(outline.reply(Fault::Panicked).asker, Asker::Script);
-        arrived.set(Asker::Device);
-        assert_eq!(outline.reply(Fault::Panicked).asker, Asker::Device);
+        assert_eq!(outline.reply(Fault::Panicked).asker, ClientKind::Script);
+        arrived.set(ClientKind::Device);
+        assert_eq!(outline.reply(Fault::Panicked).asker, ClientKind::Device);
     }
 }

@@ -21,21 +21,21 @@ use std::{
     time::Duration,
 };
 
-use auth_core::{Clock, Keeper, data_folder::DataFolder};
+use auth_core::{Background, Clock, data_folder::DataFolder};
 use tokio::{net::TcpListener, runtime, sync::oneshot, task::spawn_local};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tower::{BoxError, service_fn};
 
 use self::{
-    connection::Front,
-    worker::{Duties, Listener, Worker},
+    connection::HttpServer,
+    worker::{Listener, Worker, WorkerConfig},
 };
 use crate::{
     arrived::Arrived,
     config::Config,
     control::Control,
     own,
-    running::{Gateway, Means, StartFault, Tuning},
+    running::{Dependencies, Gateway, StartFault, Tuning},
     telemetry::Telemetry,
 };
 
@@ -43,7 +43,7 @@ use crate::{
 const LAST_CALLS: Duration = Duration::from_millis(200);
 
 /// What a start is told besides the configuration.
-pub struct Options {
+pub struct ServeOptions {
     /// The clock.
     pub clock: Clock,
     /// Logs and figures, installed.
@@ -77,7 +77,7 @@ struct Listeners<T> {
     admin: T,
 }
 
-impl Options {
+impl ServeOptions {
     /// The machine's clock, and the defaults.
     pub fn new(telemetry: Telemetry) -> Self {
         Self {
@@ -94,7 +94,7 @@ impl Options {
 ///
 /// # Errors
 /// [`StartFault`]: something that its operator must put right.
-pub async fn start(config: Config, options: Options) -> Result<Started, StartFault> {
+pub async fn start(config: Config, options: ServeOptions) -> Result<Started, StartFault> {
     // Before anything is made or changed in it, and so that whoever comes second is told who has it, not what port.
     let data = Arc::new(DataFolder::take(&config.server.data, options.clock.now())?);
     let bind = |address| acceptor::bind(address).map_err(|fault| StartFault::Listen(address, fault));
@@ -128,16 +128,16 @@ pub async fn start(config: Config, options: Options) -> Result<Started, StartFau
 /// The keeper's whole life.
 async fn keep(
     config: Config,
-    (options, data): (Options, Arc<DataFolder>),
+    (options, data): (ServeOptions, Arc<DataFolder>),
     sockets: Listeners<Socket>,
     stop: CancellationToken,
     report: oneshot::Sender<Result<Arc<Gateway>, StartFault>>,
 ) {
-    let Options { clock, telemetry, tuning, workers, drain } = options;
-    let means = Means { data, clock, keeper: Keeper::current(), telemetry, tuning };
+    let ServeOptions { clock, telemetry, tuning, workers, drain } = options;
+    let means = Dependencies { data, clock, keeper: Background::current(), telemetry, tuning };
     let up = async {
         let gateway = Gateway::start(config, means).await?;
-        let duties = Duties { gateway: gateway.clone(), draining: stop.clone(), drain };
+        let duties = WorkerConfig { gateway: gateway.clone(), draining: stop.clone(), drain };
         let mut crew = Vec::with_capacity(workers.get());
         for number in 0..workers.get() {
             crew.push(Worker::start(number, duties.clone()).await.map_err(StartFault::Machine)?);
@@ -202,7 +202,7 @@ async fn operate(listener: TcpListener, gateway: Arc<Gateway>) {
         let gateway = of.clone();
         async move { Ok::<_, BoxError>(own::admin::answer(&gateway, arrived.id, &arrived.request)) }
     });
-    let front = Rc::new(Front::new(service, gateway, CancellationToken::new()));
+    let front = Rc::new(HttpServer::new(service, gateway, CancellationToken::new()));
     acceptor::accept(&listener, |stream, peer| {
         spawn_local(connection::serve(front.clone(), stream, peer.ip()));
     })

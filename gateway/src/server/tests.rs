@@ -3,7 +3,7 @@
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-use auth_core::{Clock, Keeper};
+use auth_core::{Background, Clock};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -16,7 +16,7 @@ use tracing::subscriber::{NoSubscriber, set_global_default};
 use super::*;
 use crate::{
     config,
-    fault::Asker,
+    fault::ClientKind,
     telemetry::{AccessLog, Format},
 };
 
@@ -43,22 +43,22 @@ async fn panicking() -> (SocketAddr, Folder) {
     let config = config::parse(text, &folder.0, config::Secrets::Read(&|_| None)).expect("a configuration");
     let mut telemetry = Telemetry::start(Format::Json, tracing::Level::ERROR);
     telemetry.access = AccessLog::to(Box::new(io::sink()), Format::Json);
-    let (clock, keeper) = (Clock::system(), Keeper::current());
+    let (clock, keeper) = (Clock::system(), Background::current());
     let data = Arc::new(DataFolder::take(&config.server.data, clock.now()).expect("nobody else has it"));
-    let means = Means { data, clock, keeper, telemetry, tuning: Tuning::default() };
+    let means = Dependencies { data, clock, keeper, telemetry, tuning: Tuning::default() };
     let gateway = Gateway::start(config, means).await.expect("it starts");
     let of = gateway.clone();
     let service = service_fn(move |arrived: Arrived| {
         let gateway = of.clone();
         async move {
             if arrived.request.uri().path() == "/display" {
-                arrived.asker.set(Asker::Device);
+                arrived.asker.set(ClientKind::Device);
             }
             assert!(arrived.request.uri().path() == "/healthz", "planned");
             Ok::<_, BoxError>(own::admin::answer(&gateway, arrived.id, &arrived.request))
         }
     });
-    let front = Rc::new(Front::new(service, gateway, CancellationToken::new()));
+    let front = Rc::new(HttpServer::new(service, gateway, CancellationToken::new()));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("it is bound");
     spawn_local(async move {

@@ -22,12 +22,12 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{BoxError, limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
 
-use super::connection::{self, Front};
+use super::connection::{self, HttpServer};
 use crate::{
     arrived::Arrived,
     handle::handle,
     own,
-    running::{Gateway, Serving},
+    running::{Gateway, WorkerState},
     upstream::Pools,
 };
 
@@ -48,7 +48,7 @@ pub(super) struct Worker {
 
 /// What workers are made with.
 #[derive(Clone)]
-pub(super) struct Duties {
+pub(super) struct WorkerConfig {
     pub(super) gateway: Arc<Gateway>,
     /// Once this is cancelled, connections end as soon as their requests do.
     pub(super) draining: CancellationToken,
@@ -81,7 +81,7 @@ impl Worker {
     ///
     /// # Errors
     /// The machine has no thread or no poller left.
-    pub(super) async fn start(number: usize, duties: Duties) -> io::Result<Self> {
+    pub(super) async fn start(number: usize, duties: WorkerConfig) -> io::Result<Self> {
         let (inbox, connections) = mpsc::unbounded_channel();
         let (up, started) = oneshot::channel();
         let (end, ended) = oneshot::channel();
@@ -123,17 +123,17 @@ impl Worker {
 }
 
 /// A worker's whole life.
-async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, duties: Duties) {
+async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, duties: WorkerConfig) {
     let pools = Pools::new();
     spawn_local(sweep(pools.clone()));
-    let Duties { gateway, draining, drain } = duties;
-    let serving = Serving { gateway: gateway.clone(), pools };
+    let WorkerConfig { gateway, draining, drain } = duties;
+    let serving = WorkerState { gateway: gateway.clone(), pools };
     let at_once = Arc::new(Semaphore::new(AT_ONCE));
     let forward = service_fn(move |arrived: Arrived| {
         let serving = serving.clone();
         async move {
-            #[cfg(candor_planted)]
-            if auth_core::planted::is("verify-is-public") && arrived.request.uri().path().ends_with("/verify") {
+            #[cfg(candor_mutants)]
+            if auth_core::mutants::is("verify-is-public") && arrived.request.uri().path().ends_with("/verify") {
                 return Ok(own::forward_auth::answer(&serving.gateway, arrived).await);
             }
             Ok::<_, BoxError>(handle(&serving, arrived).await)
@@ -146,8 +146,8 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, duties: Duties) {
     });
     let forward = LoadShed::new(ConcurrencyLimit::with_semaphore(forward, at_once.clone()));
     let verify = LoadShed::new(ConcurrencyLimit::with_semaphore(verify, at_once));
-    let forward = Rc::new(Front::new(forward, gateway.clone(), draining.clone()));
-    let verify = Rc::new(Front::new(verify, gateway, draining.clone()));
+    let forward = Rc::new(HttpServer::new(forward, gateway.clone(), draining.clone()));
+    let verify = Rc::new(HttpServer::new(verify, gateway, draining.clone()));
     let connections = TaskTracker::new();
     loop {
         let Accepted { stream, peer, listener, counted } = tokio::select! {

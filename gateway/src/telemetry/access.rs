@@ -9,7 +9,7 @@ use auth_core::{
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::{escape, figures::Figures, queue::Queue};
+use super::{escape, figures::Metrics, queue::Queue};
 
 /// How many lines may wait for a slow reader.
 const ROOM: usize = 16 * 1024;
@@ -46,7 +46,7 @@ pub struct AccessLine {
     /// Who asked: `browser`, `script`, `device`, `forward-auth`.
     pub asker: &'static str,
     /// Who that is, if we know.
-    pub principal: Option<Who>,
+    pub principal: Option<LoggedPrincipal>,
     /// The route's path, if one was found.
     pub route: Option<Arc<str>>,
     /// The upstream's name, if the request went there.
@@ -63,7 +63,7 @@ pub struct AccessLine {
 
 /// The principal of a line.
 #[derive(Clone, Debug)]
-pub struct Who {
+pub struct LoggedPrincipal {
     /// A person, a display or a program.
     pub kind: Kind,
     /// Issuer and subject.
@@ -77,7 +77,7 @@ pub struct AccessLog(Queue<AccessLine>);
 impl AccessLog {
     /// An access log that writes to `sink`, on a thread of its own.
     pub fn to(sink: Box<dyn Write + Send>, format: Format) -> Self {
-        Figures::install();
+        Metrics::install();
         Self(Queue::start("access log", ROOM, sink, move |line: AccessLine, out| match format {
             Format::Human => line.human(out),
             Format::Json => line.json(out),
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn a_json_line_is_one_object() {
         let mut out = Vec::new();
-        let who = Who { kind: Kind::User, subject: Subject::new("https://issuer.example", "ada\n") };
+        let who = LoggedPrincipal { kind: Kind::User, subject: Subject::new("https://issuer.example", "ada\n") };
         AccessLine { principal: Some(who), detail: Some("x\"y".into()), ..line() }.json(&mut out);
         assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 1);
         let read: Value = serde_json::from_slice(&out).expect("it is JSON");
@@ -245,7 +245,7 @@ mod tests {
         check("a\nb", "\"a\\nb\"");
         check("\u{1b}[31m", "\"\\u{1b}[31m\"");
         check("\u{202e}x", "\"\\u{202e}x\"");
-        let who = Who { kind: Kind::User, subject: Subject::new("i", "ada\n2021 forged") };
+        let who = LoggedPrincipal { kind: Kind::User, subject: Subject::new("i", "ada\n2021 forged") };
         let text = human(&AccessLine { principal: Some(who), ..line() });
         assert_eq!(text.lines().count(), 1);
     }
@@ -257,7 +257,7 @@ mod tests {
         AccessLine {
             id: text(),
             path: text(),
-            principal: Some(Who { kind: Kind::User, subject }),
+            principal: Some(LoggedPrincipal { kind: Kind::User, subject }),
             detail: Some(text()),
             ..line()
         }

@@ -5,8 +5,8 @@ use std::{borrow::Cow, fmt::Write as _};
 
 /// A JSON text with every such character as an escape (RFC 8259 §7), which reads back as the same text.
 pub(super) fn json(text: &str) -> Cow<'_, str> {
-    #[cfg(candor_planted)]
-    if auth_core::planted::is("log-shows-controls") {
+    #[cfg(candor_mutants)]
+    if auth_core::mutants::is("log-shows-controls") {
         return Cow::Borrowed(text);
     }
     escaped(text, |character, out| {

@@ -23,9 +23,9 @@ static INSTALLED: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 
 /// What `/metrics` shows. One for the whole process, however many gateways it runs.
 #[derive(Clone, Debug)]
-pub struct Figures(Option<PrometheusHandle>);
+pub struct Metrics(Option<PrometheusHandle>);
 
-impl Figures {
+impl Metrics {
     /// The process's figures, counting from the first call on. If something else records them already, ours stay empty.
     pub fn install() -> Self {
         Self(INSTALLED.get_or_init(first).clone())
@@ -58,10 +58,10 @@ mod tests {
 
     #[test]
     fn a_counter_and_a_histogram_are_shown() {
-        let figures = Figures::install();
+        let figures = Metrics::install();
         metrics::counter!("rejected.of-this-test").increment(2);
         metrics::histogram!("of.this.test.seconds").record(0.003);
-        let text = Figures::install().render();
+        let text = Metrics::install().render();
         assert!(text.contains("rejected_of_this_test 2"), "{text}");
         assert!(text.contains("of_this_test_seconds_bucket{le=\"0.005\"} 1"), "{text}");
         assert!(!figures.render().is_empty());

@@ -15,8 +15,8 @@ use tracing_subscriber::{
     Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt,
 };
 
-pub use access::{AccessLine, AccessLog, Format, Who};
-pub use figures::Figures;
+pub use access::{AccessLine, AccessLog, Format, LoggedPrincipal};
+pub use figures::Metrics;
 use queue::Queue;
 
 /// How many diagnostic lines may wait for a slow terminal.
@@ -28,7 +28,7 @@ pub struct Telemetry {
     /// One line a request, on standard output.
     pub access: AccessLog,
     /// The counters and histograms behind `/metrics`.
-    pub figures: Figures,
+    pub figures: Metrics,
     diagnostics: Queue<Vec<u8>>,
 }
 
@@ -43,7 +43,7 @@ impl Telemetry {
     /// Starts the program's telemetry: access lines on standard output, diagnostics on standard error, panics as
     /// diagnostics. Only the first call of a process sets where diagnostics go.
     pub fn start(format: Format, level: Level) -> Self {
-        let figures = Figures::install();
+        let figures = Metrics::install();
         let diagnostics =
             Queue::start("log", DIAGNOSTICS, Box::new(io::stderr()), |line: Vec<u8>, out| out.extend(line));
         let writer = Diagnostics { queue: diagnostics.clone(), format };

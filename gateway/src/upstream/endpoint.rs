@@ -18,8 +18,8 @@ use tokio::{
 use url::{Host, Position, Url};
 
 use crate::{
-    config::Upstream,
-    fault::{At, Connect, Deadline, Fault},
+    config::UpstreamConfig,
+    fault::{ConnectFault, Deadline, Fault, FaultContext},
 };
 
 /// One address of an upstream. All workers share it; each keeps connections of its own to it.
@@ -45,7 +45,7 @@ enum Address {
 
 impl Endpoint {
     /// The endpoint of `upstream` at `url`, whose host was checked when the configuration was read.
-    pub(super) fn new(upstream: &Upstream, url: &Url) -> Self {
+    pub(super) fn new(upstream: &UpstreamConfig, url: &Url) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let port = url.port_or_known_default().unwrap_or(80);
         let address = match url.host() {
@@ -101,21 +101,21 @@ impl Endpoint {
         let stream = match timeout_at(deadline, self.reach()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err((how, error))) => return Err(Fault::ConnectFailed(how, self.at(&error.to_string()))),
-            Err(_) => return Err(Fault::TimedOut(Deadline::Connect, self.at(""))),
+            Err(_) => return Err(Fault::TimedOut(Deadline::ConnectFault, self.at(""))),
         };
         if let Err(error) = stream.set_nodelay(true) {
-            return Err(Fault::ConnectFailed(Connect::Unreachable, self.at(&error.to_string())));
+            return Err(Fault::ConnectFailed(ConnectFault::Unreachable, self.at(&error.to_string())));
         }
         Ok(stream)
     }
 
-    async fn reach(&self) -> Result<TcpStream, (Connect, io::Error)> {
+    async fn reach(&self) -> Result<TcpStream, (ConnectFault, io::Error)> {
         let (name, port) = match &self.address {
             Address::Numeric(address) => return TcpStream::connect(address).await.map_err(kind_of),
             Address::Named(name, port) => (name.as_str(), *port),
         };
-        let addresses = lookup_host((name, port)).await.map_err(|error| (Connect::Dns, error))?;
-        let mut last = (Connect::Dns, io::Error::other("the name has no address"));
+        let addresses = lookup_host((name, port)).await.map_err(|error| (ConnectFault::Dns, error))?;
+        let mut last = (ConnectFault::Dns, io::Error::other("the name has no address"));
         for address in addresses {
             match TcpStream::connect(address).await {
                 Ok(stream) => return Ok(stream),
@@ -126,15 +126,15 @@ impl Endpoint {
     }
 
     /// This endpoint, in a fault's words.
-    pub(super) fn at(&self, detail: &str) -> At {
-        At::new(self.name.clone(), detail)
+    pub(super) fn at(&self, detail: &str) -> FaultContext {
+        FaultContext::new(self.name.clone(), detail)
     }
 }
 
-fn kind_of(error: io::Error) -> (Connect, io::Error) {
+fn kind_of(error: io::Error) -> (ConnectFault, io::Error) {
     let how = match error.kind() {
-        io::ErrorKind::ConnectionRefused => Connect::Refused,
-        _ => Connect::Unreachable,
+        io::ErrorKind::ConnectionRefused => ConnectFault::Refused,
+        _ => ConnectFault::Unreachable,
     };
     (how, error)
 }

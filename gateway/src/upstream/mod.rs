@@ -1,6 +1,6 @@
 //! Sending a request on, and judging what comes back.
 //!
-//! Forwarding takes a [`Permit`], as an argument; what comes back is [`Passed`] or a [`Fault`]. This module does not
+//! Forwarding takes a [`Permit`], as an argument; what comes back is [`VettedResponse`] or a [`Fault`]. This module does not
 //! know how either is shown. An `Upgrade` goes on as a plain request: tunnels are not built yet.
 
 mod endpoint;
@@ -24,13 +24,13 @@ use tokio::{
 };
 use url::Url;
 
-pub use judge::Passed;
+pub use judge::VettedResponse;
 pub use pool::Pools;
 
 use self::{
     endpoint::Endpoint,
     exchange::{Deadlines, Exchange},
-    judge::Case,
+    judge::UnvettedResponse,
     pool::Lease,
 };
 use crate::{
@@ -38,10 +38,10 @@ use crate::{
     config::{self, Config},
     fault::Fault,
     headers::{
-        Arrival, CookieNames, Departure, HostHeader, Introduction, Returning, from_upstream, to_upstream,
+        CookieNames, Forwarded, HostHeader, IdentityFields, RequestFields, ResponseFields, from_upstream, to_upstream,
         trailers_from_upstream,
     },
-    identity::Voucher,
+    identity::IdentitySigner,
     request_id::RequestId,
     reserved::Reserved,
     route::{Cache, Route},
@@ -62,7 +62,7 @@ const DRAIN_FOR: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Upstreams {
     upstreams: BTreeMap<Arc<str>, Upstream>,
-    voucher: Voucher,
+    voucher: IdentitySigner,
     reserved: Reserved,
     cookies: CookieNames,
     public_url: Url,
@@ -74,7 +74,7 @@ pub struct Upstreams {
 #[derive(Clone, Copy, Debug)]
 pub struct Whence<'a> {
     /// Which way it came.
-    pub arrival: &'a Arrival,
+    pub arrival: &'a Forwarded,
     /// Our name for it.
     pub id: RequestId,
     /// When it is judged.
@@ -83,15 +83,15 @@ pub struct Whence<'a> {
 
 #[derive(Debug)]
 struct Upstream {
-    config: Arc<config::Upstream>,
+    config: Arc<config::UpstreamConfig>,
     /// Exactly one: spreading load is not built yet.
     endpoint: Option<Endpoint>,
 }
 
 impl Upstreams {
     /// The upstreams of `config`, who are told by `voucher` who is asking.
-    pub fn new(config: &Config, site: &Site, voucher: Voucher) -> Self {
-        let upstream = |upstream: &Arc<config::Upstream>| {
+    pub fn new(config: &Config, site: &Site, voucher: IdentitySigner) -> Self {
+        let upstream = |upstream: &Arc<config::UpstreamConfig>| {
             let endpoint = upstream.endpoints.first().map(|url| Endpoint::new(upstream, url));
             Upstream { config: upstream.clone(), endpoint }
         };
@@ -116,7 +116,7 @@ impl Upstreams {
         permit: &Permit,
         whence: Whence<'_>,
         request: Request<Received>,
-    ) -> Result<Passed, Fault> {
+    ) -> Result<VettedResponse, Fault> {
         if permit.requirement() != route.requirement.id() {
             return Err(Fault::PermitMismatch);
         }
@@ -145,7 +145,8 @@ impl Upstreams {
         let (pools, endpoint_id, idle_body) = (pools.clone(), endpoint.id(), deadlines.idle_body);
         let lease = Lease { pools, endpoint: endpoint_id, connection, slot, upload: upload.clone(), idle_body };
         let body = Body::from_upstream(incoming, idle_body, Box::new(lease), trailers_from_upstream);
-        let case = Case { route, permit, target: &target, endpoint: endpoint.name(), sign_in: &self.sign_in };
+        let case =
+            UnvettedResponse { route, permit, target: &target, endpoint: endpoint.name(), sign_in: &self.sign_in };
         match case.judge(head) {
             Ok(judged) => Ok(judged.pass(body, |head| self.clean(head, upstream, is_private(route, permit)))),
             Err(fault) => {
@@ -160,13 +161,13 @@ impl Upstreams {
     ///
     /// # Errors
     /// [`Fault::Internal`], if our key cannot sign: nobody is told anything then.
-    pub fn introduction<'p>(&self, route: &Route, permit: &'p Permit, now: Now) -> Result<Introduction<'p>, Fault> {
+    pub fn introduction<'p>(&self, route: &Route, permit: &'p Permit, now: Now) -> Result<IdentityFields<'p>, Fault> {
         Ok(match permit.holder() {
-            Holder::Anyone | Holder::Lapsed => Introduction::Nobody,
-            Holder::Undecided(unavailable) => Introduction::Undecided(unavailable.dependency),
+            Holder::Anyone | Holder::Lapsed => IdentityFields::Nobody,
+            Holder::Undecided(unavailable) => IdentityFields::Undecided(unavailable.dependency),
             Holder::Known(principal) => {
                 let signed = self.voucher.vouch(principal, &route.upstream, now)?;
-                Introduction::Known { principal, signed }
+                IdentityFields::Known { principal, signed }
             }
         })
     }
@@ -179,7 +180,7 @@ impl Upstreams {
         endpoint: &Endpoint,
         (route, permit, whence): (&Route, &Permit, Whence<'_>),
     ) -> Result<(), Fault> {
-        let departure = Departure {
+        let departure = RequestFields {
             arrival: whence.arrival,
             request_id: whence.id.header(),
             host: upstream.host(endpoint, whence.arrival),
@@ -203,7 +204,7 @@ impl Upstreams {
 
     /// Makes of an upstream's head the one that leaves.
     fn clean(&self, head: &mut response::Parts, upstream: &Upstream, private: bool) {
-        let returning = Returning {
+        let returning = ResponseFields {
             endpoints: &upstream.config.endpoints,
             public_url: &self.public_url,
             cookies: self.cookies,
@@ -223,7 +224,7 @@ impl Upstreams {
 
 impl Upstream {
     /// The `Host` that it sees.
-    fn host(&self, endpoint: &Endpoint, arrival: &Arrival) -> HeaderValue {
+    fn host(&self, endpoint: &Endpoint, arrival: &Forwarded) -> HeaderValue {
         match &self.config.host {
             HostHeader::Public => arrival.host.field().clone(),
             HostHeader::Endpoint => endpoint.authority().clone(),
@@ -238,8 +239,8 @@ impl Upstream {
             // hyper would take a GET for one without a body, and drop it.
             head.headers.insert(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
         }
-        #[cfg(candor_planted)]
-        if auth_core::planted::is("unread-body-kept") {
+        #[cfg(candor_mutants)]
+        if auth_core::mutants::is("unread-body-kept") {
             return;
         }
         if !self.config.reuse_after_body || !exchange::expects_a_body(&head.method) {
@@ -259,8 +260,8 @@ impl Upstream {
 /// Whether the answer to who holds `permit` must not be kept by a shared cache: it may be for them alone. What was said
 /// to somebody whom we could not tell is not for everybody either: it would outlive the outage that it comes from.
 fn is_private(route: &Route, permit: &Permit) -> bool {
-    #[cfg(candor_planted)]
-    if auth_core::planted::is("shared-cache-keeps-it") {
+    #[cfg(candor_mutants)]
+    if auth_core::mutants::is("shared-cache-keeps-it") {
         return false;
     }
     match permit.holder() {

@@ -194,8 +194,8 @@ impl Connection {
     /// Whether the next request may go on this connection. Not where the endpoint spoke before it had been sent the last
     /// byte of the one before: it may take the rest of that for a request.
     fn may_serve_again(&self) -> bool {
-        #[cfg(candor_planted)]
-        if auth_core::planted::is("early-answer-pooled") {
+        #[cfg(candor_mutants)]
+        if auth_core::mutants::is("early-answer-pooled") {
             return true;
         }
         !self.wire.early.get()

@@ -1,7 +1,7 @@
 //! Bearer tokens that nobody issued.
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use gateway::demo::{Bearer, Twin};
+use gateway::demo::{AccessTokenSpec, Twin};
 use serde_json::{Value, json};
 use world::{
     World,
@@ -29,7 +29,7 @@ async fn forged_signatures() -> Probes {
     };
     let half = &signature[..signature.len() / 2];
     let tokens = [
-        ("another key", world.idp.twin(&Bearer::of("ada"), Twin::Forged)),
+        ("another key", world.idp.twin(&AccessTokenSpec::of("ada"), Twin::Forged)),
         ("another subject", format!("{header}.{}.{signature}", with(claims, "sub", json!("root")))),
         ("a longer life", format!("{header}.{}.{signature}", with(claims, "exp", json!(4_102_444_800_u64)))),
         ("a cut signature", format!("{header}.{claims}.{half}")),
@@ -66,13 +66,13 @@ async fn tokens_of_another_kind() -> Probes {
     let mut probes = Probes::default();
     for (name, claims) in kinds {
         for typ in [Some("JWT"), None, Some("at+jwt")] {
-            let token = world.idp.mint(&Bearer::of("ada").with(claims.clone()).typed(typ));
+            let token = world.idp.mint(&AccessTokenSpec::of("ada").with(claims.clone()).typed(typ));
             let heard = world.ask(&mut Caller::bearing(Form::Script, &token), "/api/x").await;
             probes.made(!heard.identities().is_empty(), || format!("{name}, typ {typ:?}: {}", heard.line()));
         }
     }
     for typ in ["logout+jwt", "secevent+jwt", "dpop+jwt", "token-introspection+jwt", "client-authentication+jwt"] {
-        let token = world.idp.mint(&Bearer::of("ada").typed(Some(typ)));
+        let token = world.idp.mint(&AccessTokenSpec::of("ada").typed(Some(typ)));
         let heard = world.ask(&mut Caller::bearing(Form::Script, &token), "/api/x").await;
         probes.made(!heard.identities().is_empty(), || format!("typ {typ}: {}", heard.line()));
     }

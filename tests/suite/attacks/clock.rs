@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use auth_core::Clock;
-use gateway::demo::Bearer;
+use gateway::demo::AccessTokenSpec;
 use world::{
     World,
     caller::{Caller, Form},
@@ -26,7 +26,7 @@ async fn set_by_others() -> Probes {
     let mut signed_in = Caller::new(Form::Browser);
     world.sign_in(&mut signed_in, "ada", "/calendar").await;
     let bearer = |age: u64, life: u64| {
-        let bearer = Bearer::of("ada").aged(Duration::from_secs(age)).lasting(Duration::from_secs(life));
+        let bearer = AccessTokenSpec::of("ada").aged(Duration::from_secs(age)).lasting(Duration::from_secs(life));
         Caller::bearing(Form::Script, &world.idp.mint(&bearer))
     };
     let mut over = bearer(2 * HOUR, 2 * HOUR - 300);

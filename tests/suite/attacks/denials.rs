@@ -1,13 +1,13 @@
 //! A service that is half dead, or that asks everybody for a name, while we cannot give it one: what it says of people
 //! and displays whose credential is good must not reach them as a refusal.
 
-use gateway::demo::{Bearer, Twin};
+use gateway::demo::{AccessTokenSpec, Twin};
 use http::{HeaderName, HeaderValue};
 use world::{
     World,
     caller::{Caller, Form, Heard},
+    fault_proxy::Break,
     scripted::{Scripted, answer},
-    wire::Break,
 };
 
 use super::{Attack, Probes};
@@ -98,7 +98,7 @@ async fn a_denial_of_a_display_that_must_renew() -> Probes {
     service.say("/api/warm", answer("200 OK", "", ""));
     let good = world.token("display-4.12");
     world.warm_up(&mut Caller::bearing(Form::Script, &good), "/api/warm").await;
-    let over = world.idp.mint(&Bearer::of("display-4.12").twin(Twin::Expired));
+    let over = world.idp.mint(&AccessTokenSpec::of("display-4.12").twin(Twin::Expired));
     for (denial, ..) in DENIALS {
         let path = format!("/open/display/{denial}");
         let heard = world.ask(&mut Caller::bearing(Form::Device, &over), &path).await;

@@ -1,6 +1,6 @@
 //! What another proxy is told, and who else may ask for it.
 
-use gateway::demo::{Bearer, Twin};
+use gateway::demo::{AccessTokenSpec, Twin};
 use world::{
     World,
     caller::{Caller, Form},
@@ -97,7 +97,7 @@ async fn a_display_refused_through_a_proxy() -> Probes {
     let world = trusting().await;
     let host = world.url("/").authority().to_owned();
     let verify = world.settings.verify_url();
-    let expired = world.idp.twin(&Bearer::of("display-4.12"), Twin::Expired);
+    let expired = world.idp.twin(&AccessTokenSpec::of("display-4.12"), Twin::Expired);
     let bearing = format!("Authorization: Bearer {expired}\r\n");
     let mut probes = Probes::default();
     for accept in ["", "Accept: application/json\r\n", "Accept: text/html\r\nSec-Fetch-Mode: navigate\r\n"] {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use gateway::demo::{Bearer, Idp, idp, monolith::Seen};
+use gateway::demo::{AccessTokenSpec, Idp, idp, monolith::SeenRequest};
 use serde_json::{Value, json};
 use world::{
     World,
@@ -32,7 +32,7 @@ pub(super) const ATTACKS: &[Attack] = &[
 
 /// A world with a second issuer, whose programs are trusted too, but not with everything.
 async fn with_a_second_issuer() -> (World, Idp) {
-    let other = Idp::start(idp::Options::default()).await.expect("the second issuer starts");
+    let other = Idp::start(idp::IdpOptions::default()).await.expect("the second issuer starts");
     let rule = |path: &str, rule: &str| {
         format!(
             "\n[[routes]]\npath = \"/{path}/\"\nupstream = \"monolith\"\nallow = [{{ {rule}, from = \"pretend\" }}]\n"
@@ -46,7 +46,7 @@ async fn with_a_second_issuer() -> (World, Idp) {
     ];
     let world = World::new().configured(&further.concat()).start().await;
     world.warm_up(&mut Caller::bearing(Form::Script, &world.token("ada")), "/api/x").await;
-    world.warm_up(&mut Caller::bearing(Form::Script, &other.mint(&Bearer::of("ada"))), "/api/x").await;
+    world.warm_up(&mut Caller::bearing(Form::Script, &other.mint(&AccessTokenSpec::of("ada"))), "/api/x").await;
     (world, other)
 }
 
@@ -57,7 +57,7 @@ async fn attributes_by_another_issuer() -> Probes {
     let mut probes = Probes::default();
     for path in ["/theirs/role/x", "/theirs/tenant/x", "/theirs/kind/x"] {
         for subject in ["ada", "robot"] {
-            let bearer = Bearer::of(subject).with(claims.clone());
+            let bearer = AccessTokenSpec::of(subject).with(claims.clone());
             let good = world.ask(&mut Caller::bearing(Form::Script, &world.idp.mint(&bearer)), path).await;
             assert_eq!(good.identities(), [subject], "the one whose word is taken: {}", good.line());
             let heard = world.ask(&mut Caller::bearing(Form::Script, &other.mint(&bearer)), path).await;
@@ -77,7 +77,7 @@ async fn namesakes_of_another_issuer() -> Probes {
         "\"remote-user\"",
         "{ user = \"x-who\", issuer = \"x-by\", kind = \"x-what\" }",
     ] {
-        let other = Idp::start(idp::Options::default()).await.expect("the second issuer starts");
+        let other = Idp::start(idp::IdpOptions::default()).await.expect("the second issuer starts");
         let bearer = format!("\n[[bearer]]\nissuer = \"{}\"\naudience = [\"api://monolith\"]\n", other.issuer());
         let mut world = World::new().configured(&bearer).prepare().await;
         world.settings.replace("[upstreams.monolith]", &format!("[upstreams.monolith]\nidentity_headers = {naming}"));
@@ -85,7 +85,7 @@ async fn namesakes_of_another_issuer() -> Probes {
         let mut ada = Caller::new(Form::Browser);
         world.sign_in(&mut ada, "ada", "/calendar").await;
         let person = told(&world.ask(&mut ada, "/api/x").await);
-        let mut program = Caller::bearing(Form::Script, &other.mint(&Bearer::of("ada")));
+        let mut program = Caller::bearing(Form::Script, &other.mint(&AccessTokenSpec::of("ada")));
         world.warm_up(&mut program, "/api/x").await;
         let robot = told(&world.ask(&mut program, "/api/x").await);
         assert!(!person.is_empty() && !robot.is_empty(), "the monolith is told who it is");
@@ -104,7 +104,7 @@ fn told(heard: &Heard) -> BTreeMap<String, String> {
         ["x-auth-request-", "x-forwarded-", "remote-", "x-who", "x-by", "x-what"].iter().any(|at| name.starts_with(at))
             && ["user", "issuer", "kind", "x-who", "x-by", "x-what"].iter().any(|fact| name.ends_with(fact))
     };
-    let fields = |seen: &Seen| seen.headers.clone();
+    let fields = |seen: &SeenRequest| seen.headers.clone();
     heard.reached.iter().flat_map(fields).filter(|(name, _)| ours(name)).collect()
 }
 

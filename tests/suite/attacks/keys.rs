@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use gateway::demo::{Bearer, Twin};
+use gateway::demo::{AccessTokenSpec, Twin};
 use world::{
     World,
     caller::{Caller, Form, Heard},
-    wire::Break,
+    fault_proxy::Break,
 };
 
 use super::{Attack, Probes};
@@ -39,8 +39,8 @@ async fn forged_under_a_name_that_is_a_hash() -> Probes {
     let other = world.token("grace");
     let (forged, signature) = (good.rsplit_once('.').expect("a JWT").0, other.rsplit_once('.').expect("a JWT").1);
     let tokens = [
-        ("another key", world.idp.twin(&Bearer::of("ada"), Twin::Forged)),
-        ("another key, issued now", world.idp.twin(&Bearer::of("ada").aged(Duration::ZERO), Twin::Forged)),
+        ("another key", world.idp.twin(&AccessTokenSpec::of("ada"), Twin::Forged)),
+        ("another key, issued now", world.idp.twin(&AccessTokenSpec::of("ada").aged(Duration::ZERO), Twin::Forged)),
         ("another's signature", format!("{forged}.{signature}")),
         ("a cut signature", good[..good.len() - 8].to_owned()),
         ("no signature", format!("{forged}.")),
@@ -73,8 +73,8 @@ async fn strangers_who_hold_up_recovery() -> Probes {
         world.idp.rotate();
         let good = world.token("ada");
         for number in 0..30 {
-            let made_up = Bearer::of("mallory").under_kid(&format!("{how:?}-{number}"));
-            for token in [world.idp.mint(&made_up), world.idp.twin(&Bearer::of("mallory"), Twin::Forged)] {
+            let made_up = AccessTokenSpec::of("mallory").under_kid(&format!("{how:?}-{number}"));
+            for token in [world.idp.mint(&made_up), world.idp.twin(&AccessTokenSpec::of("mallory"), Twin::Forged)] {
                 let heard = ask(&token).await;
                 assert!(heard.identities().is_empty(), "a stranger is nobody: {}", heard.line());
             }

@@ -1,6 +1,6 @@
 //! Requests that name another method than their own.
 
-use gateway::demo::monolith::Seen;
+use gateway::demo::monolith::SeenRequest;
 use world::{World, raw};
 
 use super::{Attack, Probes, reached};
@@ -68,7 +68,7 @@ async fn overridden_methods() -> Probes {
 }
 
 /// Whether some framework would delete: a field or a parameter says so, whatever stands between its words.
-fn deletes(seen: &Seen) -> bool {
+fn deletes(seen: &SeenRequest) -> bool {
     let folded = |name: &str| name.replace(|c: char| !c.is_ascii_alphanumeric(), "-").to_ascii_lowercase();
     let names = ["x-http-method-override", "x-http-method", "x-method-override"];
     seen.target.contains("=DELETE") || seen.headers.iter().any(|(name, _)| names.contains(&folded(name).as_str()))

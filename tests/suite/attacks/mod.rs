@@ -2,7 +2,7 @@
 //! not, or to make the gateway lie about a third.
 //!
 //! An [`Attack`] is one kind of trying, made of many probes. In the suite every kind is a test: none of its probes may
-//! succeed, and it must have made some. With the planted faults compiled in, `suite --planted` switches the defence
+//! succeed, and it must have made some. With the planted faults compiled in, `suite --mutants` switches the defence
 //! of each kind off, in a process of its own, and then the same probes must succeed: so an attack is known to see what
 //! it looks for.
 //!
@@ -12,18 +12,18 @@
 //!    Start a `World`, ask from outside, and call [`Probes::made`] for each probe, with what came of it. Judge by what
 //!    the monolith saw and by what the asker was told, not by how the defence works: then its next form is held too.
 //! 2. Add an [`Attack`] to the list `ATTACKS` of that file.
-//! 3. Plant its `fault` at the one place of the defence: `#[cfg(candor_planted)] if auth_core::planted::is("word")
+//! 3. Plant its `fault` at the one place of the defence: `#[cfg(candor_mutants)] if auth_core::mutants::is("word")
 //!    { … as if there were no defence … }`. Without that word the attack must not succeed in that build either.
 //!
 //! To run one alone, as the suite does, and then with its defence off and on (the second is a build of our crates of
-//! its own; `--planted` without a word takes them all):
+//! its own; `--mutants` without a word takes them all):
 //!
 //! ```text
 //! cargo test --all-features -p candor-tests --test suite -- attacks::NAME
-//! RUSTC_WORKSPACE_WRAPPER=$PWD/tests/planted cargo test --all-features -p candor-tests --test suite -- --planted WORD
+//! RUSTC_WORKSPACE_WRAPPER=$PWD/tests/mutants cargo test --all-features -p candor-tests --test suite -- --mutants WORD
 //! ```
 //!
-//! `-- --attack NAME` prints every probe of a kind that succeeded; with `CANDOR_PLANTED=WORD` before the second
+//! `-- --attack NAME` prints every probe of a kind that succeeded; with `CANDOR_MUTANT=WORD` before the second
 //! command, what its defence keeps away.
 
 mod bearers;
@@ -47,7 +47,7 @@ mod tickets;
 use std::{collections::BTreeSet, pin::Pin, process::ExitCode, sync::Mutex};
 
 use auth_core::lock::lock;
-use gateway::demo::monolith::Seen;
+use gateway::demo::monolith::SeenRequest;
 use libtest_mimic::Trial;
 use world::World;
 
@@ -187,6 +187,6 @@ pub(crate) fn read(said: &str) -> (usize, Vec<String>) {
 }
 
 /// The requests that reached the monolith with `mark` in their target.
-fn reached(world: &World, mark: &str) -> Vec<Seen> {
+fn reached(world: &World, mark: &str) -> Vec<SeenRequest> {
     world.monolith.seen().into_iter().filter(|seen| seen.target.contains(mark)).collect()
 }

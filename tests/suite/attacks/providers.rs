@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use gateway::demo::{Lie, Part, browser::Seen};
+use gateway::demo::{Lie, Part, browser::SeenPage};
 use http::{HeaderValue, header};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -87,7 +87,7 @@ async fn by_itself(lie: Option<Lie>) -> (World, Process, Url) {
 const CIRCLES: &str = "it turns in circles";
 
 /// In which way an answer to a lie is one to the person, or to whoever looks after the gateway.
-fn what_is_wrong_with(told: &Seen, rang: bool) -> Option<&'static str> {
+fn what_is_wrong_with(told: &SeenPage, rang: bool) -> Option<&'static str> {
     let to = told.location().map(|to| to.path().to_owned()).unwrap_or_default();
     let signed_in = told.set_cookies().iter().any(|cookie| cookie.name() == TICKET && !cookie.value().is_empty());
     if signed_in {

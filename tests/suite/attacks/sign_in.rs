@@ -1,6 +1,6 @@
 //! Links and forms that lead a person into, or out of, a session.
 
-use gateway::demo::browser::Seen;
+use gateway::demo::browser::SeenPage;
 use world::{
     World,
     caller::{Caller, Form},
@@ -100,7 +100,8 @@ async fn offline_sessions() -> Probes {
         let mut person = Caller::new(Form::Browser);
         let link = world.url("/").join(begin).expect("an address");
         let mut seen = person.browser().get(&link).await;
-        if let Some(login) = seen.as_ref().ok().and_then(Seen::location).filter(|to| to.path() == "/.candor/login") {
+        if let Some(login) = seen.as_ref().ok().and_then(SeenPage::location).filter(|to| to.path() == "/.candor/login")
+        {
             seen = person.browser().get(&login).await;
         }
         let asked = seen.ok().and_then(|seen| seen.location());

@@ -3,11 +3,11 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use auth_core::{Clock, Timestamp};
-use gateway::demo::Bearer;
+use gateway::demo::AccessTokenSpec;
 use world::{
     World,
     caller::{Caller, Form, Heard},
-    wire::Break,
+    fault_proxy::Break,
 };
 
 use super::{DAY, FALSE_REFUSALS, HOUR, Happens, MINUTE, Provider, Step, WRONGLY_ADMITTED, YEAR};
@@ -68,7 +68,7 @@ impl Stage {
     /// Somebody's token, good from and to so many seconds from now.
     fn somebody_bears(&mut self, name: &'static str, form: Form, path: &'static str, from: i64, to: i64) {
         const LEEWAY: i64 = 30;
-        let bearer = Bearer::of(name).aged(seconds(-from)).lasting(seconds(to - from));
+        let bearer = AccessTokenSpec::of(name).aged(seconds(-from)).lasting(seconds(to - from));
         let until = self.truth() + seconds(to + LEEWAY) - seconds(-to - LEEWAY);
         self.holders.push(Holder { name, caller: Caller::bearing(form, &self.world.idp.mint(&bearer)), path, until });
     }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use auth_core::held::Held;
+use auth_core::refusal_guard::RefusalGuard;
 use world::{
     World,
     caller::{Caller, Form},
-    wire::Break,
+    fault_proxy::Break,
 };
 
 use super::HOUR;
@@ -41,7 +41,7 @@ pub(super) async fn wrong_together_with_the_provider() {
         let heard = world.ask(person, "/calendar").await;
         lost += usize::from(heard.answer.is_ok_and(|seen| !seen.deleted_cookies().is_empty()));
     }
-    assert_eq!(lost, Held::FEW - 1);
+    assert_eq!(lost, RefusalGuard::FEW - 1);
     step(&world, -13 * HOUR).await;
     believed(&mut world).await;
     for person in &mut people[lost..] {

@@ -8,9 +8,9 @@ mod tally;
 use libtest_mimic::Trial;
 use world::{
     World,
+    fault_proxy::Break::{self, Nonsense, Refused, Status},
     process::Process,
     store::StoreBreak,
-    wire::Break::{self, Nonsense, Refused, Status},
 };
 
 use self::{people::People, tally::Tally};

@@ -1,6 +1,6 @@
 //! Everybody who was there before the gateway was killed, and who must not get through.
 
-use gateway::demo::{self, Bearer, browser::Seen};
+use gateway::demo::{self, AccessTokenSpec, browser::SeenPage};
 use url::Url;
 use world::{
     World,
@@ -38,7 +38,7 @@ pub(super) struct Twin {
 
 enum Credential {
     Ticket(String),
-    Bearer(String),
+    AccessTokenSpec(String),
 }
 
 impl People {
@@ -56,12 +56,12 @@ impl People {
         assert!(oracle::meets(Outcome::SignedOut, Form::Browser, &heard), "signed out: {}", heard.line());
         twins.push(Twin::of_ticket("ended", ended));
 
-        let bearer = Bearer::of("display-4.12");
+        let bearer = AccessTokenSpec::of("display-4.12");
         let mut display = Caller::bearing(Form::Device, &world.idp.mint(&bearer));
         world.warm_up(&mut display, "/display/calendar").await;
         // A key that nobody knows may be asked for a few times a minute: that is kept for who is good.
         for twin in demo::Twin::ALL.into_iter().filter(|twin| *twin != demo::Twin::UnknownKid) {
-            let credential = Credential::Bearer(world.idp.twin(&bearer, twin));
+            let credential = Credential::AccessTokenSpec(world.idp.twin(&bearer, twin));
             twins.push(Twin { name: format!("bearer {}", twin.as_str()), credential });
         }
         let (grace, _) = signed_in(world, "grace").await;
@@ -93,7 +93,7 @@ impl Twin {
                 caller.browser().set_cookie(&world.url("/"), TICKET, ticket);
                 world.ask(&mut caller, path.unwrap_or("/calendar")).await
             }
-            Credential::Bearer(token) => {
+            Credential::AccessTokenSpec(token) => {
                 world.ask(&mut Caller::bearing(Form::Device, token), path.unwrap_or("/display/calendar")).await
             }
         }
@@ -103,7 +103,7 @@ impl Twin {
 /// Comes back from the provider, and goes on to where all began.
 pub(super) async fn arrive(world: &World, caller: &mut Caller, callback: &Url) -> Heard {
     let heard = caller.get(callback, &world.monolith).await;
-    match heard.answer.as_ref().ok().and_then(Seen::location) {
+    match heard.answer.as_ref().ok().and_then(SeenPage::location) {
         Some(home) if home.path() == "/calendar" => caller.get(&home, &world.monolith).await,
         _ => heard,
     }

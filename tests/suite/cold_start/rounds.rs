@@ -1,10 +1,10 @@
 //! Who asks for what in a round, and what must come of it.
 
-use gateway::demo::{self, Bearer, browser::Seen};
+use gateway::demo::{self, AccessTokenSpec, browser::SeenPage};
 use world::{
     World,
     caller::{Caller, Form},
-    wire::Break::{self, LoginRedirect, Refused, Reset, Status},
+    fault_proxy::Break::{self, LoginRedirect, Refused, Reset, Status},
 };
 
 use super::{
@@ -22,7 +22,7 @@ impl Tally {
         self.good("callback", &heard, "grace", Flow::Callback, Outcome::TryAgain, Form::Browser);
         let newcomer = &mut Caller::new(Form::Browser);
         let asked = world.ask(newcomer, "/calendar").await;
-        let login = asked.answer.as_ref().ok().and_then(Seen::location);
+        let login = asked.answer.as_ref().ok().and_then(SeenPage::location);
         let login = login.unwrap_or_else(|| panic!("who has no credential is sent to sign in: {}", asked.line()));
         let heard = newcomer.get(&login, &world.monolith).await;
         self.good("newcomer", &heard, "nobody", Flow::SignInBegin, Outcome::TryAgain, Form::Browser);
@@ -31,7 +31,7 @@ impl Tally {
 
     /// Who is known asks, and who is bad. The monolith may be broken.
     async fn sees_the_known(&mut self, world: &World, people: &mut People, monolith: Option<Break>) {
-        let expected = |form| monolith.map_or(Outcome::Served, |how| of_monolith(Fault::Wire(how), form));
+        let expected = |form| monolith.map_or(Outcome::Served, |how| of_monolith(Fault::Proxy(how), form));
         let heard = world.ask(&mut people.ada, "/calendar").await;
         self.good("ticket", &heard, "ada", Flow::Ticket, expected(Form::Browser), Form::Browser);
         let heard = world.ask(&mut people.script, "/api/calendar").await;
@@ -62,7 +62,7 @@ impl Tally {
     /// apart now.
     pub(super) async fn sees_an_unknown_key(&mut self, world: &World) {
         self.round = "unknown key".into();
-        let bearer = Bearer::of("display-4.12");
+        let bearer = AccessTokenSpec::of("display-4.12");
         let (flow, form) = (Flow::BearerUnknownKid, Form::Device);
         world.idp.rotate();
         let heard = world.ask(&mut Caller::bearing(form, &world.idp.mint(&bearer)), "/display/calendar").await;

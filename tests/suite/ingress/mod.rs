@@ -6,7 +6,7 @@ mod payload;
 
 use std::time::Duration;
 
-use gateway::demo::monolith::Seen;
+use gateway::demo::monolith::SeenRequest;
 use libtest_mimic::Trial;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -48,7 +48,8 @@ async fn one_request_in_is_at_most_one_out() {
     for done in send_all(&world, &payloads, &token).await {
         let payload = &payloads[done.number];
         let id = id(done.number);
-        let seen: Vec<Seen> = world.monolith.seen().into_iter().filter(|seen| seen.target.contains(&id)).collect();
+        let seen: Vec<SeenRequest> =
+            world.monolith.seen().into_iter().filter(|seen| seen.target.contains(&id)).collect();
         let surplus = seen.len().saturating_sub(payload.most()) + smuggled(&seen);
         let spoofed = seen.iter().filter(|seen| speaks_for_itself(seen)).count();
         if surplus + spoofed > 0 {
@@ -111,7 +112,7 @@ impl Payload {
         }
     }
 
-    fn judge(&self, done: &Done, seen: &[Seen], id: &str) -> Result<(), String> {
+    fn judge(&self, done: &Done, seen: &[SeenRequest], id: &str) -> Result<(), String> {
         let status = status(&done.answer);
         let got = || format!("status {status:?}, {} upstream", seen.len());
         if done.hung {
@@ -141,13 +142,13 @@ fn status(answer: &[u8]) -> Option<u16> {
     statuses.into_iter().find(|status| *status >= 200)
 }
 
-fn smuggled(seen: &[Seen]) -> usize {
+fn smuggled(seen: &[SeenRequest]) -> usize {
     seen.iter().filter(|seen| seen.target.contains("smuggled")).count()
 }
 
 /// Whether a request reached the monolith with a word of the client's where only we speak: an identity, or the way the
 /// request came. On a route open to anyone there is none; elsewhere it is the token's.
-fn speaks_for_itself(seen: &Seen) -> bool {
+fn speaks_for_itself(seen: &SeenRequest) -> bool {
     let evil = seen.headers.iter().any(|(_, value)| value.contains("evil"));
     let named = seen.header("x-auth-request-user");
     let expected = seen.target.starts_with("/api/").then_some("ada");

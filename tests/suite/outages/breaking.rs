@@ -6,8 +6,9 @@ use gateway::demo::Mode;
 use world::{
     World,
     caller::{Form, Heard},
-    disk, keyring,
-    wire::Wire,
+    disk,
+    fault_proxy::FaultProxy,
+    keyring,
 };
 
 use super::{
@@ -20,7 +21,7 @@ pub(super) async fn break_all(world: &mut World, cell: &Cell) {
     world.forget_access();
     for (dependency, fault) in cell.breaks() {
         match fault {
-            Fault::Wire(how) => {
+            Fault::Proxy(how) => {
                 let wire = wire(world, dependency).expect("what breaks like a wire has one");
                 wire.break_with(how).await;
             }
@@ -39,7 +40,7 @@ pub(super) async fn heal_all(world: &mut World, cell: &Cell) {
     let breaks: Vec<_> = cell.breaks().collect();
     for (dependency, fault) in breaks.into_iter().rev() {
         match fault {
-            Fault::Wire(_) => wire(world, dependency).expect("what breaks like a wire has one").heal().await,
+            Fault::Proxy(_) => wire(world, dependency).expect("what breaks like a wire has one").heal().await,
             Fault::Store(_) | Fault::Within(_) => world.heal_store().await,
             Fault::DemandsName(_) => world.monolith.set_mode(Mode::Healthy),
             Fault::Keyring(_) => keyring::heal(&world.data()).expect("the keyring can be healed"),
@@ -78,10 +79,10 @@ pub(super) async fn judge_the_touch(
 
 fn was_met(world: &World, dependency: Dependency, fault: Fault, confirmed: bool, heard: &Heard) -> bool {
     let counted = match (fault, wire(world, dependency)) {
-        (Fault::Wire(_), Some(wire)) => wire.touched() > 0,
+        (Fault::Proxy(_), Some(wire)) => wire.touched() > 0,
         (Fault::Store(_) | Fault::Within(_), _) => !confirmed,
         (Fault::DemandsName(_), _) => world.monolith.denied() > 0,
-        (Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) | Fault::Wire(_), _) => false,
+        (Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) | Fault::Proxy(_), _) => false,
     };
     // Nobody can count a connection that is refused, nor a write that fails: but who made it says so.
     counted || is_said(world, dependency, heard)
@@ -107,7 +108,7 @@ fn is_said(world: &World, dependency: Dependency, heard: &Heard) -> bool {
         || world.access().iter().any(|line| line["reason"].as_str().is_some_and(|reason| words.contains(&reason)))
 }
 
-fn wire(world: &World, dependency: Dependency) -> Option<&Wire> {
+fn wire(world: &World, dependency: Dependency) -> Option<&FaultProxy> {
     match dependency {
         Dependency::Discovery => Some(&world.wires.discovery),
         Dependency::Keys => Some(&world.wires.keys),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::demo::{Bearer, Part, browser::Seen};
+use gateway::demo::{AccessTokenSpec, Part, browser::SeenPage};
 use http::{HeaderName, HeaderValue};
 use url::Url;
 use world::{
@@ -12,7 +12,7 @@ use world::{
 
 use super::{
     oracle::{self, Complaints},
-    table::{Cell, Flow, Outcome, Temper},
+    table::{CacheState, Cell, Flow, Outcome},
     twins::{self, Impostor},
 };
 
@@ -97,7 +97,7 @@ impl Going {
                 world.until_provider_is_on_disk().await;
             }
             Flow::Callback => {
-                if cell.temper == Temper::Warm {
+                if cell.temper == CacheState::Warm {
                     world.sign_in(&mut Caller::new(Form::Browser), "grace", self.path).await;
                 }
                 let callback = world.until_callback(&mut self.good, &self.subject, self.path).await;
@@ -120,7 +120,7 @@ impl Going {
 
     async fn prepare_program(&mut self, world: &mut World) {
         let form = self.good.form();
-        let bearer = Bearer::of(&self.subject).lasting(Duration::from_secs(6 * 3600));
+        let bearer = AccessTokenSpec::of(&self.subject).lasting(Duration::from_secs(6 * 3600));
         // Asked where keys are waited for: a route open to anyone waits for nothing.
         let path = if form == Form::Device { "/display/calendar" } else { "/api/calendar" };
         world.warm_up(&mut Caller::bearing(form, &world.idp.mint(&bearer)), path).await;
@@ -209,7 +209,7 @@ impl Going {
             return;
         }
         for number in 0..STRANGERS {
-            let token = world.idp.mint(&Bearer::of("mallory").under_kid(&format!("made-up-{number}")));
+            let token = world.idp.mint(&AccessTokenSpec::of("mallory").under_kid(&format!("made-up-{number}")));
             let heard = world.ask(&mut Caller::bearing(self.good.form(), &token), self.path).await;
             oracle::judge_twin("broken", &heard, "made-up", complaints);
             world.advance(BETWEEN_STRANGERS);
@@ -255,7 +255,7 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
             // The last good contact is so long ago that the provider is asked again.
             world.advance(Duration::from_secs(11));
             let asked = world.ask(caller, path).await;
-            match asked.answer.as_ref().ok().and_then(Seen::location) {
+            match asked.answer.as_ref().ok().and_then(SeenPage::location) {
                 Some(login) if login.path() == "/.candor/login" => caller.get(&login, &world.monolith).await,
                 _ => asked,
             }
@@ -263,7 +263,7 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
         Flow::Callback => {
             let callback = callback.expect("a callback has its address");
             let heard = caller.get(callback, &world.monolith).await;
-            match heard.answer.as_ref().ok().and_then(Seen::location) {
+            match heard.answer.as_ref().ok().and_then(SeenPage::location) {
                 // Nowhere else than to what was asked for in the first place.
                 Some(home) if home == world.url(path) => caller.get(&home, &world.monolith).await,
                 _ => heard,

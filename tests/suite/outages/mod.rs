@@ -18,14 +18,14 @@ use libtest_mimic::Trial;
 use world::{
     World,
     caller::{Caller, Form, Heard},
+    fault_proxy::Break,
     store::StoreBreak,
-    wire::Break,
 };
 
 use self::{
     flows::Going,
     oracle::Complaints,
-    table::{Cell, Dependency, Flow, Temper},
+    table::{CacheState, Cell, Dependency, Flow},
 };
 use crate::{figures, in_a_runtime, plain};
 pub(crate) use oracle::sum_up;
@@ -113,17 +113,17 @@ async fn judged(cell: Cell, index: usize) -> Complaints {
     }
     world.start_gateway().await;
     let mut going = Going::prepare(&mut world, &cell, index).await;
-    if cell.temper == Temper::Cold {
+    if cell.temper == CacheState::Cold {
         world.stop_gateway().await;
         if cell.is_about_the_provider() {
             world.forget_providers();
         }
     }
     breaking::break_all(&mut world, &cell).await;
-    if cell.temper == Temper::Stale {
+    if cell.temper == CacheState::Stale {
         world.advance(LONG_OUTAGE);
     }
-    if cell.temper == Temper::Cold {
+    if cell.temper == CacheState::Cold {
         world.start_gateway().await;
     }
     // Nobody is asked before the store has been: whoever counts on its answer has missed one, or has a fresh one.

@@ -8,15 +8,15 @@ use auth_core::database::Disturbance;
 use world::{
     caller::Form,
     disk::DiskBreak,
+    fault_proxy::Break::{Hang, Refused, Status},
     store::StoreBreak,
-    wire::Break::{Hang, Refused, Status},
 };
 
 use super::table::{
-    Cell,
+    CacheState, Cell,
     Dependency::{self, Monolith},
     Entry::{Expect, Nothing},
-    Fault, Flow, Outcome, Temper, entry, of_monolith_for_the_undecided,
+    Fault, Flow, Outcome, entry, of_monolith_for_the_undecided,
 };
 
 /// What is done about one combination.
@@ -57,7 +57,7 @@ fn plans() -> impl Iterator<Item = Plan> {
         .flat_map(|dependency| dependency.faults().into_iter().map(move |fault| ((dependency, fault), None)));
     single.chain(pairs()).flat_map(|(first, also)| {
         Flow::ALL.into_iter().flat_map(move |flow| {
-            Temper::ALL
+            CacheState::ALL
                 .into_iter()
                 .flat_map(move |temper| Form::ALL.into_iter().map(move |form| plan(flow, first, also, temper, form)))
         })
@@ -77,7 +77,7 @@ fn pairs() -> impl Iterator<Item = (Broken, Option<Broken>)> {
     })
 }
 
-fn plan(flow: Flow, first: Broken, also: Option<Broken>, temper: Temper, form: Form) -> Plan {
+fn plan(flow: Flow, first: Broken, also: Option<Broken>, temper: CacheState, form: Form) -> Plan {
     if !flow.forms().contains(&form) {
         return Plan::LeaveOut("nobody goes this way in that form");
     }
@@ -142,7 +142,7 @@ fn is_run_together(one: Fault, other: Fault, each_shows: bool) -> bool {
 /// Where nobody is asked, all ways to break are alike: these stand for the rest.
 fn stands_for_others(fault: Fault) -> bool {
     match fault {
-        Fault::Wire(how) => matches!(how, Refused | Hang | Status(401)),
+        Fault::Proxy(how) => matches!(how, Refused | Hang | Status(401)),
         Fault::Store(_)
         | Fault::Within(_)
         | Fault::DemandsName(_)
@@ -155,9 +155,9 @@ fn stands_for_others(fault: Fault) -> bool {
 /// Which of the three ways of its dependency it is, where two are broken at once.
 fn stand_in(fault: Fault) -> Option<usize> {
     match fault {
-        Fault::Wire(Refused) => Some(0),
-        Fault::Wire(Hang) => Some(1),
-        Fault::Wire(Status(401)) => Some(2),
+        Fault::Proxy(Refused) => Some(0),
+        Fault::Proxy(Hang) => Some(1),
+        Fault::Proxy(Status(401)) => Some(2),
         Fault::Store(StoreBreak::Garbage) | Fault::Within(Disturbance::Closed) => Some(0),
         Fault::Store(StoreBreak::LockedOut) | Fault::Within(Disturbance::Locked) => Some(1),
         Fault::Store(StoreBreak::Full) => Some(2),
@@ -165,6 +165,6 @@ fn stand_in(fault: Fault) -> Option<usize> {
         Fault::Keyring(how) => Some(how as usize),
         Fault::Disk(how) => Some(how as usize),
         Fault::Step(how) => Some(how as usize),
-        Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) => None,
+        Fault::Proxy(_) | Fault::Store(_) | Fault::Within(_) => None,
     }
 }

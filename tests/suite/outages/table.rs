@@ -6,18 +6,18 @@
 use std::time::Duration;
 
 use auth_core::database::Disturbance;
-use gateway::demo::monolith::Denial;
+use gateway::demo::monolith::DenialMode;
 use world::{
     caller::Form,
     disk::DiskBreak,
-    keyring::KeyringBreak,
-    step::Step,
-    store::StoreBreak,
-    wire::Break::{
+    fault_proxy::Break::{
         self, Challenge, Drip, EmptySet, Garble, Half, Hang, LoginRedirect, NoChallenge, Nonsense, Refused, Reset,
         Status, WrongCertificate,
     },
-    wire::RETRY_AFTER,
+    fault_proxy::RETRY_AFTER,
+    keyring::KeyringBreak,
+    step::Step,
+    store::StoreBreak,
 };
 
 /// What somebody does.
@@ -68,7 +68,7 @@ pub(crate) enum Dependency {
 
 /// What the gateway knew before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Temper {
+pub(crate) enum CacheState {
     /// It has run, and has met the dependency whole.
     Warm,
     /// It starts with the dependency broken, and without a last-known-good of the provider.
@@ -81,13 +81,13 @@ pub(crate) enum Temper {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
     /// As wires break, and what answers behind them.
-    Wire(Break),
+    Proxy(Break),
     /// As SQLite breaks, by what somebody else does to the file.
     Store(StoreBreak),
     /// As SQLite breaks, by what becomes of the connections to it.
     Within(Disturbance),
     /// The monolith is whole, and denies whoever is not named to it.
-    DemandsName(Denial),
+    DemandsName(DenialMode),
     /// As a file breaks.
     Keyring(KeyringBreak),
     /// As a disk breaks.
@@ -153,7 +153,7 @@ pub(crate) struct Cell {
     pub fault: Fault,
     /// What else is broken at the same time.
     pub also: Option<(Dependency, Fault)>,
-    pub temper: Temper,
+    pub temper: CacheState,
     pub form: Form,
     pub expected: Outcome,
 }
@@ -200,7 +200,7 @@ impl Flow {
     }
 }
 
-impl Temper {
+impl CacheState {
     pub(super) const ALL: [Self; 3] = [Self::Warm, Self::Cold, Self::Stale];
 }
 
@@ -225,12 +225,12 @@ impl Dependency {
             LoginRedirect,
         ];
         match self {
-            Self::Keys => wire.into_iter().chain([EmptySet, WrongCertificate]).map(Fault::Wire).collect(),
-            Self::Discovery | Self::Token => wire.into_iter().chain([WrongCertificate]).map(Fault::Wire).collect(),
+            Self::Keys => wire.into_iter().chain([EmptySet, WrongCertificate]).map(Fault::Proxy).collect(),
+            Self::Discovery | Self::Token => wire.into_iter().chain([WrongCertificate]).map(Fault::Proxy).collect(),
             Self::Monolith => {
                 let challenges = [Challenge("Basic"), Challenge("Negotiate"), NoChallenge];
-                let demands = Denial::ALL.map(Fault::DemandsName);
-                wire.into_iter().chain(challenges).map(Fault::Wire).chain(demands).collect()
+                let demands = DenialMode::ALL.map(Fault::DemandsName);
+                wire.into_iter().chain(challenges).map(Fault::Proxy).chain(demands).collect()
             }
             Self::Keyring => KeyringBreak::ALL.into_iter().map(Fault::Keyring).collect(),
             Self::Disk => DiskBreak::ALL.into_iter().map(Fault::Disk).collect(),
@@ -246,7 +246,7 @@ impl Dependency {
 impl Fault {
     fn name(self) -> String {
         match self {
-            Self::Wire(how) => how.name(),
+            Self::Proxy(how) => how.name(),
             Self::Store(how) => how.name(),
             Self::Within(how) => format!("within-{how:?}").to_lowercase(),
             Self::DemandsName(how) => format!("demands-a-name-{how:?}").to_lowercase(),
@@ -265,7 +265,7 @@ impl Cell {
 
     /// Whether the provider is reached by TLS in it: where the certificate is what breaks.
     pub(crate) fn is_reached_by_tls(&self) -> bool {
-        self.breaks().any(|(_, fault)| fault == Fault::Wire(WrongCertificate))
+        self.breaks().any(|(_, fault)| fault == Fault::Proxy(WrongCertificate))
     }
 
     /// Whether it is the provider that breaks: only then does a cold start forget what it knew of it.
@@ -282,7 +282,7 @@ impl Cell {
 
     /// For how long whoever met the break was told to leave the dependency alone.
     pub(crate) fn asked_to_wait(&self) -> Duration {
-        let asks = self.breaks().any(|(_, fault)| fault == Fault::Wire(Status(429)));
+        let asks = self.breaks().any(|(_, fault)| fault == Fault::Proxy(Status(429)));
         if asks { RETRY_AFTER } else { Duration::ZERO }
     }
 
@@ -298,8 +298,8 @@ impl Cell {
 }
 
 /// The table itself.
-pub(super) fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: Fault, form: Form) -> Entry {
-    use {Dependency as D, Entry::*, Flow as F, Outcome::*, Temper::*};
+pub(super) fn entry(flow: Flow, dependency: Dependency, temper: CacheState, fault: Fault, form: Form) -> Entry {
+    use {CacheState::*, Dependency as D, Entry::*, Flow as F, Outcome::*};
     match (fault, temper) {
         (Fault::Store(StoreBreak::Garbage | StoreBreak::LockedOut), Warm | Stale) => {
             return Nothing("who has the file open keeps it: from within, its connections end first");
@@ -310,7 +310,7 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, temper: Temper, fault: F
         (Fault::Within(_), Cold) => return Nothing("who has not started has no connections"),
         (Fault::Keyring(_), Cold) => return Nothing("there is no start without its keyring: exit 20"),
         (
-            Fault::Wire(_)
+            Fault::Proxy(_)
             | Fault::Store(_)
             | Fault::Within(_)
             | Fault::DemandsName(_)
@@ -418,12 +418,12 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
 /// What comes of a broken folder: nothing, for who is known. Where it is gone, it is made again from what is held, with
 /// everything that matters in it. Where that cannot be, nothing is written to nowhere: nobody can sign in or out, and
 /// nobody can say who else has. What cannot be written to our own files is in the database.
-fn of_disk(flow: Flow, fault: Fault, temper: Temper) -> Entry {
+fn of_disk(flow: Flow, fault: Fault, temper: CacheState) -> Entry {
     match (fault, temper) {
-        (Fault::Disk(DiskBreak::AFile), Temper::Cold) => {
+        (Fault::Disk(DiskBreak::AFile), CacheState::Cold) => {
             Entry::Nothing("there is no start where it cannot be made: exit 20")
         }
-        (Fault::Disk(DiskBreak::Gone), Temper::Cold) => {
+        (Fault::Disk(DiskBreak::Gone), CacheState::Cold) => {
             Entry::Nothing("a start without it is a first start, which knows nothing of before")
         }
         (Fault::Disk(DiskBreak::AFile), _) => Entry::Expect(match flow {
@@ -456,7 +456,7 @@ fn of_clock(flow: Flow, fault: Fault) -> Outcome {
 /// only writing stops no poll.
 fn of_revocations(fault: Fault) -> Outcome {
     match fault {
-        Fault::Wire(_) | Fault::DemandsName(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
+        Fault::Proxy(_) | Fault::DemandsName(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
             unreachable!("that is no way of the store's")
         }
         Fault::Store(StoreBreak::Emptied | StoreBreak::Garbage | StoreBreak::LockedOut)
@@ -473,7 +473,7 @@ pub(crate) fn of_monolith(fault: Fault, form: Form) -> Outcome {
             unreachable!("that is no way of the monolith's")
         }
         Fault::DemandsName(_) => Outcome::Served,
-        Fault::Wire(how) => match how {
+        Fault::Proxy(how) => match how {
             Refused | Reset | Garble | WrongCertificate => Outcome::UpstreamFailed,
             Hang | Drip => Outcome::UpstreamTimeout,
             Half => Outcome::Cut,
@@ -489,10 +489,10 @@ pub(crate) fn of_monolith(fault: Fault, form: Form) -> Outcome {
 /// nothing about them.
 pub(super) fn of_monolith_for_the_undecided(fault: Fault, form: Form) -> Outcome {
     match fault {
-        Fault::DemandsName(_) | Fault::Wire(Status(401 | 403) | Challenge(_) | NoChallenge | LoginRedirect) => {
+        Fault::DemandsName(_) | Fault::Proxy(Status(401 | 403) | Challenge(_) | NoChallenge | LoginRedirect) => {
             Outcome::UnavailableSinceDenied
         }
-        Fault::Wire(_) | Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
+        Fault::Proxy(_) | Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
             of_monolith(fault, form)
         }
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use auth_core::Clock;
-use gateway::demo::{Bearer, Lie, Twin};
+use gateway::demo::{AccessTokenSpec, Lie, Twin};
 use tokio::sync::OnceCell;
 use url::Url;
 use world::{
@@ -110,8 +110,8 @@ pub(super) async fn of_ticket(world: &World, form: Form, ticket: &str) -> Vec<Im
 }
 
 /// Bad copies of a bearer token.
-pub(super) async fn of_bearer(world: &World, form: Form, bearer: &Bearer) -> Vec<Impostor> {
-    let revoked = world.idp.mint(&Bearer::of("stolen-display").lasting(A_SESSION));
+pub(super) async fn of_bearer(world: &World, form: Form, bearer: &AccessTokenSpec) -> Vec<Impostor> {
+    let revoked = world.idp.mint(&AccessTokenSpec::of("stolen-display").lasting(A_SESSION));
     world.revoke("stolen-display").await;
     let mut twins = vec![Impostor::new("user-revoked", Caller::bearing(form, &revoked))];
     for twin in Twin::ALL {

@@ -1,9 +1,9 @@
 //! The provider breaks: who is signed in goes on, newcomers are told the truth, and what heals works again by itself.
 
-use gateway::demo::browser::Seen;
+use gateway::demo::browser::SeenPage;
 use world::{
     caller::{Caller, Form},
-    wire::Break,
+    fault_proxy::Break,
 };
 
 use super::{Person, Stage, first_link, goes_on, is_the_calendar, login_page, signed_in};
@@ -90,7 +90,7 @@ pub(super) async fn the_provider_loses_its_memory() {
 }
 
 /// A 503 page that blames nobody, forgets nothing and tries again by itself.
-fn is_told_the_truth(told: &Seen) {
+fn is_told_the_truth(told: &SeenPage) {
     let text = told.text();
     assert_eq!((told.status.as_u16(), told.header("x-gateway-answer")), (503, Some("verdict-unavailable")), "{text}");
     assert!(told.header("retry-after").is_some(), "it says when to come again");

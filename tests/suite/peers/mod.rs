@@ -5,7 +5,7 @@ mod broken;
 mod signing_in;
 mod stage;
 
-use gateway::demo::browser::Seen;
+use gateway::demo::browser::SeenPage;
 use libtest_mimic::Trial;
 use url::Url;
 use world::caller::{Caller, Form, Heard};
@@ -39,13 +39,13 @@ async fn signed_in(stage: &Stage, name: &str) -> Caller {
 }
 
 /// The provider's login page, to which a newcomer is sent from `path`.
-async fn login_page(stage: &Stage, caller: &mut Caller, path: &str) -> Seen {
+async fn login_page(stage: &Stage, caller: &mut Caller, path: &str) -> SeenPage {
     let page = caller.browser().visit(&stage.url(path)).await.expect("an answer");
     assert!(page.url.as_str().starts_with(&stage.wire.base()), "at the provider: {} {}", page.url, page.text());
     page
 }
 
-fn is_the_calendar(seen: &Seen, name: &str) {
+fn is_the_calendar(seen: &SeenPage, name: &str) {
     assert_eq!(seen.status, 200, "{}", seen.text());
     assert!(seen.text().contains(&format!("For {name}.")), "{}", seen.text());
     figures::count("sign-ins at a certified provider");
@@ -61,7 +61,7 @@ fn goes_on(heard: &Heard, name: &str) {
 }
 
 /// Where the first link of a page of ours leads.
-fn first_link(page: &Seen) -> Url {
+fn first_link(page: &SeenPage) -> Url {
     let text = page.text();
     let link = text.split("<a ").nth(1).and_then(|rest| rest.split("href=\"").nth(1)?.split('"').next());
     let link = link.unwrap_or_else(|| panic!("a link: {text}")).replace("&amp;", "&").replace("&#38;", "&");

@@ -126,7 +126,7 @@ pub(super) async fn an_answer_by_form_post() {
 /// Through the provider's pages to the form that it makes the browser send to us.
 async fn answered_by_form(
     caller: &mut Caller,
-    mut page: gateway::demo::browser::Seen,
+    mut page: gateway::demo::browser::SeenPage,
     mut form: (Url, Vec<(String, String)>),
 ) -> (Url, Vec<(String, String)>) {
     for _ in 0..4 {

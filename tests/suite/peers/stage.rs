@@ -9,17 +9,17 @@ use std::{
 
 use auth_core::Clock;
 use gateway::{
-    demo::{Monolith, browser::Seen},
+    demo::{Monolith, browser::SeenPage},
     running::Tuning,
-    server::{self, Options, Started},
+    server::{self, ServeOptions, Started},
 };
 use serde_json::Value;
 use url::Url;
 use world::{
     caller::{Caller, Heard},
+    fault_proxy::FaultProxy,
     folder::Folder,
     settings,
-    wire::Wire,
 };
 
 const SECRET: &str = "peers-only-secret";
@@ -28,7 +28,7 @@ const SECRET: &str = "peers-only-secret";
 pub(super) struct Stage {
     pub(super) peer: Peer,
     /// The wire to the provider, for the gateway and for browsers: the issuer stands at it.
-    pub(super) wire: Wire,
+    pub(super) wire: FaultProxy,
     pub(super) monolith: Monolith,
     /// Stands still until the test moves it, so that "ten seconds ago" needs no waiting.
     pub(super) clock: Clock,
@@ -78,7 +78,7 @@ impl Stage {
         let (gateway_port, peer_port) = (settings::free_port(), settings::free_port());
         let listen = Url::parse(&format!("http://127.0.0.1:{gateway_port}")).expect("an address");
         let home = place.public_url.map_or(listen.clone(), |url| Url::parse(url).expect("an address"));
-        let wire = Wire::to(([127, 0, 0, 1], peer_port).into()).await.expect("a wire can be laid");
+        let wire = FaultProxy::to(([127, 0, 0, 1], peer_port).into()).await.expect("a wire can be laid");
         let redirect_uri = home.join("/.candor/callback/peer").expect("a path").to_string();
         let peer = Peer::start(peer_port, redirect_uri, wire.base()).await;
         let monolith = Monolith::start(([127, 0, 0, 1], 0).into()).await.expect("the monolith starts");
@@ -97,7 +97,7 @@ impl Stage {
         let config = config.unwrap_or_else(|problems| panic!("{problems:#?}\n{}", self.config));
         // The provider runs on a busy machine: only what is broken may be late.
         let tuning = Tuning { call: Duration::from_secs(4), ..Tuning::default() };
-        let options = Options { clock: self.clock.clone(), tuning, ..settings::options() };
+        let options = ServeOptions { clock: self.clock.clone(), tuning, ..settings::options() };
         self.gateway = Some(server::start(config, options).await.expect("the gateway starts"));
     }
 
@@ -200,7 +200,7 @@ async fn launch(port: u16, redirect_uri: String, issuer: String) -> Child {
     started.await.expect("the provider starts")
 }
 
-fn config(listen: &Url, home: &Url, wire: &Wire, monolith: &Monolith, further: &str) -> String {
+fn config(listen: &Url, home: &Url, wire: &FaultProxy, monolith: &Monolith, further: &str) -> String {
     let (at, home) = (&listen[url::Position::BeforeHost..url::Position::AfterPort], home.as_str());
     let (issuer, endpoint) = (wire.base(), monolith.address());
     format!(
@@ -251,7 +251,7 @@ pub(super) struct Person<'a> {
 impl Person<'_> {
     /// Signs in from the provider's login page `page` on, and consents if asked. Stops before the callback, and gives
     /// its address.
-    pub(super) async fn until_callback(&mut self, page: Seen) -> Url {
+    pub(super) async fn until_callback(&mut self, page: SeenPage) -> Url {
         let mut page = page;
         for _ in 0..8 {
             page = match self.fill_in(page).await {
@@ -263,14 +263,14 @@ impl Person<'_> {
     }
 
     /// Signs in from the login page `page` on, to the end.
-    pub(super) async fn through(&mut self, page: Seen) -> Seen {
+    pub(super) async fn through(&mut self, page: SeenPage) -> SeenPage {
         let callback = self.until_callback(page).await;
         let seen = self.caller.browser().get(&callback).await.expect("the callback is answered");
         self.caller.browser().follow(seen).await.expect("and leads somewhere")
     }
 
     /// The next page, or the callback's address.
-    async fn fill_in(&mut self, page: Seen) -> Result<Url, Seen> {
+    async fn fill_in(&mut self, page: SeenPage) -> Result<Url, SeenPage> {
         let browser = self.caller.browser();
         if let Some(next) = page.location() {
             if next.path().starts_with("/.candor/callback/") {

@@ -1,6 +1,6 @@
 //! The flows of people and programs through a gateway, each with secrets in it wherever a secret can be.
 
-use gateway::demo::{Bearer, Twin, browser::Browser};
+use gateway::demo::{AccessTokenSpec, Twin, browser::Browser};
 use url::Url;
 use world::{
     caller::{Caller, Form},
@@ -145,7 +145,7 @@ async fn bad_callbacks(stage: &mut Stage) {
 
 /// Bearer tokens, good and bad, and whatever else programs authenticate with.
 pub(super) async fn programs(stage: &mut Stage) {
-    let display = Bearer::of("display");
+    let display = AccessTokenSpec::of("display");
     let mut tokens = vec![("good bearer", stage.world.idp.mint(&display))];
     tokens.extend(Twin::ALL.map(|twin| (twin.as_str(), stage.world.idp.twin(&display, twin))));
     let schemes = tokens.into_iter().map(|(what, token)| format!("Bearer {}", stage.canaries.plant_jwt(what, &token)));

@@ -45,7 +45,7 @@ fn judged(changes: &Value) -> &'static str {
             all.insert(name.clone(), value.clone());
         }
     }
-    let expected = Expected { issuer: ISSUER, client_id: "gateway", nonce: "n-1", access_token: ACCESS };
+    let expected = ExpectedToken { issuer: ISSUER, client_id: "gateway", nonce: "n-1", access_token: ACCESS };
     match judge(&typed(all), &expected, || Now::at(NOW)) {
         Ok(()) => "good",
         Err(IdTokenFault::Wrong(_)) => "wrong",

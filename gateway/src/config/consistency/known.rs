@@ -9,7 +9,7 @@ use auth_core::{
 
 use super::Parts;
 use crate::config::{
-    issuers::{Bearer, BearerKind},
+    issuers::{BearerConfig, BearerKind},
     routes::Written,
 };
 
@@ -85,14 +85,15 @@ impl Parts<'_, '_> {
 
     /// Whether a person can be known at all, by a ticket or by a token, and `from` this issuer if one is named.
     fn people_are_known(&self, from: Option<&str>) -> bool {
-        let by_token = |it: &Bearer| it.kind == BearerKind::User && from.is_none_or(|from| *it.issuer == *from);
+        let by_token = |it: &BearerConfig| it.kind == BearerKind::User && from.is_none_or(|from| *it.issuer == *from);
         self.identity.iter().any(|(it, _)| it.as_ref().is_none_or(|it| from.is_none_or(|from| *it.issuer == *from)))
             || self.bearer.iter().any(|(it, _)| it.as_ref().is_none_or(by_token))
     }
 
     /// The same for a program.
     fn programs_are_known(&self, from: Option<&str>) -> bool {
-        let by_token = |it: &Bearer| it.kind == BearerKind::Service && from.is_none_or(|from| *it.issuer == *from);
+        let by_token =
+            |it: &BearerConfig| it.kind == BearerKind::Service && from.is_none_or(|from| *it.issuer == *from);
         self.bearer.iter().any(|(it, _)| it.as_ref().is_none_or(by_token))
     }
 }

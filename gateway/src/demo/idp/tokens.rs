@@ -45,7 +45,7 @@ pub(super) enum Signer {
 
 /// A bearer token to be minted. Good, unless made a twin.
 #[derive(Clone, Debug)]
-pub struct Bearer {
+pub struct AccessTokenSpec {
     subject: String,
     extra: Value,
     age: Duration,
@@ -87,7 +87,7 @@ impl Twin {
     }
 }
 
-impl Bearer {
+impl AccessTokenSpec {
     /// A good token for `subject`, issued a minute ago, for an hour.
     pub fn of(subject: &str) -> Self {
         Self {

@@ -3,8 +3,8 @@
 use http::{Method, Request};
 
 use crate::{
-    answer::{Answer, OwnAnswer, Place, Seen},
-    fault::{Allow, Asker, Fault},
+    answer::{Answer, OwnAnswer, Recourse, Seen},
+    fault::{AllowedMethods, ClientKind, Fault},
     reply::Reply,
     request_id::RequestId,
     running::Gateway,
@@ -21,13 +21,13 @@ pub fn answer<B>(gateway: &Gateway, id: RequestId, request: &Request<B>) -> Repl
     };
     let answer = match found(request.method(), path) {
         Err(fault) => Answer::Fault(fault),
-        Ok(Page::Metrics) => Answer::Own(OwnAnswer::Figures(gateway.telemetry.figures.render())),
+        Ok(Page::Metrics) => Answer::Own(OwnAnswer::Metrics(gateway.telemetry.figures.render())),
         // Ready is configured and not draining. A dependency that is down is no reason to send requests elsewhere: we
         // serve whom we know, and elsewhere it is just as down.
         Ok(Page::Ready) if !gateway.is_ready() => Answer::Own(OwnAnswer::Draining),
         Ok(Page::Health | Page::Ready) => Answer::Own(OwnAnswer::Well),
     };
-    Reply { answer, asker: Asker::Script, id, place: Place::default(), seen }
+    Reply { answer, asker: ClientKind::Script, id, place: Recourse::default(), seen }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -46,7 +46,7 @@ fn found(method: &Method, path: &str) -> Result<Page, Fault> {
     };
     match *method {
         Method::GET | Method::HEAD => Ok(page),
-        _ => Err(Fault::WrongMethod(Allow::new([Method::GET, Method::HEAD]))),
+        _ => Err(Fault::WrongMethod(AllowedMethods::new([Method::GET, Method::HEAD]))),
     }
 }
 

@@ -37,7 +37,7 @@ fn route(allow: Allow) -> Route {
         by_method: false,
         upstream: "monolith".into(),
         requirement: Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT),
-        on_denial: OnDenial::Dispute,
+        on_denial: OnDenial::DisputedDenial,
         expect: None,
         response_timeout: Duration::from_secs(1),
         idle_body_timeout: Duration::from_secs(1),
@@ -88,7 +88,7 @@ fn judged_by(route: &Route, verdict: Verdict, lines: &str) -> &'static str {
     let now = Now::at(Clock::standing_at(NOON).now().wall());
     let permit = permit(verdict, &route.requirement, now).expect("a permit");
     let target = Uri::from_static("/app/page?x=1");
-    let case = Case {
+    let case = UnvettedResponse {
         route,
         permit: &permit,
         target: &target,
@@ -96,8 +96,8 @@ fn judged_by(route: &Route, verdict: Verdict, lines: &str) -> &'static str {
         sign_in: "/.candor/login",
     };
     match case.judge(answer(lines)) {
-        Ok(Judged { denies: false, .. }) => "pass",
-        Ok(Judged { denies: true, .. }) => "pass (denial)",
+        Ok(VettedHead { denies: false, .. }) => "pass",
+        Ok(VettedHead { denies: true, .. }) => "pass (denial)",
         Err(Fault::DisputedIdentity(_)) => "dispute",
         Err(Fault::UndecidedIdentity(_)) => "undecided",
         Err(Fault::UpstreamGarbage(_)) => "garbage",
@@ -146,7 +146,7 @@ fn nobody_but_a_person_meets_a_password_of_the_applications_own() {
     check(&with_passwords(Allow::tenant("acme")), Some(Kind::Service), "dispute");
     check(&with_passwords(Allow::Anyone), Some(Kind::User), "dispute");
     check(&with_passwords(Allow::Anyone), None, "undecided");
-    let display = Route { asker: Some(RouteAsker::Device), ..with_passwords(Allow::kind(Kind::User)) };
+    let display = Route { asker: Some(RouteClientKind::Device), ..with_passwords(Allow::kind(Kind::User)) };
     check(&display, Some(Kind::User), "dispute");
 }
 
@@ -222,7 +222,7 @@ fn devices_are_protected_on_routes_of_any_kind() {
     check(&either(Allow::Anyone), Kind::Device, "403", "dispute");
     check(&either(Allow::Anyone), Kind::User, "403", "pass");
     check(&either(Allow::tenant("acme")), Kind::User, "401", "dispute");
-    let legacy = Route { asker: Some(RouteAsker::Device), ..route(Allow::kind(Kind::Service)) };
+    let legacy = Route { asker: Some(RouteClientKind::Device), ..route(Allow::kind(Kind::Service)) };
     check(&legacy, Kind::Service, "403", "dispute");
 }
 

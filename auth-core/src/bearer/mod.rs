@@ -1,0 +1,157 @@
+//! JWT bearer tokens of trusted issuers (RFC 6750, RFC 9068): verify, and remember what was verified.
+//!
+//! Remembered are facts, never verdicts: the claims of a token whose signature held, and the proof of one that was
+//! forged, each for one generation of keys. Expiry, audience and freshness are judged at every hit, and not being able
+//! to tell is never remembered.
+
+mod judge;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use moka::{policy::EvictionPolicy, sync::Cache};
+
+use crate::{
+    clock::Now,
+    dependency::Dependency,
+    jws::{self, Claims, MalformedToken, TokenKind},
+    keys::{Forged, IssuerKeys, Unproven},
+    principal::stated::Absence,
+    principal::{Kind, Principal},
+    verdict::{Rejected, Stop, Unavailable},
+};
+
+use judge::NotAToken;
+
+/// An issuer whose access tokens are taken.
+#[derive(Clone)]
+pub struct BearerIssuer {
+    /// Its `iss`, to the letter.
+    pub issuer: Arc<str>,
+    /// The audiences that are us; a token must name one.
+    pub audience: Vec<String>,
+    /// How far clocks may be apart.
+    pub leeway: Duration,
+    /// Whom its tokens stand for: people or services.
+    pub kind: Kind,
+    /// What it means that a token states no groups or roles.
+    pub absence: Absence,
+    /// Its keys, which know the algorithms.
+    pub keys: IssuerKeys,
+}
+
+/// The issuers whose access tokens are taken. Cheap to clone; clones share what they remember.
+#[derive(Clone)]
+pub struct Bearers(Arc<Inner>);
+
+struct Inner {
+    issuers: BTreeMap<Arc<str>, BearerIssuer>,
+    genuine: Cache<TokenHash, Genuine>,
+    // Apart and small, so that a flood of junk cannot push out what is genuine.
+    forged: Cache<TokenHash, Fake>,
+}
+
+type TokenHash = [u8; 32];
+
+/// A token whose signature held.
+#[derive(Clone)]
+struct Genuine {
+    claims: Arc<Claims>,
+    generation: u64,
+}
+
+/// A token that was proven false.
+#[derive(Clone)]
+struct Fake {
+    issuer: Arc<str>,
+    proof: Forged,
+    generation: u64,
+}
+
+/// How many genuine tokens are remembered: at about 2 KiB each.
+const GENUINE: u64 = 20_000;
+
+/// How many forged ones.
+const FORGED: u64 = 2_000;
+
+impl Bearers {
+    /// Takes the tokens of these issuers. Of two with the same `iss`, the last counts.
+    pub fn new(issuers: Vec<BearerIssuer>) -> Self {
+        let issuers = issuers.into_iter().map(|issuer| (Arc::clone(&issuer.issuer), issuer)).collect();
+        Self(Arc::new(Inner { issuers, genuine: remembering(GENUINE), forged: remembering(FORGED) }))
+    }
+
+    /// Whether this looks like a token of one of them: by its issuer, which nothing has verified.
+    pub fn recognises(&self, token: &str) -> bool {
+        let known = |claims: &str| self.0.issuers.contains_key(claims);
+        !self.0.issuers.is_empty()
+            && (self.0.genuine.contains_key(&hash(token)) || jws::peek_issuer(token).is_some_and(|iss| known(&iss)))
+    }
+
+    /// Who the token stands for.
+    ///
+    /// # Errors
+    /// [`Stop::Rejected`], if the token is proven no good. [`Stop::Unavailable`], if we cannot tell.
+    pub async fn verify(&self, token: &str, now: Now) -> Result<Principal, Stop> {
+        let hash = hash(token);
+        if let Some((issuer, claims)) = self.0.remembered(&hash)? {
+            return judge::principal(&claims, issuer, now);
+        }
+        let unverified = jws::read(token, TokenKind::Bearer).map_err(malformed)?;
+        let Some(issuer) = self.0.issuers.get(unverified.issuer()) else {
+            return Err(Unavailable::because(Dependency::Keys, "no issuer of this name is configured")
+                .unsettled()
+                .into());
+        };
+        match issuer.keys.check(&unverified, now).await {
+            Ok((claims, generation)) => {
+                let claims = Arc::new(claims);
+                self.0.genuine.insert(hash, Genuine { claims: Arc::clone(&claims), generation });
+                judge::principal(&claims, issuer, now)
+            }
+            Err(Unproven::Forged(proof, generation)) => {
+                let issuer = Arc::clone(&issuer.issuer);
+                self.0.forged.insert(hash, Fake { issuer, proof: proof.clone(), generation });
+                Err(Rejected::proven_by(proof).into())
+            }
+            Err(Unproven::Stop(stop)) => Err(stop),
+        }
+    }
+}
+
+impl Inner {
+    /// What is remembered of a token for the keys in use: its claims, or the proof that it is false.
+    fn remembered(&self, hash: &TokenHash) -> Result<Option<(&BearerIssuer, Arc<Claims>)>, Rejected> {
+        if let Some(Genuine { claims, generation }) = self.genuine.get(hash) {
+            let issuer = self.issuers.get(claims.iss.as_str());
+            let current = issuer.filter(|issuer| issuer.keys.generation() == Some(generation));
+            return Ok(current.map(|issuer| (issuer, claims)));
+        }
+        if let Some(Fake { issuer, proof, generation }) = self.forged.get(hash) {
+            let current = self.issuers.get(&issuer).is_some_and(|issuer| issuer.keys.generation() == Some(generation));
+            return if current { Err(Rejected::proven_by(proof)) } else { Ok(None) };
+        }
+        Ok(None)
+    }
+}
+
+fn remembering<V: Clone + Send + Sync + 'static>(most: u64) -> Cache<TokenHash, V> {
+    Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).build()
+}
+
+fn hash(token: &str) -> TokenHash {
+    digest(&SHA256, token.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// A form that the RFCs make invalid is a proof whoever signed it. One that we merely do not understand is not.
+fn malformed(malformed: MalformedToken) -> Stop {
+    match malformed {
+        MalformedToken::Invalid(why) | MalformedToken::Unsigned(why) => Rejected::proven_by(NotAToken(why)).into(),
+        MalformedToken::NotUnderstood(_) => {
+            Unavailable::because(Dependency::OwnJudgement, malformed).unsettled().into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

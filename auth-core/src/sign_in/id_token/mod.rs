@@ -1,0 +1,188 @@
+//! ID tokens: verified by keys and jws, judged by OpenID Connect Core §3.1.3.7, and read as who somebody is.
+//!
+//! An ID token is the provider's word to us, not a credential that a person holds. So what is wrong with one is a
+//! fault of the sign-in, not a verdict: nobody's credential is refused here.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+use subtle::ConstantTimeEq;
+
+use super::wrong_answer::WrongAnswer;
+use crate::{
+    clock::{Now, Past, Witness},
+    dependency::Dependency,
+    idp::Provider,
+    jws::{self, Claims, TokenKind},
+    keys::Contradiction,
+    principal::Subject,
+    principal::stated::Stated,
+    verdict::{Reason, Unavailable},
+};
+
+/// How far a provider's clock and ours may be apart.
+const LEEWAY: Duration = Duration::from_secs(30);
+/// The longest `sub` (OpenID Connect Core §2), in bytes.
+const LONGEST_SUBJECT: usize = 255;
+
+/// Who signed in, as the provider states it.
+pub(super) struct Identity {
+    pub(super) subject: Subject,
+    pub(super) tenant: Option<Arc<str>>,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) email: Option<Arc<str>>,
+    pub(super) roles: Stated,
+    pub(super) groups: Stated,
+    pub(super) sid: Option<String>,
+    pub(super) claims: Value,
+}
+
+/// What this sign-in expects of its ID token.
+pub(super) struct ExpectedToken<'e> {
+    pub(super) issuer: &'e str,
+    pub(super) client_id: &'e str,
+    pub(super) nonce: &'e str,
+    pub(super) access_token: &'e str,
+}
+
+/// Why an ID token signs nobody in.
+#[derive(Debug)]
+pub(super) enum IdTokenFault {
+    /// It is not the one that this sign-in is owed.
+    Wrong(WrongAnswer),
+    /// We cannot tell.
+    Unavailable(Unavailable),
+}
+
+/// Verifies an ID token that came from the token endpoint.
+pub(super) async fn verify(
+    provider: &Provider,
+    token: &str,
+    expected: &ExpectedToken<'_>,
+    now: Now,
+) -> Result<Identity, IdTokenFault> {
+    let unverified = jws::read(token, TokenKind::IdToken).map_err(WrongAnswer::IdToken)?;
+    if unverified.issuer() != expected.issuer {
+        return wrong(WrongAnswer::Issuer);
+    }
+    let claims = provider.keys().verify_own(&unverified).await?;
+    judge(&claims, expected, || {
+        // Made for this sign-in and signed: what it says of the time may end a doubt about ours.
+        let clock = provider.clock();
+        clock.hear(Witness::issued(claims.iat, clock.now().steady().since(now.steady())), expected.issuer);
+        clock.now()
+    })?;
+    let config = provider.config();
+    Ok(Identity::stated_by(claims, &config.name_claim, &config.groups_claim))
+}
+
+/// The rules of OpenID Connect Core §3.1.3.7 beyond the signature. The time is asked for last.
+fn judge(claims: &Claims, expected: &ExpectedToken<'_>, now: impl FnOnce() -> Now) -> Result<(), IdTokenFault> {
+    if claims.iss != expected.issuer {
+        return wrong(WrongAnswer::Issuer);
+    }
+    if claims.aud.is_empty() || claims.aud.iter().any(|audience| audience != expected.client_id) {
+        return wrong(WrongAnswer::Audience);
+    }
+    if claims.azp.as_ref().is_some_and(|party| party != expected.client_id) {
+        return wrong(WrongAnswer::AuthorizedParty);
+    }
+    if !claims.nonce.as_ref().is_some_and(|nonce| same(nonce, expected.nonce)) {
+        return wrong(WrongAnswer::Nonce);
+    }
+    if claims.sub.is_empty() || claims.sub.len() > LONGEST_SUBJECT {
+        return wrong(WrongAnswer::Subject);
+    }
+    if !access_token_fits(claims, expected.access_token) {
+        return wrong(WrongAnswer::AccessToken);
+    }
+    judge_time(claims, now())
+}
+
+fn judge_time(claims: &Claims, now: Now) -> Result<(), IdTokenFault> {
+    match now.past(claims.exp + LEEWAY) {
+        Past::No => {}
+        Past::Yes => return wrong(WrongAnswer::Expired),
+        Past::InDoubt => return Err(Unavailable::because(Dependency::Clock, "whether it expired is in doubt").into()),
+    }
+    match claims.not_before(LEEWAY, now) {
+        Some(begins) => Err(Unavailable::not_yet(begins, now, "an ID token that is not valid yet").into()),
+        None => Ok(()),
+    }
+}
+
+/// Whether `at_hash` fits the access token (OpenID Connect Core §3.1.3.6), if there is one. Its length says which
+/// hash it is half of; the provider signed it, so nobody else can choose.
+fn access_token_fits(claims: &Claims, access_token: &str) -> bool {
+    let Some(stated) = claims.all.get("at_hash") else { return true };
+    let Some(stated) = stated.as_str().and_then(|text| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()) else {
+        return false;
+    };
+    let algorithm = match stated.len() {
+        16 => &SHA256,
+        24 => &SHA384,
+        32 => &SHA512,
+        _ => return false,
+    };
+    let hash = digest::digest(algorithm, access_token.as_bytes());
+    bool::from(hash.as_ref()[..stated.len()].ct_eq(&stated))
+}
+
+/// Compares by hash, so that nothing about the place of a difference can be measured.
+fn same(a: &str, b: &str) -> bool {
+    let [a, b] = [a, b].map(|text| digest::digest(&SHA256, text.as_bytes()));
+    bool::from(a.as_ref().ct_eq(b.as_ref()))
+}
+
+impl Identity {
+    fn stated_by(claims: Claims, name_claim: &str, groups_claim: &str) -> Self {
+        let text = |name: &str| claims.text(name).filter(|text| !text.is_empty()).map(Arc::from);
+        Self {
+            subject: Subject::new(claims.iss.as_str(), claims.sub.as_str()),
+            tenant: text("tid"),
+            name: text(name_claim),
+            email: text("email"),
+            roles: Stated::roles(&claims.all),
+            groups: Stated::groups(&claims.all, groups_claim),
+            sid: claims.text("sid").map(str::to_owned),
+            claims: Value::Object(claims.all),
+        }
+    }
+}
+
+fn wrong<T>(what: WrongAnswer) -> Result<T, IdTokenFault> {
+    Err(what.into())
+}
+
+impl From<WrongAnswer> for IdTokenFault {
+    fn from(wrong: WrongAnswer) -> Self {
+        Self::Wrong(wrong)
+    }
+}
+
+impl From<Unavailable> for IdTokenFault {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl From<Contradiction> for IdTokenFault {
+    fn from(contradiction: Contradiction) -> Self {
+        let wrong = match contradiction {
+            Contradiction::BadSignature(detail) => WrongAnswer::BadSignature(detail),
+            Contradiction::NoKey(detail) => WrongAnswer::NoKey(detail),
+            Contradiction::NotTaken(detail) => WrongAnswer::NotTaken(detail),
+            Contradiction::Claims(rejected) => match rejected.reason() {
+                Reason::WrongIssuer => WrongAnswer::KeyIssuer(rejected.detail().clone()),
+                _ => WrongAnswer::Incomplete(rejected.detail().clone()),
+            },
+            Contradiction::Unavailable(unavailable) => return Self::Unavailable(unavailable),
+        };
+        Self::Wrong(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests;
