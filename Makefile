@@ -2,11 +2,10 @@
 
 .PHONY: demo test
 
-# PORT=… chooses where the page is.
+# PORT=… chooses where the page is. `cargo run` knows where it has built, whatever CARGO_TARGET_DIR says.
 demo:
-	@[ -x target/quick/gateway ] || echo "first build: about 4 minutes" >&2
-	@cargo build --locked --profile quick --package gateway
-	@exec target/quick/gateway demo $(if $(PORT),--port $(PORT))
+	@[ -x "$${CARGO_TARGET_DIR:-target}/quick/gateway" ] || echo "first build: about 4 minutes" >&2
+	@exec cargo run --locked --profile quick --package gateway --features demo -- demo $(if $(PORT),--port $(PORT))
 
 # Everything CI runs. Installs what is missing; see tests/peers/install.
 test:

@@ -73,7 +73,7 @@ enum Action {
         order: Option<ClockOrder>,
     },
     /// Break a pretend monolith and a pretend provider, and see who gets signed out.
-    #[cfg(feature = "demo")]
+    #[cfg_attr(not(feature = "demo"), command(hide = true))]
     Demo {
         /// The port of the page on 127.0.0.1; 0 chooses one.
         #[arg(long, default_value_t = 0)]
@@ -133,7 +133,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Ok(accepted.to_string())
             })
         }
-        #[cfg(feature = "demo")]
         Action::Demo { port } => demo(port),
         Action::Version => {
             say(&mut io::stdout(), concat!("gateway ", env!("CARGO_PKG_VERSION")));
@@ -259,4 +258,14 @@ fn demo(port: u16) -> ExitCode {
             exit(Conclusion::Refused)
         }
     }
+}
+
+/// What is released has no pretend servers in it.
+#[cfg(not(feature = "demo"))]
+fn demo(_: u16) -> ExitCode {
+    const WRONG_USAGE: u8 = 2;
+    let way = "this gateway was built without the demonstration; in its sources, run `make demo`, \
+               or build with `cargo build --features demo`";
+    say(&mut io::stderr(), way);
+    ExitCode::from(WRONG_USAGE)
 }

@@ -13,6 +13,7 @@ mod figures;
 mod forged_kids;
 mod forwarding;
 mod ingress;
+mod manifests;
 mod mutants;
 mod one_folder;
 mod outages;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
         forged_kids::tests(),
         forwarding::tests(),
         ingress::tests(),
+        manifests::tests(),
         one_folder::tests(),
         outages::tests(),
         peers::tests(),

@@ -1,0 +1,45 @@
+//! What the manifests promise, as cargo reads them.
+
+use std::process::Command;
+
+use libtest_mimic::Trial;
+use serde_json::Value;
+
+use crate::{plain, sources};
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![plain("manifests::a_plain_build_has_no_demonstration", a_plain_build_has_no_demonstration)]
+}
+
+/// A plain `cargo build --release` is what people install: no pretend servers in it, and no way to break the store. The
+/// tests ask for both, and what is built in one go shares its features, so the tests must not be built with it.
+fn a_plain_build_has_no_demonstration() {
+    let metadata = metadata();
+    let built = array(&metadata["workspace_default_members"]);
+    let packages = array(&metadata["packages"]).iter();
+    let (built, rest): (Vec<_>, Vec<_>) = packages.partition(|package| built.contains(&package["id"]));
+    assert_eq!(names(&built), ["auth-core", "gateway"]);
+    assert_eq!(names(&rest), ["candor-tests"]);
+    for package in built {
+        assert_eq!(package["features"]["default"], Value::Null, "{}: nothing is on by default", package["name"]);
+        for dependency in array(&package["dependencies"]).iter().filter(|dependency| !dependency["path"].is_null()) {
+            assert_eq!(dependency["features"], Value::Array(Vec::new()), "{}: {dependency}", package["name"]);
+        }
+    }
+}
+
+fn names<'a>(packages: &[&'a Value]) -> Vec<&'a str> {
+    packages.iter().filter_map(|package| package["name"].as_str()).collect()
+}
+
+fn array(value: &Value) -> &[Value] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn metadata() -> Value {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(sources::top()).args(["metadata", "--locked", "--offline", "--no-deps", "--format-version=1"]);
+    let output = cargo.output().expect("cargo can be started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("metadata is JSON")
+}
