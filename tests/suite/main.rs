@@ -15,6 +15,7 @@ mod forwarding;
 mod ingress;
 mod manifests;
 mod mutants;
+mod names;
 mod one_folder;
 mod outages;
 mod peers;
@@ -73,7 +74,9 @@ fn main() -> ExitCode {
         tidy::tests(),
         wycheproof::tests(),
     ];
-    let conclusion = libtest_mimic::run(&arguments, tests.into_iter().flatten().collect());
+    let mut trials: Vec<Trial> = tests.into_iter().flatten().collect();
+    trials.extend(names::tests(&trials));
+    let conclusion = libtest_mimic::run(&arguments, trials);
     if arguments.list {
         return conclusion.exit_code();
     }
