@@ -8,7 +8,10 @@ use serde_json::Value;
 use crate::{plain, sources};
 
 pub(crate) fn tests() -> Vec<Trial> {
-    vec![plain("manifests::a_plain_build_has_no_demonstration", a_plain_build_has_no_demonstration)]
+    vec![
+        plain("manifests::a_plain_build_has_no_demonstration", a_plain_build_has_no_demonstration),
+        plain("manifests::every_crate_may_be_used_alike", every_crate_may_be_used_alike),
+    ]
 }
 
 /// A plain `cargo build --release` is what people install: no pretend servers in it, and no way to break the store. The
@@ -25,6 +28,15 @@ fn a_plain_build_has_no_demonstration() {
         for dependency in array(&package["dependencies"]).iter().filter(|dependency| !dependency["path"].is_null()) {
             assert_eq!(dependency["features"], Value::Array(Vec::new()), "{}: {dependency}", package["name"]);
         }
+    }
+}
+
+fn every_crate_may_be_used_alike() {
+    for package in array(&metadata()["packages"]) {
+        assert_eq!(package["license"], "Apache-2.0 OR MIT", "{}", package["name"]);
+    }
+    for (file, begins) in [("LICENSE-APACHE", "Apache License"), ("LICENSE-MIT", "Copyright (c) the Candor authors")] {
+        assert!(sources::text(file).trim_start().starts_with(begins), "{file}");
     }
 }
 
