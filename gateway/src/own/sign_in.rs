@@ -168,7 +168,7 @@ fn not_signed_in(asked: &RequestContext<'_>, fault: SignInFault) -> Answer {
 /// An outage at the callback, taken for "not signed in".
 #[cfg(candor_mutants)]
 fn planted(asked: &RequestContext<'_>, fault: &SignInFault) -> Option<Answer> {
-    use auth_core::{dependency::Dependency, planted};
+    use auth_core::{dependency::Dependency, mutants};
     let SignInFault::Unavailable { unavailable, return_to, .. } = fault else { return None };
     let word = match unavailable.dependency {
         Dependency::TokenEndpoint => "token-500-is-not-signed-in",
