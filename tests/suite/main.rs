@@ -9,6 +9,7 @@ mod bad_input;
 mod clock;
 mod cold_start;
 mod demonstration;
+mod documents;
 mod figures;
 mod forged_kids;
 mod forwarding;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         clock::tests(),
         cold_start::tests(),
         demonstration::tests(),
+        documents::tests(),
         forged_kids::tests(),
         forwarding::tests(),
         ingress::tests(),
