@@ -16,7 +16,6 @@ mod forwarding;
 mod ingress;
 mod manifests;
 mod mutants;
-mod names;
 mod one_folder;
 mod outages;
 mod peers;
@@ -28,6 +27,7 @@ mod secrets;
 mod serving;
 mod sources;
 mod tidy;
+mod trials;
 mod wycheproof;
 
 use std::{future::Future, process::ExitCode};
@@ -77,7 +77,7 @@ fn main() -> ExitCode {
         wycheproof::tests(),
     ];
     let mut trials: Vec<Trial> = tests.into_iter().flatten().collect();
-    trials.extend(names::tests(&trials));
+    trials.extend(trials::tests(&trials));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if arguments.list {
         return conclusion.exit_code();

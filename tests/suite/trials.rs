@@ -11,8 +11,8 @@ pub(crate) fn tests(others: &[Trial]) -> Vec<Trial> {
     let given: Vec<String> = others.iter().map(|trial| trial.name().to_owned()).collect();
     let once = given.clone();
     vec![
-        plain("names::every_test_is_named_once", move || every_test_is_named_once(&once)),
-        plain("names::the_tests_that_hold_invariants_are_run", move || the_tests_that_hold_invariants_are_run(&given)),
+        plain("trials::every_test_is_named_once", move || every_test_is_named_once(&once)),
+        plain("trials::the_tests_that_hold_invariants_are_run", move || the_tests_that_hold_invariants_are_run(&given)),
     ]
 }
 
