@@ -26,9 +26,11 @@ use tokio::{
 use crate::{
     check::{self, Conclusion, load, load_without_secrets},
     config::Config,
-    control::{self, Command, CommandAnswer},
-    running::StartFault,
-    server::{self, ServeOptions},
+    server::{
+        self, ServeOptions,
+        control::{self, Command, CommandAnswer},
+    },
+    state::StartFault,
     telemetry::Telemetry,
 };
 

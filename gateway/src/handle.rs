@@ -1,15 +1,19 @@
 //! The life of a request, on one screen.
 
 use crate::{
-    answer::Answer, arrived::Arrived, asked::RequestContext, intake, own, reply::Reply, route::Target,
-    running::WorkerState, upstream::Whence,
+    context::{RequestContext, arrived::Arrived},
+    own, request,
+    response::{answer::Answer, reply::Reply},
+    route::Target,
+    state::WorkerState,
+    upstream::Whence,
 };
 
 /// Answers one request: reads its head, finds its route, asks who it is, sends it on, and judges what comes back.
 pub async fn handle(serving: &WorkerState, arrived: Arrived) -> Reply {
     let Arrived { id, peer, running, asker, request } = arrived;
     let now = serving.now();
-    let (intake, request) = match intake::read(request, id, peer, &running.intake) {
+    let (intake, request) = match request::read(request, id, peer, &running.intake) {
         Ok(read) => read,
         Err(bad) => return Reply::to(bad.asker, id, bad.fault),
     };

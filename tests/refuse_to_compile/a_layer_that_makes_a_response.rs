@@ -4,7 +4,7 @@
 
 use std::convert::Infallible;
 
-use gateway::{body::Body, reply::Reply};
+use gateway::{body::Body, response::reply::Reply};
 use tower::{Layer, Service, layer::layer_fn, service_fn};
 
 pub fn serve<S: Service<u8, Response = Reply>>(service: S) -> S {

@@ -2,7 +2,7 @@
 //!
 //! What an upstream says leaves only after the judge has passed it.
 
-use gateway::{answer::Answer, body::Body, upstream::VettedResponse};
+use gateway::{response::answer::Answer, body::Body, upstream::VettedResponse};
 
 #[cfg(misuse)]
 pub fn pass_on(answer: http::Response<Body>) -> Answer {

@@ -5,12 +5,7 @@
 use std::rc::Rc;
 
 use auth_core::{Permit, Principal};
-use gateway::{
-    body::Received,
-    fault::Fault,
-    route::Route,
-    upstream::{VettedResponse, Pools, Upstreams, Whence},
-};
+use gateway::{body::Received, fault::Fault, route::Route, upstream::{VettedResponse, Pools, Upstreams, Whence}};
 use http::Request;
 
 #[cfg(misuse)]

@@ -27,8 +27,8 @@ use std::{
 use auth_core::{Clock, Subject, database::Disturbance};
 use gateway::{
     demo::{AccessTokenSpec, Idp, Login, Monolith, Part, browser::SeenPage, idp},
-    running::Gateway,
     server::{self, ServeOptions, Started},
+    state::Gateway,
     telemetry::{AccessLog, Format},
 };
 use url::{Position, Url};

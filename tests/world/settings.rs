@@ -9,8 +9,8 @@ use std::{
 use auth_core::revocations::RevocationPolicy;
 use gateway::{
     demo::Idp,
-    running::Tuning,
     server::ServeOptions,
+    state::Tuning,
     telemetry::{AccessLog, Format, Telemetry},
 };
 use url::Url;

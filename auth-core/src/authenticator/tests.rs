@@ -21,12 +21,10 @@ use crate::{
     lock::lock,
     outbound::{Outbound, OutboundPolicy},
     policy::{Allow, MaxStale, RequirementId},
-    principal::stated::Absence,
-    principal::{Groups, Kind, Roles, Silence, Subject},
+    principal::{Groups, Kind, Roles, Silence, Subject, stated::Absence},
     revocations::RevocationPolicy,
     session::{NewSession, SessionPolicy},
-    testing::Folder,
-    testing::TestProvider,
+    testing::{Folder, TestProvider},
 };
 
 /// The counters that an authenticator counts on.

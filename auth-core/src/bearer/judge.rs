@@ -9,8 +9,10 @@ use crate::{
     clock::{Now, Past, Timestamp},
     dependency::Dependency,
     jws::Claims,
-    principal::stated::{Earlier, Stated},
-    principal::{Freshness, Principal, Subject},
+    principal::{
+        Freshness, Principal, Subject,
+        stated::{Earlier, Stated},
+    },
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
 };
 

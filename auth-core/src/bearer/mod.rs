@@ -16,8 +16,7 @@ use crate::{
     dependency::Dependency,
     jws::{self, Claims, MalformedToken, TokenKind},
     keys::{Forged, IssuerKeys, Unproven},
-    principal::stated::Absence,
-    principal::{Kind, Principal},
+    principal::{Kind, Principal, stated::Absence},
     verdict::{Rejected, Stop, Unavailable},
 };
 

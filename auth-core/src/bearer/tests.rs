@@ -10,10 +10,8 @@ use crate::{
     jws::{Algorithm, tests::TestIssuer},
     keys::{KeyPolicy, KeysFrom},
     outbound::{Outbound, OutboundPolicy},
-    principal::stated::WhenAbsent,
-    principal::{Freshness, Groups, Membership, Silence},
-    testing::Folder,
-    testing::RawServer,
+    principal::{Freshness, Groups, Membership, Silence, stated::WhenAbsent},
+    testing::{Folder, RawServer},
 };
 
 const NOON: i64 = 1_800_000_000;

@@ -3,7 +3,11 @@
 use serde_json::json;
 
 use super::*;
-use crate::{clock::Timestamp, outbound::OutboundPolicy, testing::Folder, testing::RawServer};
+use crate::{
+    clock::Timestamp,
+    outbound::OutboundPolicy,
+    testing::{Folder, RawServer},
+};
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
 

@@ -10,8 +10,7 @@ use crate::{
     discovery,
     jws::{self, TokenKind, tests::TestIssuer},
     outbound::OutboundPolicy,
-    testing::Folder,
-    testing::RawServer,
+    testing::{Folder, RawServer},
 };
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);

@@ -25,8 +25,10 @@ use crate::{
     clock::{Now, Past, Timestamp},
     database::Database,
     dependency::Dependency,
-    keyring::Keyring,
-    keyring::seal::{Purpose, Seals},
+    keyring::{
+        Keyring,
+        seal::{Purpose, Seals},
+    },
     principal::{Groups, Principal, Roles, SessionId, Subject},
     refusal_guard::{CredentialId, Logout},
     revocations::Revocations,

@@ -3,8 +3,10 @@ use crate::{
     background::Background,
     clock::{Clock, Timestamp},
     database::Disturbance,
-    principal::stated::{Earlier, Stated},
-    principal::{Freshness, Membership, Silence},
+    principal::{
+        Freshness, Membership, Silence,
+        stated::{Earlier, Stated},
+    },
     revocations::RevocationPolicy,
     testing::Folder,
 };

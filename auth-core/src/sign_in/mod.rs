@@ -34,8 +34,7 @@ use crate::{
     background::Background,
     clock::Now,
     idp::{Asking, Provider},
-    keyring::Keyring,
-    keyring::seal::Seals,
+    keyring::{Keyring, seal::Seals},
     session::{Sessions, Ticket},
 };
 

@@ -14,12 +14,13 @@ use crate::{
     jws::Algorithm,
     keys::{IssuerKeys, KeyPolicy, KeysFrom},
     outbound::{Outbound, OutboundPolicy},
-    principal::stated::{Absence, WhenAbsent},
-    principal::{Membership, Silence},
+    principal::{
+        Membership, Silence,
+        stated::{Absence, WhenAbsent},
+    },
     revocations::{RevocationPolicy, Revocations},
     session::SessionPolicy,
-    testing::Folder,
-    testing::TestProvider,
+    testing::{Folder, TestProvider},
     verdict::{Reason, Stop},
 };
 

@@ -11,7 +11,7 @@ use std::{io::Write, path::Path};
 
 pub use load::{Unreadable, load, load_without_secrets};
 
-use crate::control;
+use crate::server::control;
 
 /// How a check ended: the program's exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use auth_core::policy::{Allow, Requirement};
 
 use crate::config::{BearerKind, Config, OnDenial, Route};
-use crate::control;
+use crate::server::control;
 
 /// Listeners, issuers, routes, and what our own paths shadow.
 pub(super) fn of(config: &Config) -> String {

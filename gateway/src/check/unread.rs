@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::request_id::RequestId;
+use crate::request::id::RequestId;
 
 /// How long the first answer may take.
 const PATIENCE: Duration = Duration::from_secs(5);

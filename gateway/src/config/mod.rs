@@ -11,6 +11,7 @@ mod issuers;
 mod problem;
 mod routes;
 mod server;
+pub mod site;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -29,7 +30,7 @@ use self::{
     value::Value,
 };
 
-use crate::reserved::Reserved;
+use crate::headers::reserved::Reserved;
 
 pub use issuers::{BearerConfig, BearerKind, IdentityConfig, ProviderKind, ResponseMode};
 pub use problem::ConfigProblem;

@@ -8,8 +8,8 @@ use http::{HeaderName, Method, uri::PathAndQuery};
 use super::{allow, file::Section, issuer_names::IssuerNames, value::Value};
 pub use crate::route::{Cache, Expect, OnDenial, Route, RouteClientKind};
 use crate::{
-    path::CanonicalPath,
-    reserved::{self, Reserved},
+    headers::reserved::{self, Reserved},
+    request::path::CanonicalPath,
 };
 
 /// What one `[[routes]]` says, and where, for the checks that look at more than one section.
@@ -148,7 +148,7 @@ fn host(value: &Value<'_>) -> Option<String> {
     value.parsed("a host name, without a port", "\"api.example.com\"", |text| {
         let plain = !text.contains(['/', '@', '*', '%']) && (!text.contains(':') || text.starts_with('['));
         let host = url::Host::parse(text).ok().filter(|_| plain)?.to_string();
-        crate::host::canonical(&host)
+        crate::request::host::canonical(&host)
     })
 }
 

@@ -242,7 +242,7 @@ fn public(value: &Value<'_>) -> Option<Url> {
         return None;
     }
     let host = url.host_str().unwrap_or_default();
-    if crate::host::canonical(host).as_deref() != Some(host) {
+    if crate::request::host::canonical(host).as_deref() != Some(host) {
         let instead = format!("without a dot at its end, for example {:?}", host.trim_end_matches('.'));
         value.problem(format!("`public_url` must name one host in its usual form, not {host:?}"), instead);
         return None;

@@ -6,14 +6,16 @@ use auth_core::{
     jws::Algorithm,
     outbound::Named,
     policy::{Allow, Attribute},
-    principal::Kind,
-    principal::stated::{Absence, WhenAbsent},
+    principal::{
+        Kind,
+        stated::{Absence, WhenAbsent},
+    },
 };
 use secrecy::ExposeSecret;
 use url::Url;
 
 use super::*;
-use crate::{path::NameRules, telemetry::Format};
+use crate::{request::path::NameRules, telemetry::Format};
 
 /// The least that is a configuration.
 const LEAST: &str = r#"

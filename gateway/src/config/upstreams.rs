@@ -8,7 +8,7 @@ use url::Url;
 pub use crate::headers::{HostHeader, IdentityHeaders, NamedHeaders};
 
 use super::{file::Section, value::Value};
-use crate::{path::NameRules, reserved};
+use crate::{headers::reserved, request::path::NameRules};
 
 /// `[upstreams.NAME]`: a service behind us.
 #[derive(Clone, Debug)]

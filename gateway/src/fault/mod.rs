@@ -5,8 +5,8 @@
 
 mod allow;
 mod answer_word;
-mod asker;
 mod bad_request;
+mod client_kind;
 mod status;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -15,7 +15,8 @@ use auth_core::verdict::Unavailable;
 use http::{HeaderValue, StatusCode};
 
 pub use self::{
-    allow::AllowedMethods, answer_word::AnswerWord, asker::ClientKind, bad_request::BadRequest, status::FaultStatus,
+    allow::AllowedMethods, answer_word::AnswerWord, bad_request::BadRequest, client_kind::ClientKind,
+    status::FaultStatus,
 };
 
 /// What went wrong.

@@ -2,10 +2,10 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use crate::reserved;
+use crate::headers::reserved;
 
 /// The stated length as a plain number; `None` beside `Transfer-Encoding`, which wins (RFC 9112 §6.3).
-pub(super) fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
+pub(crate) fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
     if headers.contains_key(header::TRANSFER_ENCODING) {
         return None;
     }
@@ -15,7 +15,7 @@ pub(super) fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
 
 /// Removes what `Connection` names, and in every spelling what is hop-by-hop anyway. The framing is among that: it is
 /// built anew from the body.
-pub(super) fn remove(headers: &mut HeaderMap) {
+pub(crate) fn remove(headers: &mut HeaderMap) {
     if headers.contains_key(header::CONNECTION) {
         for name in named(headers) {
             headers.remove(name);
@@ -25,7 +25,7 @@ pub(super) fn remove(headers: &mut HeaderMap) {
 }
 
 /// Removes every field whose name `goes`.
-pub(super) fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
+pub(crate) fn remove_all(headers: &mut HeaderMap, goes: impl Fn(&str) -> bool) {
     let gone: Vec<HeaderName> = headers.keys().filter(|name| goes(name.as_str())).cloned().collect();
     for name in gone {
         headers.remove(name);

@@ -29,7 +29,7 @@ pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
 }
 
 /// Takes our own cookies out, and leaves every other byte where it is.
-pub(super) fn remove_ours(headers: &mut HeaderMap, names: CookieNames) {
+pub(crate) fn remove_ours(headers: &mut HeaderMap, names: CookieNames) {
     let is_ours = |part: &[u8]| names.cover(name_of(part));
     let fields = headers.get_all(header::COOKIE);
     if !fields.iter().any(|field| field.as_bytes().split(|byte| *byte == b';').any(is_ours)) {
@@ -45,7 +45,7 @@ pub(super) fn remove_ours(headers: &mut HeaderMap, names: CookieNames) {
 
 /// Whether a `Set-Cookie` sets a cookie of ours, for any browser: a nameless `=name=value` has been taken for
 /// `name=value` before.
-pub(super) fn sets_ours(field: &HeaderValue, names: CookieNames) -> bool {
+pub(crate) fn sets_ours(field: &HeaderValue, names: CookieNames) -> bool {
     let start = field.as_bytes().iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b'=');
     names.cover(name_of(&field.as_bytes()[start.unwrap_or(field.len())..]))
 }

@@ -9,16 +9,17 @@
 use http::HeaderMap;
 
 use crate::{
-    answer::{Answer, OwnAnswer, Recourse, Seen},
-    arrived::Arrived,
-    asked::{Admitted, RequestContext},
+    context::{Admitted, RequestContext, arrived::Arrived},
     fault::{BadRequest, ClientKind, Fault},
-    headers::{IdentityFields, IdentityHeaders},
-    intake::{self, OriginalRequest},
-    reply::Reply,
-    reserved,
+    headers::{IdentityHeaders, reserved},
+    request::{self, OriginalRequest},
+    response::{
+        answer::{Answer, OwnAnswer, Recourse, Seen},
+        reply::Reply,
+    },
     route::{Route, Target},
-    running::Gateway,
+    state::Gateway,
+    upstream::identity_fields::IdentityFields,
 };
 
 /// Answers a request to the forward-auth listener.
@@ -26,7 +27,7 @@ pub async fn answer(gateway: &Gateway, arrived: Arrived) -> Reply {
     let Arrived { id, peer, running, asker, request } = arrived;
     asker.set(ClientKind::ForwardAuth);
     let now = gateway.now();
-    let (intake, request) = match intake::read(request, id, peer, &running.intake) {
+    let (intake, request) = match request::read(request, id, peer, &running.intake) {
         Ok(read) => read,
         Err(bad) => return Reply::to(ClientKind::ForwardAuth, id, bad.fault),
     };
@@ -52,7 +53,7 @@ pub async fn answer(gateway: &Gateway, arrived: Arrived) -> Reply {
 /// The request that is asked about, and its route; none if it is for one of our own paths, which look after themselves.
 fn found<'r>(asked: &RequestContext<'r>, headers: &HeaderMap) -> Result<(OriginalRequest, Option<&'r Route>), Fault> {
     let original = asked.intake.original(headers)?;
-    let reserved = &asked.running.intake.ingress.reserved;
+    let reserved = &asked.running.intake.rules.reserved;
     // The proxy overwrites our names as we write them, and sends on whatever else some server may take for them.
     if headers.keys().any(|name| reserved.is_evaded_by(name.as_str())) {
         return Err(Fault::BadRequest(BadRequest::ReservedName));

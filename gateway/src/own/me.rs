@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 
 use super::anybody_known;
 use crate::{
-    answer::{Answer, OwnAnswer},
-    asked::RequestContext,
+    context::RequestContext,
     fault::{ClientKind, Fault},
+    response::answer::{Answer, OwnAnswer},
 };
 
 /// Who is asking. Refused like any route that wants somebody known.

@@ -13,10 +13,12 @@ use auth_core::{
 use http::{HeaderMap, Request};
 
 use crate::{
-    answer::{Answer, OwnAnswer, Recourse},
-    asked::RequestContext,
     body::Received,
-    reply::Reply,
+    context::RequestContext,
+    response::{
+        answer::{Answer, OwnAnswer, Recourse},
+        reply::Reply,
+    },
     route::OwnPath,
 };
 

@@ -17,11 +17,13 @@ use tokio::time::timeout;
 
 use super::single;
 use crate::{
-    answer::{Answer, OwnAnswer, SignInFailure},
-    asked::RequestContext,
     body::Received,
-    cookies::{ClearCookie, NotACookie, SetCookie},
+    context::RequestContext,
     fault::{BadRequest, Fault},
+    response::{
+        answer::{Answer, OwnAnswer, SignInFailure},
+        cookies::{ClearCookie, NotACookie, SetCookie},
+    },
     route::ReturnTo,
 };
 

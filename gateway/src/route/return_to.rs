@@ -3,7 +3,7 @@
 use http::uri::PathAndQuery;
 use url::{Position, Url};
 
-use crate::path::{CanonicalPath, folded};
+use crate::request::path::{CanonicalPath, folded};
 
 /// A path and query on our own site: nothing else can be named.
 #[derive(Clone, Debug, PartialEq, Eq)]

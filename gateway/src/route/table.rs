@@ -7,9 +7,11 @@ use http::Method;
 use super::{OwnPath, Route};
 use crate::{
     fault::{AllowedMethods, BadRequest, Fault},
-    host::Host,
-    path::{CanonicalPath, NameRules, folded, may_be_short_for},
-    reserved,
+    headers::reserved,
+    request::{
+        host::Host,
+        path::{CanonicalPath, NameRules, folded, may_be_short_for},
+    },
 };
 
 /// Where a request leads.

@@ -35,15 +35,13 @@ use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, ServiceExt};
 
 use crate::{
-    answer::Seen,
-    arrived::Arrived,
     body::{Body, BodyError, Received},
+    context::arrived::Arrived,
     fault::{ClientKind, Fault},
-    intake::presumed_asker,
-    io::{Busy, ClientTimeouts, ConnectionState, Io, Phase},
-    reply::Reply,
-    request_id::RequestId,
-    running::{Gateway, Running},
+    request::{id::RequestId, presumed_asker},
+    response::{answer::Seen, reply::Reply},
+    server::io::{Busy, ClientTimeouts, ConnectionState, Io, Phase},
+    state::{Gateway, Running},
 };
 
 /// How much of what a client still sends is read after the last answer, and for how long: closing a socket with unread

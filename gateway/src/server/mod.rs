@@ -7,12 +7,13 @@
 
 mod acceptor;
 mod connection;
+pub mod control;
+pub mod io;
 #[cfg(test)]
 mod tests;
 mod worker;
 
 use std::{
-    io,
     net::{SocketAddr, TcpListener as Socket},
     num::NonZero,
     rc::Rc,
@@ -31,11 +32,11 @@ use self::{
     worker::{Listener, Worker, WorkerConfig},
 };
 use crate::{
-    arrived::Arrived,
     config::Config,
-    control::Control,
+    context::arrived::Arrived,
     own,
-    running::{Dependencies, Gateway, StartFault, Tuning},
+    server::control::Control,
+    state::{Dependencies, Gateway, StartFault, Tuning},
     telemetry::Telemetry,
 };
 
@@ -121,7 +122,7 @@ pub async fn start(config: Config, options: ServeOptions) -> Result<Started, Sta
             let _ = end.send(());
         })
         .map_err(StartFault::Machine)?;
-    let gateway = started.await.map_err(|gone| StartFault::Machine(io::Error::other(gone)))??;
+    let gateway = started.await.map_err(|gone| StartFault::Machine(std::io::Error::other(gone)))??;
     Ok(Started { gateway, addresses, stop: stop.drop_guard(), keeper: Thread { handle, ended } })
 }
 

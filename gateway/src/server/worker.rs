@@ -24,10 +24,10 @@ use tower::{BoxError, limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
 
 use super::connection::{self, HttpServer};
 use crate::{
-    arrived::Arrived,
+    context::arrived::Arrived,
     handle::handle,
     own,
-    running::{Gateway, WorkerState},
+    state::{Gateway, WorkerState},
     upstream::Pools,
 };
 

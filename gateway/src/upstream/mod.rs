@@ -5,8 +5,13 @@
 
 mod endpoint;
 mod exchange;
-mod judge;
+pub mod identity_fields;
 mod pool;
+mod request_fields;
+mod response_fields;
+mod shared_cache;
+pub mod signed_identity;
+mod vetting;
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
 
@@ -24,28 +29,26 @@ use tokio::{
 };
 use url::Url;
 
-pub use judge::VettedResponse;
 pub use pool::Pools;
+pub use vetting::VettedResponse;
 
 use self::{
     endpoint::Endpoint,
     exchange::{Deadlines, Exchange},
-    judge::UnvettedResponse,
+    identity_fields::IdentityFields,
     pool::Lease,
+    request_fields::{RequestFields, to_upstream},
+    response_fields::{ResponseFields, from_upstream, trailers_from_upstream},
+    signed_identity::IdentitySigner,
+    vetting::UnvettedResponse,
 };
 use crate::{
     body::{Body, Received, Upload},
-    config::{self, Config},
+    config::{self, Config, site::Site},
     fault::Fault,
-    headers::{
-        CookieNames, Forwarded, HostHeader, IdentityFields, RequestFields, ResponseFields, from_upstream, to_upstream,
-        trailers_from_upstream,
-    },
-    identity::IdentitySigner,
-    request_id::RequestId,
-    reserved::Reserved,
+    headers::{CookieNames, HostHeader, reserved::Reserved},
+    request::{forwarded::Forwarded, id::RequestId},
     route::{Cache, Route},
-    site::Site,
 };
 
 /// How much of a disputed answer is read, so that its connection can serve again.

@@ -10,8 +10,8 @@ use std::{
 use auth_core::Clock;
 use gateway::{
     demo::{Monolith, browser::SeenPage},
-    running::Tuning,
     server::{self, ServeOptions, Started},
+    state::Tuning,
 };
 use serde_json::Value;
 use url::Url;

@@ -17,8 +17,7 @@ use crate::{
     idp::Provider,
     jws::{self, Claims, TokenKind},
     keys::Contradiction,
-    principal::Subject,
-    principal::stated::Stated,
+    principal::{Subject, stated::Stated},
     verdict::{Reason, Unavailable},
 };
 

@@ -19,7 +19,7 @@ use super::{
     upstreams::{IdentityHeaders, UpstreamConfig},
     value::Value,
 };
-use crate::{path::NameRules, reserved::Reserved};
+use crate::{headers::reserved::Reserved, request::path::NameRules};
 
 /// What is compared: each part with where it stands. What could not be read is a problem already, and counts as there.
 pub(super) struct Parts<'p, 'a> {

@@ -3,11 +3,13 @@
 use http::{Method, Request};
 
 use crate::{
-    answer::{Answer, OwnAnswer, Recourse, Seen},
     fault::{AllowedMethods, ClientKind, Fault},
-    reply::Reply,
-    request_id::RequestId,
-    running::Gateway,
+    request::id::RequestId,
+    response::{
+        answer::{Answer, OwnAnswer, Recourse, Seen},
+        reply::Reply,
+    },
+    state::Gateway,
 };
 
 /// Answers a request to the admin listener. Nobody is asked who they are: it shows nothing of anybody.

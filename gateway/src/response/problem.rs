@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{fault::AnswerWord, notices, request_id::RequestId, site::Site};
+use crate::{config::site::Site, fault::AnswerWord, request::id::RequestId, response::pages};
 
 /// What a program is told about an answer that is not the one it wanted. Nothing inside is named.
 #[derive(Debug, Serialize)]
@@ -31,7 +31,7 @@ impl ProblemDetails {
     pub(crate) fn new(word: AnswerWord, status: u16, detail: String, id: RequestId, site: &Site) -> Self {
         Self {
             r#type: site.problem(word.as_str()),
-            title: notices::title(word),
+            title: pages::title(word),
             status,
             detail,
             instance: format!("urn:uuid:{id}"),

@@ -3,7 +3,7 @@
 use auth_core::{dependency::Dependency, principal::Principal};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::IdentityHeaders;
+use crate::headers::IdentityHeaders;
 
 /// Who is asking, as far as we know.
 #[derive(Debug)]

@@ -13,8 +13,8 @@ use auth_core::{
 use http::{HeaderMap, Method};
 
 use crate::{
-    cookies::{ClearCookie, SetCookie},
     fault::{AnswerWord, Fault},
+    response::cookies::{ClearCookie, SetCookie},
     telemetry::LoggedPrincipal,
     upstream::VettedResponse,
 };

@@ -6,7 +6,7 @@ use auth_core::refusal_guard::{CredentialId, Ended};
 use cookie::{Cookie, SameSite};
 use http::HeaderValue;
 
-use crate::site::Site;
+use crate::config::site::Site;
 
 /// One `Set-Cookie` of ours. Its value is a secret and is never shown.
 pub struct SetCookie(HeaderValue);
@@ -109,7 +109,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::site::tests::site;
+    use crate::config::site::tests::site;
 
     fn text(cookie: SetCookie) -> String {
         cookie.into_header().to_str().expect("ASCII").to_owned()

@@ -8,9 +8,8 @@ use http::{HeaderMap, HeaderValue, Method, Uri, Version, header, request::Parts}
 
 use crate::{
     fault::{AllowedMethods, BadRequest, Fault},
-    host::Host,
-    path::CanonicalPath,
-    reserved::{self, Reserved},
+    headers::reserved::{self, Reserved},
+    request::{host::Host, path::CanonicalPath},
 };
 
 /// What is taken from a client.

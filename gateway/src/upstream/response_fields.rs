@@ -3,12 +3,13 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::{Position, Url};
 
-use super::{CookieNames, connection, cookie_field, shared_cache};
-use crate::reserved;
+use super::shared_cache;
+use crate::headers::reserved;
+use crate::headers::{CookieNames, connection, cookie_field};
 
 /// Everything that decides what an answer's fields become.
 #[derive(Debug)]
-pub struct ResponseFields<'a> {
+pub(super) struct ResponseFields<'a> {
     /// The upstream's endpoints: addresses that nobody outside can use.
     pub endpoints: &'a [Url],
     /// The address that people use.
@@ -47,7 +48,7 @@ const NOT_IN_TRAILERS: [HeaderName; 18] = [
 ///
 /// `Content-Length` stays: it is the answer to HEAD, and hyper holds a body to it. Not beside `Transfer-Encoding`: hyper
 /// would cut the body there. `Trailer` stays too: hyper sends on only the trailers that it names.
-pub fn from_upstream(headers: &mut HeaderMap, with: &ResponseFields<'_>) {
+pub(super) fn from_upstream(headers: &mut HeaderMap, with: &ResponseFields<'_>) {
     let length = connection::plain_length(headers);
     connection::remove(headers);
     headers.remove(header::CONTENT_LENGTH);
@@ -68,7 +69,7 @@ pub fn from_upstream(headers: &mut HeaderMap, with: &ResponseFields<'_>) {
 }
 
 /// Takes out of an answer's trailers what a trailer must not say.
-pub fn trailers_from_upstream(trailers: &mut HeaderMap) {
+pub(super) fn trailers_from_upstream(trailers: &mut HeaderMap) {
     connection::remove(trailers);
     connection::remove_all(trailers, |name| reserved::is_gateways(name) || reserved::is_framing(name));
     for name in NOT_IN_TRAILERS {

@@ -31,10 +31,10 @@ use url::Url;
 
 use super::*;
 use crate::{
+    config::site::tests::site,
     fault::{
         AllowedMethods as Methods, BadRequest, ConnectFault, Deadline, DisputedDenial, FaultContext, UndecidedDenial,
     },
-    site::tests::site,
 };
 
 /// A place where refusals come from: real sessions, in a folder of their own. Refusals take proofs, so that even a test

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use ipnet::IpNet;
 
-use crate::{fault::BadRequest, host::Host};
+use crate::{fault::BadRequest, request::host::Host};
 
 /// Whose word about the way a request came we take.
 #[derive(Clone, Debug, Default)]
@@ -119,7 +119,7 @@ impl Forwarded {
     }
 
     /// Says which way the request came, in every customary form. What stood there before is gone.
-    pub(super) fn say(&self, headers: &mut HeaderMap) {
+    pub(crate) fn say(&self, headers: &mut HeaderMap) {
         let proto = if self.secure { "https" } else { "http" };
         let hops = self.hops.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
         put(headers, X_FORWARDED_FOR, &hops);

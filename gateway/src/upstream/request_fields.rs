@@ -2,12 +2,16 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::{CookieNames, Forwarded, IdentityFields, IdentityHeaders, connection, cookie_field};
-use crate::reserved::{self, Reserved};
+use super::identity_fields::IdentityFields;
+use crate::headers::reserved::{self, Reserved};
+use crate::{
+    headers::{CookieNames, IdentityHeaders, connection, cookie_field},
+    request::Forwarded,
+};
 
 /// Everything that decides what one request's fields become.
 #[derive(Debug)]
-pub struct RequestFields<'a> {
+pub(super) struct RequestFields<'a> {
     /// Which way it came.
     pub arrival: &'a Forwarded,
     /// Our name for it.
@@ -39,7 +43,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 ///
 /// The framing is not among them, save for a length that was stated once and plainly: the body says how it is framed.
 /// Trailers of a request are not forwarded.
-pub fn to_upstream(headers: &mut HeaderMap, with: &RequestFields<'_>) {
+pub(super) fn to_upstream(headers: &mut HeaderMap, with: &RequestFields<'_>) {
     let length = connection::plain_length(headers);
     connection::remove(headers);
     remove_what_is_not_theirs(headers, with);
@@ -101,7 +105,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::{headers::ForwardedPolicy, host::Host};
+    use crate::request::{forwarded::ForwardedPolicy, host::Host};
 
     const OURS: CookieNames = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
 

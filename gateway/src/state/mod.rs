@@ -35,16 +35,12 @@ use auth_core::{
 
 use self::issuers::{IssuerBuilder, Issuers};
 use crate::{
-    config::Config,
-    headers::ForwardedPolicy,
-    identity::IdentitySigner,
-    ingress::IngressRules,
-    intake::HeadPolicy,
+    config::{Config, site::Site},
     limits::RateLimits,
+    request::{HeadPolicy, forwarded::ForwardedPolicy, head_rules::IngressRules},
     route::RouteTable,
-    site::Site,
     telemetry::Telemetry,
-    upstream::{Pools, Upstreams},
+    upstream::{Pools, Upstreams, signed_identity::IdentitySigner},
 };
 
 /// The process: what every configuration of it shares.
@@ -280,7 +276,7 @@ impl Shared<'_> {
 /// How heads are read under `config`.
 fn intake_policy(config: &Config, site: &Site) -> HeadPolicy {
     HeadPolicy {
-        ingress: IngressRules {
+        rules: IngressRules {
             max_target: config.server.max_target,
             max_head: config.server.max_head,
             reserved: config.reserved(),

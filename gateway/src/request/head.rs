@@ -3,35 +3,31 @@
 //! Candidates for a credential are kept raw. Which of them count, and in whose form the answer is given, is decided once
 //! the route is known: [`RequestHead::credential`], [`RequestHead::asker`].
 
-mod asker;
-mod candidates;
-mod original;
-
 use std::net::IpAddr;
 
 use auth_core::{authenticator::Credential, policy::Requirement, principal::Kind, refusal_guard::Harm};
 use http::{HeaderMap, HeaderName, Method, Request, header};
 use secrecy::SecretString;
 
-use self::candidates::CredentialCandidates;
+use super::{client_kind::presumed_asker, credentials::CredentialCandidates};
 use crate::{
     fault::{ClientKind, Fault},
-    headers::{CookieNames, Forwarded, ForwardedPolicy},
-    host::Host,
-    ingress::{self, IngressRules},
-    path::CanonicalPath,
-    request_id::RequestId,
+    headers::CookieNames,
+    request::{
+        forwarded::{Forwarded, ForwardedPolicy},
+        head_rules::{self, IngressRules},
+        host::Host,
+        id::RequestId,
+        path::CanonicalPath,
+    },
     route::{Route, RouteClientKind},
 };
-
-pub use asker::presumed_asker;
-pub use original::OriginalRequest;
 
 /// How heads are read: the part of the configuration that this takes.
 #[derive(Clone, Debug)]
 pub struct HeadPolicy {
     /// What is taken from the wire.
-    pub ingress: IngressRules,
+    pub rules: IngressRules,
     /// Whose word about the way a request came is believed.
     pub believed: ForwardedPolicy,
     /// What our own cookies are called.
@@ -72,7 +68,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Reads the head of a request from `peer`, strictly. The request comes back as it was.
 ///
 /// # Errors
-/// What [`ingress::strict`] refuses, and a trusted proxy's word about the host that names none.
+/// What [`head_rules::strict`] refuses, and a trusted proxy's word about the host that names none.
 pub fn read<B>(
     request: Request<B>,
     id: RequestId,
@@ -81,7 +77,7 @@ pub fn read<B>(
 ) -> Result<(RequestHead, Request<B>), BadHead> {
     let (parts, body) = request.into_parts();
     let presumed = presumed_asker(&parts.headers);
-    let head = ingress::strict(&parts, &policy.ingress).map_err(|fault| BadHead { asker: presumed, fault })?;
+    let head = head_rules::strict(&parts, &policy.rules).map_err(|fault| BadHead { asker: presumed, fault })?;
     let arrival = Forwarded::of(&parts.headers, peer, head.host, &policy.believed);
     let arrival = arrival.map_err(|bad| BadHead { asker: presumed, fault: Fault::BadRequest(bad) })?;
     let intake = RequestHead {
@@ -188,4 +184,5 @@ fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {
 }
 
 #[cfg(test)]
+#[path = "head_tests.rs"]
 mod tests;

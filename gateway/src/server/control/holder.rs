@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{Command, CommandAnswer, LONGEST, NAME, PATIENCE, fits};
-use crate::running::Gateway;
+use crate::state::Gateway;
 
 /// So many commands at once.
 const AT_ONCE: usize = 8;

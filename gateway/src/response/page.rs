@@ -8,7 +8,7 @@ use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 /// The one style sheet, in the page itself: a page that reports an outage must not need a second request.
-const STYLE: &str = include_str!("../pages/page.css");
+const STYLE: &str = include_str!("../../pages/page.css");
 
 /// A page: a heading, what happened, what to do about it.
 #[derive(Debug, Default)]

@@ -23,15 +23,17 @@ use http::{
 };
 
 use crate::{
-    answer::{Answer, OwnAnswer, Recourse, Refusal, Seen, SignInFailure},
     body::Body,
-    cookies::{ClearCookie, SetCookie},
+    config::site::Site,
     fault::{self, AnswerWord, ClientKind, Fault, FaultStatus},
-    notices,
-    page::{self, Page},
-    problem::ProblemDetails,
-    request_id::RequestId,
-    site::Site,
+    request::id::RequestId,
+    response::{
+        answer::{Answer, OwnAnswer, Recourse, Refusal, Seen, SignInFailure},
+        cookies::{ClearCookie, SetCookie},
+        page::{self, Page},
+        pages,
+        problem::ProblemDetails,
+    },
     telemetry::{AccessLine, AccessLog},
     upstream::VettedResponse,
 };
@@ -152,8 +154,8 @@ impl Form<'_> {
         let head = Head { retry, ..Head::new(status.into(), fault.word()) };
         let page = || match (fault, retry) {
             // Their sign-in is what cannot be checked, not the service.
-            (Fault::UndecidedIdentity(_), Some(retry)) => notices::unavailable(self.link_here(), self.sign_in(), retry),
-            _ => notices::fault(fault, status, self.link_here(), retry),
+            (Fault::UndecidedIdentity(_), Some(retry)) => pages::unavailable(self.link_here(), self.sign_in(), retry),
+            _ => pages::fault(fault, status, self.link_here(), retry),
         };
         let mut response = self.said(&head, Some(fault.explain()), page);
         set(&mut response, PROXY_STATUS, fault.proxy_status());
@@ -174,7 +176,7 @@ impl Form<'_> {
         let head =
             Head { retry: Some(retry), ..Head::new(StatusCode::SERVICE_UNAVAILABLE, AnswerWord::VerdictUnavailable) };
         let detail = "Something that is needed to check the credential does not answer. Keep it, and ask again later.";
-        let page = || notices::unavailable(self.link_here(), self.sign_in(), retry);
+        let page = || pages::unavailable(self.link_here(), self.sign_in(), retry);
         let mut response = self.said(&head, Some(detail), page);
         set(&mut response, PROXY_STATUS, fault::VERDICT_UNAVAILABLE);
         response
@@ -187,7 +189,7 @@ impl Form<'_> {
             ..Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::GroupsNotStated)
         };
         let detail = "The issuer did not state the groups or roles that this address asks for. Keep the credential.";
-        self.said(&head, Some(detail), || notices::groups_not_stated(silence, self.sign_in()))
+        self.said(&head, Some(detail), || pages::groups_not_stated(silence, self.sign_in()))
     }
 
     fn refused(&self, refusal: Refusal) -> Response<Body> {
@@ -196,7 +198,7 @@ impl Form<'_> {
             (Reason::NotPermitted, _) => {
                 let head = Head::new(StatusCode::FORBIDDEN, AnswerWord::NotPermitted);
                 self.said(&head, Some("We know who asks, and they have no access here."), || {
-                    notices::not_permitted(self.sign_in())
+                    pages::not_permitted(self.sign_in())
                 })
             }
             (Reason::Expired, ClientKind::Device) => self.renewal_required(),
@@ -222,7 +224,7 @@ impl Form<'_> {
         let head = Head::new(StatusCode::UNAUTHORIZED, word);
         let mut response = self.said(&head, Some(detail), || {
             // What was sent is still in the reader's tab: let them sign in beside it.
-            notices::not_signed_in(self.place.sign_in.then(|| self.site.login(Some(&self.site.own("me")))))
+            pages::not_signed_in(self.place.sign_in.then(|| self.site.login(Some(&self.site.own("me")))))
         });
         let realm = self.site.origin();
         let challenge = match word {
@@ -261,14 +263,14 @@ impl Form<'_> {
         let ok = Head::new(StatusCode::OK, AnswerWord::Own);
         match own {
             OwnAnswer::Json(value) => self.content(&ok, value.to_string(), "application/json"),
-            OwnAnswer::Me(principal) => self.page(&ok, &notices::signed_in(&principal, self.site)),
-            OwnAnswer::Explain(word) => self.page(&ok, &notices::explain(word)),
+            OwnAnswer::Me(principal) => self.page(&ok, &pages::signed_in(&principal, self.site)),
+            OwnAnswer::Explain(word) => self.page(&ok, &pages::explain(word)),
             OwnAnswer::Vouched(headers) => {
                 let mut response = self.respond(&ok, Body::empty());
                 response.headers_mut().extend(headers);
                 response
             }
-            OwnAnswer::Choose(providers) => self.page(&ok, &notices::choose(providers)),
+            OwnAnswer::Choose(providers) => self.page(&ok, &pages::choose(providers)),
             OwnAnswer::ToProvider { location, cookies } => with(self.see_other(&location, AnswerWord::Own), cookies),
             OwnAnswer::SignedIn { cookies, return_to } => with(self.see_other(&return_to, AnswerWord::Own), cookies),
             OwnAnswer::SignInFailed { how, begin, cookies } => with(self.sign_in_failed(how, begin), cookies),
@@ -278,7 +280,7 @@ impl Form<'_> {
                 with(self.sign_in_unavailable(&unavailable, here, begin), cookies)
             }
             OwnAnswer::ConfirmLogout => {
-                let mut response = self.page(&ok, &notices::confirm_logout(self.site));
+                let mut response = self.page(&ok, &pages::confirm_logout(self.site));
                 // Under `no-referrer` browsers post a form with `Origin: null` (Fetch §3.2), and the ones that send no
                 // Sec-Fetch-Site could never sign out.
                 response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
@@ -287,7 +289,7 @@ impl Form<'_> {
             OwnAnswer::SignedOut { forget, elsewhere } => {
                 let done = serde_json::json!({ "signed_out": true, "elsewhere": elsewhere == Elsewhere::Done });
                 let response = match self.asker {
-                    ClientKind::Browser => self.page(&ok, &notices::signed_out(elsewhere)),
+                    ClientKind::Browser => self.page(&ok, &pages::signed_out(elsewhere)),
                     _ => self.content(&ok, done.to_string(), "application/json"),
                 };
                 self.forgetting(response, forget)
@@ -299,21 +301,21 @@ impl Form<'_> {
                 self.content(&head, "draining\n", "text/plain; charset=utf-8")
             }
             OwnAnswer::WasNotSignedIn { forget } => {
-                self.forgetting(self.page(&ok, &notices::was_not_signed_in()), forget)
+                self.forgetting(self.page(&ok, &pages::was_not_signed_in()), forget)
             }
         }
     }
 
     fn sign_in_failed(&self, how: SignInFailure, begin: String) -> Response<Body> {
         let page = match how {
-            SignInFailure::BeginAgain => notices::begin_again(begin),
-            SignInFailure::CookiesBlocked => notices::cookies_blocked(begin),
+            SignInFailure::BeginAgain => pages::begin_again(begin),
+            SignInFailure::CookiesBlocked => pages::cookies_blocked(begin),
             SignInFailure::Refused { objection, word, description } => {
-                notices::provider_refused(objection, &word, description.as_deref(), begin)
+                pages::provider_refused(objection, &word, description.as_deref(), begin)
             }
             SignInFailure::Wrong(wrong) => {
                 let head = Head::new(FaultStatus::BadGateway.into(), AnswerWord::SignInFailed);
-                let page = || notices::wrong_answer(&wrong, begin);
+                let page = || pages::wrong_answer(&wrong, begin);
                 let mut response = self.said(&head, Some(wrong.explain()), page);
                 set(&mut response, PROXY_STATUS, WRONG_ANSWER);
                 return response;
@@ -327,7 +329,7 @@ impl Form<'_> {
         let fault = Fault::Overloaded;
         let retry = self.spread(fault.retry_after().unwrap_or(Unavailable::RETRY_AFTER));
         let head = Head { retry: Some(retry), ..Head::new(fault.status(self.asker).into(), fault.word()) };
-        let page = || notices::sign_in_busy(self.link_here(), begin, retry);
+        let page = || pages::sign_in_busy(self.link_here(), begin, retry);
         let mut response = self.said(&head, Some(fault.explain()), page);
         set(&mut response, PROXY_STATUS, fault.proxy_status());
         response
@@ -346,7 +348,7 @@ impl Form<'_> {
             ..Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::VerdictUnavailable)
         };
         let detail = "Something that is needed for signing in does not answer. Whoever is signed in stays so.";
-        let page = || notices::sign_in_unavailable(here, begin, retry);
+        let page = || pages::sign_in_unavailable(here, begin, retry);
         let mut response = self.said(&head, Some(detail), page);
         set(&mut response, PROXY_STATUS, fault::VERDICT_UNAVAILABLE);
         response

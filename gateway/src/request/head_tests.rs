@@ -5,13 +5,13 @@ use secrecy::ExposeSecret;
 
 use super::*;
 use crate::{
-    reserved::Reserved,
+    headers::reserved::Reserved,
     route::{Cache, OnDenial},
 };
 
 fn policy() -> HeadPolicy {
     HeadPolicy {
-        ingress: IngressRules { max_target: 8 << 10, max_head: 16 << 10, reserved: Reserved::default() },
+        rules: IngressRules { max_target: 8 << 10, max_head: 16 << 10, reserved: Reserved::default() },
         believed: ForwardedPolicy { proxies: vec!["10.0.0.0/8".parse().expect("a network")], secure: true },
         cookies: CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" },
         origin: "https://app.example".to_owned(),

@@ -9,9 +9,9 @@ use auth_core::{
 };
 
 use crate::{
+    config::site::Site,
     fault::{AnswerWord, Fault, FaultStatus},
-    page::Page,
-    site::Site,
+    response::page::Page,
 };
 
 /// What a fault's page says. `here`: the address to load again, if it can be.

@@ -8,9 +8,7 @@ use http::{
 use super::RequestHead;
 use crate::{
     fault::{BadRequest, Fault},
-    host::Host,
-    ingress,
-    path::CanonicalPath,
+    request::{head_rules, host::Host, path::CanonicalPath},
 };
 
 /// The original request's address, read as strictly as our own.
@@ -46,7 +44,7 @@ impl RequestHead {
         // nginx asks by GET about every method: taken for the original's, it would pass a POST where only GET may.
         let method = method.and_then(|method| Method::from_bytes(method.as_bytes()).ok());
         let method = method.ok_or_else(|| malformed.clone())?;
-        ingress::check_method(&method)?;
+        head_rules::check_method(&method)?;
         let address = one_of(headers, &[X_FORWARDED_URI, X_ORIGINAL_URI, X_ORIGINAL_URL]);
         let address = address.map_err(Fault::BadRequest)?.ok_or_else(|| malformed.clone())?;
         if address.as_bytes().contains(&b'#') {

@@ -1,5 +1,7 @@
 //! One request while it is being answered: what every step of its life needs, and how its answer becomes a reply.
 
+pub mod arrived;
+
 use auth_core::{
     authenticator::{self, Credential},
     clock::Now,
@@ -11,13 +13,15 @@ use auth_core::{
 use http::Method;
 
 use crate::{
-    answer::{Answer, Recourse, Refusal, Seen},
-    cookies::ClearCookie,
     fault::{ClientKind, Fault},
-    intake::RequestHead,
-    reply::Reply,
+    request::RequestHead,
+    response::{
+        answer::{Answer, Recourse, Refusal, Seen},
+        cookies::ClearCookie,
+        reply::Reply,
+    },
     route::{ReturnTo, Route},
-    running::{Gateway, Running},
+    state::{Gateway, Running},
     telemetry::LoggedPrincipal,
     upstream::VettedResponse,
 };

@@ -5,7 +5,7 @@ use std::{cell::Cell, net::IpAddr, rc::Rc, sync::Arc};
 
 use http::Request;
 
-use crate::{body::Received, fault::ClientKind, request_id::RequestId, running::Running};
+use crate::{body::Received, fault::ClientKind, request::id::RequestId, state::Running};
 
 /// A request whose head was read.
 pub struct Arrived {

@@ -2,7 +2,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
-use super::elements;
+use crate::headers::elements;
 
 /// Fields that tell a shared cache more than `Cache-Control` does, or something else, and that it believes before that:
 /// surrogates' (Edge Architecture), Akamai's and nginx's. Those of RFC 9213 §3 all end in `-Cache-Control`.

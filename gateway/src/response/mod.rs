@@ -1,0 +1,8 @@
+//! What leaves: what happened, the form that it takes for whoever asked, and the one place that puts a status on the wire.
+
+pub mod answer;
+pub mod cookies;
+pub mod page;
+mod pages;
+mod problem;
+pub mod reply;
