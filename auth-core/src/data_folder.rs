@@ -56,7 +56,7 @@ pub enum FolderFault {
         "the data folder {path} is held by {holder}. Way out: stop that one first, or give this one a folder of its own \
          (`server.data`)"
     )]
-    RefusalGuard {
+    Held {
         /// The folder.
         path: PathBuf,
         /// Who holds it.
@@ -163,7 +163,7 @@ fn locked(path: &Path, holder: &LockHolder) -> Result<(File, FileId), FolderFaul
             #[cfg(candor_mutants)]
             Err(TryLockError::WouldBlock) if crate::mutants::is("folder-unlocked") => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(FolderFault::RefusalGuard {
+                return Err(FolderFault::Held {
                     path: path.to_owned(),
                     holder: ReportedHolder(LockHolder::read(&mut file)),
                 });

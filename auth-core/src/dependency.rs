@@ -52,7 +52,7 @@ impl Dependency {
             Self::Clock => "clock",
             Self::Configuration => "configuration",
             Self::Discovery => "discovery",
-            Self::Background => "keeper",
+            Self::Background => "background-tasks",
             Self::Keyring => "keyring",
             Self::Keys => "keys",
             Self::OwnJudgement => "own-judgement",

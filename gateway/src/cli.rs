@@ -161,7 +161,7 @@ fn command(
     let told = load_without_secrets(config).map_err(|unreadable| unreadable.to_string()).and_then(|config| {
         match DataFolder::take(&config.server.data, Clock::system().now()) {
             Ok(folder) => alone(&folder, &config),
-            Err(held @ FolderFault::RefusalGuard { .. }) => match control::ask(&config.server.data, command) {
+            Err(held @ FolderFault::Held { .. }) => match control::ask(&config.server.data, command) {
                 Ok(CommandAnswer::Done(done)) => Ok(done),
                 Ok(CommandAnswer::Refused(why)) => Err(why),
                 Ok(CommandAnswer::Holder(holder)) => Ok(holder.to_string()),
@@ -185,8 +185,8 @@ fn command(
 fn adopt(config: &Path) -> ExitCode {
     command(config, Command::KeysAdopt, |folder, config| {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
-        let keeper = Background::new(runtime.handle().clone());
-        let store = Database::sqlite(&config.store.sqlite, keeper, Database::DEADLINE);
+        let background = Background::new(runtime.handle().clone());
+        let store = Database::sqlite(&config.store.sqlite, background, Database::DEADLINE);
         let joined = Keyring::adopt(folder, &store, Clock::system().now());
         runtime.block_on(joined).map_err(|fault| fault.to_string())?;
         Ok("keyring and store belong together".to_owned())

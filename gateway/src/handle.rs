@@ -1,37 +1,40 @@
 //! The life of a request, on one screen.
 
+use std::rc::Rc;
+
+use http::Request;
+
 use crate::{
-    context::{RequestContext, arrived::Arrived},
-    own, request,
+    body::Received,
+    context::RequestContext,
+    own,
     response::{answer::Answer, reply::Reply},
     route::Target,
-    state::WorkerState,
-    upstream::Whence,
+    upstream::Pools,
 };
 
-/// Answers one request: reads its head, finds its route, asks who it is, sends it on, and judges what comes back.
-pub async fn handle(serving: &WorkerState, arrived: Arrived) -> Reply {
-    let Arrived { id, peer, running, asker, request } = arrived;
-    let now = serving.now();
-    let (intake, request) = match request::read(request, id, peer, &running.intake) {
+/// Answers one request: reads its head, finds its route, asks who it is, sends it on, and vets what comes back.
+pub async fn handle(pools: &Rc<Pools>, context: &RequestContext, request: Request<Received>) -> Reply {
+    let running = &context.running;
+    let (head, request) = match context.read(request) {
         Ok(read) => read,
-        Err(bad) => return Reply::to(bad.asker, id, bad.fault),
+        Err(fault) => return context.fault(fault),
     };
-    let asked = RequestContext { gateway: &serving.gateway, running: &running, intake: &intake, now };
-    let route = match running.routes.find(&intake.path, intake.host(), &intake.method) {
-        Ok(Target::Own(path)) => return own::answer(&path, &asked, request).await,
+    let route = match running.routes.find(&head.path, head.host(), &head.method) {
+        Ok(Target::Own(path)) => return own::answer(&path, context, &head, request).await,
         Ok(Target::Upstream(route)) => route,
-        Err(fault) => return asked.reply(Answer::Fault(fault), intake.presumed_asker()),
+        Err(fault) => return context.reply(Answer::Fault(fault)),
     };
-    asker.set(intake.asker(route));
-    let admitted = match asked.admit(&route.requirement, intake.harm(route)).await {
+    context.is_on(route);
+    context.answer_as(route.client_kind(context.client_kind()));
+    let admitted = match context.admit(&head, &route.requirement, context.client_kind().harm()).await {
         Ok(admitted) => admitted,
-        Err(answer) => return asked.reply_on(route, None, answer),
+        Err(answer) => return context.reply_on(route, &head, answer),
     };
-    let whence = Whence { arrival: &intake.arrival, id: intake.id, now };
-    let answer = match running.upstreams.send(&serving.pools, route, &admitted.permit, whence, request).await {
-        Ok(passed) => asked.passed(passed, &admitted),
+    context.goes_to_upstream_of(route);
+    let answer = match running.upstreams.send(pools, route, &admitted.permit, &head, context.now, request).await {
+        Ok(response) => context.vetted(response, &admitted),
         Err(fault) => Answer::Fault(fault),
     };
-    asked.reply_on(route, Some(&admitted), answer)
+    context.reply_on(route, &head, answer)
 }

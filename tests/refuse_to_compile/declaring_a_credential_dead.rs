@@ -7,9 +7,9 @@ use auth_core::{
     refusal_guard::{CredentialId, EndedCredential, RefusalGuard},
 };
 
-pub fn declare(held: &RefusalGuard, refusal: &Rejected, of: CredentialId, now: Now) -> Option<EndedCredential> {
+pub fn declare(guard: &RefusalGuard, refusal: &Rejected, of: CredentialId, now: Now) -> Option<EndedCredential> {
     #[cfg(misuse)]
     return Some(EndedCredential { of });
     #[cfg(not(misuse))]
-    return held.dead(refusal, of, now);
+    return guard.ended_by(refusal, of, now);
 }

@@ -66,7 +66,7 @@ pub enum Harm {
     Destroys,
 }
 
-/// A refusal that ends the one credential it names. Only [`RefusalGuard::dead`] makes one.
+/// A refusal that ends the one credential it names. Only [`RefusalGuard::ended_by`] makes one.
 #[derive(Debug)]
 #[must_use]
 pub struct EndedCredential {
@@ -141,7 +141,7 @@ impl RefusalGuard {
 
     /// The right to forget `credential`, if `refusal` ends it and the guard does not hold that back. Counts the
     /// refusal, so that nothing can be forgotten uncounted.
-    pub fn dead(&self, refusal: &Rejected, credential: CredentialId, now: Now) -> Option<EndedCredential> {
+    pub fn ended_by(&self, refusal: &Rejected, credential: CredentialId, now: Now) -> Option<EndedCredential> {
         self.refused(credential, refusal, now);
         let held = may_be_a_mistake(refusal, now) && self.has_tripped(now);
         (refusal.ends_credential() && !held).then_some(EndedCredential { of: credential })

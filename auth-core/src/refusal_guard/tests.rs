@@ -109,8 +109,8 @@ fn only_what_destroys_is_held_back() {
     assert_eq!(shown(refusal(Reason::Expired).into(), Harm::Destroys), "expired");
     assert_eq!(shown(refusal(Reason::Ended).into(), Harm::Destroys), "ended");
     assert_eq!(shown(Unavailable::because(Dependency::Keys, "planned").into(), Harm::Destroys), "keys");
-    assert!(held.dead(&refusal(Reason::BadSeal), named(0), at(2)).is_none());
-    assert!(held.dead(&refusal(Reason::Ended), named(0), at(2)).is_some());
+    assert!(held.ended_by(&refusal(Reason::BadSeal), named(0), at(2)).is_none());
+    assert!(held.ended_by(&refusal(Reason::Ended), named(0), at(2)).is_some());
     assert!(held.passed_on(named(0), at(2)).is_err());
 }
 
@@ -118,7 +118,7 @@ fn only_what_destroys_is_held_back() {
 fn only_a_refusal_that_ends_a_credential_makes_it_dead() {
     let held = RefusalGuard::new();
     for reason in Reason::ALL {
-        let dead = held.dead(&refusal(reason), named(1), at(0));
+        let dead = held.ended_by(&refusal(reason), named(1), at(0));
         assert_eq!(dead.is_some(), refusal(reason).ends_credential(), "{reason}");
         if let Some(dead) = dead {
             assert_eq!(Ended::Refused(dead).credential(), named(1));
@@ -171,7 +171,7 @@ fn expiry_counts_while_the_clock_may_be_wrong() {
     let check = |then: fn(&Clock), expected: bool| {
         let (held, clock) = expired(then);
         assert_eq!(holds_back(&held, clock.now()), expected);
-        assert_eq!(held.dead(&refusal(Reason::Expired), named(0), clock.now()).is_none(), expected);
+        assert_eq!(held.ended_by(&refusal(Reason::Expired), named(0), clock.now()).is_none(), expected);
     };
     check(|_| {}, false);
     check(|clock| clock.step_wall(3600), true);

@@ -88,7 +88,7 @@ async fn ask(config: &Config) -> Vec<Answer> {
 
 /// What is to be asked of one issuer.
 #[derive(Default)]
-struct RequestContext<'c> {
+struct ProbedIssuer<'c> {
     identity: Option<&'c IdentityConfig>,
     /// Whether something is to be found by its discovery document.
     by_discovery: bool,
@@ -97,8 +97,8 @@ struct RequestContext<'c> {
 }
 
 /// Every issuer once, with all that is said about it: a provider of people may issue programs' tokens too.
-fn issuers(config: &Config) -> BTreeMap<&str, RequestContext<'_>> {
-    let mut issuers: BTreeMap<&str, RequestContext<'_>> = BTreeMap::new();
+fn issuers(config: &Config) -> BTreeMap<&str, ProbedIssuer<'_>> {
+    let mut issuers: BTreeMap<&str, ProbedIssuer<'_>> = BTreeMap::new();
     for identity in &config.identity {
         let asked = issuers.entry(&*identity.issuer).or_default();
         asked.identity.get_or_insert(identity);
@@ -114,7 +114,7 @@ fn issuers(config: &Config) -> BTreeMap<&str, RequestContext<'_>> {
     issuers
 }
 
-impl RequestContext<'_> {
+impl ProbedIssuer<'_> {
     async fn ask(&self, outbound: &Outbound, issuer: &str, answers: &mut Vec<Answer>) {
         if self.by_discovery {
             let document = document(outbound, issuer, self.identity).await;

@@ -54,7 +54,7 @@ fn place(route: &Route) -> String {
 fn line(route: &Route) -> String {
     let methods = route.methods.iter().flatten().map(|method| format!("{method} ")).collect::<String>();
     let denial = match route.on_denial {
-        OnDenial::DisputedDenial => "",
+        OnDenial::Dispute => "",
         OnDenial::Pass => ", its denials pass",
     };
     format!("{methods}{} -> {}, for {}{denial}", place(route), route.upstream, who(&route.requirement))

@@ -53,7 +53,7 @@ impl<'a> Written<'a> {
         let allowed = allow_value.as_ref().and_then(|value| allow::read(value, named));
         let on_denial = on_denial_value
             .as_ref()
-            .and_then(|value| value.choice(&[("dispute", OnDenial::DisputedDenial), ("pass", OnDenial::Pass)]));
+            .and_then(|value| value.choice(&[("dispute", OnDenial::Dispute), ("pass", OnDenial::Pass)]));
         let flag = |key| section.value(key).and_then(|value| value.boolean()).unwrap_or(false);
         let max_stale = section.value("max_stale").and_then(|value| value.duration(Duration::ZERO..=MONTH));
         let max_stale = max_stale.map_or(MaxStale::DEFAULT, MaxStale::all);
@@ -65,7 +65,7 @@ impl<'a> Written<'a> {
             by_method: false,
             upstream: upstream.unwrap_or_default().into(),
             requirement: Requirement::new(RequirementId(index), allowed.clone(), max_stale),
-            on_denial: on_denial.unwrap_or(OnDenial::DisputedDenial),
+            on_denial: on_denial.unwrap_or(OnDenial::Dispute),
             expect: section.value("expect").and_then(|value| value.choice(&[("json", Expect::Json)])),
             response_timeout,
             idle_body_timeout,
@@ -78,7 +78,7 @@ impl<'a> Written<'a> {
                 .and_then(|value| value.each("[\"Basic\"]", challenge))
                 .unwrap_or_default(),
             max_body: section.value("max_body").and_then(|value| value.size(0..=1 << 50)),
-            asker: section.value("asker").and_then(|value| value.choice(&[("device", RouteClientKind::Device)])),
+            client_kind: section.value("asker").and_then(|value| value.choice(&[("device", RouteClientKind::Device)])),
             cache: cache_value
                 .as_ref()
                 .and_then(|value| value.choice(&[("private", Cache::Private), ("pass", Cache::Pass)]))

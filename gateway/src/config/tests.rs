@@ -97,7 +97,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert!(upstream.reuse_after_body);
     assert_eq!(upstream.names, NameRules::AnyCase);
     let route = &config.routes[0];
-    assert_eq!((route.on_denial, route.expect, route.asker), (OnDenial::DisputedDenial, None, None));
+    assert_eq!((route.on_denial, route.expect, route.client_kind), (OnDenial::Dispute, None, None));
     assert_eq!((route.response_timeout.as_secs(), route.idle_body_timeout.as_secs()), (30, 30));
     assert_eq!((&route.host, &route.methods, route.max_body), (&None, &None, None));
     assert!(route.login_paths.is_empty() && route.underscore_headers.is_empty() && !route.forward_authorization);
@@ -258,7 +258,7 @@ own_challenges = ["Digest"]
         (route.host.as_deref(), route.expect, route.max_body),
         (Some("localhost"), Some(Expect::Json), Some(10 << 20))
     );
-    assert_eq!((route.asker, route.forward_authorization), (Some(RouteClientKind::Device), true));
+    assert_eq!((route.client_kind, route.forward_authorization), (Some(RouteClientKind::Device), true));
     assert_eq!((route.response_timeout.as_millis(), route.idle_body_timeout.as_millis()), (400, 2000));
     assert_eq!((&config.routes[2].own_challenges[0][..], &route.login_paths[0][..]), ("digest", "/login"));
     assert_eq!((route.cache, config.routes[1].cache), (Cache::Private, Cache::Pass));

@@ -1,120 +1,155 @@
-//! One request while it is being answered: what every step of its life needs, and how its answer becomes a reply.
+//! One request, from its head to the end of its answer: its name, the one snapshot of the configuration that it is served
+//! by, the moment that it is judged by, and what is found out about it on its way. Its answer's form and its line in the
+//! access log come from here, even if handling it yields nothing.
 
-pub mod arrived;
+mod admission;
+
+use std::{
+    cell::{Cell, RefCell},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use auth_core::{
-    authenticator::{self, Credential},
     clock::Now,
     policy::{Holder, Permit, Requirement},
-    principal::Kind,
-    refusal_guard::{CredentialId, Ended, Harm},
-    verdict::Stop,
+    principal::{Kind, Principal},
+    verdict::Unavailable,
 };
-use http::Method;
+use http::{Method, Request, Response};
+use tokio::time::Instant;
 
+pub(crate) use self::admission::Admitted;
 use crate::{
+    body::Body,
     fault::{ClientKind, Fault},
-    request::RequestHead,
+    request::{self, RequestHead, RequestId, presumed_client_kind},
     response::{
-        answer::{Answer, Recourse, Refusal, Seen},
-        cookies::ClearCookie,
-        reply::Reply,
+        answer::{Answer, Recourse},
+        reply::{Reply, kind_of},
     },
     route::{ReturnTo, Route},
     state::{Gateway, Running},
-    telemetry::LoggedPrincipal,
-    upstream::VettedResponse,
+    telemetry::{AccessLine, LoggedPrincipal},
 };
 
-/// One request: its head, understood; the configuration that it is served by; the moment that it is judged by.
-pub(crate) struct RequestContext<'a> {
-    pub(crate) gateway: &'a Gateway,
-    pub(crate) running: &'a Running,
-    pub(crate) intake: &'a RequestHead,
-    pub(crate) now: Now,
+/// One request.
+pub struct RequestContext {
+    /// Our name for it.
+    pub id: RequestId,
+    /// Who sent it: the other end of the connection.
+    pub peer: IpAddr,
+    /// The process.
+    pub gateway: Arc<Gateway>,
+    /// The configuration that was in force when it arrived. Nothing else is asked for one on its way.
+    pub running: Arc<Running>,
+    /// The moment that it is judged by.
+    pub now: Now,
+    begun: Instant,
+    method: Method,
+    path: String,
+    client_kind: Cell<ClientKind>,
+    found: RefCell<Found>,
 }
 
-/// Somebody who may pass.
-pub(crate) struct Admitted {
-    /// The right to forward.
-    pub(crate) permit: Permit,
-    credential: Option<CredentialId>,
+/// What is found out about a request on its way, for its line in the access log.
+#[derive(Default)]
+struct Found {
+    client: Option<IpAddr>,
+    principal: Option<LoggedPrincipal>,
+    undecided: Option<Unavailable>,
+    route: Option<Arc<str>>,
+    upstream: Option<Arc<str>>,
 }
 
-impl RequestContext<'_> {
-    /// Lets whoever asks pass if they meet `requirement`. `harm`: what showing them a refusal would do.
+impl RequestContext {
+    /// The context of a request that has just arrived from `peer`.
+    pub fn new<B>(gateway: Arc<Gateway>, peer: IpAddr, request: &Request<B>) -> Self {
+        Self {
+            id: RequestId::new(),
+            peer,
+            running: gateway.running(),
+            now: gateway.now(),
+            gateway,
+            begun: Instant::now(),
+            method: request.method().clone(),
+            // Without the query: queries hold codes.
+            path: request.uri().path().to_owned(),
+            client_kind: Cell::new(presumed_client_kind(request.headers())),
+            found: RefCell::default(),
+        }
+    }
+
+    /// Reads the head of `request`, strictly. The request comes back as it was.
     ///
     /// # Errors
-    /// The answer to give instead.
-    pub(crate) async fn admit(&self, requirement: &Requirement, harm: Harm) -> Result<Admitted, Answer> {
-        let recognises = |token: &str| self.running.recognises_bearer(token);
-        let credential = self.intake.credential(requirement, recognises).map_err(Answer::Fault)?;
-        let is_ticket = matches!(credential, Credential::Ticket(_));
-        let authenticator::Admission { permit, credential } =
-            self.running.admit(credential, requirement, self.now).await;
-        match permit {
-            Ok(permit) => Ok(Admitted { permit, credential }),
-            Err(stop) => Err(self.stopped(stop, harm, credential.filter(|_| is_ticket))),
+    /// [`Fault::BadRequest`], or another that says what is wrong with it.
+    pub fn read<B>(&self, request: Request<B>) -> Result<(RequestHead, Request<B>), Fault> {
+        let (head, request) = request::read(request, self.id, self.peer, &self.running.head_policy)?;
+        self.found.borrow_mut().client = Some(head.forwarded.client);
+        Ok((head, request))
+    }
+
+    /// In whose form it is answered: as far as its head shows, until the route says so.
+    pub fn client_kind(&self) -> ClientKind {
+        self.client_kind.get()
+    }
+
+    /// From here on it is answered in the form of `kind`.
+    pub fn answer_as(&self, kind: ClientKind) {
+        self.client_kind.set(kind);
+    }
+
+    /// It is for `route`, whatever becomes of it.
+    pub(crate) fn is_on(&self, route: &Route) {
+        self.found.borrow_mut().route = Some(route.path.as_str().into());
+    }
+
+    /// It is sent to the upstream of `route`.
+    pub(crate) fn goes_to_upstream_of(&self, route: &Route) {
+        self.found.borrow_mut().upstream = Some(route.upstream.clone());
+    }
+
+    /// It is `principal`'s.
+    pub(crate) fn is_of(&self, principal: &Principal) {
+        let who = LoggedPrincipal { kind: principal.kind, subject: principal.subject.clone() };
+        self.found.borrow_mut().principal = Some(who);
+    }
+
+    /// It may pass by `permit`: whose it is, or why nobody can tell.
+    fn passes_by(&self, permit: &Permit) {
+        match permit.holder() {
+            Holder::Anyone | Holder::Lapsed => {}
+            Holder::Undecided(unavailable) => self.found.borrow_mut().undecided = Some(unavailable.clone()),
+            Holder::Known(principal) => self.is_of(principal),
         }
     }
 
-    /// What a stop answers, and whether the ticket that came with the request may be forgotten: only if it is the very
-    /// credential that the refusal ended.
-    fn stopped(&self, stop: Stop, harm: Harm, ticket: Option<CredentialId>) -> Answer {
-        let held = &self.gateway.held;
-        match held.hold(stop, harm, self.now) {
-            Stop::Unavailable(unavailable) => Answer::Unavailable(unavailable),
-            Stop::Rejected(rejected) => {
-                let forget = ticket.and_then(|ticket| {
-                    let ended = Ended::Refused(held.dead(&rejected, ticket, self.now)?);
-                    ClearCookie::because(&ended, ticket)
-                });
-                Answer::Refused(Refusal::new(rejected, forget))
-            }
-        }
+    /// The reply to a request whose head was not understood.
+    pub fn fault(&self, fault: Fault) -> Reply {
+        Reply { recourse: Recourse::default(), ..self.reply(Answer::Fault(fault)) }
     }
 
-    /// An upstream's answer, unless it sends away so many whom we know that it must be mistaken.
-    pub(crate) fn passed(&self, passed: VettedResponse, admitted: &Admitted) -> Answer {
-        let held_back = match admitted.credential {
-            Some(credential) if passed.is_denial() => self.gateway.held.passed_on(credential, self.now).err(),
-            _ => None,
-        };
-        match held_back {
-            None => Answer::Upstream(passed),
-            Some(unavailable) => Answer::Unavailable(unavailable),
-        }
-    }
-
-    /// The reply to a request of which only the head is known.
-    pub(crate) fn reply(&self, answer: Answer, asker: ClientKind) -> Reply {
-        let place = Recourse { repeatable: is_repeatable(&self.intake.method), ..Recourse::default() };
-        Reply { answer, asker, id: self.intake.id, place, seen: self.seen() }
+    /// The reply to a request that is on no route.
+    pub(crate) fn reply(&self, answer: Answer) -> Reply {
+        let recourse = Recourse { repeatable: is_repeatable(&self.method), ..Recourse::default() };
+        Reply { answer, client_kind: self.client_kind.get(), id: self.id, recourse }
     }
 
     /// The reply to a request on `route`.
-    pub(crate) fn reply_on(&self, route: &Route, admitted: Option<&Admitted>, answer: Answer) -> Reply {
-        let place = match &answer {
+    pub(crate) fn reply_on(&self, route: &Route, head: &RequestHead, answer: Answer) -> Reply {
+        let recourse = match &answer {
             // Only these lead anywhere; the others need not know where they are.
             Answer::Refused(_) | Answer::Unavailable(_) | Answer::Fault(Fault::UndecidedIdentity(_)) => {
-                self.place(&self.intake.method, self.intake.path.received().as_str(), &route.requirement)
+                self.recourse(&head.method, head.path.received().as_str(), &route.requirement)
             }
-            _ => Recourse { repeatable: is_repeatable(&self.intake.method), ..Recourse::default() },
+            _ => return self.reply(answer),
         };
-        let seen = Seen {
-            route: Some(route.path.as_str().into()),
-            upstream: admitted.map(|_| route.upstream.clone()),
-            ..self.seen()
-        };
-        let seen = match admitted {
-            Some(admitted) => admitted.described(seen),
-            None => seen,
-        };
-        Reply { answer, asker: self.intake.asker(route), id: self.intake.id, place, seen }
+        Reply { recourse, ..self.reply(answer) }
     }
 
-    /// Where something was asked: `method` and `target` are the request's own, or those that a proxy asks about.
-    pub(crate) fn place(&self, method: &Method, target: &str, requirement: &Requirement) -> Recourse {
+    /// What whoever asked may do next: `method` and `target` are the request's own, or those that a proxy asks about.
+    pub(crate) fn recourse(&self, method: &Method, target: &str, requirement: &Requirement) -> Recourse {
         let config = &self.running.config;
         let here = ReturnTo::parse(target, &config.server.public_url, &config.own_prefix);
         Recourse {
@@ -124,29 +159,31 @@ impl RequestContext<'_> {
         }
     }
 
-    /// What the log says of the request.
-    pub(crate) fn seen(&self) -> Seen {
-        Seen {
-            time: Some(self.now.wall()),
-            client: Some(self.intake.arrival.client),
-            method: self.intake.method.clone(),
-            path: self.intake.path.as_str().to_owned(),
-            ..Seen::default()
-        }
-    }
-}
-
-impl Admitted {
-    /// The same with who it is, or why we cannot tell, for the log.
-    pub(crate) fn described(&self, seen: Seen) -> Seen {
-        match self.permit.holder() {
-            Holder::Anyone | Holder::Lapsed => seen,
-            Holder::Undecided(unavailable) => Seen { undecided: Some(unavailable.clone()), ..seen },
-            Holder::Known(principal) => {
-                let who = LoggedPrincipal { kind: principal.kind, subject: principal.subject.clone() };
-                Seen { principal: Some(who), ..seen }
-            }
-        }
+    /// Turns `reply` into what is sent, and writes the line in the access log.
+    pub fn send(&self, reply: Reply) -> Response<Body> {
+        let found = self.found.take();
+        let why = reply.answer.why(found.undecided.as_ref());
+        let client_kind = reply.client_kind;
+        let response = reply.into_http(&self.running.site);
+        let line = AccessLine {
+            time: self.now.wall(),
+            id: self.id.to_string(),
+            client: Some(found.client.unwrap_or(self.peer)),
+            method: self.method.clone(),
+            path: self.path.clone(),
+            status: response.status().as_u16(),
+            answer: kind_of(&response).as_str(),
+            asker: client_kind.as_str(),
+            principal: found.principal,
+            route: found.route,
+            upstream: found.upstream,
+            duration: self.begun.elapsed(),
+            reason: why.reason,
+            detail: why.detail,
+            fault: why.fault,
+        };
+        self.gateway.telemetry.access.write(line);
+        response
     }
 }
 

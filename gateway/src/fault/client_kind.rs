@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use auth_core::refusal_guard::Harm;
+
 /// Who asks. It changes how an answer looks, never what it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientKind {
@@ -23,6 +25,16 @@ impl ClientKind {
             Self::Script => "script",
             Self::Device => "device",
             Self::ForwardAuth => "forward-auth",
+        }
+    }
+}
+
+impl ClientKind {
+    /// What showing it a refusal would do: a display forgets what it has.
+    pub const fn harm(self) -> Harm {
+        match self {
+            Self::Device => Harm::Destroys,
+            Self::Browser | Self::Script | Self::ForwardAuth => Harm::None,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What went wrong that is no verdict on anybody's credential, whose fault it was, and how each asker sees it.
+//! What went wrong that is no verdict on anybody's credential, whose fault it was, and how each client_kind sees it.
 //!
 //! A [`Fault`] becomes one of the [`FaultStatus`]es. What is deliberately absent: 401, 403, 407 and every 3xx. A fault
 //! cannot name them, so that no outage can look like a failed sign-in.
@@ -165,10 +165,10 @@ impl Fault {
         }
     }
 
-    /// The status that `asker` sees.
+    /// The status that `client_kind` sees.
     ///
     /// A display sees 503 where others see 500, 502 or 504: it knows one way to wait, and nothing else to do about it.
-    pub const fn status(&self, asker: ClientKind) -> FaultStatus {
+    pub const fn status(&self, client_kind: ClientKind) -> FaultStatus {
         let status = match self {
             Self::BadRequest(_) => FaultStatus::BadRequest,
             Self::NoSuchRoute => FaultStatus::NotFound,
@@ -189,7 +189,7 @@ impl Fault {
             Self::TimedOut(..) => FaultStatus::GatewayTimeout,
             Self::Panicked | Self::PermitMismatch | Self::Internal(_) => FaultStatus::InternalServerError,
         };
-        match (asker, status) {
+        match (client_kind, status) {
             (
                 ClientKind::Device,
                 FaultStatus::InternalServerError | FaultStatus::BadGateway | FaultStatus::GatewayTimeout,

@@ -12,20 +12,21 @@ use super::anybody_known;
 use crate::{
     context::RequestContext,
     fault::{ClientKind, Fault},
+    request::RequestHead,
     response::answer::{Answer, OwnAnswer},
 };
 
 /// Who is asking. Refused like any route that wants somebody known.
-pub(super) async fn answer(asked: &RequestContext<'_>) -> Answer {
-    let admitted = match asked.admit(&anybody_known(), Harm::None).await {
+pub(super) async fn answer(context: &RequestContext, head: &RequestHead) -> Answer {
+    let admitted = match context.admit(head, &anybody_known(), Harm::None).await {
         Ok(admitted) => admitted,
         Err(answer) => return answer,
     };
     match admitted.permit.holder() {
-        Holder::Known(principal) if asked.intake.presumed_asker() == ClientKind::Browser => {
+        Holder::Known(principal) if context.client_kind() == ClientKind::Browser => {
             Answer::Own(OwnAnswer::Me(principal.clone()))
         }
-        Holder::Known(principal) => Answer::Own(OwnAnswer::Json(described(principal, asked.now))),
+        Holder::Known(principal) => Answer::Own(OwnAnswer::Json(described(principal, context.now))),
         Holder::Anyone | Holder::Lapsed | Holder::Undecided(_) => {
             Answer::Fault(Fault::Internal("a permit for nobody in particular".into()))
         }

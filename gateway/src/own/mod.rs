@@ -15,31 +15,34 @@ use http::{HeaderMap, Request};
 use crate::{
     body::Received,
     context::RequestContext,
+    request::RequestHead,
     response::{
-        answer::{Answer, OwnAnswer, Recourse},
+        answer::{Answer, OwnAnswer},
         reply::Reply,
     },
     route::OwnPath,
 };
 
 /// Answers one of our own paths.
-pub(crate) async fn answer(path: &OwnPath, asked: &RequestContext<'_>, request: Request<Received>) -> Reply {
-    let (head, body) = request.into_parts();
-    let mut place = None;
+pub(crate) async fn answer(
+    path: &OwnPath,
+    context: &RequestContext,
+    head: &RequestHead,
+    request: Request<Received>,
+) -> Reply {
+    let (parts, body) = request.into_parts();
     let answer = match path {
-        OwnPath::Login => sign_in::login(asked, &head).await,
-        OwnPath::Callback(provider) => sign_in::callback(asked, provider, &head, body).await,
-        OwnPath::Logout => sign_in::logout(asked).await,
+        OwnPath::Login => sign_in::login(context, head, &parts).await,
+        OwnPath::Callback(provider) => sign_in::callback(context, head, provider, &parts, body).await,
+        OwnPath::Logout => sign_in::logout(context, head).await,
         OwnPath::Me => {
-            place = Some(asked.place(&head.method, asked.intake.path.received().as_str(), &anybody_known()));
-            me::answer(asked).await
+            let recourse = context.recourse(&head.method, head.path.received().as_str(), &anybody_known());
+            return Reply { recourse, ..context.reply(me::answer(context, head).await) };
         }
-        OwnPath::Keys => Answer::Own(OwnAnswer::Json(asked.gateway.keyring.public_keys())),
+        OwnPath::Keys => Answer::Own(OwnAnswer::Json(context.gateway.keyring.public_keys())),
         OwnPath::Problem(word) => Answer::Own(OwnAnswer::Explain(*word)),
     };
-    let reply = asked.reply(answer, asked.intake.presumed_asker());
-    let place: Recourse = place.unwrap_or(reply.place);
-    Reply { place, ..reply }
+    context.reply(answer)
 }
 
 /// What our own paths ask of whoever must be known: to be anybody at all.

@@ -20,6 +20,7 @@ use crate::{
     body::Received,
     context::RequestContext,
     fault::{BadRequest, Fault},
+    request::RequestHead,
     response::{
         answer::{Answer, OwnAnswer, SignInFailure},
         cookies::{ClearCookie, NotACookie, SetCookie},
@@ -41,48 +42,48 @@ struct LoginQuery {
 }
 
 /// Sends a person to their provider, or asks which it is.
-pub(super) async fn login(asked: &RequestContext<'_>, head: &request::Parts) -> Answer {
-    let Ok(query) = serde_html_form::from_str::<LoginQuery>(head.uri.query().unwrap_or_default()) else {
+pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &request::Parts) -> Answer {
+    let Ok(query) = serde_html_form::from_str::<LoginQuery>(parts.uri.query().unwrap_or_default()) else {
         return bad_parameters();
     };
-    let return_to = safe(asked, query.return_to.as_deref());
+    let return_to = safe(context, query.return_to.as_deref());
     let again = query.again.is_some();
-    let provider = match (query.provider, asked.running.sign_in.providers()) {
+    let provider = match (query.provider, context.running.sign_in.providers()) {
         (_, []) => return Answer::Fault(Fault::NoSuchRoute),
         (Some(name), _) => name,
         (None, [only]) => only.name().to_string(),
         (None, several) => {
             let names = several.iter().map(|provider| provider.name().to_string());
             let choice = |name: String| {
-                let address = asked.running.site.login_at(Some(&name), Some(return_to.as_str()), again);
+                let address = context.running.site.login_at(Some(&name), Some(return_to.as_str()), again);
                 (name, address)
             };
             return Answer::Own(OwnAnswer::Choose(names.map(choice).collect()));
         }
     };
-    if let Err(limited) = asked.gateway.limits.begin_sign_in(asked.intake.arrival.client, asked.now) {
+    if let Err(limited) = context.gateway.limits.begin_sign_in(head.forwarded.client, context.now) {
         return Answer::Fault(limited);
     }
-    let tries = tries(asked);
-    let (replaces, request) = (replaces(asked), asked.intake.id.to_string());
+    let tries = tries(head);
+    let (replaces, request) = (replaces(head), context.id.to_string());
     let begin = Begin { return_to: return_to.as_str(), again, tries: &tries, replaces, request: &request };
-    match asked.running.sign_in.begin(&provider, begin, asked.now).await {
-        Ok(begun) => to_provider(asked, &begun).unwrap_or_else(cannot_set),
+    match context.running.sign_in.begin(&provider, begin, context.now).await {
+        Ok(begun) => to_provider(context, &begun).unwrap_or_else(cannot_set),
         Err(BeginFault::NoSuchProvider) => bad_parameters(),
         Err(BeginFault::Wrong(wrong)) => {
-            let begin = begin_address(asked, Some(return_to.as_str()), again);
+            let begin = begin_address(context, Some(return_to.as_str()), again);
             Answer::Own(OwnAnswer::SignInFailed { how: SignInFailure::Wrong(wrong), begin, cookies: Vec::new() })
         }
         Err(BeginFault::Unavailable(unavailable)) => {
-            let several = asked.running.sign_in.providers().len() > 1;
-            let begin = several.then(|| begin_address(asked, Some(return_to.as_str()), again));
+            let several = context.running.sign_in.providers().len() > 1;
+            let begin = several.then(|| begin_address(context, Some(return_to.as_str()), again));
             Answer::Own(OwnAnswer::SignInUnavailable { unavailable, begin, cookies: Vec::new() })
         }
     }
 }
 
-fn to_provider(asked: &RequestContext<'_>, begun: &Begun) -> Result<Answer, NotACookie> {
-    let site = &asked.running.site;
+fn to_provider(context: &RequestContext, begun: &Begun) -> Result<Answer, NotACookie> {
+    let site = &context.running.site;
     let keep = &begun.cookie;
     let value = keep.value.expose_secret();
     let mut cookies = vec![SetCookie::sign_in_try(&keep.name, value, keep.lifetime, keep.cross_site, site)?];
@@ -93,75 +94,76 @@ fn to_provider(asked: &RequestContext<'_>, begun: &Begun) -> Result<Answer, NotA
 
 /// Where a provider sends people back to: with the answer in the query, or in the body of a form.
 pub(super) async fn callback(
-    asked: &RequestContext<'_>,
+    context: &RequestContext,
+    head: &RequestHead,
     provider: &str,
-    head: &request::Parts,
+    parts: &request::Parts,
     body: Received,
 ) -> Answer {
-    if let Err(limited) = asked.gateway.limits.finish_sign_in(asked.intake.arrival.client, asked.now) {
+    if let Err(limited) = context.gateway.limits.finish_sign_in(head.forwarded.client, context.now) {
         return Answer::Fault(limited);
     }
-    let form = match head.method {
-        Method::POST => match read_form(head, body).await {
+    let form = match parts.method {
+        Method::POST => match read_form(parts, body).await {
             Ok(form) => form,
             Err(fault) => return Answer::Fault(fault),
         },
-        _ => head.uri.query().unwrap_or_default().as_bytes().to_vec(),
+        _ => parts.uri.query().unwrap_or_default().as_bytes().to_vec(),
     };
     let Ok(params) = CallbackParams::parse(&form) else { return bad_parameters() };
     let callback = Callback {
         params,
-        tries: tries(asked),
-        replaces: replaces(asked),
-        address: Some(asked.intake.arrival.client),
-        browser: single(&head.headers, header::USER_AGENT.as_str()).map(str::to_owned),
-        request: asked.intake.id.to_string(),
+        tries: tries(head),
+        replaces: replaces(head),
+        address: Some(head.forwarded.client),
+        browser: single(&parts.headers, header::USER_AGENT.as_str()).map(str::to_owned),
+        request: context.id.to_string(),
     };
-    match asked.running.sign_in.finish(provider, callback, asked.now).await {
-        Ok(finished) => signed_in(asked, &finished).unwrap_or_else(cannot_set),
-        Err(fault) => not_signed_in(asked, fault),
+    match context.running.sign_in.finish(provider, callback, context.now).await {
+        Ok(finished) => signed_in(context, &finished).unwrap_or_else(cannot_set),
+        Err(fault) => not_signed_in(context, fault),
     }
 }
 
-fn signed_in(asked: &RequestContext<'_>, finished: &Finished) -> Result<Answer, NotACookie> {
-    let site = &asked.running.site;
+fn signed_in(context: &RequestContext, finished: &Finished) -> Result<Answer, NotACookie> {
+    let site = &context.running.site;
     // By the clock as it stands now: the sign-in may have ended a doubt about it.
-    let lifetime = finished.ticket.until().since(asked.gateway.now().earlier());
+    let lifetime = finished.ticket.until().since(context.gateway.now().earlier());
     let ticket = SetCookie::ticket(finished.ticket.text().expose_secret(), lifetime, site)?;
     let cookies = vec![ticket, SetCookie::forget_try(&finished.spent, site)?];
-    let return_to = safe(asked, Some(&finished.return_to)).as_str().to_owned();
+    let return_to = safe(context, Some(&finished.return_to)).as_str().to_owned();
     Ok(Answer::Own(OwnAnswer::SignedIn { cookies, return_to }))
 }
 
-fn not_signed_in(asked: &RequestContext<'_>, fault: SignInFault) -> Answer {
+fn not_signed_in(context: &RequestContext, fault: SignInFault) -> Answer {
     #[cfg(candor_mutants)]
-    if let Some(answer) = planted(asked, &fault) {
+    if let Some(answer) = planted(context, &fault) {
         return answer;
     }
     let failed = |how, begin, spent: Option<String>| {
-        Answer::Own(OwnAnswer::SignInFailed { how, begin, cookies: forget(asked, spent) })
+        Answer::Own(OwnAnswer::SignInFailed { how, begin, cookies: forget(context, spent) })
     };
     match fault {
         SignInFault::NoSuchProvider => Answer::Fault(Fault::NoSuchRoute),
         SignInFault::Malformed(_) => bad_parameters(),
         // The library has logged why.
         SignInFault::BeginAgain { why: _, return_to, again, spent } => {
-            failed(SignInFailure::BeginAgain, begin_address(asked, return_to.as_deref(), again), spent)
+            failed(SignInFailure::BeginAgain, begin_address(context, return_to.as_deref(), again), spent)
         }
-        SignInFault::CookiesBlocked => failed(SignInFailure::CookiesBlocked, begin_address(asked, None, true), None),
+        SignInFault::CookiesBlocked => failed(SignInFailure::CookiesBlocked, begin_address(context, None, true), None),
         SignInFault::Refused { objection, word, description, return_to, spent } => {
-            let begin = begin_address(asked, Some(&return_to), false);
+            let begin = begin_address(context, Some(&return_to), false);
             failed(SignInFailure::Refused { objection, word, description }, begin, spent)
         }
         SignInFault::Wrong { wrong, return_to, spent } => {
-            failed(SignInFailure::Wrong(wrong), begin_address(asked, Some(&return_to), false), spent)
+            failed(SignInFailure::Wrong(wrong), begin_address(context, Some(&return_to), false), spent)
         }
         SignInFault::Busy { return_to } => {
-            Answer::Own(OwnAnswer::SignInBusy { begin: begin_address(asked, Some(&return_to), false) })
+            Answer::Own(OwnAnswer::SignInBusy { begin: begin_address(context, Some(&return_to), false) })
         }
         SignInFault::Unavailable { unavailable, return_to, spent } => {
-            let begin = Some(begin_address(asked, Some(&return_to), false));
-            let cookies = forget(asked, spent);
+            let begin = Some(begin_address(context, Some(&return_to), false));
+            let cookies = forget(context, spent);
             Answer::Own(OwnAnswer::SignInUnavailable { unavailable, begin, cookies })
         }
     }
@@ -169,7 +171,7 @@ fn not_signed_in(asked: &RequestContext<'_>, fault: SignInFault) -> Answer {
 
 /// An outage at the callback, taken for "not signed in".
 #[cfg(candor_mutants)]
-fn planted(asked: &RequestContext<'_>, fault: &SignInFault) -> Option<Answer> {
+fn planted(context: &RequestContext, fault: &SignInFault) -> Option<Answer> {
     use auth_core::{dependency::Dependency, mutants};
     let SignInFault::Unavailable { unavailable, return_to, .. } = fault else { return None };
     let word = match unavailable.dependency {
@@ -177,25 +179,25 @@ fn planted(asked: &RequestContext<'_>, fault: &SignInFault) -> Option<Answer> {
         Dependency::Store => "store-error-loops",
         _ => return None,
     };
-    let return_to = begin_address(asked, Some(return_to), false);
+    let return_to = begin_address(context, Some(return_to), false);
     mutants::is(word).then(|| Answer::Own(OwnAnswer::SignedIn { cookies: Vec::new(), return_to }))
 }
 
 /// GET shows a button, so that no image on another site signs anybody out; POST signs out.
-pub(super) async fn logout(asked: &RequestContext<'_>) -> Answer {
-    if asked.intake.method != Method::POST {
+pub(super) async fn logout(context: &RequestContext, head: &RequestHead) -> Answer {
+    if head.method != Method::POST {
         return Answer::Own(OwnAnswer::ConfirmLogout);
     }
-    if !asked.intake.same_origin {
+    if !head.same_origin {
         return Answer::Fault(Fault::BadRequest(BadRequest::CrossSite));
     }
-    let ticket = match asked.intake.ticket() {
+    let ticket = match head.ticket() {
         Ok(Some(ticket)) => ticket,
         Ok(None) => return Answer::Own(OwnAnswer::WasNotSignedIn { forget: None }),
         Err(fault) => return Answer::Fault(fault),
     };
     let id = CredentialId::of(ticket.expose_secret().as_bytes());
-    match asked.running.sessions.logout(ticket.expose_secret(), asked.now).await {
+    match context.running.sessions.logout(ticket.expose_secret(), context.now).await {
         Ok(out) => {
             let elsewhere = out.elsewhere;
             let forget = ClearCookie::because(&Ended::LoggedOut(out.logout), id);
@@ -204,45 +206,45 @@ pub(super) async fn logout(asked: &RequestContext<'_>) -> Answer {
         Err(Stop::Unavailable(unavailable)) => Answer::Unavailable(unavailable),
         // A ticket that is no good any more is as signed out as can be.
         Err(Stop::Rejected(rejected)) => {
-            let dead = asked.gateway.held.dead(&rejected, id, asked.now).map(Ended::Refused);
-            let forget = dead.and_then(|ended| ClearCookie::because(&ended, id));
+            let ended = context.gateway.guard.ended_by(&rejected, id, context.now).map(Ended::Refused);
+            let forget = ended.and_then(|ended| ClearCookie::because(&ended, id));
             Answer::Own(OwnAnswer::WasNotSignedIn { forget })
         }
     }
 }
 
 /// The ticket whose session a sign-in ends. Of two different ones nobody knows which is whose, so neither is ended.
-fn replaces(asked: &RequestContext<'_>) -> Option<SecretString> {
-    asked.intake.ticket().ok().flatten()
+fn replaces(head: &RequestHead) -> Option<SecretString> {
+    head.ticket().ok().flatten()
 }
 
 /// The sign-ins that this browser has begun: name and value.
-fn tries(asked: &RequestContext<'_>) -> Vec<(String, String)> {
+fn tries(head: &RequestHead) -> Vec<(String, String)> {
     let text = |(name, value): &(String, SecretString)| (name.clone(), value.expose_secret().to_owned());
-    asked.intake.tries().iter().map(text).collect()
+    head.tries().iter().map(text).collect()
 }
 
 /// A safe address to come back to: the front page, unless `wanted` is one.
-fn safe(asked: &RequestContext<'_>, wanted: Option<&str>) -> ReturnTo {
-    let config = &asked.running.config;
+fn safe(context: &RequestContext, wanted: Option<&str>) -> ReturnTo {
+    let config = &context.running.config;
     wanted
         .and_then(|wanted| ReturnTo::parse(wanted, &config.server.public_url, &config.own_prefix))
         .unwrap_or_else(ReturnTo::root)
 }
 
 /// Where signing in begins once more, at the provider that the person chooses then.
-fn begin_address(asked: &RequestContext<'_>, return_to: Option<&str>, again: bool) -> String {
-    let return_to = safe(asked, return_to);
-    asked.running.site.login_at(None, Some(return_to.as_str()), again)
+fn begin_address(context: &RequestContext, return_to: Option<&str>, again: bool) -> String {
+    let return_to = safe(context, return_to);
+    context.running.site.login_at(None, Some(return_to.as_str()), again)
 }
 
 /// The spent try's cookie, taken back. One that cannot be named stays, and runs out by itself.
-fn forget(asked: &RequestContext<'_>, spent: Option<String>) -> Vec<SetCookie> {
-    spent.and_then(|name| SetCookie::forget_try(&name, &asked.running.site).ok()).into_iter().collect()
+fn forget(context: &RequestContext, spent: Option<String>) -> Vec<SetCookie> {
+    spent.and_then(|name| SetCookie::forget_try(&name, &context.running.site).ok()).into_iter().collect()
 }
 
-async fn read_form(head: &request::Parts, body: Received) -> Result<Vec<u8>, Fault> {
-    let media_type = single(&head.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
+async fn read_form(parts: &request::Parts, body: Received) -> Result<Vec<u8>, Fault> {
+    let media_type = single(&parts.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
     let media_type = media_type.split(';').next().unwrap_or_default().trim();
     if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
         return Err(Fault::BadRequest(BadRequest::OwnParameters));

@@ -8,7 +8,7 @@ const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
 /// Who asks, as far as the head alone shows: a browser that goes to a page, or a script.
-pub fn presumed_asker(headers: &HeaderMap) -> ClientKind {
+pub fn presumed_client_kind(headers: &HeaderMap) -> ClientKind {
     let navigates = match headers.get(SEC_FETCH_MODE) {
         Some(mode) => mode.as_bytes() == b"navigate",
         None => accepts_html(headers) && !headers.contains_key(X_REQUESTED_WITH),
@@ -37,7 +37,7 @@ mod tests {
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
                 .collect();
-            assert_eq!(presumed_asker(&headers), expected, "{fields:?}");
+            assert_eq!(presumed_client_kind(&headers), expected, "{fields:?}");
         };
         let page = ("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         check(&[("sec-fetch-mode", "navigate"), page], ClientKind::Browser);

@@ -1,4 +1,4 @@
-//! Which way a request came: `X-Forwarded-*` and `Forwarded` (RFC 7239), believed from trusted proxies only.
+//! Which way a request came: `X-Forwarded-*` and `Forwarded` (RFC 7239), policy from trusted proxies only.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -67,18 +67,18 @@ impl Forwarded {
     /// # Errors
     /// [`BadRequest::Host`] for what a trusted proxy states as the client's host and is none. Its own `Host` does not
     /// stand in for it: that may lead to other routes.
-    pub fn of(headers: &HeaderMap, peer: IpAddr, host: Host, believed: &ForwardedPolicy) -> Result<Self, BadRequest> {
+    pub fn of(headers: &HeaderMap, peer: IpAddr, host: Host, policy: &ForwardedPolicy) -> Result<Self, BadRequest> {
         let peer = peer.to_canonical();
-        let by_proxy = believed.trusts(peer);
-        let mut arrival =
-            Self { client: peer, hops: vec![peer], host, host_stated: false, secure: believed.secure, by_proxy };
+        let by_proxy = policy.trusts(peer);
+        let mut forwarded =
+            Self { client: peer, hops: vec![peer], host, host_stated: false, secure: policy.secure, by_proxy };
         if by_proxy {
-            arrival.believe(headers, believed)?;
+            forwarded.apply(headers, policy)?;
         }
-        Ok(arrival)
+        Ok(forwarded)
     }
 
-    fn believe(&mut self, headers: &HeaderMap, believed: &ForwardedPolicy) -> Result<(), BadRequest> {
+    fn apply(&mut self, headers: &HeaderMap, policy: &ForwardedPolicy) -> Result<(), BadRequest> {
         // A proxy that sets one family passes on what its client says in the other.
         let family =
             if SAID_BY_MOST.iter().any(|name| headers.contains_key(name)) { Family::X } else { Family::Standard };
@@ -89,7 +89,7 @@ impl Forwarded {
                 hops.map(|element| parameter(element, "for").and_then(address)).collect()
             }
         };
-        self.walk(stated, believed);
+        self.walk(stated, policy);
         let proto = family.last(headers, &X_FORWARDED_PROTO, "proto");
         if let Some(proto) = proto.as_deref() {
             self.secure = match proto.to_ascii_lowercase().as_str() {
@@ -107,19 +107,19 @@ impl Forwarded {
     }
 
     /// Goes from our peer towards the client for as long as a trusted proxy vouches for the next step.
-    fn walk(&mut self, stated: Vec<Option<IpAddr>>, believed: &ForwardedPolicy) {
+    fn walk(&mut self, stated: Vec<Option<IpAddr>>, policy: &ForwardedPolicy) {
         for hop in stated.into_iter().rev().take(MOST_HOPS) {
             let Some(hop) = hop else { break };
             self.client = hop;
             self.hops.insert(0, hop);
-            if !believed.trusts(hop) {
+            if !policy.trusts(hop) {
                 break;
             }
         }
     }
 
     /// Says which way the request came, in every customary form. What stood there before is gone.
-    pub(crate) fn say(&self, headers: &mut HeaderMap) {
+    pub(crate) fn write_to(&self, headers: &mut HeaderMap) {
         let proto = if self.secure { "https" } else { "http" };
         let hops = self.hops.iter().map(IpAddr::to_string).collect::<Vec<_>>().join(", ");
         put(headers, X_FORWARDED_FOR, &hops);
@@ -199,18 +199,18 @@ mod tests {
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
             .collect();
         let nets = ["10.0.0.0/8", "fd00::/8"].map(|net| net.parse().expect("a network"));
-        let believed = ForwardedPolicy { proxies: nets.to_vec(), secure: false };
-        Forwarded::of(&headers, peer.parse().expect("an address"), host("app.example"), &believed)
+        let policy = ForwardedPolicy { proxies: nets.to_vec(), secure: false };
+        Forwarded::of(&headers, peer.parse().expect("an address"), host("app.example"), &policy)
     }
 
-    fn arrival(peer: &str, fields: &[(&'static str, &'static str)]) -> Forwarded {
+    fn forwarded(peer: &str, fields: &[(&'static str, &'static str)]) -> Forwarded {
         read(peer, fields).expect("a host is stated, or none")
     }
 
     #[test]
     fn the_client_is_the_first_from_the_right_that_is_no_proxy_of_ours() {
         let check = |peer: &str, field: &'static str, value: &'static str, expected: &str| {
-            assert_eq!(arrival(peer, &[(field, value)]).client.to_string(), expected, "{peer} {field}: {value}");
+            assert_eq!(forwarded(peer, &[(field, value)]).client.to_string(), expected, "{peer} {field}: {value}");
         };
         let xff = "x-forwarded-for";
         check("192.0.2.1", xff, "203.0.113.9", "192.0.2.1");
@@ -232,16 +232,16 @@ mod tests {
     #[test]
     fn a_proxy_says_how_people_reach_us_and_nobody_else_does() {
         let fields = [("x-forwarded-proto", "https"), ("x-forwarded-host", "public.example")];
-        let told = arrival("10.0.0.1", &fields);
+        let told = forwarded("10.0.0.1", &fields);
         assert_eq!((told.secure, told.host.name(), told.by_proxy), (true, "public.example", true));
-        let stranger = arrival("192.0.2.1", &fields);
+        let stranger = forwarded("192.0.2.1", &fields);
         assert_eq!((stranger.secure, stranger.host.name()), (false, "app.example"));
         let mixed = [("x-forwarded-for", "203.0.113.9"), ("forwarded", "for=6.6.6.6;host=evil.example;proto=https")];
-        let told = arrival("10.0.0.1", &mixed);
+        let told = forwarded("10.0.0.1", &mixed);
         assert_eq!((told.secure, told.host.name()), (false, "app.example"), "a client's own word");
-        let standard = arrival("10.0.0.1", &[("forwarded", "for=203.0.113.9;host=public.example;proto=https")]);
+        let standard = forwarded("10.0.0.1", &[("forwarded", "for=203.0.113.9;host=public.example;proto=https")]);
         assert_eq!((standard.secure, standard.host.name()), (true, "public.example"));
-        let odd = arrival("10.0.0.1", &[("x-forwarded-proto", "gopher"), ("x-forwarded-host", "")]);
+        let odd = forwarded("10.0.0.1", &[("x-forwarded-proto", "gopher"), ("x-forwarded-host", "")]);
         assert_eq!((odd.secure, odd.host.name()), (false, "app.example"));
     }
 
@@ -252,7 +252,7 @@ mod tests {
             ("x-forwarded-host", "6.6.6.6, public.example."),
             ("forwarded", "host=evil.example, for=203.0.113.9;host=\"PUBLIC.example.\""),
         ] {
-            assert_eq!(arrival("10.0.0.1", &[(name, value)]).host, host("public.example"), "{value}");
+            assert_eq!(forwarded("10.0.0.1", &[(name, value)]).host, host("public.example"), "{value}");
         }
         for (name, value) in [
             ("x-forwarded-host", "a/b"),
@@ -270,8 +270,8 @@ mod tests {
     #[test]
     fn upstreams_are_told_what_we_believe() {
         let mut headers = HeaderMap::new();
-        arrival("10.0.0.1", &[("x-forwarded-for", "6.6.6.6, 2001:db8::1, 10.0.0.2"), ("x-forwarded-proto", "https")])
-            .say(&mut headers);
+        forwarded("10.0.0.1", &[("x-forwarded-for", "6.6.6.6, 2001:db8::1, 10.0.0.2"), ("x-forwarded-proto", "https")])
+            .write_to(&mut headers);
         let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
         assert_eq!(said("x-forwarded-for"), "2001:db8::1, 10.0.0.2, 10.0.0.1");
         assert_eq!(said("x-real-ip"), "2001:db8::1");

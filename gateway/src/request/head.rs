@@ -5,13 +5,13 @@
 
 use std::net::IpAddr;
 
-use auth_core::{authenticator::Credential, policy::Requirement, principal::Kind, refusal_guard::Harm};
+use auth_core::{authenticator::Credential, policy::Requirement, principal::Kind};
 use http::{HeaderMap, HeaderName, Method, Request, header};
 use secrecy::SecretString;
 
-use super::{client_kind::presumed_asker, credentials::CredentialCandidates};
+use super::credentials::CredentialCandidates;
 use crate::{
-    fault::{ClientKind, Fault},
+    fault::Fault,
     headers::CookieNames,
     request::{
         forwarded::{Forwarded, ForwardedPolicy},
@@ -20,7 +20,6 @@ use crate::{
         id::RequestId,
         path::CanonicalPath,
     },
-    route::{Route, RouteClientKind},
 };
 
 /// How heads are read: the part of the configuration that this takes.
@@ -29,7 +28,7 @@ pub struct HeadPolicy {
     /// What is taken from the wire.
     pub rules: IngressRules,
     /// Whose word about the way a request came is believed.
-    pub believed: ForwardedPolicy,
+    pub forwarded: ForwardedPolicy,
     /// What our own cookies are called.
     pub cookies: CookieNames,
     /// The public address as `Origin` spells it (RFC 6454 §6.2).
@@ -46,21 +45,11 @@ pub struct RequestHead {
     /// The path, in every reading.
     pub path: CanonicalPath,
     /// Which way it came.
-    pub arrival: Forwarded,
+    pub forwarded: Forwarded,
     /// Whether our own pages, and no other site, made the browser send it: `Sec-Fetch-Site: same-origin`, or `Origin`
     /// is the public address.
     pub same_origin: bool,
-    presumed: ClientKind,
     candidates: CredentialCandidates,
-}
-
-/// A request that goes no further than its head, and how to tell who sent it.
-#[derive(Debug)]
-pub struct BadHead {
-    /// Who asks, as far as the head shows.
-    pub asker: ClientKind,
-    /// What is wrong.
-    pub fault: Fault,
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -74,63 +63,25 @@ pub fn read<B>(
     id: RequestId,
     peer: IpAddr,
     policy: &HeadPolicy,
-) -> Result<(RequestHead, Request<B>), BadHead> {
+) -> Result<(RequestHead, Request<B>), Fault> {
     let (parts, body) = request.into_parts();
-    let presumed = presumed_asker(&parts.headers);
-    let head = head_rules::strict(&parts, &policy.rules).map_err(|fault| BadHead { asker: presumed, fault })?;
-    let arrival = Forwarded::of(&parts.headers, peer, head.host, &policy.believed);
-    let arrival = arrival.map_err(|bad| BadHead { asker: presumed, fault: Fault::BadRequest(bad) })?;
-    let intake = RequestHead {
+    let strict = head_rules::strict(&parts, &policy.rules)?;
+    let forwarded = Forwarded::of(&parts.headers, peer, strict.host, &policy.forwarded).map_err(Fault::BadRequest)?;
+    let head = RequestHead {
         id,
         method: parts.method.clone(),
-        arrival,
-        path: head.path,
+        forwarded,
+        path: strict.path,
         same_origin: is_same_origin(&parts.headers, &policy.origin),
-        presumed,
         candidates: CredentialCandidates::of(&parts.headers, policy.cookies),
     };
-    Ok((intake, Request::from_parts(parts, body)))
+    Ok((head, Request::from_parts(parts, body)))
 }
 
 impl RequestHead {
     /// Whom the client sent it to: what a trusted proxy says, else `Host`. Routes are found by it, and it is sent on.
     pub fn host(&self) -> &Host {
-        &self.arrival.host
-    }
-
-    /// Who asks, on `route`. It changes the answer's form and nothing else.
-    pub fn asker(&self, route: &Route) -> ClientKind {
-        match route.asker {
-            Some(RouteClientKind::Device) => ClientKind::Device,
-            None if route.requirement.is_for_devices_only() => ClientKind::Device,
-            None => self.presumed,
-        }
-    }
-
-    /// Who asks, where another proxy asks about a request on `route`. A display stays one: it is shown what its proxy is
-    /// told.
-    pub fn asker_by_proxy(&self, route: &Route) -> ClientKind {
-        #[cfg(candor_mutants)]
-        if auth_core::mutants::is("verify-forgets-who-asks") {
-            return ClientKind::ForwardAuth;
-        }
-        match self.asker(route) {
-            ClientKind::Device => ClientKind::Device,
-            ClientKind::Browser | ClientKind::Script | ClientKind::ForwardAuth => ClientKind::ForwardAuth,
-        }
-    }
-
-    /// Who asks, where no route was found, or one of our own paths.
-    pub fn presumed_asker(&self) -> ClientKind {
-        self.presumed
-    }
-
-    /// What showing a refusal would do on `route`: a display forgets what it has.
-    pub fn harm(&self, route: &Route) -> Harm {
-        match self.asker(route) {
-            ClientKind::Device => Harm::Destroys,
-            ClientKind::Browser | ClientKind::Script | ClientKind::ForwardAuth => Harm::None,
-        }
+        &self.forwarded.host
     }
 
     /// The credential that counts for `requirement`: a bearer token that `recognises` knows as ours, else our cookie.

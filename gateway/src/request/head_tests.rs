@@ -1,18 +1,13 @@
-use std::time::Duration;
-
 use auth_core::policy::{Allow, MaxStale, RequirementId};
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::{
-    headers::reserved::Reserved,
-    route::{Cache, OnDenial},
-};
+use crate::headers::reserved::Reserved;
 
 fn policy() -> HeadPolicy {
     HeadPolicy {
         rules: IngressRules { max_target: 8 << 10, max_head: 16 << 10, reserved: Reserved::default() },
-        believed: ForwardedPolicy { proxies: vec!["10.0.0.0/8".parse().expect("a network")], secure: true },
+        forwarded: ForwardedPolicy { proxies: vec!["10.0.0.0/8".parse().expect("a network")], secure: true },
         cookies: CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" },
         origin: "https://app.example".to_owned(),
     }
@@ -26,35 +21,17 @@ fn request(target: &str, fields: &[(&str, &str)]) -> Request<()> {
     request.body(()).expect("a request")
 }
 
-fn intake_from(peer: [u8; 4], fields: &[(&str, &str)]) -> RequestHead {
+fn head_from(peer: [u8; 4], fields: &[(&str, &str)]) -> RequestHead {
     let read = read(request("/a?b", fields), RequestId::new(), peer.into(), &policy());
     read.expect("a good head").0
 }
 
-fn intake(fields: &[(&str, &str)]) -> RequestHead {
-    intake_from([192, 0, 2, 1], fields)
+fn head(fields: &[(&str, &str)]) -> RequestHead {
+    head_from([192, 0, 2, 1], fields)
 }
 
-fn route(allow: &[Allow]) -> Route {
-    Route {
-        path: "/".to_owned(),
-        host: None,
-        methods: None,
-        by_method: false,
-        upstream: "monolith".into(),
-        requirement: Requirement::new(RequirementId(0), allow.to_vec(), MaxStale::DEFAULT),
-        on_denial: OnDenial::DisputedDenial,
-        expect: None,
-        response_timeout: Duration::from_secs(30),
-        idle_body_timeout: Duration::from_secs(30),
-        login_paths: Vec::new(),
-        own_challenges: Vec::new(),
-        max_body: None,
-        asker: None,
-        cache: Cache::Private,
-        forward_authorization: false,
-        underscore_headers: Vec::new(),
-    }
+fn requirement(allow: Allow) -> Requirement {
+    Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT)
 }
 
 const USER: Allow = Allow::kind(Kind::User);
@@ -63,7 +40,7 @@ const DEVICE: Allow = Allow::kind(Kind::Device);
 #[test]
 fn the_route_decides_which_credential_counts() {
     let check = |allow: Allow, fields: &[(&str, &str)], expected: &str| {
-        let found = intake(fields).credential(&route(&[allow]).requirement, |token| token.starts_with("ours"));
+        let found = head(fields).credential(&requirement(allow), |token| token.starts_with("ours"));
         let found = match found {
             Ok(Credential::None) => "none".to_owned(),
             Ok(Credential::Ticket(ticket)) => format!("ticket {}", ticket.expose_secret()),
@@ -96,31 +73,8 @@ fn the_route_decides_which_credential_counts() {
 }
 
 #[test]
-fn the_route_may_know_better_who_asks() {
-    let page = [("accept", "text/html")];
-    assert_eq!(intake(&page).asker(&route(&[USER])), ClientKind::Browser);
-    assert_eq!(intake(&[]).asker(&route(&[USER])), ClientKind::Script);
-    assert_eq!(intake(&page).asker(&route(&[DEVICE])), ClientKind::Device);
-    assert_eq!(intake(&page).asker(&route(&[DEVICE, USER])), ClientKind::Browser);
-    let told = Route { asker: Some(RouteClientKind::Device), ..route(&[USER]) };
-    assert_eq!(intake(&page).asker(&told), ClientKind::Device);
-    assert_eq!(intake(&page).harm(&told), Harm::Destroys);
-    assert_eq!(intake(&page).harm(&route(&[USER])), Harm::None);
-}
-
-#[test]
-fn another_proxy_asks_for_itself_except_for_a_display() {
-    let page = [("accept", "text/html")];
-    assert_eq!(intake(&page).asker_by_proxy(&route(&[USER])), ClientKind::ForwardAuth);
-    assert_eq!(intake(&[]).asker_by_proxy(&route(&[USER])), ClientKind::ForwardAuth);
-    let told = Route { asker: Some(RouteClientKind::Device), ..route(&[USER]) };
-    assert_eq!(intake(&page).asker_by_proxy(&told), ClientKind::Device);
-    assert_eq!(intake(&[]).asker_by_proxy(&route(&[DEVICE])), ClientKind::Device);
-}
-
-#[test]
 fn only_our_own_pages_are_same_origin() {
-    let check = |fields: &[(&str, &str)], expected| assert_eq!(intake(fields).same_origin, expected, "{fields:?}");
+    let check = |fields: &[(&str, &str)], expected| assert_eq!(head(fields).same_origin, expected, "{fields:?}");
     check(&[("sec-fetch-site", "same-origin")], true);
     check(&[("origin", "https://app.example")], true);
     check(&[("sec-fetch-site", "same-site")], false);
@@ -133,17 +87,17 @@ fn only_our_own_pages_are_same_origin() {
 
 #[test]
 fn sign_ins_that_have_begun_are_kept_by_name() {
-    let intake = intake(&[("cookie", "__Host-candor-try-a=1; __Host-candor-try-b=2; __Host-candor-tryx=3; x=4")]);
-    let names: Vec<_> = intake.tries().iter().map(|(name, _)| name.as_str()).collect();
+    let begun = head(&[("cookie", "__Host-candor-try-a=1; __Host-candor-try-b=2; __Host-candor-tryx=3; x=4")]);
+    let names: Vec<_> = begun.tries().iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["__Host-candor-try-a", "__Host-candor-try-b"]);
-    assert!(!format!("{intake:?}").contains("\"1\""));
+    assert!(!format!("{begun:?}").contains("\"1\""));
 }
 
 #[test]
 fn a_trusted_proxy_asks_about_an_address() {
     let check = |peer: [u8; 4], fields: &[(&str, &str)], expected: &str| {
         let headers = request("/", fields).headers().clone();
-        let found = match intake_from(peer, fields).original(&headers) {
+        let found = match head_from(peer, fields).original(&headers) {
             Ok(original) => format!("{} {} {}", original.method, original.host.name(), original.path.as_str()),
             Err(fault) => fault.to_string(),
         };
@@ -184,8 +138,8 @@ fn routes_are_found_by_the_host_that_is_sent_on() {
     let check = |peer: [u8; 4], said: &str, expected: &str| {
         let fields = [("x-forwarded-host", said)];
         let found = match read(request("/", &fields), RequestId::new(), peer.into(), &policy()) {
-            Ok((intake, _)) => intake.host().name().to_owned(),
-            Err(bad) => bad.fault.to_string(),
+            Ok((head, _)) => head.host().name().to_owned(),
+            Err(fault) => fault.to_string(),
         };
         assert_eq!(found, expected, "{said}");
     };

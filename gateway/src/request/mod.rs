@@ -14,9 +14,9 @@ pub mod original;
 pub mod path;
 
 pub use self::{
-    client_kind::presumed_asker,
+    client_kind::presumed_client_kind,
     forwarded::{Forwarded, ForwardedPolicy},
-    head::{BadHead, HeadPolicy, RequestHead, read},
+    head::{HeadPolicy, RequestHead, read},
     host::Host,
     id::RequestId,
     original::OriginalRequest,

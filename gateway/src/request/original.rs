@@ -36,7 +36,7 @@ impl RequestHead {
     /// [`Fault::NoSuchRoute`] unless a trusted proxy asks; [`BadRequest::OwnParameters`] if method or address are missing,
     /// stated in two ways, or none; [`Fault::WrongMethod`] as for a request of our own; what is wrong with its path.
     pub fn original(&self, headers: &HeaderMap) -> Result<OriginalRequest, Fault> {
-        if !self.arrival.by_proxy {
+        if !self.forwarded.by_proxy {
             return Err(Fault::NoSuchRoute);
         }
         let malformed = Fault::BadRequest(BadRequest::OwnParameters);
@@ -64,7 +64,7 @@ impl RequestHead {
     /// by one of the two, and routes are found by one.
     fn of_address(&self, authority: &Authority) -> Option<Host> {
         let host = Host::of(authority)?;
-        (!self.arrival.host_stated || host.name() == self.host().name()).then_some(host)
+        (!self.forwarded.host_stated || host.name() == self.host().name()).then_some(host)
     }
 }
 

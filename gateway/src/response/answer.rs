@@ -1,21 +1,17 @@
 //! What happened to a request, before it takes a form: a fault, an answer of our own, a refusal, Unavailable, or an
 //! upstream answer that was judged. Deliberately absent: any status.
 
-use std::{net::IpAddr, sync::Arc};
-
 use auth_core::{
-    clock::Timestamp,
     principal::Principal,
     session::Elsewhere,
     sign_in::{Objection, WrongAnswer},
     verdict::{Rejected, Unavailable},
 };
-use http::{HeaderMap, Method};
+use http::HeaderMap;
 
 use crate::{
     fault::{AnswerWord, Fault},
     response::cookies::{ClearCookie, SetCookie},
-    telemetry::LoggedPrincipal,
     upstream::VettedResponse,
 };
 
@@ -34,7 +30,7 @@ pub enum Answer {
     Upstream(VettedResponse),
 }
 
-/// Where something was asked.
+/// What whoever asked may do next.
 #[derive(Clone, Debug, Default)]
 pub struct Recourse {
     /// Whether the request can be made again by following a link: GET or HEAD.
@@ -43,27 +39,6 @@ pub struct Recourse {
     pub here: Option<String>,
     /// Whether signing in could help here: the route is for people, and there is a provider.
     pub sign_in: bool,
-}
-
-/// What the access log says of a request, besides its answer.
-#[derive(Clone, Debug, Default)]
-pub struct Seen {
-    /// When its head was read.
-    pub time: Option<Timestamp>,
-    /// Whence it came.
-    pub client: Option<IpAddr>,
-    /// Its method.
-    pub method: Method,
-    /// Its path as it was sent, without its query: queries hold codes.
-    pub path: String,
-    /// Who sent it, if we know.
-    pub principal: Option<LoggedPrincipal>,
-    /// Why we could not tell, where it went on nevertheless.
-    pub undecided: Option<Unavailable>,
-    /// The route's path.
-    pub route: Option<Arc<str>>,
-    /// The upstream's name, if it was sent there.
-    pub upstream: Option<Arc<str>>,
 }
 
 /// A refusal on its way out, and the right to forget the ticket if the refusal ended it.

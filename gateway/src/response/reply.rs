@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use auth_core::{
     alarm,
-    clock::Timestamp,
     principal::Silence,
     session::Elsewhere,
     verdict::{Reason, Rejected, Unavailable, Uncertainty},
@@ -28,13 +27,12 @@ use crate::{
     fault::{self, AnswerWord, ClientKind, Fault, FaultStatus},
     request::id::RequestId,
     response::{
-        answer::{Answer, OwnAnswer, Recourse, Refusal, Seen, SignInFailure},
+        answer::{Answer, OwnAnswer, Recourse, Refusal, SignInFailure},
         cookies::{ClearCookie, SetCookie},
         page::{self, Page},
         pages,
         problem::ProblemDetails,
     },
-    telemetry::{AccessLine, AccessLog},
     upstream::VettedResponse,
 };
 
@@ -51,13 +49,17 @@ pub struct Reply {
     /// What happened.
     pub answer: Answer,
     /// Who asked. It changes the form only.
-    pub asker: ClientKind,
+    pub client_kind: ClientKind,
     /// Which request this answers.
     pub id: RequestId,
-    /// Where it was asked, as far as the form depends on it.
-    pub place: Recourse,
-    /// What the access log says of the request.
-    pub seen: Seen,
+    /// What whoever asked may do next, as far as the form depends on it.
+    pub recourse: Recourse,
+}
+
+/// What kind of answer `response` is.
+pub fn kind_of<B>(response: &Response<B>) -> AnswerWord {
+    let word = response.headers().get(ANSWER).and_then(|word| AnswerWord::parse(word.to_str().ok()?));
+    word.unwrap_or(AnswerWord::InternalError)
 }
 
 /// A response in the making: what an answer decides besides its body.
@@ -68,43 +70,10 @@ struct Head {
 }
 
 impl Reply {
-    /// An answer to a request of which nothing but its head's outline is known.
-    pub fn to(asker: ClientKind, id: RequestId, fault: Fault) -> Self {
-        Self { answer: Answer::Fault(fault), asker, id, place: Recourse::default(), seen: Seen::default() }
-    }
-
-    /// The response, and its line in the access log: it is `now`, and the answer took `duration`. This is what the server
-    /// calls last.
-    pub fn leave(mut self, site: &Site, log: &AccessLog, now: Timestamp, duration: Duration) -> Response<Body> {
-        let (asker, id) = (self.asker, self.id);
-        let seen = std::mem::take(&mut self.seen);
-        let why = self.answer.why(seen.undecided.as_ref());
-        let response = self.into_http(site);
-        let word = response.headers().get(ANSWER).and_then(|word| AnswerWord::parse(word.to_str().ok()?));
-        log.write(AccessLine {
-            time: seen.time.unwrap_or(now),
-            id: id.to_string(),
-            client: seen.client,
-            method: seen.method,
-            path: seen.path,
-            status: response.status().as_u16(),
-            answer: word.unwrap_or(AnswerWord::InternalError).as_str(),
-            asker: asker.as_str(),
-            principal: seen.principal,
-            route: seen.route,
-            upstream: seen.upstream,
-            duration,
-            reason: why.reason,
-            detail: why.detail,
-            fault: why.fault,
-        });
-        response
-    }
-
     /// The response, in the form of its asker.
     pub fn into_http(self, site: &Site) -> Response<Body> {
-        let Self { answer, asker, id, place, seen: _ } = self;
-        let form = Form { asker, id, place, site };
+        let Self { answer, client_kind, id, recourse } = self;
+        let form = Form { client_kind, id, recourse, site };
         #[cfg(candor_mutants)]
         if let Answer::Fault(Fault::ConnectFailed(..) | Fault::UpstreamReset(_) | Fault::NoEndpoint { .. }) = &answer
             && auth_core::mutants::is("unreachable-is-401")
@@ -141,15 +110,15 @@ fn blames_the_caller(response: &Response<Body>, site: &Site) -> bool {
 
 /// The form of one answer: for whom, where, under what names.
 struct Form<'s> {
-    asker: ClientKind,
+    client_kind: ClientKind,
     id: RequestId,
-    place: Recourse,
+    recourse: Recourse,
     site: &'s Site,
 }
 
 impl Form<'_> {
     fn fault(&self, fault: &Fault) -> Response<Body> {
-        let status = fault.status(self.asker);
+        let status = fault.status(self.client_kind);
         let retry = fault.retry_after().map(|wait| self.spread(wait));
         let head = Head { retry, ..Head::new(status.into(), fault.word()) };
         let page = || match (fault, retry) {
@@ -194,7 +163,7 @@ impl Form<'_> {
 
     fn refused(&self, refusal: Refusal) -> Response<Body> {
         let (rejected, forget) = refusal.into_parts();
-        let mut response = match (rejected.reason(), self.asker) {
+        let mut response = match (rejected.reason(), self.client_kind) {
             (Reason::NotPermitted, _) => {
                 let head = Head::new(StatusCode::FORBIDDEN, AnswerWord::NotPermitted);
                 self.said(&head, Some("We know who asks, and they have no access here."), || {
@@ -202,8 +171,8 @@ impl Form<'_> {
                 })
             }
             (Reason::Expired, ClientKind::Device) => self.renewal_required(),
-            (_, ClientKind::Browser) if self.place.repeatable && self.place.sign_in => {
-                let login = self.site.login(self.place.here.as_deref());
+            (_, ClientKind::Browser) if self.recourse.repeatable && self.recourse.sign_in => {
+                let login = self.site.login(self.recourse.here.as_deref());
                 self.see_other(&login, word_of(&rejected))
             }
             (_, _) => self.unauthorized(&rejected),
@@ -224,7 +193,7 @@ impl Form<'_> {
         let head = Head::new(StatusCode::UNAUTHORIZED, word);
         let mut response = self.said(&head, Some(detail), || {
             // What was sent is still in the reader's tab: let them sign in beside it.
-            pages::not_signed_in(self.place.sign_in.then(|| self.site.login(Some(&self.site.own("me")))))
+            pages::not_signed_in(self.recourse.sign_in.then(|| self.site.login(Some(&self.site.own("me")))))
         });
         let realm = self.site.origin();
         let challenge = match word {
@@ -232,7 +201,7 @@ impl Form<'_> {
             _ => format!("Bearer realm=\"{realm}\", error=\"invalid_token\""),
         };
         set(&mut response, WWW_AUTHENTICATE, challenge);
-        if self.asker == ClientKind::ForwardAuth
+        if self.client_kind == ClientKind::ForwardAuth
             && let Some(sign_in) = self.sign_in()
         {
             set(&mut response, SIGN_IN, format!("{}{sign_in}", self.site.origin()));
@@ -288,7 +257,7 @@ impl Form<'_> {
             }
             OwnAnswer::SignedOut { forget, elsewhere } => {
                 let done = serde_json::json!({ "signed_out": true, "elsewhere": elsewhere == Elsewhere::Done });
-                let response = match self.asker {
+                let response = match self.client_kind {
                     ClientKind::Browser => self.page(&ok, &pages::signed_out(elsewhere)),
                     _ => self.content(&ok, done.to_string(), "application/json"),
                 };
@@ -328,7 +297,7 @@ impl Form<'_> {
     fn sign_in_busy(&self, begin: String) -> Response<Body> {
         let fault = Fault::Overloaded;
         let retry = self.spread(fault.retry_after().unwrap_or(Unavailable::RETRY_AFTER));
-        let head = Head { retry: Some(retry), ..Head::new(fault.status(self.asker).into(), fault.word()) };
+        let head = Head { retry: Some(retry), ..Head::new(fault.status(self.client_kind).into(), fault.word()) };
         let page = || pages::sign_in_busy(self.link_here(), begin, retry);
         let mut response = self.said(&head, Some(fault.explain()), page);
         set(&mut response, PROXY_STATUS, fault.proxy_status());
@@ -363,7 +332,7 @@ impl Form<'_> {
 impl Form<'_> {
     /// People get a page, programs a problem.
     fn said(&self, head: &Head, detail: Option<&str>, page: impl FnOnce() -> Page) -> Response<Body> {
-        if self.asker == ClientKind::Browser {
+        if self.client_kind == ClientKind::Browser {
             return self.page(head, &page());
         }
         let problem =
@@ -412,20 +381,23 @@ impl Form<'_> {
     /// The address to load again, where loading it again sends nothing twice. It is the page's own, and an empty
     /// reference names that without repeating a query (RFC 3986 §4.4).
     fn link_here(&self) -> Option<&'static str> {
-        self.place.repeatable.then_some("")
+        self.recourse.repeatable.then_some("")
     }
 
     fn sign_in(&self) -> Option<String> {
-        let back = self.place.here.as_deref().filter(|_| self.place.repeatable);
-        self.place.sign_in.then(|| self.site.login(back))
+        let back = self.recourse.here.as_deref().filter(|_| self.recourse.repeatable);
+        self.recourse.sign_in.then(|| self.site.login(back))
     }
 
     /// `Retry-After` in seconds: never before `wait` is over, and a little after. Displays come in their thousands and
     /// are spread widest; but judging them again costs little, and each of them is dark until then.
     fn spread(&self, wait: Duration) -> u64 {
         let seconds: u64 = wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1);
-        let by =
-            if self.asker == ClientKind::Device { seconds.div_ceil(2).min(60) } else { seconds.div_ceil(4).min(30) };
+        let by = if self.client_kind == ClientKind::Device {
+            seconds.div_ceil(2).min(60)
+        } else {
+            seconds.div_ceil(4).min(30)
+        };
         seconds.saturating_add(self.id.spread(by))
     }
 }

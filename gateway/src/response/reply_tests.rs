@@ -1,4 +1,4 @@
-//! The table of what each asker sees, cell by cell.
+//! The table of what each client_kind sees, cell by cell.
 
 use std::{
     path::PathBuf,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use auth_core::{
+    Timestamp,
     authenticator::{Authenticator, Credential},
     background::Background,
     bearer::Bearers,
@@ -44,7 +45,7 @@ struct House {
     clock: Clock,
     sessions: Sessions,
     authenticator: Authenticator,
-    held: Arc<RefusalGuard>,
+    guard: Arc<RefusalGuard>,
 }
 
 impl House {
@@ -52,21 +53,21 @@ impl House {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let data = std::env::temp_dir().join(format!("candor-replies-{}-{count}", std::process::id()));
-        let (keeper, clock) = (Background::current(), Clock::standing_at(Timestamp::from_secs(1_000_000)));
+        let (background, clock) = (Background::current(), Clock::standing_at(Timestamp::from_secs(1_000_000)));
         let folder = DataFolder::take(&data, clock.now()).expect("a folder for the test");
-        let store = Database::sqlite(data.join("candor.sqlite"), keeper.clone(), Database::DEADLINE);
+        let store = Database::sqlite(data.join("candor.sqlite"), background.clone(), Database::DEADLINE);
         let keyring = Keyring::open(&folder, &store, clock.now()).await.expect("a new keyring");
         let policy = RevocationPolicy::default();
-        let revocations = Revocations::open(&folder, store.clone(), keeper, clock.clone(), policy).await;
+        let revocations = Revocations::open(&folder, store.clone(), background, clock.clone(), policy).await;
         let policy = SessionPolicy {
             hard_without_refresh: Duration::from_secs(60),
             groups_asked: Default::default(),
             issuers: ["https://issuer.example".to_owned()].into(),
         };
         let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
-        let held = Arc::new(RefusalGuard::new());
-        let authenticator = Authenticator::new(sessions.clone(), Bearers::new(Vec::new()), revocations, held.clone());
-        Self { data, clock, sessions, authenticator, held }
+        let guard = Arc::new(RefusalGuard::new());
+        let authenticator = Authenticator::new(sessions.clone(), Bearers::new(Vec::new()), revocations, guard.clone());
+        Self { data, clock, sessions, authenticator, guard }
     }
 
     fn now(&self) -> Now {
@@ -149,12 +150,12 @@ fn rejected(result: Result<(), Stop>) -> Rejected {
 const ASKERS: [ClientKind; 4] = [ClientKind::Browser, ClientKind::Script, ClientKind::Device, ClientKind::ForwardAuth];
 
 /// A request for `/orders?open=1` of a route that is for people.
-fn place(repeatable: bool) -> Recourse {
+fn recourse(repeatable: bool) -> Recourse {
     Recourse { repeatable, here: Some("/orders?open=1".into()), sign_in: true }
 }
 
-fn http(answer: Answer, asker: ClientKind, repeatable: bool) -> Response<Body> {
-    let reply = Reply { answer, asker, id: RequestId::new(), place: place(repeatable), seen: Seen::default() };
+fn http(answer: Answer, client_kind: ClientKind, repeatable: bool) -> Response<Body> {
+    let reply = Reply { answer, client_kind, id: RequestId::new(), recourse: recourse(repeatable) };
     reply.into_http(&site())
 }
 
@@ -169,17 +170,17 @@ fn field(response: &Response<Body>, name: &str) -> String {
 }
 
 /// What every answer of ours carries, and what none that is not a refusal does.
-fn check_form(response: &Response<Body>, asker: ClientKind) {
+fn check_form(response: &Response<Body>, client_kind: ClientKind) {
     let status = response.status();
     assert!(AnswerWord::parse(&field(response, "x-gateway-answer")).is_some(), "{status}");
     assert_eq!(field(response, "x-request-id").len(), 36);
     assert_eq!(field(response, "cache-control"), "no-store");
     assert_eq!(field(response, "x-content-type-options"), "nosniff");
     assert_eq!(field(response, "referrer-policy"), "no-referrer");
-    assert_eq!(status == 401, response.headers().contains_key("www-authenticate"), "{status} {asker}");
+    assert_eq!(status == 401, response.headers().contains_key("www-authenticate"), "{status} {client_kind}");
     if !status.is_redirection() {
         let page = field(response, "content-type") == "text/html; charset=utf-8";
-        assert_eq!(page, asker == ClientKind::Browser, "{status} {asker}");
+        assert_eq!(page, client_kind == ClientKind::Browser, "{status} {client_kind}");
         assert_eq!(page, field(response, "content-security-policy").contains("frame-ancestors 'none'"));
     }
 }
@@ -187,24 +188,24 @@ fn check_form(response: &Response<Body>, asker: ClientKind) {
 #[tokio::test]
 async fn not_signed_in_is_401_or_the_way_to_sign_in() {
     let house = House::new().await;
-    for asker in ASKERS {
+    for client_kind in ASKERS {
         for repeatable in [true, false] {
             let answer = Answer::Refused(Refusal::new(house.missing().await, None));
-            let response = http(answer, asker, repeatable);
-            check_form(&response, asker);
+            let response = http(answer, client_kind, repeatable);
+            check_form(&response, client_kind);
             assert_eq!(field(&response, "x-gateway-answer"), "credential-missing");
             assert!(!response.headers().contains_key("set-cookie"));
-            if asker == ClientKind::Browser && repeatable {
+            if client_kind == ClientKind::Browser && repeatable {
                 assert_eq!(response.status(), 303);
                 assert_eq!(field(&response, "location"), "/.candor/login?return_to=%2Forders%3Fopen%3D1");
                 continue;
             }
-            assert_eq!(response.status(), 401, "{asker}");
+            assert_eq!(response.status(), 401, "{client_kind}");
             assert_eq!(field(&response, "www-authenticate"), "Bearer realm=\"https://app.example.com\"");
             let sign_in = field(&response, "x-gateway-sign-in");
-            assert_eq!(!sign_in.is_empty(), asker == ClientKind::ForwardAuth, "{sign_in}");
+            assert_eq!(!sign_in.is_empty(), client_kind == ClientKind::ForwardAuth, "{sign_in}");
             let text = text(response).await;
-            match asker {
+            match client_kind {
                 ClientKind::Browser => assert!(text.contains("target=\"_blank\""), "{text}"),
                 _ => assert!(text.contains("\"type\":\"/.candor/problems/credential-missing\""), "{text}"),
             }
@@ -215,14 +216,15 @@ async fn not_signed_in_is_401_or_the_way_to_sign_in() {
 #[tokio::test]
 async fn a_bad_credential_says_so_and_a_ticket_that_ended_is_forgotten() {
     let house = House::new().await;
-    for asker in [ClientKind::Script, ClientKind::ForwardAuth, ClientKind::Browser] {
+    for client_kind in [ClientKind::Script, ClientKind::ForwardAuth, ClientKind::Browser] {
         let (rejected, ticket) = house.expired().await;
         let id = CredentialId::of(ticket.as_bytes());
-        let ended = Ended::Refused(house.held.dead(&rejected, id, house.now()).expect("it expired"));
+        let ended = Ended::Refused(house.guard.ended_by(&rejected, id, house.now()).expect("it expired"));
         let of_another = CredentialId::of(b"another");
         assert!(ClearCookie::because(&ended, of_another).is_none(), "only the one that ended may be forgotten");
-        let response = http(Answer::Refused(Refusal::new(rejected, ClearCookie::because(&ended, id))), asker, false);
-        check_form(&response, asker);
+        let response =
+            http(Answer::Refused(Refusal::new(rejected, ClearCookie::because(&ended, id))), client_kind, false);
+        check_form(&response, client_kind);
         assert_eq!(response.status(), 401);
         assert_eq!(field(&response, "x-gateway-answer"), "credential-invalid");
         let challenge = "Bearer realm=\"https://app.example.com\", error=\"invalid_token\"";
@@ -245,31 +247,31 @@ async fn a_device_whose_token_has_run_out_renews_it() {
 #[tokio::test]
 async fn who_may_not_is_403_whoever_asks() {
     let house = House::new().await;
-    for asker in ASKERS {
-        let response = http(Answer::Refused(Refusal::new(house.not_permitted().await, None)), asker, true);
-        check_form(&response, asker);
+    for client_kind in ASKERS {
+        let response = http(Answer::Refused(Refusal::new(house.not_permitted().await, None)), client_kind, true);
+        check_form(&response, client_kind);
         assert_eq!((response.status().as_u16(), field(&response, "x-gateway-answer").as_str()), (403, "not-permitted"));
     }
 }
 
 #[tokio::test]
 async fn not_being_able_to_tell_is_503_and_nothing_is_lost() {
-    for asker in ASKERS {
+    for client_kind in ASKERS {
         for repeatable in [true, false] {
             for dependency in Dependency::ALL {
                 let unavailable = Unavailable::because(dependency, "planned").retry_after(Duration::from_secs(8));
-                let response = http(Answer::Unavailable(unavailable), asker, repeatable);
-                check_form(&response, asker);
-                assert_eq!(response.status(), 503, "{asker} {dependency}");
+                let response = http(Answer::Unavailable(unavailable), client_kind, repeatable);
+                check_form(&response, client_kind);
+                assert_eq!(response.status(), 503, "{client_kind} {dependency}");
                 assert_eq!(field(&response, "x-gateway-answer"), "verdict-unavailable");
                 assert!(!response.headers().contains_key("set-cookie"));
                 assert!(field(&response, "proxy-status").starts_with("candor; error="));
                 let retry = field(&response, "retry-after").parse::<u64>().expect("seconds");
-                let most = if asker == ClientKind::Device { 12 } else { 10 };
-                assert!((8..=most).contains(&retry), "{asker} {retry}");
+                let most = if client_kind == ClientKind::Device { 12 } else { 10 };
+                assert!((8..=most).contains(&retry), "{client_kind} {retry}");
                 let text = text(response).await;
                 assert!(!text.contains("planned") && !text.contains(dependency.as_str()), "{text}");
-                if asker == ClientKind::Browser {
+                if client_kind == ClientKind::Browser {
                     assert_eq!(text.contains("http-equiv=\"refresh\""), repeatable, "nothing is sent twice by itself");
                     assert!(text.contains("href=\"/.candor/login"), "signing in again is a choice");
                 }
@@ -281,18 +283,18 @@ async fn not_being_able_to_tell_is_503_and_nothing_is_lost() {
 #[tokio::test]
 async fn groups_that_were_not_stated_are_503_with_a_page_that_does_not_load_itself_again() {
     let house = House::new().await;
-    for asker in ASKERS {
-        let response = http(Answer::Unavailable(house.not_stated().await), asker, true);
-        check_form(&response, asker);
+    for client_kind in ASKERS {
+        let response = http(Answer::Unavailable(house.not_stated().await), client_kind, true);
+        check_form(&response, client_kind);
         let word = field(&response, "x-gateway-answer");
-        assert_eq!((response.status().as_u16(), word.as_str()), (503, "groups-not-stated"), "{asker}");
+        assert_eq!((response.status().as_u16(), word.as_str()), (503, "groups-not-stated"), "{client_kind}");
         assert!(!response.headers().contains_key("set-cookie") && !response.headers().contains_key("location"));
         assert!(!response.headers().contains_key("proxy-status"), "nothing failed");
         let retry = field(&response, "retry-after").parse::<u64>().expect("seconds");
-        assert!((300..=900).contains(&retry), "{asker} {retry}");
+        assert!((300..=900).contains(&retry), "{client_kind} {retry}");
         let text = text(response).await;
         assert!(!text.contains("http-equiv=\"refresh\"") && !text.contains("issuer.example"), "{text}");
-        if asker == ClientKind::Browser {
+        if client_kind == ClientKind::Browser {
             assert!(text.contains("href=\"/.candor/login"), "signing in again is a choice");
             assert!(text.contains("whoever looks after the service"), "{text}");
         }
@@ -310,19 +312,19 @@ async fn a_denial_of_somebody_whom_we_could_not_tell_is_said_as_not_being_able_t
         said.detail.as_deref(),
         Some("e answered 401 Unauthorized to somebody whom we cannot tell: keys: planned")
     );
-    for asker in ASKERS {
-        let response = http(Answer::Fault(fault.clone()), asker, true);
-        check_form(&response, asker);
+    for client_kind in ASKERS {
+        let response = http(Answer::Fault(fault.clone()), client_kind, true);
+        check_form(&response, client_kind);
         assert_eq!(
             (response.status().as_u16(), field(&response, "x-gateway-answer").as_str()),
             (503, "verdict-unavailable")
         );
         assert!(field(&response, "proxy-status").ends_with("; details=\"verdict-unavailable\"; received-status=401"));
         let retry = field(&response, "retry-after").parse::<u64>().expect("seconds");
-        assert!((8..=24).contains(&retry), "{asker} {retry}");
+        assert!((8..=24).contains(&retry), "{client_kind} {retry}");
         let text = text(response).await;
         assert!(!text.contains("planned"), "{text}");
-        if asker == ClientKind::Browser {
+        if client_kind == ClientKind::Browser {
             assert!(text.contains("http-equiv=\"refresh\"") && text.contains("href=\"/.candor/login"), "{text}");
         }
     }
@@ -342,11 +344,11 @@ fn faults_have_the_status_that_the_table_says() {
     let dispute = || DisputedDenial { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, setting: "s" };
     // The columns: browser, script, device, forward-auth.
     let check = |fault: Fault, statuses: [u16; 4], word: &str| {
-        for (asker, status) in ASKERS.into_iter().zip(statuses) {
-            let response = http(Answer::Fault(fault.clone()), asker, true);
-            check_form(&response, asker);
-            assert_eq!(response.status(), status, "{fault} {asker}");
-            assert_eq!(field(&response, "x-gateway-answer"), word, "{fault} {asker}");
+        for (client_kind, status) in ASKERS.into_iter().zip(statuses) {
+            let response = http(Answer::Fault(fault.clone()), client_kind, true);
+            check_form(&response, client_kind);
+            assert_eq!(response.status(), status, "{fault} {client_kind}");
+            assert_eq!(field(&response, "x-gateway-answer"), word, "{fault} {client_kind}");
             assert!(field(&response, "proxy-status").starts_with("candor; error="), "{fault}");
             assert_eq!(response.headers().contains_key("retry-after"), fault.retry_after().is_some(), "{fault}");
         }
@@ -419,11 +421,11 @@ async fn a_wrong_answer_of_the_providers_is_said_in_words_and_loads_nothing_agai
         let how = SignInFailure::Wrong(WrongAnswer::IdToken(auth_core::jws::MalformedToken::Unsigned("not signed")));
         Answer::Own(OwnAnswer::SignInFailed { how, begin: begin.to_owned(), cookies: Vec::new() })
     };
-    for asker in [ClientKind::Browser, ClientKind::Script] {
-        let response = http(failed(), asker, true);
+    for client_kind in [ClientKind::Browser, ClientKind::Script] {
+        let response = http(failed(), client_kind, true);
         assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (502, "sign-in-failed".to_owned()));
         assert!(!response.headers().contains_key(RETRY_AFTER), "waiting does not make it right");
-        check_form(&response, asker);
+        check_form(&response, client_kind);
     }
     let response = http(failed(), ClientKind::Browser, true);
     let id = field(&response, RequestId::HEADER.as_str());
@@ -470,9 +472,9 @@ async fn a_sign_in_that_has_to_wait_is_tried_again() {
 #[test]
 fn where_people_cannot_sign_in_nobody_is_sent_there() {
     let form = Form {
-        asker: ClientKind::Browser,
+        client_kind: ClientKind::Browser,
         id: RequestId::new(),
-        place: Recourse { sign_in: false, ..place(true) },
+        recourse: Recourse { sign_in: false, ..recourse(true) },
         site: &Site::of("/.candor", &Url::parse("https://app.example.com").expect("an address"), false),
     };
     assert_eq!(form.sign_in(), None);

@@ -11,6 +11,8 @@ use std::{sync::Arc, time::Duration};
 use auth_core::policy::Requirement;
 use http::{HeaderName, Method};
 
+use crate::fault::ClientKind;
+
 pub use own_path::OwnPath;
 pub use return_to::ReturnTo;
 pub use table::{RouteTable, Target};
@@ -47,7 +49,7 @@ pub struct Route {
     /// The largest request body, in bytes; `None`: any.
     pub max_body: Option<u64>,
     /// Who is asking, if the route knows better than the request's headers.
-    pub asker: Option<RouteClientKind>,
+    pub client_kind: Option<RouteClientKind>,
     /// Whether shared caches may keep what is answered to somebody known. Default private.
     pub cache: Cache,
     /// Whether `Authorization` goes upstream. Default no.
@@ -60,7 +62,26 @@ impl Route {
     /// Whether a challenge of the application's own could pass here: nobody but people may use it, and it is not answered
     /// as devices are.
     pub fn may_have_own_challenges(&self) -> bool {
-        self.requirement.is_for_people_only() && self.asker.is_none()
+        self.requirement.is_for_people_only() && self.client_kind.is_none()
+    }
+
+    /// Who asks on this route, of a request that by its head alone is `presumed`'s.
+    pub fn client_kind(&self, presumed: ClientKind) -> ClientKind {
+        match self.client_kind {
+            Some(RouteClientKind::Device) => ClientKind::Device,
+            None if self.requirement.is_for_devices_only() => ClientKind::Device,
+            None => presumed,
+        }
+    }
+
+    /// Who asks, where another proxy asks about a request on this route. A display stays one: it is shown what its proxy
+    /// is told.
+    pub fn client_kind_by_proxy(&self) -> ClientKind {
+        #[cfg(candor_mutants)]
+        if auth_core::mutants::is("verify-forgets-who-asks") {
+            return ClientKind::ForwardAuth;
+        }
+        self.client_kind(ClientKind::ForwardAuth)
     }
 }
 
@@ -68,7 +89,7 @@ impl Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDenial {
     /// Do not believe it: 503.
-    DisputedDenial,
+    Dispute,
     /// Pass it on, marked as the upstream's.
     Pass,
 }
@@ -89,9 +110,66 @@ pub enum Cache {
     Pass,
 }
 
-/// An asker that a route names.
+/// A kind of client that a route names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RouteClientKind {
     /// A display or another device.
     Device,
+}
+
+#[cfg(test)]
+mod tests {
+    use auth_core::{
+        policy::{Allow, MaxStale, RequirementId},
+        principal::Kind,
+        refusal_guard::Harm,
+    };
+
+    use super::*;
+
+    fn route(allow: &[Allow]) -> Route {
+        Route {
+            path: "/".to_owned(),
+            host: None,
+            methods: None,
+            by_method: false,
+            upstream: "monolith".into(),
+            requirement: Requirement::new(RequirementId(0), allow.to_vec(), MaxStale::DEFAULT),
+            on_denial: OnDenial::Dispute,
+            expect: None,
+            response_timeout: Duration::from_secs(30),
+            idle_body_timeout: Duration::from_secs(30),
+            login_paths: Vec::new(),
+            own_challenges: Vec::new(),
+            max_body: None,
+            client_kind: None,
+            cache: Cache::Private,
+            forward_authorization: false,
+            underscore_headers: Vec::new(),
+        }
+    }
+
+    const USER: Allow = Allow::kind(Kind::User);
+    const DEVICE: Allow = Allow::kind(Kind::Device);
+
+    #[test]
+    fn the_route_may_know_better_who_asks() {
+        let (browser, script) = (ClientKind::Browser, ClientKind::Script);
+        assert_eq!(route(&[USER]).client_kind(browser), ClientKind::Browser);
+        assert_eq!(route(&[USER]).client_kind(script), ClientKind::Script);
+        assert_eq!(route(&[DEVICE]).client_kind(browser), ClientKind::Device);
+        assert_eq!(route(&[DEVICE, USER]).client_kind(browser), ClientKind::Browser);
+        let told = Route { client_kind: Some(RouteClientKind::Device), ..route(&[USER]) };
+        assert_eq!(told.client_kind(browser), ClientKind::Device);
+        assert_eq!(told.client_kind(browser).harm(), Harm::Destroys);
+        assert_eq!(route(&[USER]).client_kind(browser).harm(), Harm::None);
+    }
+
+    #[test]
+    fn another_proxy_asks_for_itself_except_for_a_display() {
+        assert_eq!(route(&[USER]).client_kind_by_proxy(), ClientKind::ForwardAuth);
+        let told = Route { client_kind: Some(RouteClientKind::Device), ..route(&[USER]) };
+        assert_eq!(told.client_kind_by_proxy(), ClientKind::Device);
+        assert_eq!(route(&[DEVICE]).client_kind_by_proxy(), ClientKind::Device);
+    }
 }

@@ -18,7 +18,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Method, Request, Response, Uri, Version};
+use http::{Request, Response, Version};
 use http_body::{Frame, SizeHint};
 use hyper::{
     body::{Body as _, Incoming},
@@ -29,19 +29,18 @@ use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{Instant, timeout},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
-use tower::{BoxError, Service, ServiceExt};
+use tower::{BoxError, Service, ServiceExt, load_shed::error::Overloaded};
 
 use crate::{
     body::{Body, BodyError, Received},
-    context::arrived::Arrived,
-    fault::{ClientKind, Fault},
-    request::{id::RequestId, presumed_asker},
-    response::{answer::Seen, reply::Reply},
+    context::RequestContext,
+    fault::Fault,
+    response::reply::Reply,
     server::io::{Busy, ClientTimeouts, ConnectionState, Io, Phase},
-    state::{Gateway, Running},
+    state::Gateway,
 };
 
 /// How much of what a client still sends is read after the last answer, and for how long: closing a socket with unread
@@ -54,34 +53,27 @@ const LINGER_DRAINING: Duration = Duration::from_millis(100);
 /// How much is read ahead of a body's reader, in bytes.
 const BUFFER: usize = 64 * 1024;
 
+/// A request and its context: what a service is asked.
+pub(super) type RequestInContext = (Rc<RequestContext>, Request<Received>);
+
 /// What all connections of one listener on one worker share.
 pub(super) struct HttpServer<S> {
     service: S,
     http: Builder,
-    limits: ClientTimeouts,
+    timeouts: ClientTimeouts,
     gateway: Arc<Gateway>,
     draining: CancellationToken,
 }
 
 /// What the requests of one connection share.
 struct Client<S> {
-    front: Rc<HttpServer<S>>,
+    server: Rc<HttpServer<S>>,
     peer: IpAddr,
     phase: Rc<Phase>,
     /// Whether a request had a body: some of it may be unread when the connection ends.
     sent_body: Cell<bool>,
     /// Whether an answer broke off whose end is only the connection's.
     broke_off: Cell<bool>,
-}
-
-/// What is kept of a request for the case that handling it yields nothing.
-struct Outline {
-    asker: Rc<Cell<ClientKind>>,
-    begun: Instant,
-    id: RequestId,
-    peer: IpAddr,
-    method: Method,
-    uri: Uri,
 }
 
 /// A body on its way to the client.
@@ -101,27 +93,27 @@ pin_project_lite::pin_project! {
 }
 
 impl<S> HttpServer<S> {
-    /// A front for `service`. Once `draining` is cancelled, connections end as soon as their requests do.
+    /// A server of `service`. Once `draining` is cancelled, connections end as soon as their requests do.
     pub(super) fn new(service: S, gateway: Arc<Gateway>, draining: CancellationToken) -> Self {
         let running = gateway.running();
-        let server = &running.config.server;
+        let config = &running.config.server;
         let mut http = Builder::new();
         // Its one timer stays off: `Io` has two.
-        http.header_read_timeout(None).max_header_size(server.max_head).max_buf_size(server.max_head + BUFFER);
-        let limits = ClientTimeouts { head: server.head_timeout, idle: server.idle_timeout };
+        http.header_read_timeout(None).max_header_size(config.max_head).max_buf_size(config.max_head + BUFFER);
+        let timeouts = ClientTimeouts { head: config.head_timeout, idle: config.idle_timeout };
         drop(running);
-        Self { service, http, limits, gateway, draining }
+        Self { service, http, timeouts, gateway, draining }
     }
 }
 
 /// Serves one connection to its end; once draining, to the end of the request that it is at.
-pub(super) async fn serve<S>(front: Rc<HttpServer<S>>, stream: TcpStream, peer: IpAddr)
+pub(super) async fn serve<S>(server: Rc<HttpServer<S>>, stream: TcpStream, peer: IpAddr)
 where
-    S: Service<Arrived, Response = Reply, Error = BoxError> + Clone + 'static,
+    S: Service<RequestInContext, Response = Reply, Error: Into<BoxError>> + Clone + 'static,
 {
-    let phase = Phase::new(front.limits);
+    let phase = Phase::new(server.timeouts);
     let client = Rc::new(Client {
-        front: front.clone(),
+        server: server.clone(),
         peer,
         phase: phase.clone(),
         sent_body: Cell::new(false),
@@ -133,55 +125,50 @@ where
         // Without a length, an orderly close would be the answer's orderly end.
         let _ = socket.set_zero_linger();
     } else if client.sent_body.get() || phase.state() == ConnectionState::Head {
-        let patience = if front.draining.is_cancelled() { LINGER_DRAINING } else { LINGER.1 };
+        let patience = if server.draining.is_cancelled() { LINGER_DRAINING } else { LINGER.1 };
         linger(socket, LINGER.0, patience).await;
     }
 }
 
 async fn converse<S>(client: &Rc<Client<S>>, io: Io)
 where
-    S: Service<Arrived, Response = Reply, Error = BoxError> + Clone + 'static,
+    S: Service<RequestInContext, Response = Reply, Error: Into<BoxError>> + Clone + 'static,
 {
     let answers = service_fn(|request| {
         let client = client.clone();
         async move { Ok::<_, Infallible>(client.answer(request).await) }
     });
-    let mut connection = pin!(client.front.http.serve_connection(TokioIo::new(io), answers));
+    let mut connection = pin!(client.server.http.serve_connection(TokioIo::new(io), answers));
     // How it ended is of no use to anybody: what mattered was said in answers.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = client.front.draining.cancelled() => connection.as_mut().graceful_shutdown(),
+        () = client.server.draining.cancelled() => connection.as_mut().graceful_shutdown(),
     }
     let _ = connection.await;
 }
 
 impl<S> Client<S>
 where
-    S: Service<Arrived, Response = Reply, Error = BoxError> + Clone + 'static,
+    S: Service<RequestInContext, Response = Reply, Error: Into<BoxError>> + Clone + 'static,
 {
     async fn answer(self: Rc<Self>, request: Request<Incoming>) -> Response<ResponseBody<S>> {
         let busy = self.phase.busy();
         self.sent_body.set(!request.body().is_end_stream());
         let ends_by_close = request.version() < Version::HTTP_11;
-        let outline = Outline::of(&request, self.peer);
-        let running = self.front.gateway.running();
-        let (id, asker) = (outline.id, outline.asker.clone());
+        let context = Rc::new(RequestContext::new(self.server.gateway.clone(), self.peer, &request));
         let request = request.map(|body| Received::new(body, || Box::new(busy.clone())));
-        let arrived = Arrived { id, peer: self.peer, running: running.clone(), asker, request };
         let respond = async {
-            let reply = match self.front.service.clone().oneshot(arrived).await {
-                // A head that could not be read was seen by nobody else.
-                Ok(reply) if reply.seen.time.is_none() => Reply { seen: outline.seen(), ..reply },
+            let reply = match self.server.service.clone().oneshot((context.clone(), request)).await {
                 Ok(reply) => reply,
-                Err(_shed) => outline.reply(Fault::Overloaded),
+                Err(error) => context.fault(not_served(error.into())),
             };
-            self.leave(reply, &running, outline.begun)
+            context.send(reply)
         };
         let response = match (Caught { inner: respond }).await {
             Ok(response) => response,
             Err(panic) => {
-                tracing::error!(panic = said(&*panic), id = %outline.id, "a request panicked");
-                self.leave(outline.reply(Fault::Panicked), &running, outline.begun)
+                tracing::error!(panic = said(&*panic), id = %context.id, "a request panicked");
+                context.send(context.fault(Fault::Panicked))
             }
         };
         if let Some(limit) = response.body().idle_limit() {
@@ -189,37 +176,11 @@ where
         }
         response.map(|body| ResponseBody { body, client: self.clone(), ends_by_close, _busy: busy })
     }
-
-    fn leave(&self, reply: Reply, running: &Running, begun: Instant) -> Response<Body> {
-        let gateway = &self.front.gateway;
-        reply.leave(&running.site, &gateway.telemetry.access, gateway.now().wall(), begun.elapsed())
-    }
 }
 
-impl Outline {
-    fn of(request: &Request<Incoming>, peer: IpAddr) -> Self {
-        Self {
-            asker: Rc::new(Cell::new(presumed_asker(request.headers()))),
-            begun: Instant::now(),
-            id: RequestId::new(),
-            peer,
-            method: request.method().clone(),
-            uri: request.uri().clone(),
-        }
-    }
-
-    fn reply(&self, fault: Fault) -> Reply {
-        Reply { seen: self.seen(), ..Reply::to(self.asker.get(), self.id, fault) }
-    }
-
-    fn seen(&self) -> Seen {
-        Seen {
-            client: Some(self.peer),
-            method: self.method.clone(),
-            path: self.uri.path().to_owned(),
-            ..Seen::default()
-        }
-    }
+/// Why the service gave no reply. Only its load shedder may do that; anything else would be a mistake of ours.
+fn not_served(error: BoxError) -> Fault {
+    if error.is::<Overloaded>() { Fault::Overloaded } else { Fault::Internal(error.to_string().into()) }
 }
 
 impl<F: Future> Future for Caught<F> {
@@ -287,21 +248,5 @@ mod tests {
         let panic: Result<(), _> = caught.await;
         assert_eq!(said(&*panic.expect_err("it panicked")), "planned: 7");
         assert_eq!((Caught { inner: async { 7 } }).await.expect("no panic"), 7);
-    }
-
-    #[test]
-    fn what_yields_nothing_is_answered_as_the_route_has_it() {
-        let outline = Outline {
-            asker: Rc::new(Cell::new(ClientKind::Script)),
-            begun: Instant::now(),
-            id: RequestId::new(),
-            peer: [192, 0, 2, 1].into(),
-            method: Method::GET,
-            uri: Uri::from_static("/display/x"),
-        };
-        let arrived = outline.asker.clone();
-        assert_eq!(outline.reply(Fault::Panicked).asker, ClientKind::Script);
-        arrived.set(ClientKind::Device);
-        assert_eq!(outline.reply(Fault::Panicked).asker, ClientKind::Device);
     }
 }

@@ -1,6 +1,6 @@
 //! The running program: sockets, threads and connections.
 //!
-//! One acceptor hands each connection to the worker with the fewest; a request changes no thread. The keeper is the
+//! One acceptor hands each connection to the worker with the fewest; a request changes no thread. The background runtime is the
 //! thread that does everything else that does I/O: stores, providers, the admin listener, and the accepting itself.
 //! Who asks on the forward-auth listener waits with a client's request in hand: workers answer there too, under the same
 //! limit.
@@ -14,6 +14,7 @@ mod tests;
 mod worker;
 
 use std::{
+    convert::Infallible,
     net::{SocketAddr, TcpListener as Socket},
     num::NonZero,
     rc::Rc,
@@ -25,22 +26,21 @@ use std::{
 use auth_core::{Background, Clock, data_folder::DataFolder};
 use tokio::{net::TcpListener, runtime, sync::oneshot, task::spawn_local};
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tower::{BoxError, service_fn};
+use tower::service_fn;
 
 use self::{
-    connection::HttpServer,
+    connection::{HttpServer, RequestInContext},
     worker::{Listener, Worker, WorkerConfig},
 };
 use crate::{
     config::Config,
-    context::arrived::Arrived,
     own,
     server::control::Control,
     state::{Dependencies, Gateway, StartFault, Tuning},
     telemetry::Telemetry,
 };
 
-/// How long the keeper's blocking calls may take to end when everything else has.
+/// How long the background runtime's blocking calls may take to end when everything else has.
 const LAST_CALLS: Duration = Duration::from_millis(200);
 
 /// What a start is told besides the configuration.
@@ -62,7 +62,7 @@ pub struct Started {
     gateway: Arc<Gateway>,
     addresses: Listeners<SocketAddr>,
     stop: DropGuard,
-    keeper: Thread,
+    background: Thread,
 }
 
 /// A thread, and word of its end.
@@ -106,11 +106,11 @@ pub async fn start(config: Config, options: ServeOptions) -> Result<Started, Sta
     let (end, ended) = oneshot::channel();
     let stopped = stop.clone();
     let handle = thread::Builder::new()
-        .name("keeper".to_owned())
+        .name("background".to_owned())
         .spawn(move || {
             match runtime::Builder::new_current_thread().enable_all().build_local(runtime::LocalOptions::default()) {
                 Ok(runtime) => {
-                    runtime.block_on(keep(config, (options, data.clone()), sockets, stopped, report));
+                    runtime.block_on(run(config, (options, data.clone()), sockets, stopped, report));
                     runtime.shutdown_timeout(LAST_CALLS);
                 }
                 Err(error) => {
@@ -123,30 +123,30 @@ pub async fn start(config: Config, options: ServeOptions) -> Result<Started, Sta
         })
         .map_err(StartFault::Machine)?;
     let gateway = started.await.map_err(|gone| StartFault::Machine(std::io::Error::other(gone)))??;
-    Ok(Started { gateway, addresses, stop: stop.drop_guard(), keeper: Thread { handle, ended } })
+    Ok(Started { gateway, addresses, stop: stop.drop_guard(), background: Thread { handle, ended } })
 }
 
-/// The keeper's whole life.
-async fn keep(
+/// The background runtime's whole life.
+async fn run(
     config: Config,
     (options, data): (ServeOptions, Arc<DataFolder>),
     sockets: Listeners<Socket>,
     stop: CancellationToken,
     report: oneshot::Sender<Result<Arc<Gateway>, StartFault>>,
 ) {
-    let ServeOptions { clock, telemetry, tuning, workers, drain } = options;
-    let means = Dependencies { data, clock, keeper: Background::current(), telemetry, tuning };
+    let ServeOptions { clock, telemetry, tuning, workers: count, drain } = options;
+    let dependencies = Dependencies { data, clock, background: Background::current(), telemetry, tuning };
     let up = async {
-        let gateway = Gateway::start(config, means).await?;
-        let duties = WorkerConfig { gateway: gateway.clone(), draining: stop.clone(), drain };
-        let mut crew = Vec::with_capacity(workers.get());
-        for number in 0..workers.get() {
-            crew.push(Worker::start(number, duties.clone()).await.map_err(StartFault::Machine)?);
+        let gateway = Gateway::start(config, dependencies).await?;
+        let config = WorkerConfig { gateway: gateway.clone(), draining: stop.clone(), drain };
+        let mut workers = Vec::with_capacity(count.get());
+        for number in 0..count.get() {
+            workers.push(Worker::start(number, config.clone()).await.map_err(StartFault::Machine)?);
         }
         let listeners = sockets.map(TcpListener::from_std).map_err(StartFault::Machine)?;
-        Ok((gateway, crew, listeners))
+        Ok((gateway, workers, listeners))
     };
-    let (gateway, crew, Listeners { public, forward_auth, admin }) = match up.await {
+    let (gateway, workers, Listeners { public, forward_auth, admin }) = match up.await {
         Ok(up) => up,
         Err(fault) => {
             stop.cancel();
@@ -154,11 +154,11 @@ async fn keep(
             return;
         }
     };
-    let crew = Arc::new(crew);
+    let workers = Arc::new(workers);
     let public = public.into_iter().map(|socket| (socket, Listener::Public));
     let forward_auth = forward_auth.into_iter().map(|socket| (socket, Listener::ForwardAuth));
     let accepting = public.chain(forward_auth);
-    let accepting = accepting.map(|(socket, listener)| spawn_local(hand_out(socket, listener, crew.clone())));
+    let accepting = accepting.map(|(socket, listener)| spawn_local(dispatch(socket, listener, workers.clone())));
     let accepting = accepting.collect::<Vec<_>>();
     // Operators, and load balancers that ask whether we are ready, are served to the very end.
     let operators = spawn_local(operate(admin, gateway.clone()));
@@ -172,7 +172,7 @@ async fn keep(
         task.abort();
         let _ = task.await;
     }
-    for worker in Arc::into_inner(crew).unwrap_or_default() {
+    for worker in Arc::into_inner(workers).unwrap_or_default() {
         worker.ended().await;
     }
     operators.abort();
@@ -185,9 +185,9 @@ async fn keep(
 }
 
 /// Hands each connection to the worker with the fewest.
-async fn hand_out(socket: TcpListener, listener: Listener, crew: Arc<Vec<Worker>>) {
+async fn dispatch(socket: TcpListener, listener: Listener, workers: Arc<Vec<Worker>>) {
     acceptor::accept(&socket, |stream, peer| {
-        let Some(worker) = crew.iter().min_by_key(|worker| worker.load()) else { return };
+        let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { return };
         // It leaves this thread's poller for the worker's.
         if let Ok(stream) = stream.into_std() {
             worker.hand(stream, peer, listener);
@@ -198,14 +198,12 @@ async fn hand_out(socket: TcpListener, listener: Listener, crew: Arc<Vec<Worker>
 
 /// Serves the admin listener.
 async fn operate(listener: TcpListener, gateway: Arc<Gateway>) {
-    let of = gateway.clone();
-    let service = service_fn(move |arrived: Arrived| {
-        let gateway = of.clone();
-        async move { Ok::<_, BoxError>(own::admin::answer(&gateway, arrived.id, &arrived.request)) }
+    let service = service_fn(|(context, request): RequestInContext| async move {
+        Ok::<_, Infallible>(own::admin::answer(&context, &request))
     });
-    let front = Rc::new(HttpServer::new(service, gateway, CancellationToken::new()));
+    let http = Rc::new(HttpServer::new(service, gateway, CancellationToken::new()));
     acceptor::accept(&listener, |stream, peer| {
-        spawn_local(connection::serve(front.clone(), stream, peer.ip()));
+        spawn_local(connection::serve(http.clone(), stream, peer.ip()));
     })
     .await;
 }
@@ -257,7 +255,7 @@ impl Started {
     /// Stops: no new connections, idle ones closed at once, busy ones when their requests are done or the time for it
     /// has passed. Returns when every thread has ended.
     pub async fn shutdown(self) {
-        let Self { stop, keeper: Thread { handle, ended }, .. } = self;
+        let Self { stop, background: Thread { handle, ended }, .. } = self;
         drop(stop);
         let _ = ended.await;
         let _ = handle.join();

@@ -43,27 +43,23 @@ async fn panicking() -> (SocketAddr, Folder) {
     let config = config::parse(text, &folder.0, config::Secrets::Read(&|_| None)).expect("a configuration");
     let mut telemetry = Telemetry::start(Format::Json, tracing::Level::ERROR);
     telemetry.access = AccessLog::to(Box::new(io::sink()), Format::Json);
-    let (clock, keeper) = (Clock::system(), Background::current());
+    let (clock, background) = (Clock::system(), Background::current());
     let data = Arc::new(DataFolder::take(&config.server.data, clock.now()).expect("nobody else has it"));
-    let means = Dependencies { data, clock, keeper, telemetry, tuning: Tuning::default() };
-    let gateway = Gateway::start(config, means).await.expect("it starts");
-    let of = gateway.clone();
-    let service = service_fn(move |arrived: Arrived| {
-        let gateway = of.clone();
-        async move {
-            if arrived.request.uri().path() == "/display" {
-                arrived.asker.set(ClientKind::Device);
-            }
-            assert!(arrived.request.uri().path() == "/healthz", "planned");
-            Ok::<_, BoxError>(own::admin::answer(&gateway, arrived.id, &arrived.request))
+    let dependencies = Dependencies { data, clock, background, telemetry, tuning: Tuning::default() };
+    let gateway = Gateway::start(config, dependencies).await.expect("it starts");
+    let service = service_fn(|(context, request): RequestInContext| async move {
+        if request.uri().path() == "/display" {
+            context.answer_as(ClientKind::Device);
         }
+        assert!(request.uri().path() == "/healthz", "planned");
+        Ok::<_, BoxError>(own::admin::answer(&context, &request))
     });
-    let front = Rc::new(HttpServer::new(service, gateway, CancellationToken::new()));
+    let http = Rc::new(HttpServer::new(service, gateway, CancellationToken::new()));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("it is bound");
     spawn_local(async move {
         acceptor::accept(&listener, |stream, peer| {
-            spawn_local(connection::serve(front.clone(), stream, peer.ip()));
+            spawn_local(connection::serve(http.clone(), stream, peer.ip()));
         })
         .await;
     });

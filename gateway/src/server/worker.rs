@@ -1,6 +1,7 @@
 //! A worker: one thread, one runtime, its own upstream connections. A connection stays on the worker it was handed to.
 
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     rc::Rc,
@@ -20,16 +21,10 @@ use tokio::{
     time::{interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::{BoxError, limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
+use tower::{limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
 
-use super::connection::{self, HttpServer};
-use crate::{
-    context::arrived::Arrived,
-    handle::handle,
-    own,
-    state::{Gateway, WorkerState},
-    upstream::Pools,
-};
+use super::connection::{self, HttpServer, RequestInContext};
+use crate::{handle::handle, own, state::Gateway, upstream::Pools};
 
 /// The most requests that one worker has between their head and their answer's. More are turned away at once: queueing
 /// them would make every one of them late.
@@ -81,7 +76,7 @@ impl Worker {
     ///
     /// # Errors
     /// The machine has no thread or no poller left.
-    pub(super) async fn start(number: usize, duties: WorkerConfig) -> io::Result<Self> {
+    pub(super) async fn start(number: usize, config: WorkerConfig) -> io::Result<Self> {
         let (inbox, connections) = mpsc::unbounded_channel();
         let (up, started) = oneshot::channel();
         let (end, ended) = oneshot::channel();
@@ -90,7 +85,7 @@ impl Worker {
                 Ok(runtime) => {
                     // Whoever asked is waiting: the send cannot fail, and if it did, the inbox is closed too.
                     let _ = up.send(Ok(()));
-                    runtime.block_on(work(connections, duties));
+                    runtime.block_on(work(connections, config));
                 }
                 Err(error) => {
                     let _ = up.send(Err(error));
@@ -123,26 +118,23 @@ impl Worker {
 }
 
 /// A worker's whole life.
-async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, duties: WorkerConfig) {
+async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig) {
     let pools = Pools::new();
     spawn_local(sweep(pools.clone()));
-    let WorkerConfig { gateway, draining, drain } = duties;
-    let serving = WorkerState { gateway: gateway.clone(), pools };
+    let WorkerConfig { gateway, draining, drain } = config;
     let at_once = Arc::new(Semaphore::new(AT_ONCE));
-    let forward = service_fn(move |arrived: Arrived| {
-        let serving = serving.clone();
+    let forward = service_fn(move |(context, request): RequestInContext| {
+        let pools = pools.clone();
         async move {
             #[cfg(candor_mutants)]
-            if auth_core::mutants::is("verify-is-public") && arrived.request.uri().path().ends_with("/verify") {
-                return Ok(own::forward_auth::answer(&serving.gateway, arrived).await);
+            if auth_core::mutants::is("verify-is-public") && http::Request::uri(&request).path().ends_with("/verify") {
+                return Ok(own::forward_auth::answer(&context, request).await);
             }
-            Ok::<_, BoxError>(handle(&serving, arrived).await)
+            Ok::<_, Infallible>(handle(&pools, &context, request).await)
         }
     });
-    let of = gateway.clone();
-    let verify = service_fn(move |arrived: Arrived| {
-        let gateway = of.clone();
-        async move { Ok::<_, BoxError>(own::forward_auth::answer(&gateway, arrived).await) }
+    let verify = service_fn(|(context, request): RequestInContext| async move {
+        Ok::<_, Infallible>(own::forward_auth::answer(&context, request).await)
     });
     let forward = LoadShed::new(ConcurrencyLimit::with_semaphore(forward, at_once.clone()));
     let verify = LoadShed::new(ConcurrencyLimit::with_semaphore(verify, at_once));

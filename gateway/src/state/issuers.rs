@@ -28,7 +28,7 @@ pub(super) struct Issuers {
 pub(super) struct IssuerBuilder<'a> {
     pub(super) config: &'a Config,
     pub(super) tuning: &'a Tuning,
-    pub(super) keeper: &'a Background,
+    pub(super) background: &'a Background,
     pub(super) clock: &'a Clock,
 }
 
@@ -112,7 +112,7 @@ impl IssuerBuilder<'_> {
             endpoint_hosts: identity.map(|identity| identity.endpoint_hosts.clone()).unwrap_or_default(),
         };
         let discovery =
-            Discovery::new(provider, outbound.clone(), self.keeper.clone(), self.clock.clone(), self.data());
+            Discovery::new(provider, outbound.clone(), self.background.clone(), self.clock.clone(), self.data());
         met.push(Issuer { issuer: issuer.clone(), outbound, discovery, keys: Vec::new() });
         Ok(met.len() - 1)
     }
@@ -139,7 +139,7 @@ impl IssuerBuilder<'_> {
             &algorithms,
             self.tuning.keys,
             met.outbound.clone(),
-            self.keeper.clone(),
+            self.background.clone(),
             self.clock.clone(),
             self.data(),
         );

@@ -8,7 +8,6 @@ mod routes;
 mod tending;
 
 use std::{
-    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -40,14 +39,14 @@ use crate::{
     request::{HeadPolicy, forwarded::ForwardedPolicy, head_rules::IngressRules},
     route::RouteTable,
     telemetry::Telemetry,
-    upstream::{Pools, Upstreams, signed_identity::IdentitySigner},
+    upstream::{Upstreams, signed_identity::IdentitySigner},
 };
 
 /// The process: what every configuration of it shares.
 pub struct Gateway {
     running: ArcSwap<Running>,
     /// The mass-refusal guard.
-    pub held: Arc<RefusalGuard>,
+    pub guard: Arc<RefusalGuard>,
     /// Our own keys.
     pub keyring: Keyring,
     /// Who is revoked.
@@ -71,7 +70,7 @@ pub struct Running {
     /// What our addresses and cookies are called.
     pub site: Site,
     /// How heads are read.
-    pub intake: HeadPolicy,
+    pub head_policy: HeadPolicy,
     /// Who may pass where.
     pub routes: RouteTable,
     /// The services behind us.
@@ -85,15 +84,6 @@ pub struct Running {
     authenticator: Authenticator,
 }
 
-/// What one worker serves with.
-#[derive(Clone)]
-pub struct WorkerState {
-    /// The process.
-    pub gateway: Arc<Gateway>,
-    /// The worker's own connections to upstreams.
-    pub pools: Rc<Pools>,
-}
-
 /// What a gateway is started with, besides its configuration.
 pub struct Dependencies {
     /// The data folder, taken.
@@ -101,7 +91,7 @@ pub struct Dependencies {
     /// The time.
     pub clock: Clock,
     /// Where calls to stores and providers run.
-    pub keeper: Background,
+    pub background: Background,
     /// Logs and figures; installed, since counters are taken at the start.
     pub telemetry: Telemetry,
     /// The numbers that no configuration names.
@@ -152,28 +142,29 @@ impl Gateway {
     /// # Errors
     /// [`StartFault`]; a dependency that is down is none.
     pub async fn start(config: Config, means: Dependencies) -> Result<Arc<Self>, StartFault> {
-        let Dependencies { data, clock, keeper, telemetry, tuning } = means;
+        let Dependencies { data, clock, background, telemetry, tuning } = means;
         clock.keep_in(data.path());
-        keeper.spawn(clock.clone().watch());
-        let store = Database::sqlite(&config.store.sqlite, keeper.clone(), tuning.store);
+        background.spawn(clock.clone().watch());
+        let store = Database::sqlite(&config.store.sqlite, background.clone(), tuning.store);
         let keyring = Keyring::open(&data, &store, clock.now()).await?;
         let revocations =
-            Revocations::open(&data, store.clone(), keeper.clone(), clock.clone(), tuning.revocations.clone()).await;
+            Revocations::open(&data, store.clone(), background.clone(), clock.clone(), tuning.revocations.clone())
+                .await;
         revocations.start();
         let every = tuning.revocations.poll;
-        let held = Arc::new(RefusalGuard::new());
-        let lasting = Shared {
+        let guard = Arc::new(RefusalGuard::new());
+        let shared = Shared {
             clock: &clock,
-            keeper: keeper.clone(),
+            background: background.clone(),
             tuning,
             store: store.clone(),
             keyring: &keyring,
             revocations: &revocations,
         };
-        let running = lasting.running(config, &held)?;
+        let running = shared.running(config, &guard)?;
         let gateway = Arc::new(Self {
             running: ArcSwap::from_pointee(running),
-            held,
+            guard,
             keyring,
             revocations,
             store,
@@ -184,7 +175,7 @@ impl Gateway {
             clock,
             draining: AtomicBool::new(false),
         });
-        keeper.spawn(tending::again_and_again(Arc::downgrade(&gateway), every));
+        background.spawn(tending::again_and_again(Arc::downgrade(&gateway), every));
         Ok(gateway)
     }
 
@@ -227,17 +218,10 @@ impl Running {
     }
 }
 
-impl WorkerState {
-    /// The time.
-    pub fn now(&self) -> Now {
-        self.gateway.now()
-    }
-}
-
 /// What a configuration is brought to life with.
 struct Shared<'a> {
     clock: &'a Clock,
-    keeper: Background,
+    background: Background,
     tuning: Tuning,
     store: Database,
     keyring: &'a Keyring,
@@ -245,10 +229,10 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
-    fn running(self, config: Config, held: &Arc<RefusalGuard>) -> Result<Running, StartFault> {
-        let Self { clock, keeper, tuning, store, keyring, revocations } = self;
-        let foundry = IssuerBuilder { config: &config, tuning: &tuning, keeper: &keeper, clock };
-        let Issuers { providers, bearers } = foundry.issuers()?;
+    fn running(self, config: Config, guard: &Arc<RefusalGuard>) -> Result<Running, StartFault> {
+        let Self { clock, background, tuning, store, keyring, revocations } = self;
+        let builder = IssuerBuilder { config: &config, tuning: &tuning, background: &background, clock };
+        let Issuers { providers, bearers } = builder.issuers()?;
         let policy = SessionPolicy {
             hard_without_refresh: config.sessions.hard_without_refresh,
             groups_asked: routes::groups_asked(&config),
@@ -257,15 +241,15 @@ impl Shared<'_> {
         let sessions = Sessions::new(keyring, store, revocations.clone(), policy);
         let callbacks =
             Callbacks { public_url: config.server.public_url.clone(), own_prefix: config.own_prefix.clone() };
-        let sign_in = SignIn::new(providers, callbacks, keyring, sessions.clone(), keeper);
+        let sign_in = SignIn::new(providers, callbacks, keyring, sessions.clone(), background);
         let site = Site::new(&config);
-        let voucher = IdentitySigner::new(keyring.clone(), site.origin());
+        let signer = IdentitySigner::new(keyring.clone(), site.origin());
         Ok(Running {
-            intake: intake_policy(&config, &site),
+            head_policy: head_policy(&config, &site),
             routes: routes::table(&config),
-            upstreams: Upstreams::new(&config, &site, voucher),
+            upstreams: Upstreams::new(&config, &site, signer),
             sign_in,
-            authenticator: Authenticator::new(sessions.clone(), bearers, revocations.clone(), held.clone()),
+            authenticator: Authenticator::new(sessions.clone(), bearers, revocations.clone(), guard.clone()),
             sessions,
             site,
             config,
@@ -274,14 +258,14 @@ impl Shared<'_> {
 }
 
 /// How heads are read under `config`.
-fn intake_policy(config: &Config, site: &Site) -> HeadPolicy {
+fn head_policy(config: &Config, site: &Site) -> HeadPolicy {
     HeadPolicy {
         rules: IngressRules {
             max_target: config.server.max_target,
             max_head: config.server.max_head,
             reserved: config.reserved(),
         },
-        believed: ForwardedPolicy { proxies: config.server.trusted_proxies.clone(), secure: site.is_secure() },
+        forwarded: ForwardedPolicy { proxies: config.server.trusted_proxies.clone(), secure: site.is_secure() },
         cookies: site.cookies(),
         origin: site.origin().to_owned(),
     }

@@ -74,10 +74,10 @@ mod tests {
 
     use super::*;
 
-    fn stated(introduction: &IdentityFields<'_>) -> Vec<String> {
+    fn stated(identity: &IdentityFields<'_>) -> Vec<String> {
         let known = IdentityHeaders::RemoteUser;
         let namings = [IdentityHeaders::XAuthRequest, known.clone(), IdentityHeaders::XAuthRequest];
-        let headers = introduction.state(Some(&known), namings.iter());
+        let headers = identity.state(Some(&known), namings.iter());
         assert_eq!(headers.len(), headers.keys_len(), "each once");
         assert!(headers.contains_key("x-auth-request-user") && headers.contains_key("remote-groups"));
         let said = headers.iter().filter(|(_, value)| !value.is_empty());

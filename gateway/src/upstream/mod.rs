@@ -47,7 +47,7 @@ use crate::{
     config::{self, Config, site::Site},
     fault::Fault,
     headers::{CookieNames, HostHeader, reserved::Reserved},
-    request::{forwarded::Forwarded, id::RequestId},
+    request::{Forwarded, RequestHead},
     route::{Cache, Route},
 };
 
@@ -65,23 +65,12 @@ const DRAIN_FOR: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Upstreams {
     upstreams: BTreeMap<Arc<str>, Upstream>,
-    voucher: IdentitySigner,
+    signer: IdentitySigner,
     reserved: Reserved,
     cookies: CookieNames,
     public_url: Url,
     /// The path of our own sign-in.
     sign_in: String,
-}
-
-/// What an upstream is told of a request's way to us.
-#[derive(Clone, Copy, Debug)]
-pub struct Whence<'a> {
-    /// Which way it came.
-    pub arrival: &'a Forwarded,
-    /// Our name for it.
-    pub id: RequestId,
-    /// When it is judged.
-    pub now: Now,
 }
 
 #[derive(Debug)]
@@ -92,15 +81,15 @@ struct Upstream {
 }
 
 impl Upstreams {
-    /// The upstreams of `config`, who are told by `voucher` who is asking.
-    pub fn new(config: &Config, site: &Site, voucher: IdentitySigner) -> Self {
+    /// The upstreams of `config`, who are told by `signer` who is asking.
+    pub fn new(config: &Config, site: &Site, signer: IdentitySigner) -> Self {
         let upstream = |upstream: &Arc<config::UpstreamConfig>| {
             let endpoint = upstream.endpoints.first().map(|url| Endpoint::new(upstream, url));
             Upstream { config: upstream.clone(), endpoint }
         };
         Self {
             upstreams: config.upstreams.iter().map(|(name, config)| (name.clone(), upstream(config))).collect(),
-            voucher,
+            signer,
             reserved: config.reserved(),
             cookies: site.cookies(),
             public_url: config.server.public_url.clone(),
@@ -117,21 +106,23 @@ impl Upstreams {
         pools: &Rc<Pools>,
         route: &Route,
         permit: &Permit,
-        whence: Whence<'_>,
+        head: &RequestHead,
+        now: Now,
         request: Request<Received>,
     ) -> Result<VettedResponse, Fault> {
         if permit.requirement() != route.requirement.id() {
             return Err(Fault::PermitMismatch);
         }
-        let (mut head, received) = request.into_parts();
+        let (mut parts, received) = request.into_parts();
         if route.max_body.is_some_and(|max| received.size_hint().lower() > max) {
             return Err(Fault::BodyTooLarge);
         }
         let (upstream, endpoint) = self.find(route)?;
-        self.address(&mut head, upstream, endpoint, (route, permit, whence))?;
+        let identity = self.identity(route, permit, now)?;
+        self.address(&mut parts, upstream, endpoint, (route, head, identity))?;
         let bare = received.is_end_stream();
         if !bare {
-            upstream.frame(&mut head);
+            upstream.frame(&mut parts);
         }
         let deadlines = upstream.deadlines(route);
         let upload = Upload::new();
@@ -139,19 +130,19 @@ impl Upstreams {
         let body = body.gathered(SMALL).await.map_err(exchange::of_upload)?;
         let slot = endpoint.slot(Instant::now() + deadlines.connect).await?;
 
-        let repeatable = exchange::is_idempotent(&head.method) && bare;
+        let repeatable = exchange::is_idempotent(&parts.method) && bare;
         let exchange = Exchange { endpoint, pools, deadlines, upload: &upload, repeatable };
-        let target = head.uri.clone();
-        let (response, connection) = exchange.run(Request::from_parts(head, body)).await?;
+        let target = parts.uri.clone();
+        let (response, connection) = exchange.run(Request::from_parts(parts, body)).await?;
 
-        let (head, incoming) = response.into_parts();
+        let (parts, incoming) = response.into_parts();
         let (pools, endpoint_id, idle_body) = (pools.clone(), endpoint.id(), deadlines.idle_body);
         let lease = Lease { pools, endpoint: endpoint_id, connection, slot, upload: upload.clone(), idle_body };
         let body = Body::from_upstream(incoming, idle_body, Box::new(lease), trailers_from_upstream);
-        let case =
+        let unvetted =
             UnvettedResponse { route, permit, target: &target, endpoint: endpoint.name(), sign_in: &self.sign_in };
-        match case.judge(head) {
-            Ok(judged) => Ok(judged.pass(body, |head| self.clean(head, upstream, is_private(route, permit)))),
+        match unvetted.vet(parts) {
+            Ok(vetted) => Ok(vetted.pass(body, |head| self.clean(head, upstream, is_private(route, permit)))),
             Err(fault) => {
                 upload.stop();
                 spawn_local(timeout(DRAIN_FOR, discard(body)));
@@ -164,12 +155,12 @@ impl Upstreams {
     ///
     /// # Errors
     /// [`Fault::Internal`], if our key cannot sign: nobody is told anything then.
-    pub fn introduction<'p>(&self, route: &Route, permit: &'p Permit, now: Now) -> Result<IdentityFields<'p>, Fault> {
+    pub fn identity<'p>(&self, route: &Route, permit: &'p Permit, now: Now) -> Result<IdentityFields<'p>, Fault> {
         Ok(match permit.holder() {
             Holder::Anyone | Holder::Lapsed => IdentityFields::Nobody,
             Holder::Undecided(unavailable) => IdentityFields::Undecided(unavailable.dependency),
             Holder::Known(principal) => {
-                let signed = self.voucher.vouch(principal, &route.upstream, now)?;
+                let signed = self.signer.sign(principal, &route.upstream, now)?;
                 IdentityFields::Known { principal, signed }
             }
         })
@@ -178,16 +169,16 @@ impl Upstreams {
     /// Makes of a client's head the one that the upstream is sent.
     fn address(
         &self,
-        head: &mut request::Parts,
+        parts: &mut request::Parts,
         upstream: &Upstream,
         endpoint: &Endpoint,
-        (route, permit, whence): (&Route, &Permit, Whence<'_>),
+        (route, head, identity): (&Route, &RequestHead, IdentityFields<'_>),
     ) -> Result<(), Fault> {
-        let departure = RequestFields {
-            arrival: whence.arrival,
-            request_id: whence.id.header(),
-            host: upstream.host(endpoint, whence.arrival),
-            introduction: self.introduction(route, permit, whence.now)?,
+        let fields = RequestFields {
+            forwarded: &head.forwarded,
+            request_id: head.id.header(),
+            host: upstream.host(endpoint, &head.forwarded),
+            identity,
             naming: &upstream.config.identity_headers,
             reserved: &self.reserved,
             cookies: self.cookies,
@@ -196,24 +187,24 @@ impl Upstreams {
             own_challenges: &route.own_challenges,
             method_override: !route.by_method,
         };
-        to_upstream(&mut head.headers, &departure);
+        to_upstream(&mut parts.headers, &fields);
         // The bytes that were judged are the bytes that are sent, in origin form.
-        let target = head.uri.path_and_query().cloned();
-        head.uri = target.map(Uri::from).ok_or_else(|| Fault::Internal("a target without a path".into()))?;
-        head.version = Version::HTTP_11;
-        head.extensions = Extensions::new();
+        let target = parts.uri.path_and_query().cloned();
+        parts.uri = target.map(Uri::from).ok_or_else(|| Fault::Internal("a target without a path".into()))?;
+        parts.version = Version::HTTP_11;
+        parts.extensions = Extensions::new();
         Ok(())
     }
 
     /// Makes of an upstream's head the one that leaves.
     fn clean(&self, head: &mut response::Parts, upstream: &Upstream, private: bool) {
-        let returning = ResponseFields {
+        let fields = ResponseFields {
             endpoints: &upstream.config.endpoints,
             public_url: &self.public_url,
             cookies: self.cookies,
             private,
         };
-        from_upstream(&mut head.headers, &returning);
+        from_upstream(&mut head.headers, &fields);
         head.version = Version::HTTP_11;
         head.extensions = Extensions::new();
     }
@@ -227,9 +218,9 @@ impl Upstreams {
 
 impl Upstream {
     /// The `Host` that it sees.
-    fn host(&self, endpoint: &Endpoint, arrival: &Forwarded) -> HeaderValue {
+    fn host(&self, endpoint: &Endpoint, forwarded: &Forwarded) -> HeaderValue {
         match &self.config.host {
-            HostHeader::Public => arrival.host.field().clone(),
+            HostHeader::Public => forwarded.host.field().clone(),
             HostHeader::Endpoint => endpoint.authority().clone(),
             HostHeader::Literal(host) => host.clone(),
         }

@@ -13,13 +13,13 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct RequestFields<'a> {
     /// Which way it came.
-    pub arrival: &'a Forwarded,
+    pub forwarded: &'a Forwarded,
     /// Our name for it.
     pub request_id: HeaderValue,
     /// The `Host` that the upstream sees.
     pub host: HeaderValue,
     /// Who is asking.
-    pub introduction: IdentityFields<'a>,
+    pub identity: IdentityFields<'a>,
     /// Under what names the upstream is told.
     pub naming: &'a IdentityHeaders,
     /// The names that no client sends for us.
@@ -54,8 +54,8 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, with: &RequestFields<'_>) {
     headers.insert(header::HOST, with.host.clone());
     headers.insert(X_REQUEST_ID, with.request_id.clone());
     headers.append(header::VIA, HeaderValue::from_static("1.1 candor"));
-    with.arrival.say(headers);
-    with.introduction.say(with.naming, headers);
+    with.forwarded.write_to(headers);
+    with.identity.say(with.naming, headers);
 }
 
 fn remove_what_is_not_theirs(headers: &mut HeaderMap, with: &RequestFields<'_>) {
@@ -135,13 +135,13 @@ mod tests {
             .collect();
         let host = HeaderValue::from_static("app.example");
         let named = Host::parse(&host).expect("a host");
-        let arrival =
+        let forwarded =
             Forwarded::of(&headers, [192, 0, 2, 1].into(), named, &ForwardedPolicy::default()).expect("it is believed");
         let mut with = RequestFields {
-            arrival: &arrival,
+            forwarded: &forwarded,
             request_id: HeaderValue::from_static("id"),
             host,
-            introduction: IdentityFields::Nobody,
+            identity: IdentityFields::Nobody,
             naming: &IdentityHeaders::XAuthRequest,
             reserved: &Reserved::default(),
             cookies: OURS,
@@ -226,7 +226,7 @@ mod tests {
         check(
             &fields,
             |with| {
-                with.introduction = IdentityFields::Known { principal, signed: HeaderValue::from_static("signed") };
+                with.identity = IdentityFields::Known { principal, signed: HeaderValue::from_static("signed") };
             },
             &said,
         );
@@ -246,7 +246,7 @@ mod tests {
             &[("remote-groups", "admin")],
             |with| {
                 with.naming = &IdentityHeaders::RemoteUser;
-                with.introduction = IdentityFields::Known { principal, signed: HeaderValue::from_static("signed") };
+                with.identity = IdentityFields::Known { principal, signed: HeaderValue::from_static("signed") };
             },
             &said,
         );
@@ -256,7 +256,7 @@ mod tests {
     fn an_upstream_is_told_whom_we_cannot_tell_and_nobody_else_says_so() {
         let fields = [("x-gateway-undecided", "clock"), ("X_Gateway_Undecided", "clock"), ("x.gateway.undecided", "")];
         check(&fields, |_| {}, &[]);
-        let undecided = |with: &mut RequestFields<'_>| with.introduction = IdentityFields::Undecided(Dependency::Keys);
+        let undecided = |with: &mut RequestFields<'_>| with.identity = IdentityFields::Undecided(Dependency::Keys);
         check(&fields, undecided, &["x-gateway-undecided: keys"]);
     }
 

@@ -78,7 +78,7 @@ impl IdentitySigner {
     /// The most identities that are remembered.
     const MOST: u64 = 50_000;
 
-    /// A voucher in the name of `issuer`, our public address.
+    /// A signer in the name of `issuer`, our public address.
     pub fn new(keyring: Keyring, issuer: impl Into<Arc<str>>) -> Self {
         let signed = Cache::builder().max_capacity(Self::MOST).time_to_live(Self::LIFE / 2).build();
         Self { keyring, issuer: issuer.into(), signed }
@@ -89,7 +89,7 @@ impl IdentitySigner {
     ///
     /// # Errors
     /// [`Fault::Internal`], if our key cannot sign: nothing is forwarded then.
-    pub fn vouch(&self, principal: &Principal, upstream: &Arc<str>, now: Now) -> Result<HeaderValue, Fault> {
+    pub fn sign(&self, principal: &Principal, upstream: &Arc<str>, now: Now) -> Result<HeaderValue, Fault> {
         let whom = Whom::new(principal, upstream);
         if let Some(signed) = self.signed.get(&whom)
             && signed.at <= now.earlier()
@@ -97,12 +97,12 @@ impl IdentitySigner {
         {
             return Ok(signed.token);
         }
-        let token = self.sign(&whom, now)?;
+        let token = self.sign_anew(&whom, now)?;
         self.signed.insert(whom, Signed { token: token.clone(), at: now.earlier() });
         Ok(token)
     }
 
-    fn sign(&self, whom: &Whom, now: Now) -> Result<HeaderValue, Fault> {
+    fn sign_anew(&self, whom: &Whom, now: Now) -> Result<HeaderValue, Fault> {
         let claims = Claims {
             iss: &self.issuer,
             aud: &whom.upstream,

@@ -3,47 +3,41 @@
 use http::{Method, Request};
 
 use crate::{
+    context::RequestContext,
     fault::{AllowedMethods, ClientKind, Fault},
-    request::id::RequestId,
     response::{
-        answer::{Answer, OwnAnswer, Recourse, Seen},
+        answer::{Answer, OwnAnswer},
         reply::Reply,
     },
-    state::Gateway,
 };
 
 /// Answers a request to the admin listener. Nobody is asked who they are: it shows nothing of anybody.
-pub fn answer<B>(gateway: &Gateway, id: RequestId, request: &Request<B>) -> Reply {
-    let path = request.uri().path();
-    let seen = Seen {
-        time: Some(gateway.now().wall()),
-        method: request.method().clone(),
-        path: path.to_owned(),
-        ..Seen::default()
-    };
-    let answer = match found(request.method(), path) {
-        Err(fault) => Answer::Fault(fault),
-        Ok(Page::Metrics) => Answer::Own(OwnAnswer::Metrics(gateway.telemetry.figures.render())),
+pub fn answer<B>(context: &RequestContext, request: &Request<B>) -> Reply {
+    context.answer_as(ClientKind::Script);
+    let gateway = &context.gateway;
+    let answer = match found(request.method(), request.uri().path()) {
+        Err(fault) => return context.fault(fault),
+        Ok(AdminPath::Metrics) => Answer::Own(OwnAnswer::Metrics(gateway.telemetry.figures.render())),
         // Ready is configured and not draining. A dependency that is down is no reason to send requests elsewhere: we
         // serve whom we know, and elsewhere it is just as down.
-        Ok(Page::Ready) if !gateway.is_ready() => Answer::Own(OwnAnswer::Draining),
-        Ok(Page::Health | Page::Ready) => Answer::Own(OwnAnswer::Well),
+        Ok(AdminPath::Ready) if !gateway.is_ready() => Answer::Own(OwnAnswer::Draining),
+        Ok(AdminPath::Health | AdminPath::Ready) => Answer::Own(OwnAnswer::Well),
     };
-    Reply { answer, asker: ClientKind::Script, id, place: Recourse::default(), seen }
+    context.reply(answer)
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Page {
+enum AdminPath {
     Health,
     Metrics,
     Ready,
 }
 
-fn found(method: &Method, path: &str) -> Result<Page, Fault> {
+fn found(method: &Method, path: &str) -> Result<AdminPath, Fault> {
     let page = match path {
-        "/healthz" => Page::Health,
-        "/metrics" => Page::Metrics,
-        "/readyz" => Page::Ready,
+        "/healthz" => AdminPath::Health,
+        "/metrics" => AdminPath::Metrics,
+        "/readyz" => AdminPath::Ready,
         _ => return Err(Fault::NoSuchRoute),
     };
     match *method {
@@ -58,12 +52,12 @@ mod tests {
 
     #[test]
     fn operators_find_three_addresses_and_no_more() {
-        let check = |method: Method, path: &str, expected: Option<Page>| {
+        let check = |method: Method, path: &str, expected: Option<AdminPath>| {
             assert_eq!(found(&method, path).ok(), expected, "{method} {path}");
         };
-        check(Method::GET, "/healthz", Some(Page::Health));
-        check(Method::HEAD, "/readyz", Some(Page::Ready));
-        check(Method::GET, "/metrics", Some(Page::Metrics));
+        check(Method::GET, "/healthz", Some(AdminPath::Health));
+        check(Method::HEAD, "/readyz", Some(AdminPath::Ready));
+        check(Method::GET, "/metrics", Some(AdminPath::Metrics));
         check(Method::POST, "/metrics", None);
         check(Method::GET, "/", None);
         check(Method::GET, "/metrics/", None);

@@ -21,7 +21,7 @@ use crate::{
     route::{Expect, OnDenial, Route, RouteClientKind},
 };
 
-/// An upstream's answer that was judged, and may leave.
+/// An upstream's answer that was vetted, and may leave.
 #[derive(Debug)]
 #[must_use]
 pub struct VettedResponse {
@@ -86,7 +86,7 @@ impl UnvettedResponse<'_> {
     /// [`Fault::DisputedIdentity`] for a denial of somebody we vouch for; [`Fault::UndecidedIdentity`] for one of somebody
     /// whom we could not tell; [`Fault::RenewalRequired`] for one of a display whose token is over;
     /// [`Fault::UpstreamGarbage`] for what is no final answer.
-    pub(super) fn judge(&self, head: response::Parts) -> Result<VettedHead, Fault> {
+    pub(super) fn vet(&self, head: response::Parts) -> Result<VettedHead, Fault> {
         let denies = self.hear(&head)? && head.status == StatusCode::UNAUTHORIZED;
         Ok(VettedHead { head, denies })
     }
@@ -130,7 +130,7 @@ impl UnvettedResponse<'_> {
             return Ok(false);
         }
         match self.denial(head, true) {
-            Some(setting) if self.route.asker == Some(RouteClientKind::Device) => {
+            Some(setting) if self.route.client_kind == Some(RouteClientKind::Device) => {
                 Err(Fault::RenewalRequired(DisputedDenial {
                     endpoint: self.endpoint.clone(),
                     received: head.status,
@@ -169,7 +169,7 @@ impl UnvettedResponse<'_> {
     /// Whether the route allows devices: they take any denial at its word, so fewer are believed.
     fn is_for_devices(&self) -> bool {
         let requirement = &self.route.requirement;
-        self.route.asker == Some(RouteClientKind::Device)
+        self.route.client_kind == Some(RouteClientKind::Device)
             || (requirement.may_allow(Kind::Device) && !requirement.is_open())
     }
 

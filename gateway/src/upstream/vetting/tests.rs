@@ -37,14 +37,14 @@ fn route(allow: Allow) -> Route {
         by_method: false,
         upstream: "monolith".into(),
         requirement: Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT),
-        on_denial: OnDenial::DisputedDenial,
+        on_denial: OnDenial::Dispute,
         expect: None,
         response_timeout: Duration::from_secs(1),
         idle_body_timeout: Duration::from_secs(1),
         login_paths: vec!["/accounts/login".to_owned()],
         own_challenges: Vec::new(),
         max_body: None,
-        asker: None,
+        client_kind: None,
         cache: Cache::Private,
         forward_authorization: false,
         underscore_headers: Vec::new(),
@@ -76,7 +76,7 @@ fn answer(lines: &str) -> response::Parts {
 }
 
 /// `pass`, `pass (denial)`, `dispute`, `undecided` or `garbage`. Without a kind we cannot tell who it is.
-fn judged(route: &Route, who: Option<Kind>, lines: &str) -> &'static str {
+fn vetted(route: &Route, who: Option<Kind>, lines: &str) -> &'static str {
     let verdict = match who {
         Some(kind) => Verdict::Authenticated(principal(kind)),
         None => Verdict::Unavailable(auth_core::Unavailable::because(auth_core::Dependency::Keys, "planned")),
@@ -95,7 +95,7 @@ fn judged_by(route: &Route, verdict: Verdict, lines: &str) -> &'static str {
         endpoint: &"http://127.0.0.1:9000".into(),
         sign_in: "/.candor/login",
     };
-    match case.judge(answer(lines)) {
+    match case.vet(answer(lines)) {
         Ok(VettedHead { denies: false, .. }) => "pass",
         Ok(VettedHead { denies: true, .. }) => "pass (denial)",
         Err(Fault::DisputedIdentity(_)) => "dispute",
@@ -107,7 +107,7 @@ fn judged_by(route: &Route, verdict: Verdict, lines: &str) -> &'static str {
 
 #[test]
 fn people_are_not_signed_out_by_the_monolith() {
-    let check = |lines, expected| assert_eq!(judged(&people(), Some(Kind::User), lines), expected, "{lines}");
+    let check = |lines, expected| assert_eq!(vetted(&people(), Some(Kind::User), lines), expected, "{lines}");
     for lines in ["200", "204", "304", "404", "500\ncontent-type: text/html", "503", "403"] {
         check(lines, "pass");
     }
@@ -120,7 +120,7 @@ fn people_are_not_signed_out_by_the_monolith() {
 #[test]
 fn a_password_of_the_applications_own_is_its_business_where_the_route_says_so() {
     let people = with_passwords(Allow::kind(Kind::User));
-    let check = |lines, expected| assert_eq!(judged(&people, Some(Kind::User), lines), expected, "{lines}");
+    let check = |lines, expected| assert_eq!(vetted(&people, Some(Kind::User), lines), expected, "{lines}");
     check("401\nwww-authenticate: Basic realm=\"a, b\"", "pass (denial)");
     check("401\nwww-authenticate: bAsIc", "pass (denial)");
     check("401\nwww-authenticate: Basic realm=\"x\", charset=\"UTF-8\"", "pass (denial)");
@@ -137,7 +137,7 @@ fn a_password_of_the_applications_own_is_its_business_where_the_route_says_so() 
 #[test]
 fn nobody_but_a_person_meets_a_password_of_the_applications_own() {
     let basic = "401\nwww-authenticate: Basic";
-    let check = |route: &Route, who, expected| assert_eq!(judged(route, who, basic), expected, "{who:?}");
+    let check = |route: &Route, who, expected| assert_eq!(vetted(route, who, basic), expected, "{who:?}");
     let groups = with_passwords(Allow::group("staff"));
     let staff = Principal { groups: Groups::Known(Arc::new(["staff".to_owned()].into())), ..principal(Kind::User) };
     assert_eq!(judged_by(&groups, Verdict::Authenticated(staff), basic), "pass (denial)");
@@ -146,7 +146,7 @@ fn nobody_but_a_person_meets_a_password_of_the_applications_own() {
     check(&with_passwords(Allow::tenant("acme")), Some(Kind::Service), "dispute");
     check(&with_passwords(Allow::Anyone), Some(Kind::User), "dispute");
     check(&with_passwords(Allow::Anyone), None, "undecided");
-    let display = Route { asker: Some(RouteClientKind::Device), ..with_passwords(Allow::kind(Kind::User)) };
+    let display = Route { client_kind: Some(RouteClientKind::Device), ..with_passwords(Allow::kind(Kind::User)) };
     check(&display, Some(Kind::User), "dispute");
 }
 
@@ -154,7 +154,7 @@ fn nobody_but_a_person_meets_a_password_of_the_applications_own() {
 fn a_redirect_to_the_monoliths_sign_in_is_a_denial() {
     let check = |location: &str, expected| {
         let lines = format!("302\nlocation: {location}");
-        assert_eq!(judged(&people(), Some(Kind::User), &lines), expected, "{location}");
+        assert_eq!(vetted(&people(), Some(Kind::User), &lines), expected, "{location}");
     };
     for location in [
         "/accounts/login",
@@ -176,8 +176,8 @@ fn a_redirect_to_the_monoliths_sign_in_is_a_denial() {
     for location in ["/accounts/logins", "/accounts", "/", "login", "https://app.example.com/", "http://[", ""] {
         check(location, "pass");
     }
-    assert_eq!(judged(&people(), Some(Kind::User), "200\nlocation: /accounts/login"), "pass");
-    assert_eq!(judged(&people(), Some(Kind::User), "303\nlocation: /accounts/login"), "dispute");
+    assert_eq!(vetted(&people(), Some(Kind::User), "200\nlocation: /accounts/login"), "pass");
+    assert_eq!(vetted(&people(), Some(Kind::User), "303\nlocation: /accounts/login"), "dispute");
 }
 
 #[test]
@@ -186,21 +186,21 @@ fn a_way_to_our_own_sign_in_is_a_denial_whatever_login_paths_says() {
     let open = Route { login_paths: Vec::new(), ..route(Allow::Anyone) };
     for location in ["/.candor/login", "https://app.example.com/.candor/login?return_to=%2F", "/.candor/%6cogin"] {
         let lines = format!("302\nlocation: {location}");
-        assert_eq!(judged(&unnamed, Some(Kind::User), &lines), "dispute", "{lines}");
-        assert_eq!(judged(&open, None, &lines), "undecided", "{lines}");
+        assert_eq!(vetted(&unnamed, Some(Kind::User), &lines), "dispute", "{lines}");
+        assert_eq!(vetted(&open, None, &lines), "undecided", "{lines}");
         let passing = Route { on_denial: OnDenial::Pass, ..unnamed.clone() };
-        assert_eq!(judged(&passing, Some(Kind::User), &lines), "pass", "{lines}: the route says so");
+        assert_eq!(vetted(&passing, Some(Kind::User), &lines), "pass", "{lines}: the route says so");
     }
     for location in ["/.candor/logout", "/.candor/logins", "/.candor/me", "/login", "/accounts/login"] {
         let lines = format!("302\nlocation: {location}");
-        assert_eq!(judged(&unnamed, Some(Kind::User), &lines), "pass", "{lines}");
-        assert_eq!(judged(&open, None, &lines), "pass", "{lines}");
+        assert_eq!(vetted(&unnamed, Some(Kind::User), &lines), "pass", "{lines}");
+        assert_eq!(vetted(&open, None, &lines), "pass", "{lines}");
     }
 }
 
 #[test]
 fn displays_take_a_denial_at_its_word_so_fewer_are_believed() {
-    let check = |lines, expected| assert_eq!(judged(&devices(), Some(Kind::Device), lines), expected, "{lines}");
+    let check = |lines, expected| assert_eq!(vetted(&devices(), Some(Kind::Device), lines), expected, "{lines}");
     check("401\nwww-authenticate: Basic", "dispute");
     check("403", "dispute");
     check("407", "dispute");
@@ -217,12 +217,12 @@ fn displays_take_a_denial_at_its_word_so_fewer_are_believed() {
 fn devices_are_protected_on_routes_of_any_kind() {
     let either = |allow| Route { expect: Some(Expect::Json), ..route(allow) };
     let check = |route: &Route, who, lines, expected| {
-        assert_eq!(judged(route, Some(who), lines), expected, "{who} {lines}");
+        assert_eq!(vetted(route, Some(who), lines), expected, "{who} {lines}");
     };
     check(&either(Allow::Anyone), Kind::Device, "403", "dispute");
     check(&either(Allow::Anyone), Kind::User, "403", "pass");
     check(&either(Allow::tenant("acme")), Kind::User, "401", "dispute");
-    let legacy = Route { asker: Some(RouteClientKind::Device), ..route(Allow::kind(Kind::Service)) };
+    let legacy = Route { client_kind: Some(RouteClientKind::Device), ..route(Allow::kind(Kind::Service)) };
     check(&legacy, Kind::Service, "403", "dispute");
 }
 
@@ -248,16 +248,16 @@ fn a_denial_of_somebody_whom_we_cannot_tell_says_nothing_about_them() {
     let json = Route { expect: Some(Expect::Json), ..open.clone() };
     for route in [&open, &passing, &json] {
         for lines in denials {
-            assert_eq!(judged(route, None, lines), "undecided", "{lines}");
+            assert_eq!(vetted(route, None, lines), "undecided", "{lines}");
         }
         for lines in ["200", "204", "304", "404", "302\nlocation: /elsewhere", "500\ncontent-type: text/html", "503"] {
-            assert_eq!(judged(route, None, lines), "pass", "{lines}");
+            assert_eq!(vetted(route, None, lines), "pass", "{lines}");
         }
     }
     // They may be a display, for which this is a denial.
-    assert_eq!(judged(&json, None, "200\ncontent-type: text/html"), "undecided");
-    assert_eq!(judged(&open, None, "200\ncontent-type: text/html"), "pass");
-    assert_eq!(judged(&open, Some(Kind::User), "401"), "dispute");
+    assert_eq!(vetted(&json, None, "200\ncontent-type: text/html"), "undecided");
+    assert_eq!(vetted(&open, None, "200\ncontent-type: text/html"), "pass");
+    assert_eq!(vetted(&open, Some(Kind::User), "401"), "dispute");
     let late = Freshness::LastKnownGood {
         missing: auth_core::Dependency::Keys,
         since: Now::at(NOON).steady() - Duration::from_secs(13 * 3600),
@@ -269,15 +269,15 @@ fn a_denial_of_somebody_whom_we_cannot_tell_says_nothing_about_them() {
 #[test]
 fn what_is_no_final_answer_is_nonsense() {
     for lines in ["101", "100", "199", "600", "999"] {
-        assert_eq!(judged(&people(), Some(Kind::User), lines), "garbage", "{lines}");
-        assert_eq!(judged(&route(Allow::Anyone), None, lines), "garbage", "{lines}");
+        assert_eq!(vetted(&people(), Some(Kind::User), lines), "garbage", "{lines}");
+        assert_eq!(vetted(&route(Allow::Anyone), None, lines), "garbage", "{lines}");
     }
 }
 
 #[test]
 fn only_a_denial_of_somebody_we_vouch_for_counts_with_the_guard() {
     let pass = Route { on_denial: OnDenial::Pass, ..people() };
-    let check = |lines, expected| assert_eq!(judged(&pass, Some(Kind::User), lines), expected, "{lines}");
+    let check = |lines, expected| assert_eq!(vetted(&pass, Some(Kind::User), lines), expected, "{lines}");
     check("401", "pass (denial)");
     check("401\nwww-authenticate: Bearer", "pass (denial)");
     check("401\nwww-authenticate: Basic", "pass (denial)");
