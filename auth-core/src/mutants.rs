@@ -2,7 +2,7 @@
 //! under `--cfg candor_mutants`, which a release build refuses.
 
 #[cfg(not(debug_assertions))]
-compile_error!("planted faults must never be in a release build");
+compile_error!("mutants must never be in a release build");
 
 use std::sync::OnceLock;
 

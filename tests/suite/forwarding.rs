@@ -79,7 +79,7 @@ async fn a_password_prompt_to_everybody() {
     let mut world = World::new().configured(WIKI).prepare().await;
     let service = Scripted::before(world.monolith.address()).await;
     service.say("/wiki/", answer("401 Unauthorized", "WWW-Authenticate: Basic realm=\"wiki\"\r\n", ""));
-    world.settings.replace(&world.wires.monolith.base(), &service.base());
+    world.settings.replace(&world.proxies.monolith.base(), &service.base());
     world.start_gateway().await;
     let mut told = Vec::new();
     for _ in 0..=RefusalGuard::FEW {

@@ -40,18 +40,18 @@ async fn get(address: &str) -> Result<SeenPage, NoAnswer> {
 
 async fn a_wire_breaks_in_every_way_and_heals() {
     let monolith = Monolith::start(ANYWHERE).await.expect("it listens");
-    let wire = FaultProxy::to(monolith.address()).await.expect("it listens");
-    let address = wire.base() + "/x";
+    let proxy = FaultProxy::to(monolith.address()).await.expect("it listens");
+    let address = proxy.base() + "/x";
     let check = async |how: Break, expected: &str, touched: usize| {
-        wire.break_with(how).await;
+        proxy.break_with(how).await;
         let heard = match get(&address).await {
             Ok(seen) => seen.status.as_u16().to_string(),
             Err(NoAnswer::Late(_)) => "late".into(),
             Err(_) => "broken".into(),
         };
         assert_eq!(heard, expected, "{how:?}");
-        assert_eq!(wire.touched(), touched, "{how:?}");
-        wire.heal().await;
+        assert_eq!(proxy.touched(), touched, "{how:?}");
+        proxy.heal().await;
         assert_eq!(get(&address).await.expect("it is healed").status, 200, "after {how:?}");
     };
     check(Break::Refused, "broken", 0).await;
@@ -71,19 +71,19 @@ async fn a_wire_breaks_in_every_way_and_heals() {
 async fn breaking_breaks_what_stands() {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let monolith = Monolith::start(ANYWHERE).await.expect("it listens");
-    let wire = FaultProxy::to(monolith.address()).await.expect("it listens");
-    let mut standing = tokio::net::TcpStream::connect(wire.address()).await.expect("it accepts");
+    let proxy = FaultProxy::to(monolith.address()).await.expect("it listens");
+    let mut standing = tokio::net::TcpStream::connect(proxy.address()).await.expect("it accepts");
     let mut some = [0; 1024];
     standing.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it reads");
     let read = standing.read(&mut some).await.expect("it answers");
     assert!(some[..read].starts_with(b"HTTP/1.1 200"), "healthy at first");
-    wire.break_with(Break::Status(401)).await;
+    proxy.break_with(Break::Status(401)).await;
     standing.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("it still reads");
     let mut said = Vec::new();
     standing.read_to_end(&mut said).await.expect("it answers");
     let said = String::from_utf8_lossy(&said).into_owned();
     assert!(said.contains("401 Unauthorized"), "the standing connection is broken too: {said}");
-    assert_eq!(wire.touched(), 1);
+    assert_eq!(proxy.touched(), 1);
 }
 
 /// The address that signs in at `idp` with the S256 challenge of `verifier`.
@@ -173,12 +173,12 @@ async fn the_provider_can_be_broken() {
     idp.rotate();
     assert_eq!(published(&get(&keys).await.expect("keys")).as_array().map(Vec::len), Some(2));
 
-    // Each part can stand behind a wire of its own, under TLS too.
-    let wire = FaultProxy::secure(idp.address(), Authority::shared()).await.expect("it listens");
-    idp.stands_at(Part::Keys, &wire.base());
+    // Each part can stand behind a proxy of its own, under TLS too.
+    let proxy = FaultProxy::secure(idp.address(), Authority::shared()).await.expect("it listens");
+    idp.stands_at(Part::Keys, &proxy.base());
     let document = get(&idp.url(Part::Discovery)).await.expect("the document");
     let document: Value = serde_json::from_slice(&document.body).expect("JSON");
-    assert_eq!(document["jwks_uri"], wire.base() + "/keys");
+    assert_eq!(document["jwks_uri"], proxy.base() + "/keys");
 }
 
 async fn a_twin_differs_from_the_good_one() {

@@ -42,7 +42,7 @@ async fn displays_come_back() {
     let world = World::new().standing_clock().start().await;
     let old: Vec<_> = (RENEWED..FLEET).map(|number| world.token(&format!("display-{number}"))).collect();
     world.warm_up(&mut Caller::bearing(Form::Device, &old[0]), "/display/calendar").await;
-    world.wires.keys.break_with(Break::Status(500)).await;
+    world.proxies.keys.break_with(Break::Status(500)).await;
     world.idp.rotate();
     let new = (0..RENEWED).map(|number| world.token(&format!("display-{number}")));
     let begun = world.clock().now().wall();
@@ -60,7 +60,7 @@ async fn displays_come_back() {
     while !fleet.iter().all(|display| display.back) {
         let now = world.clock().now().wall();
         if healed.is_none() && now.since(begun) >= OUTAGE {
-            world.wires.keys.heal().await;
+            world.proxies.keys.heal().await;
             healed = Some(now);
         }
         if healed.is_none() {

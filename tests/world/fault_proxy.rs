@@ -1,6 +1,6 @@
-//! A wire: a breakable TCP front of a server, which breaks the way wires and the things behind them do.
+//! A fault proxy: stands before one server, and breaks as networks and what is behind them do.
 //!
-//! Breaking also breaks the connections that stand, so that no pool can go on as if nothing had happened. A wire
+//! Breaking also breaks the connections that stand, so that no pool can go on as if nothing had happened. A proxy
 //! counts who touches it while it is broken: a test that never touched what it broke has tested nothing.
 
 use std::{
@@ -23,7 +23,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::authority::Authority;
 
-/// A wire to one server. Dropping it cuts it for good.
+/// A fault proxy before one server. Dropping it closes it for good.
 pub struct FaultProxy {
     address: SocketAddr,
     secure: bool,
@@ -33,10 +33,10 @@ pub struct FaultProxy {
     accepting: JoinHandle<()>,
 }
 
-/// How a wire, or what answers behind it, can be broken.
+/// How a proxy, or what answers behind it, can be broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Break {
-    /// Nobody listens: the connection is refused. The wire cannot count who tried.
+    /// Nobody listens: the connection is refused. The proxy cannot count who tried.
     Refused,
     /// The connection is reset once a request was sent.
     Reset,
@@ -60,7 +60,7 @@ pub enum Break {
     EmptySet,
     /// A redirect to somebody's login page.
     LoginRedirect,
-    /// A certificate for this address that no authority of ours signed. Only where the wire speaks TLS.
+    /// A certificate for this address that no authority of ours signed. Only where the proxy speaks TLS.
     WrongCertificate,
 }
 
@@ -99,23 +99,23 @@ impl Break {
 }
 
 impl FaultProxy {
-    /// A healthy plain wire to `target`.
+    /// A healthy plain proxy to `target`.
     ///
     /// # Errors
     /// No port can be listened on.
     pub async fn to(target: SocketAddr) -> io::Result<Self> {
-        Self::lay(target, None).await
+        Self::start(target, None).await
     }
 
-    /// A healthy wire to `target` that speaks TLS towards clients, with a certificate of `authority`.
+    /// A healthy proxy to `target` that speaks TLS towards clients, with a certificate of `authority`.
     ///
     /// # Errors
     /// No port can be listened on.
     pub async fn secure(target: SocketAddr, authority: &Authority) -> io::Result<Self> {
-        Self::lay(target, Some((authority.acceptor(), authority.impostor()))).await
+        Self::start(target, Some((authority.acceptor(), authority.impostor()))).await
     }
 
-    async fn lay(target: SocketAddr, tls: Option<(TlsAcceptor, TlsAcceptor)>) -> io::Result<Self> {
+    async fn start(target: SocketAddr, tls: Option<(TlsAcceptor, TlsAcceptor)>) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let (condition, watched) = watch::channel(Condition::default());
@@ -159,7 +159,7 @@ impl FaultProxy {
             generation = condition.generation + 1;
             *condition = Condition { generation, broken };
         });
-        // An acceptor that is gone has cut the wire for good, which is no reason to wait for it.
+        // An acceptor that is gone has cut the proxy for good, which is no reason to wait for it.
         let _ = self.applied.clone().wait_for(|applied| *applied >= generation).await;
     }
 }
@@ -170,7 +170,7 @@ impl Drop for FaultProxy {
     }
 }
 
-/// Accepts while the wire is whole; while it refuses, holds the port without listening on it.
+/// Accepts while the proxy is whole; while it refuses, holds the port without listening on it.
 async fn accept(listener: TcpListener, address: SocketAddr, line: Line, apply: watch::Sender<u64>) {
     let mut condition = line.condition.clone();
     let mut listener = Some(listener);
@@ -209,7 +209,7 @@ async fn hold(address: SocketAddr) -> TcpSocket {
     }
 }
 
-/// Carries one connection until the wire changes, then breaks it as the wire is broken.
+/// Carries one connection until the proxy changes, then breaks it as the proxy is broken.
 async fn carry(client: TcpStream, mut line: Line) {
     let _ = client.set_nodelay(true);
     let broken = line.condition.borrow_and_update().broken;

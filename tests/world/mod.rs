@@ -54,8 +54,8 @@ pub struct World {
     pub idp: Idp,
     /// The legacy service.
     pub monolith: Monolith,
-    /// The wires to them.
-    pub wires: FaultProxies,
+    /// The fault proxies before them.
+    pub proxies: FaultProxies,
     /// The gateway's database.
     pub store: Store,
     /// What the gateway is configured with.
@@ -68,7 +68,7 @@ pub struct World {
     folder: Folder,
 }
 
-/// A wire to each thing that the gateway depends on over the network.
+/// A fault proxy before each thing that the gateway depends on over the network.
 pub struct FaultProxies {
     /// To the provider's discovery document.
     pub discovery: FaultProxy,
@@ -137,41 +137,41 @@ impl Builder {
             idp::IdpOptions { clock: provider_clock.as_ref().unwrap_or(&clock).clone(), ..idp::IdpOptions::default() };
         let idp = Idp::start(options).await.expect("the provider starts");
         let monolith = Monolith::start(ANYWHERE).await.expect("the monolith starts");
-        let wires = FaultProxies::lay(&idp, &monolith, self.secure).await;
+        let proxies = FaultProxies::start(&idp, &monolith, self.secure).await;
         let folder = Folder::new();
         if self.secure {
             std::fs::write(folder.path().join("ca.pem"), Authority::shared().pem()).expect("a file can be written");
         }
-        let settings = Settings::new(&wires, &idp, self.secure, self.further);
+        let settings = Settings::new(&proxies, &idp, self.secure, self.further);
         let store = Store::at(folder.path().join("data/candor.sqlite"));
         let log = Log::default();
-        World { idp, monolith, wires, store, settings, gateway: None, clock, provider_clock, log, folder }
+        World { idp, monolith, proxies, store, settings, gateway: None, clock, provider_clock, log, folder }
     }
 }
 
 impl FaultProxies {
-    async fn lay(idp: &Idp, monolith: &Monolith, secure: bool) -> Self {
+    async fn start(idp: &Idp, monolith: &Monolith, secure: bool) -> Self {
         let towards_idp = async || {
             let laid = if secure {
                 FaultProxy::secure(idp.address(), Authority::shared()).await
             } else {
                 FaultProxy::to(idp.address()).await
             };
-            laid.expect("a wire can be laid")
+            laid.expect("a proxy can be started")
         };
-        let wires = Self {
+        let proxies = Self {
             discovery: towards_idp().await,
             keys: towards_idp().await,
             token: towards_idp().await,
             front: towards_idp().await,
-            monolith: FaultProxy::to(monolith.address()).await.expect("a wire can be laid"),
+            monolith: FaultProxy::to(monolith.address()).await.expect("a proxy can be started"),
         };
-        idp.stands_at(Part::Discovery, &wires.discovery.base());
-        idp.stands_at(Part::Keys, &wires.keys.base());
-        idp.stands_at(Part::Token, &wires.token.base());
-        idp.stands_at(Part::Authorize, &wires.front.base());
-        idp.stands_at(Part::Userinfo, &wires.front.base());
-        wires
+        idp.stands_at(Part::Discovery, &proxies.discovery.base());
+        idp.stands_at(Part::Keys, &proxies.keys.base());
+        idp.stands_at(Part::Token, &proxies.token.base());
+        idp.stands_at(Part::Authorize, &proxies.front.base());
+        idp.stands_at(Part::Userinfo, &proxies.front.base());
+        proxies
     }
 }
 

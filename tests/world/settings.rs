@@ -25,10 +25,10 @@ pub struct Settings {
 }
 
 impl Settings {
-    pub(crate) fn new(wires: &FaultProxies, idp: &Idp, secure: bool, further: String) -> Self {
+    pub(crate) fn new(proxies: &FaultProxies, idp: &Idp, secure: bool, further: String) -> Self {
         let (port, verify_port) = (free_port(), free_port());
         let ca = if secure { "ca = \"ca.pem\"" } else { "" };
-        let (issuer, monolith) = (idp.issuer(), wires.monolith.base());
+        let (issuer, monolith) = (idp.issuer(), proxies.monolith.base());
         let deadline = format!("{}ms", DEADLINE.as_millis());
         let routes = [
             ("/", r#"["user"]"#, ""),

@@ -1,4 +1,4 @@
-//! SQLite breaks in its own ways, which no wire has. Each can be healed.
+//! SQLite breaks in its own ways, which no fault proxy can. Each can be healed.
 
 use std::{
     fs, io,

@@ -137,7 +137,7 @@ fn signed_in(context: &RequestContext, finished: &Finished) -> Result<Answer, No
 
 fn not_signed_in(context: &RequestContext, fault: SignInFault) -> Answer {
     #[cfg(candor_mutants)]
-    if let Some(answer) = planted(context, &fault) {
+    if let Some(answer) = mutated(context, &fault) {
         return answer;
     }
     let failed = |how, begin, spent: Option<String>| {
@@ -171,7 +171,7 @@ fn not_signed_in(context: &RequestContext, fault: SignInFault) -> Answer {
 
 /// An outage at the callback, taken for "not signed in".
 #[cfg(candor_mutants)]
-fn planted(context: &RequestContext, fault: &SignInFault) -> Option<Answer> {
+fn mutated(context: &RequestContext, fault: &SignInFault) -> Option<Answer> {
     use auth_core::{dependency::Dependency, mutants};
     let SignInFault::Unavailable { unavailable, return_to, .. } = fault else { return None };
     let word = match unavailable.dependency {

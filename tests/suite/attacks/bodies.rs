@@ -108,7 +108,7 @@ async fn in_late_bodies() -> Probes {
 async fn start(line: &str) -> (World, Careless) {
     let careless = Careless::start().await;
     let mut world = World::new().prepare().await;
-    world.settings.replace(&world.wires.monolith.base(), &format!("http://{}", careless.address));
+    world.settings.replace(&world.proxies.monolith.base(), &format!("http://{}", careless.address));
     world.settings.replace("endpoints = [", &format!("{line}\nendpoints = ["));
     world.start_gateway().await;
     (world, careless)

@@ -74,7 +74,7 @@ async fn an_outage_on_an_open_route() -> Probes {
     for broken in [Break::Refused, Break::Status(500), Break::Status(401), Break::EmptySet, Break::Nonsense] {
         let mut world = World::new().configured(OPEN).prepare().await;
         let service = denying(&mut world).await;
-        world.wires.keys.break_with(broken).await;
+        world.proxies.keys.break_with(broken).await;
         world.start_gateway().await;
         let token = world.token("display-4.12");
         for (route, (denial, ..)) in ROUTES.iter().flat_map(|route| DENIALS.map(|denial| (route, denial))) {
@@ -145,7 +145,7 @@ async fn denying(world: &mut World) -> Scripted {
             service.say(&format!("{base}{denial}"), answer(status, fields, ""));
         }
     }
-    world.settings.replace(&world.wires.monolith.base(), &service.base());
+    world.settings.replace(&world.proxies.monolith.base(), &service.base());
     service
 }
 

@@ -48,7 +48,7 @@ async fn forged_under_a_name_that_is_a_hash() -> Probes {
     let mut probes = Probes::default();
     for broken in [None, Some(Break::Refused), Some(Break::Status(500)), Some(Break::EmptySet)] {
         if let Some(how) = broken {
-            world.wires.keys.break_with(how).await;
+            world.proxies.keys.break_with(how).await;
         }
         for (name, token) in &tokens {
             let heard = world.ask(&mut Caller::bearing(Form::Script, token), PATH).await;
@@ -69,7 +69,7 @@ async fn strangers_who_hold_up_recovery() -> Probes {
     world.warm_up(&mut Caller::bearing(Form::Script, &world.token("ada")), PATH).await;
     let mut probes = Probes::default();
     for how in [Break::Status(500), Break::Refused, Break::Nonsense] {
-        world.wires.keys.break_with(how).await;
+        world.proxies.keys.break_with(how).await;
         world.idp.rotate();
         let good = world.token("ada");
         for number in 0..30 {
@@ -80,7 +80,7 @@ async fn strangers_who_hold_up_recovery() -> Probes {
             }
             world.clock().advance(Duration::from_secs(2));
         }
-        world.wires.keys.heal().await;
+        world.proxies.keys.heal().await;
         world.clock().advance(Duration::from_secs(5));
         let heard = ask(&good).await;
         probes.made(heard.status() != Some(200), || format!("after {how:?}: {}", heard.line()));

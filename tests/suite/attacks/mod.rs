@@ -2,7 +2,7 @@
 //! not, or to make the gateway lie about a third.
 //!
 //! An [`Attack`] is one kind of trying, made of many probes. In the suite every kind is a test: none of its probes may
-//! succeed, and it must have made some. With the planted faults compiled in, `suite --mutants` switches the defence
+//! succeed, and it must have made some. With the mutants compiled in, `suite --mutants` switches the defence
 //! of each kind off, in a process of its own, and then the same probes must succeed: so an attack is known to see what
 //! it looks for.
 //!
@@ -60,7 +60,7 @@ pub(crate) const ATTACK: &str = "--attack";
 pub(crate) struct Attack {
     /// Its name, in words joined by `_`.
     pub(crate) name: &'static str,
-    /// The planted fault that switches its defence off.
+    /// The mutant that switches its defence off.
     pub(crate) fault: &'static str,
     /// Makes all its probes.
     pub(crate) run: fn() -> Running,

@@ -34,7 +34,7 @@ const SAID: [&str; 12] = [
 async fn one_persons_page_for_another() -> Probes {
     let mut world = World::new().prepare().await;
     let service = Scripted::before(world.monolith.address()).await;
-    world.settings.replace(&world.wires.monolith.base(), &service.base());
+    world.settings.replace(&world.proxies.monolith.base(), &service.base());
     world.start_gateway().await;
     let token = world.token("display-4.12");
     world.warm_up(&mut Caller::bearing(Form::Script, &token), "/api/x").await;

@@ -58,7 +58,7 @@ impl Random {
         self.next().to_be_bytes()[0]
     }
 
-    /// Does a few things to `bytes` that wires and authors do.
+    /// Does a few things to `bytes` that networks and authors do.
     pub(super) fn damage(&mut self, bytes: &mut Vec<u8>) {
         for _ in 0..=self.below(4) {
             let (from, to) = (self.below(bytes.len()), self.below(bytes.len()));

@@ -79,14 +79,14 @@ impl Stage {
     }
 
     pub(super) async fn cut_off(&self) {
-        for wire in [&self.world.wires.discovery, &self.world.wires.keys, &self.world.wires.token] {
-            wire.break_with(Break::Refused).await;
+        for proxy in [&self.world.proxies.discovery, &self.world.proxies.keys, &self.world.proxies.token] {
+            proxy.break_with(Break::Refused).await;
         }
     }
 
     pub(super) async fn connect(&self) {
-        for wire in [&self.world.wires.discovery, &self.world.wires.keys, &self.world.wires.token] {
-            wire.heal().await;
+        for proxy in [&self.world.proxies.discovery, &self.world.proxies.keys, &self.world.proxies.token] {
+            proxy.heal().await;
         }
     }
 

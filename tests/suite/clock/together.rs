@@ -51,12 +51,12 @@ pub(super) async fn wrong_together_with_the_provider() {
 
 /// Steps the clock of both. An answer that was under way meanwhile would bear witness of the time before.
 async fn step(world: &World, by: i64) {
-    let wires = [&world.wires.discovery, &world.wires.keys, &world.wires.token];
-    for wire in wires {
-        wire.break_with(Break::Refused).await;
+    let proxies = [&world.proxies.discovery, &world.proxies.keys, &world.proxies.token];
+    for proxy in proxies {
+        proxy.break_with(Break::Refused).await;
     }
     world.clock().step_wall(by);
-    for wire in wires {
-        wire.heal().await;
+    for proxy in proxies {
+        proxy.heal().await;
     }
 }

@@ -16,7 +16,7 @@ use world::{
 use self::{people::People, tally::Tally};
 use crate::{figures, in_a_runtime};
 
-/// How the provider's wires are broken, one round after the other. The first is how the second process meets them.
+/// How the provider's proxies are broken, one round after the other. The first is how the second process meets them.
 const BROKEN: [Break; 4] = [Refused, Status(500), Status(401), Nonsense];
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -59,8 +59,8 @@ async fn killed_and_started() {
     tally.sees_everybody(&world, &mut people).await;
 
     world.store.heal().await.expect("the store can be healed");
-    for wire in [&world.wires.discovery, &world.wires.keys, &world.wires.token, &world.wires.front] {
-        wire.heal().await;
+    for proxy in [&world.proxies.discovery, &world.proxies.keys, &world.proxies.token, &world.proxies.front] {
+        proxy.heal().await;
     }
     tally.round = "healed".into();
     tally.sees_everybody_healed(&world, &mut people).await;
@@ -73,7 +73,7 @@ async fn killed_and_started() {
 }
 
 async fn break_provider(world: &World, how: Break) {
-    for wire in [&world.wires.discovery, &world.wires.keys, &world.wires.token, &world.wires.front] {
-        wire.break_with(how).await;
+    for proxy in [&world.proxies.discovery, &world.proxies.keys, &world.proxies.token, &world.proxies.front] {
+        proxy.break_with(how).await;
     }
 }

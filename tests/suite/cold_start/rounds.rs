@@ -75,10 +75,10 @@ impl Tally {
     pub(super) async fn sees_a_broken_monolith(&mut self, world: &World, people: &mut People) {
         for how in [Refused, Reset, Status(401), Status(403), LoginRedirect] {
             self.round = format!("everything down, monolith {}", how.name());
-            world.wires.monolith.break_with(how).await;
+            world.proxies.monolith.break_with(how).await;
             self.sees_the_known(world, people, Some(how)).await;
         }
-        world.wires.monolith.heal().await;
+        world.proxies.monolith.heal().await;
     }
 
     /// The same credentials as before, and a token under the new key; who was on the way arrives.

@@ -53,7 +53,7 @@ const FAULTS: [(&str, Flow, Dependency); 16] = [
     ("basic-challenge-passed", ForwardedRequest, Monolith),
 ];
 
-/// At least so many faults must be planted, and caught.
+/// At least so many mutants there must be, and each must be caught.
 const LEAST: usize = 40;
 
 pub(crate) fn tests() -> Vec<Trial> {
@@ -95,26 +95,26 @@ pub(crate) fn catch_all(words: &[String]) -> ExitCode {
     let asked_for = |word: &str| words.is_empty() || words.iter().any(|asked| asked == word);
     let listed = are_all_listed();
     let (matrix, attacks) = (catch_by_cells(&asked_for), catch_by_attacks(&asked_for));
-    let planted: BTreeSet<&str> = matrix.planted.union(&attacks.planted).copied().collect();
+    let tried: BTreeSet<&str> = matrix.tried.union(&attacks.tried).copied().collect();
     let missed: BTreeSet<&str> = matrix.missed.union(&attacks.missed).copied().collect();
-    println!("mutants: {}, caught: {}", planted.len(), planted.len() - missed.len());
-    let enough = planted.len() >= if words.is_empty() { LEAST } else { 1 };
+    println!("mutants: {}, caught: {}", tried.len(), tried.len() - missed.len());
+    let enough = tried.len() >= if words.is_empty() { LEAST } else { 1 };
     let sound = listed && missed.is_empty() && matrix.sound && attacks.sound;
     if sound && enough { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Which faults were planted, and which of them were not caught by what must; and whether what caught the others finds
+/// Which mutants were tried, and which of them were not caught by what must; and whether what caught the others finds
 /// fault with nothing else.
 struct Caught {
-    planted: BTreeSet<&'static str>,
+    tried: BTreeSet<&'static str>,
     missed: BTreeSet<&'static str>,
     sound: bool,
 }
 
 fn catch_by_cells(asked_for: &dyn Fn(&str) -> bool) -> Caught {
-    let (mut planted, mut missed, mut caught) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
+    let (mut tried, mut missed, mut caught) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
     for (word, flow, dependency) in FAULTS.into_iter().filter(|(word, ..)| asked_for(word)) {
-        planted.insert(word);
+        tried.insert(word);
         match red_cell(Some(word), &Order::First(place(flow, dependency))) {
             Some(cell) => {
                 println!("mutants: {word} caught by {cell}");
@@ -130,7 +130,7 @@ fn catch_by_cells(asked_for: &dyn Fn(&str) -> bool) -> Caught {
     if let Some(cell) = &control {
         println!("mutants: {cell} is red without any fault");
     }
-    Caught { planted, missed, sound: control.is_none() }
+    Caught { tried, missed, sound: control.is_none() }
 }
 
 /// The attacks once with their defence off, when they must succeed, and once with all of them on, when none may.
@@ -164,33 +164,33 @@ fn catch_by_attacks(asked_for: &dyn Fn(&str) -> bool) -> Caught {
         kinds.len() - missed.len(),
         kinds.len()
     );
-    Caught { planted: kinds.iter().map(|attack| attack.fault).collect(), missed, sound: status.success() }
+    Caught { tried: kinds.iter().map(|attack| attack.fault).collect(), missed, sound: status.success() }
 }
 
-/// Whether every fault that is planted in our sources stands in a list, and the reverse.
+/// Whether every mutant in our sources stands in a list, and the reverse.
 fn are_all_listed() -> bool {
     let sources = sources::rust(&["auth-core/src", "gateway/src"]);
     let asked = sources.iter().flat_map(|source| source.text.split("mutants::is(\"").skip(1));
-    let planted: BTreeSet<&str> = asked.filter_map(|rest| rest.split('"').next()).collect();
+    let tried: BTreeSet<&str> = asked.filter_map(|rest| rest.split('"').next()).collect();
     let words: Vec<&str> = FAULTS.iter().map(|(word, ..)| *word).chain(attacks::all().map(|one| one.fault)).collect();
     let mut listed = true;
     let mut complain = |word: &str, what: &str| {
         println!("mutants: {word} is {what}");
         listed = false;
     };
-    for word in planted.iter().filter(|word| !words.contains(word)) {
-        complain(word, "planted and not listed");
+    for word in tried.iter().filter(|word| !words.contains(word)) {
+        complain(word, "in the sources and not listed");
     }
     for word in words {
         let quoted = format!("\"{word}\"");
         if !sources.iter().any(|source| source.text.contains(&quoted)) {
-            complain(word, "listed and planted nowhere");
+            complain(word, "listed and nowhere in the sources");
         }
     }
     listed
 }
 
-/// The first red cell of a child in which `fault` is planted. A child that ends in any other way has caught nothing.
+/// The first red cell of a child in which the mutant `fault` is on. A child that ends in any other way has caught nothing.
 fn red_cell(fault: Option<&str>, order: &Order) -> Option<String> {
     let (status, said) = child(fault, UNTIL_RED, &order.words());
     let red = said.lines().find_map(|line| line.strip_prefix(RED)).map(str::to_owned);
@@ -202,7 +202,7 @@ fn red_cell(fault: Option<&str>, order: &Order) -> Option<String> {
     }
 }
 
-/// Runs this program again with `fault` planted: how it ended, and what it said.
+/// Runs this program again with the mutant `fault` on: how it ended, and what it said.
 fn child(fault: Option<&str>, what: &str, words: &[&str]) -> (ExitStatus, String) {
     let myself = std::env::current_exe().expect("a running program has a file");
     let mut child = Command::new(myself);

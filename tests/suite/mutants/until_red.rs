@@ -1,4 +1,4 @@
-//! The child in which a fault is planted: it runs the outage matrix until a cell is red.
+//! The child in which a mutant is switched on: it runs the outage matrix until a cell is red.
 
 use std::{
     collections::VecDeque,

@@ -22,8 +22,8 @@ pub(super) async fn break_all(world: &mut World, cell: &Cell) {
     for (dependency, fault) in cell.breaks() {
         match fault {
             Fault::Proxy(how) => {
-                let wire = wire(world, dependency).expect("what breaks like a wire has one");
-                wire.break_with(how).await;
+                let proxy = proxy(world, dependency).expect("what breaks so has a proxy");
+                proxy.break_with(how).await;
             }
             Fault::Store(how) => world.store.break_with(how).await.expect("the store can be broken"),
             Fault::Within(how) => world.disturb_store(how).await,
@@ -40,7 +40,7 @@ pub(super) async fn heal_all(world: &mut World, cell: &Cell) {
     let breaks: Vec<_> = cell.breaks().collect();
     for (dependency, fault) in breaks.into_iter().rev() {
         match fault {
-            Fault::Proxy(_) => wire(world, dependency).expect("what breaks like a wire has one").heal().await,
+            Fault::Proxy(_) => proxy(world, dependency).expect("what breaks so has a proxy").heal().await,
             Fault::Store(_) | Fault::Within(_) => world.heal_store().await,
             Fault::DemandsName(_) => world.monolith.set_mode(Mode::Healthy),
             Fault::Keyring(_) => keyring::heal(&world.data()).expect("the keyring can be healed"),
@@ -50,7 +50,7 @@ pub(super) async fn heal_all(world: &mut World, cell: &Cell) {
     }
 }
 
-/// Counts the cell as touched if somebody met what is broken: as its wire counted, as the store answered when it was
+/// Counts the cell as touched if somebody met what is broken: as its proxy counted, as the store answered when it was
 /// asked (`confirmed`), as the monolith saw, or as the gateway told the asker (`heard`), the monolith or its access log.
 /// A cell that must show its break, and that nobody met, has tested nothing. Where nobody waits for it, that may come a
 /// moment later.
@@ -78,8 +78,8 @@ pub(super) async fn judge_the_touch(
 }
 
 fn was_met(world: &World, dependency: Dependency, fault: Fault, confirmed: bool, heard: &Heard) -> bool {
-    let counted = match (fault, wire(world, dependency)) {
-        (Fault::Proxy(_), Some(wire)) => wire.touched() > 0,
+    let counted = match (fault, proxy(world, dependency)) {
+        (Fault::Proxy(_), Some(proxy)) => proxy.touched() > 0,
         (Fault::Store(_) | Fault::Within(_), _) => !confirmed,
         (Fault::DemandsName(_), _) => world.monolith.denied() > 0,
         (Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) | Fault::Proxy(_), _) => false,
@@ -108,12 +108,12 @@ fn is_said(world: &World, dependency: Dependency, heard: &Heard) -> bool {
         || world.access().iter().any(|line| line["reason"].as_str().is_some_and(|reason| words.contains(&reason)))
 }
 
-fn wire(world: &World, dependency: Dependency) -> Option<&FaultProxy> {
+fn proxy(world: &World, dependency: Dependency) -> Option<&FaultProxy> {
     match dependency {
-        Dependency::Discovery => Some(&world.wires.discovery),
-        Dependency::Keys => Some(&world.wires.keys),
-        Dependency::Token => Some(&world.wires.token),
-        Dependency::Monolith => Some(&world.wires.monolith),
+        Dependency::Discovery => Some(&world.proxies.discovery),
+        Dependency::Keys => Some(&world.proxies.keys),
+        Dependency::Token => Some(&world.proxies.token),
+        Dependency::Monolith => Some(&world.proxies.monolith),
         Dependency::Store | Dependency::Keyring | Dependency::Disk | Dependency::Clock => None,
     }
 }

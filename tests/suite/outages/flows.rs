@@ -97,7 +97,7 @@ impl Going {
                 world.until_provider_is_on_disk().await;
             }
             Flow::Callback => {
-                if cell.temper == CacheState::Warm {
+                if cell.cache_state == CacheState::Warm {
                     world.sign_in(&mut Caller::new(Form::Browser), "grace", self.path).await;
                 }
                 let callback = world.until_callback(&mut self.good, &self.subject, self.path).await;

@@ -68,8 +68,8 @@ async fn starts_with_everything_down() {
     assert_eq!(world.ask(&mut display, "/display/calendar").await.status(), Some(200));
     world.until_provider_is_on_disk().await;
     world.stop_gateway().await;
-    for wire in [&world.wires.discovery, &world.wires.keys, &world.wires.token] {
-        wire.break_with(Break::Refused).await;
+    for proxy in [&world.proxies.discovery, &world.proxies.keys, &world.proxies.token] {
+        proxy.break_with(Break::Refused).await;
     }
     world.store.break_with(StoreBreak::Garbage).await.expect("the store can be broken");
     world.start_gateway().await;
@@ -113,17 +113,17 @@ async fn judged(cell: Cell, index: usize) -> Complaints {
     }
     world.start_gateway().await;
     let mut going = Going::prepare(&mut world, &cell, index).await;
-    if cell.temper == CacheState::Cold {
+    if cell.cache_state == CacheState::Cold {
         world.stop_gateway().await;
         if cell.is_about_the_provider() {
             world.forget_providers();
         }
     }
     breaking::break_all(&mut world, &cell).await;
-    if cell.temper == CacheState::Stale {
+    if cell.cache_state == CacheState::Stale {
         world.advance(LONG_OUTAGE);
     }
-    if cell.temper == CacheState::Cold {
+    if cell.cache_state == CacheState::Cold {
         world.start_gateway().await;
     }
     // Nobody is asked before the store has been: whoever counts on its answer has missed one, or has a fresh one.

@@ -57,9 +57,9 @@ fn plans() -> impl Iterator<Item = Plan> {
         .flat_map(|dependency| dependency.faults().into_iter().map(move |fault| ((dependency, fault), None)));
     single.chain(pairs()).flat_map(|(first, also)| {
         Flow::ALL.into_iter().flat_map(move |flow| {
-            CacheState::ALL
-                .into_iter()
-                .flat_map(move |temper| Form::ALL.into_iter().map(move |form| plan(flow, first, also, temper, form)))
+            CacheState::ALL.into_iter().flat_map(move |cache_state| {
+                Form::ALL.into_iter().map(move |form| plan(flow, first, also, cache_state, form))
+            })
         })
     })
 }
@@ -77,13 +77,13 @@ fn pairs() -> impl Iterator<Item = (Broken, Option<Broken>)> {
     })
 }
 
-fn plan(flow: Flow, first: Broken, also: Option<Broken>, temper: CacheState, form: Form) -> Plan {
+fn plan(flow: Flow, first: Broken, also: Option<Broken>, cache_state: CacheState, form: Form) -> Plan {
     if !flow.forms().contains(&form) {
         return Plan::LeaveOut("nobody goes this way in that form");
     }
-    let alone = |(dependency, fault)| entry(flow, dependency, temper, fault, form);
+    let alone = |(dependency, fault)| entry(flow, dependency, cache_state, fault, form);
     let (dependency, fault) = first;
-    let cell = |expected| Cell { flow, dependency, fault, also, temper, form, expected };
+    let cell = |expected| Cell { flow, dependency, fault, also, cache_state, form, expected };
     match (alone(first), also.map(|other| (other, alone(other)))) {
         (Nothing(why), _) | (_, Some((_, Nothing(why)))) => Plan::LeaveOut(why),
         (Expect(expected), None) => {

@@ -1,6 +1,6 @@
 //! The table: which flow, with which dependency broken in which way, seen by whom, ends how.
 //!
-//! It is written as matches without a default arm, over every flow, dependency and temper, and over every way to
+//! It is written as matches without a default arm, over every flow, dependency and cache state, and over every way to
 //! break: a combination that nobody thought about does not compile.
 
 use std::time::Duration;
@@ -80,7 +80,7 @@ pub(crate) enum CacheState {
 /// In which way it is broken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// As wires break, and what answers behind them.
+    /// The network, or what answers behind it: a fault proxy stands between.
     Proxy(Break),
     /// As SQLite breaks, by what somebody else does to the file.
     Store(StoreBreak),
@@ -153,7 +153,7 @@ pub(crate) struct Cell {
     pub fault: Fault,
     /// What else is broken at the same time.
     pub also: Option<(Dependency, Fault)>,
-    pub temper: CacheState,
+    pub cache_state: CacheState,
     pub form: Form,
     pub expected: Outcome,
 }
@@ -210,7 +210,7 @@ impl Dependency {
 
     /// The ways in which it can break. A wrong certificate is for those that are reached by TLS.
     pub(super) fn faults(self) -> Vec<Fault> {
-        let wire = [
+        let proxy = [
             Refused,
             Reset,
             Hang,
@@ -225,12 +225,12 @@ impl Dependency {
             LoginRedirect,
         ];
         match self {
-            Self::Keys => wire.into_iter().chain([EmptySet, WrongCertificate]).map(Fault::Proxy).collect(),
-            Self::Discovery | Self::Token => wire.into_iter().chain([WrongCertificate]).map(Fault::Proxy).collect(),
+            Self::Keys => proxy.into_iter().chain([EmptySet, WrongCertificate]).map(Fault::Proxy).collect(),
+            Self::Discovery | Self::Token => proxy.into_iter().chain([WrongCertificate]).map(Fault::Proxy).collect(),
             Self::Monolith => {
                 let challenges = [Challenge("Basic"), Challenge("Negotiate"), NoChallenge];
                 let demands = DenialMode::ALL.map(Fault::DemandsName);
-                wire.into_iter().chain(challenges).map(Fault::Proxy).chain(demands).collect()
+                proxy.into_iter().chain(challenges).map(Fault::Proxy).chain(demands).collect()
             }
             Self::Keyring => KeyringBreak::ALL.into_iter().map(Fault::Keyring).collect(),
             Self::Disk => DiskBreak::ALL.into_iter().map(Fault::Disk).collect(),
@@ -288,19 +288,19 @@ impl Cell {
 
     /// Its name, as failures and the list of tests give it.
     pub(crate) fn name(&self) -> String {
-        let Self { flow, dependency, fault, also, temper, form, .. } = self;
+        let Self { flow, dependency, fault, also, cache_state, form, .. } = self;
         let (dependency, fault) = match also {
             None => (format!("{dependency:?}"), fault.name()),
             Some((other, how)) => (format!("{dependency:?}+{other:?}"), format!("{}+{}", fault.name(), how.name())),
         };
-        format!("{flow:?}/{dependency}/{fault}/{temper:?}/{}", form.name())
+        format!("{flow:?}/{dependency}/{fault}/{cache_state:?}/{}", form.name())
     }
 }
 
 /// The table itself.
-pub(super) fn entry(flow: Flow, dependency: Dependency, temper: CacheState, fault: Fault, form: Form) -> Entry {
+pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState, fault: Fault, form: Form) -> Entry {
     use {CacheState::*, Dependency as D, Entry::*, Flow as F, Outcome::*};
-    match (fault, temper) {
+    match (fault, cache_state) {
         (Fault::Store(StoreBreak::Garbage | StoreBreak::LockedOut), Warm | Stale) => {
             return Nothing("who has the file open keeps it: from within, its connections end first");
         }
@@ -320,14 +320,14 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, temper: CacheState, faul
             Warm | Cold | Stale,
         ) => {}
     }
-    match (flow, dependency, temper) {
+    match (flow, dependency, cache_state) {
         (_, _, Stale) => stale(flow, dependency, fault, form),
         (F::ForwardedRequest, D::Keyring | D::Disk | D::Clock, Warm | Cold) => {
             Nothing("the flows by ticket and by bearer are this")
         }
         // The keys are in memory: their file is read when the gateway starts, and never again.
         (_, D::Keyring, Warm | Cold) => Expect(flow.whole()),
-        (_, D::Disk, Warm | Cold) => of_disk(flow, fault, temper),
+        (_, D::Disk, Warm | Cold) => of_disk(flow, fault, cache_state),
         (_, D::Clock, Warm | Cold) => Expect(of_clock(flow, fault)),
 
         // To begin, the provider must be there: it is asked, unless it was a moment ago.
@@ -418,8 +418,8 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
 /// What comes of a broken folder: nothing, for who is known. Where it is gone, it is made again from what is held, with
 /// everything that matters in it. Where that cannot be, nothing is written to nowhere: nobody can sign in or out, and
 /// nobody can say who else has. What cannot be written to our own files is in the database.
-fn of_disk(flow: Flow, fault: Fault, temper: CacheState) -> Entry {
-    match (fault, temper) {
+fn of_disk(flow: Flow, fault: Fault, cache_state: CacheState) -> Entry {
+    match (fault, cache_state) {
         (Fault::Disk(DiskBreak::AFile), CacheState::Cold) => {
             Entry::Nothing("there is no start where it cannot be made: exit 20")
         }

@@ -12,7 +12,7 @@ use crate::figures;
 pub(super) async fn the_wire_is_cut() {
     let mut stage = Stage::start().await;
     for how in [Break::Refused, Break::Reset, Break::Hang] {
-        outlived(&mut stage, async |stage| stage.wire.break_with(how).await, async |stage| stage.wire.heal().await)
+        outlived(&mut stage, async |stage| stage.proxy.break_with(how).await, async |stage| stage.proxy.heal().await)
             .await;
     }
 }

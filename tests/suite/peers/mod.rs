@@ -41,7 +41,7 @@ async fn signed_in(stage: &Stage, name: &str) -> Caller {
 /// The provider's login page, to which a newcomer is sent from `path`.
 async fn login_page(stage: &Stage, caller: &mut Caller, path: &str) -> SeenPage {
     let page = caller.browser().visit(&stage.url(path)).await.expect("an answer");
-    assert!(page.url.as_str().starts_with(&stage.wire.base()), "at the provider: {} {}", page.url, page.text());
+    assert!(page.url.as_str().starts_with(&stage.proxy.base()), "at the provider: {} {}", page.url, page.text());
     page
 }
 

@@ -17,7 +17,7 @@ pub(super) async fn a_person_signs_in() {
     assert!(!reached.header("cookie").unwrap_or_default().contains("candor"), "the ticket is not the monolith's");
     let claims = stage.verified(reached.header("x-gateway-identity").expect("a signed identity")).await;
     let said = ["sub", "idp", "kind", "name", "email"].map(|name| claims[name].as_str().expect("text").to_owned());
-    assert_eq!(said, ["ada", &stage.wire.base(), "user", "ada of the peers", "ada@example.test"]);
+    assert_eq!(said, ["ada", &stage.proxy.base(), "user", "ada of the peers", "ada@example.test"]);
     assert_eq!(claims["groups"], serde_json::json!(["staff"]));
 
     goes_on(&stage.ask(&mut ada, "/staff/rota").await, "ada");
@@ -102,7 +102,7 @@ pub(super) async fn an_answer_by_form_post() {
 
     // What browsers say of a form that another site's page sends.
     let browser = at_gateway.browser();
-    let origin = HeaderValue::from_str(&stage.wire.base()).expect("an origin");
+    let origin = HeaderValue::from_str(&stage.proxy.base()).expect("an origin");
     browser.always_send(header::ORIGIN, origin);
     browser.always_send(HeaderName::from_static("sec-fetch-site"), HeaderValue::from_static("cross-site"));
     let answered = browser.post(&stage.behind_tls(&action), &fields).await.expect("an answer");

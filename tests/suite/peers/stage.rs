@@ -27,8 +27,8 @@ const SECRET: &str = "peers-only-secret";
 /// Everything started for one test.
 pub(super) struct Stage {
     pub(super) peer: Peer,
-    /// The wire to the provider, for the gateway and for browsers: the issuer stands at it.
-    pub(super) wire: FaultProxy,
+    /// The proxy to the provider, for the gateway and for browsers: the issuer stands at it.
+    pub(super) proxy: FaultProxy,
     pub(super) monolith: Monolith,
     /// Stands still until the test moves it, so that "ten seconds ago" needs no waiting.
     pub(super) clock: Clock,
@@ -78,15 +78,15 @@ impl Stage {
         let (gateway_port, peer_port) = (settings::free_port(), settings::free_port());
         let listen = Url::parse(&format!("http://127.0.0.1:{gateway_port}")).expect("an address");
         let home = place.public_url.map_or(listen.clone(), |url| Url::parse(url).expect("an address"));
-        let wire = FaultProxy::to(([127, 0, 0, 1], peer_port).into()).await.expect("a wire can be laid");
+        let proxy = FaultProxy::to(([127, 0, 0, 1], peer_port).into()).await.expect("a proxy can be started");
         let redirect_uri = home.join("/.candor/callback/peer").expect("a path").to_string();
-        let peer = Peer::start(peer_port, redirect_uri, wire.base()).await;
+        let peer = Peer::start(peer_port, redirect_uri, proxy.base()).await;
         let monolith = Monolith::start(([127, 0, 0, 1], 0).into()).await.expect("the monolith starts");
-        let config = config(&listen, &home, &wire, &monolith, place.further);
+        let config = config(&listen, &home, &proxy, &monolith, place.further);
         let folder = Folder::new();
         std::fs::write(folder.path().join("client_secret"), SECRET).expect("a file can be written");
         let clock = Clock::standing_at(Clock::system().now().wall());
-        let mut stage = Self { peer, wire, monolith, clock, home, listen, config, gateway: None, folder };
+        let mut stage = Self { peer, proxy, monolith, clock, home, listen, config, gateway: None, folder };
         stage.start_gateway().await;
         stage
     }
@@ -200,9 +200,9 @@ async fn launch(port: u16, redirect_uri: String, issuer: String) -> Child {
     started.await.expect("the provider starts")
 }
 
-fn config(listen: &Url, home: &Url, wire: &FaultProxy, monolith: &Monolith, further: &str) -> String {
+fn config(listen: &Url, home: &Url, proxy: &FaultProxy, monolith: &Monolith, further: &str) -> String {
     let (at, home) = (&listen[url::Position::BeforeHost..url::Position::AfterPort], home.as_str());
-    let (issuer, endpoint) = (wire.base(), monolith.address());
+    let (issuer, endpoint) = (proxy.base(), monolith.address());
     format!(
         r#"[server]
 listen = ["{at}"]

@@ -72,7 +72,7 @@ impl Stage {
         let upstream = Scripted::before(world.monolith.address()).await;
         before(&provider);
         world.settings.replace(&world.idp.issuer(), &provider.base());
-        world.settings.replace(&world.wires.monolith.base(), &upstream.base());
+        world.settings.replace(&world.proxies.monolith.base(), &upstream.base());
         world.settings.replace("\"profile\"]", "\"profile\", \"offline_access\"]");
         world.settings.trust_loopback();
         for part in [gateway::demo::Part::Discovery, gateway::demo::Part::Keys, gateway::demo::Part::Token] {

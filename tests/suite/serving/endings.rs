@@ -19,7 +19,7 @@ async fn who_is_being_served_is_served_to_the_end() {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
     let mut world = World::new().prepare().await;
     let address = listener.local_addr().expect("it is bound");
-    world.settings.replace(&world.wires.monolith.base(), &format!("http://{address}"));
+    world.settings.replace(&world.proxies.monolith.base(), &format!("http://{address}"));
     patient(&mut world.settings);
     let mut gateway = Process::start(&world.write_config());
     gateway.serving().await;

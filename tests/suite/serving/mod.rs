@@ -39,7 +39,7 @@ impl Setting {
         let upstream = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
         let address = upstream.local_addr().expect("it is bound");
         let mut world = World::new().prepare().await;
-        world.settings.replace(&world.wires.monolith.base(), &format!("http://{address}"));
+        world.settings.replace(&world.proxies.monolith.base(), &format!("http://{address}"));
         change(&mut world.settings);
         world.start_gateway().await;
         Self { world, upstream }
