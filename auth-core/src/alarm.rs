@@ -1,7 +1,109 @@
-//! Alarms: what an operator must hear of, as an error line and a counter `alarm.<word>`.
+//! Alarms: what somebody must look at, as an error line and a count in `candor_alarms_total`.
 
-/// Rings the alarm `word`.
-pub fn ring(word: &'static str, message: &str) {
-    tracing::error!(alarm = word, "{message}");
-    metrics::counter!(format!("alarm.{word}")).increment(1);
+use crate::metric::ALARMS;
+
+/// What an operator must hear of. `docs/operations.md` says of each what it means and what to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// A 401, a 403 or a way to sign-in was about to leave without a proof: a mistake of ours.
+    BlameWithoutProof,
+    /// The wall clock and the anchor are apart, and nobody has said which is right.
+    ClockDoubt,
+    /// Where the clock stands cannot be read from disk.
+    ClockUnread,
+    /// Where the clock stands cannot be written to disk.
+    ClockUnwritten,
+    /// The data folder was removed or replaced.
+    DataFolderGone,
+    /// The store is not the one that the keyring belongs to.
+    ForeignStore,
+    /// A rule asks for groups or roles that an issuer does not state.
+    GroupsNotStated,
+    /// The keyring's file was removed while the gateway ran.
+    KeyringGone,
+    /// A last known good document or key set on disk cannot be read.
+    LastGoodUnread,
+    /// A last known good document or key set cannot be written to disk.
+    LastGoodUnwritten,
+    /// Many credentials that were accepted lately would now be refused at once.
+    MassRefusal,
+    /// A key set holds a private key.
+    PrivateKeyPublished,
+    /// A provider says another time than either reading of ours, or contradicts another provider.
+    ProviderClock,
+    /// A provider's token endpoint refuses this gateway itself.
+    ProviderConfiguration,
+    /// A discovery document names other hosts than before.
+    ProviderHostsChanged,
+    /// The revocation set's file was removed while the gateway ran.
+    RevocationsFileGone,
+    /// The revocation set on disk cannot be read.
+    RevocationsUnreadable,
+    /// The store's file was removed or replaced while it was open.
+    StoreFileGone,
+    /// A ticket does not fit in a cookie.
+    TicketTooLong,
+}
+
+/// Rings `alarm`.
+pub fn ring(alarm: Alarm, message: &str) {
+    tracing::error!(alarm = alarm.as_str(), "{message}");
+    ALARMS.with([alarm.as_str()]).increment(1);
+}
+
+/// Shows every alarm in the metrics, rung or not, so that the first time is a change.
+pub fn count_from_zero() {
+    for alarm in Alarm::ALL {
+        ALARMS.with([alarm.as_str()]).increment(0);
+    }
+}
+
+impl Alarm {
+    /// Every alarm, in the order of their names.
+    pub const ALL: [Self; 19] = [
+        Self::BlameWithoutProof,
+        Self::ClockDoubt,
+        Self::ClockUnread,
+        Self::ClockUnwritten,
+        Self::DataFolderGone,
+        Self::ForeignStore,
+        Self::GroupsNotStated,
+        Self::KeyringGone,
+        Self::LastGoodUnread,
+        Self::LastGoodUnwritten,
+        Self::MassRefusal,
+        Self::PrivateKeyPublished,
+        Self::ProviderClock,
+        Self::ProviderConfiguration,
+        Self::ProviderHostsChanged,
+        Self::RevocationsFileGone,
+        Self::RevocationsUnreadable,
+        Self::StoreFileGone,
+        Self::TicketTooLong,
+    ];
+
+    /// The word that logs and metrics use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::BlameWithoutProof => "blame-without-proof",
+            Self::ClockDoubt => "clock-doubt",
+            Self::ClockUnread => "clock-unread",
+            Self::ClockUnwritten => "clock-unwritten",
+            Self::DataFolderGone => "data-folder-gone",
+            Self::ForeignStore => "foreign-store",
+            Self::GroupsNotStated => "groups-not-stated",
+            Self::KeyringGone => "keyring-gone",
+            Self::LastGoodUnread => "last-good-unread",
+            Self::LastGoodUnwritten => "last-good-unwritten",
+            Self::MassRefusal => "mass-refusal",
+            Self::PrivateKeyPublished => "private-key-published",
+            Self::ProviderClock => "provider-clock",
+            Self::ProviderConfiguration => "provider-configuration",
+            Self::ProviderHostsChanged => "provider-hosts-changed",
+            Self::RevocationsFileGone => "revocations-file-gone",
+            Self::RevocationsUnreadable => "revocations-unreadable",
+            Self::StoreFileGone => "store-file-gone",
+            Self::TicketTooLong => "ticket-too-long",
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::fmt;
 /// Something outside the request that a verdict needs. When it fails, the verdict is Unavailable, never a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dependency {
+    /// The task that does our I/O: it was stopped, or it panicked.
+    Background,
     /// What an issuer states of somebody: their groups and roles.
     Claims,
     /// The wall clock.
@@ -13,8 +15,6 @@ pub enum Dependency {
     Configuration,
     /// A provider's discovery document (OpenID Connect Discovery 1.0).
     Discovery,
-    /// The task that does our I/O: it was stopped, or it panicked.
-    Background,
     /// Our own keys.
     Keyring,
     /// An issuer's key set (RFC 7517).
@@ -32,11 +32,11 @@ pub enum Dependency {
 impl Dependency {
     /// Every dependency, in the order of their names.
     pub const ALL: [Self; 11] = [
+        Self::Background,
         Self::Claims,
         Self::Clock,
         Self::Configuration,
         Self::Discovery,
-        Self::Background,
         Self::Keyring,
         Self::Keys,
         Self::OwnJudgement,
@@ -48,11 +48,11 @@ impl Dependency {
     /// The word that logs, counters and problem details use.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Background => "background-tasks",
             Self::Claims => "claims",
             Self::Clock => "clock",
             Self::Configuration => "configuration",
             Self::Discovery => "discovery",
-            Self::Background => "background-tasks",
             Self::Keyring => "keyring",
             Self::Keys => "keys",
             Self::OwnJudgement => "own-judgement",

@@ -6,9 +6,10 @@
 //! # Layout
 //! The number is the floor; a module imports from lower floors only (`tidy` reads these lines).
 //!
-//! - 0 [`alarm`], [`lock`], [`disk`]: telling an operator; taking a mutex; writing a file whole.
+//! - 0 [`metric`], [`lock`], [`disk`]: what is counted; taking a mutex; writing a file whole.
 //! - 0 `mutants` (under a test's `cfg` only): named bugs, for tests of the tests.
-//! - 1 [`clock`]: time as a parameter, and the only reader of the wall clock.
+//! - 1 [`alarm`]: what somebody must look at.
+//! - 2 [`clock`]: time as a parameter, and the only reader of the wall clock.
 //! - 2 [`dependency`]: what a verdict depends on, by name.
 //! - 3 [`principal`]: who somebody is, once we know; what a token states of groups and roles, and what its silence means.
 //! - 4 [`verdict`]: the three verdicts, and the proofs that a refusal takes.
@@ -49,6 +50,7 @@ mod last_known_good;
 #[cfg(feature = "tower")]
 pub mod layer;
 pub mod lock;
+pub mod metric;
 #[cfg(candor_mutants)]
 pub mod mutants;
 pub mod outbound;

@@ -5,10 +5,11 @@ use std::{sync::Mutex, time::Duration};
 use metrics::Counter;
 
 use crate::{
-    alarm,
+    alarm::{self, Alarm},
     clock::{Now, Steady},
     dependency::Dependency,
     lock::lock,
+    metric::{AUTHENTICATED, GROUPS_NOT_STATED, OUTAGE, REJECTED, UNAVAILABLE, UNSETTLED},
     principal::Silence,
     verdict::{Reason, Rejected, Stop, Unavailable, Uncertainty},
 };
@@ -30,11 +31,11 @@ const QUIET: Duration = Duration::from_secs(60);
 impl Counts {
     pub(super) fn taken() -> Self {
         Self {
-            authenticated: metrics::counter!("authenticated"),
-            rejected: Reason::ALL.map(|reason| metrics::counter!(format!("rejected.{reason}"))),
-            unavailable: Dependency::ALL.map(|dependency| metrics::counter!(format!("unavailable.{dependency}"))),
-            unsettled: Dependency::ALL.map(|of| metrics::counter!(format!("unavailable.{of}.unsettled"))),
-            not_stated: metrics::counter!("groups-not-stated"),
+            authenticated: AUTHENTICATED.alone(),
+            rejected: Reason::ALL.map(|reason| REJECTED.with([reason.as_str()])),
+            unavailable: Dependency::ALL.map(|of| UNAVAILABLE.with([of.as_str(), OUTAGE])),
+            unsettled: Dependency::ALL.map(|of| UNAVAILABLE.with([of.as_str(), UNSETTLED])),
+            not_stated: GROUPS_NOT_STATED.alone(),
             rang: Mutex::default(),
         }
     }
@@ -86,7 +87,7 @@ impl Counts {
         let cause = unavailable.cause();
         match silence {
             Silence::Absent | Silence::Unlisted if self.may_ring(now) => {
-                alarm::ring("groups-not-stated", &cause.to_string());
+                alarm::ring(Alarm::GroupsNotStated, &cause.to_string());
             }
             Silence::Absent | Silence::Unlisted | Silence::NotAsked | Silence::StatedBefore => {
                 tracing::info!(%cause, "groups or roles not stated");

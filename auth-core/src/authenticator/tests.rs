@@ -141,18 +141,18 @@ async fn each_credential_gets_its_verdict_and_is_counted_once() {
     };
     let (user, service) = (Allow::kind(Kind::User), Allow::kind(Kind::Service));
     let ticket = |text: &str| Credential::Ticket(text.to_owned().into());
-    check(Credential::None, user.clone(), "missing", "rejected.missing").await;
+    check(Credential::None, user.clone(), "missing", "rejected{missing}").await;
     check(Credential::None, Allow::Anyone, "anyone", "").await;
     check(ticket(&gateway.ticket().await), user.clone(), "known", "authenticated").await;
-    check(ticket("abc"), user.clone(), "bad-seal", "rejected.bad-seal").await;
-    check(ticket("abc"), Allow::Anyone, "anyone", "rejected.bad-seal").await;
+    check(ticket("abc"), user.clone(), "bad-seal", "rejected{bad-seal}").await;
+    check(ticket("abc"), Allow::Anyone, "anyone", "rejected{bad-seal}").await;
     check(gateway.bearer("api"), service.clone(), "known", "authenticated").await;
     check(gateway.bearer("api"), Allow::Anyone, "known", "authenticated").await;
-    check(gateway.bearer("other"), service.clone(), "wrong-audience", "rejected.wrong-audience").await;
-    check(gateway.bearer("api"), user, "not-permitted", "authenticated rejected.not-permitted").await;
-    check(ticket("abc"), service, "bad-seal", "rejected.bad-seal").await;
+    check(gateway.bearer("other"), service.clone(), "wrong-audience", "rejected{wrong-audience}").await;
+    check(gateway.bearer("api"), user, "not-permitted", "authenticated rejected{not-permitted}").await;
+    check(ticket("abc"), service, "bad-seal", "rejected{bad-seal}").await;
     let role = Allow::role("reader");
-    check(gateway.bearer("api"), role, "claims", "authenticated groups-not-stated").await;
+    check(gateway.bearer("api"), role, "claims", "authenticated groups_not_stated").await;
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn the_alarm_about_what_is_not_stated_rings_once_a_minute_and_only_where_somebod
         let check = |silence, at: i64, rung: u64| {
             let unavailable = Unavailable::not_stated(silence, "planned");
             counts.unavailable(&unavailable, Now::at(Timestamp::from_secs(at)));
-            let found = counted.sum().get("alarm.groups-not-stated").copied().unwrap_or_default();
+            let found = counted.sum().get("alarms{groups-not-stated}").copied().unwrap_or_default();
             assert_eq!(found, rung, "{silence:?} at {at}");
         };
         check(Silence::NotAsked, 0, 0);
@@ -173,8 +173,8 @@ fn the_alarm_about_what_is_not_stated_rings_once_a_minute_and_only_where_somebod
         check(Silence::Absent, 60, 2);
     });
     let sum = counted.sum();
-    assert_eq!(sum["groups-not-stated"], 5);
-    assert!(sum.iter().all(|(name, count)| !name.starts_with("unavailable.") || *count == 0), "{sum:?}");
+    assert_eq!(sum["groups_not_stated"], 5);
+    assert!(sum.iter().all(|(name, count)| !name.starts_with("unavailable") || *count == 0), "{sum:?}");
 }
 
 #[tokio::test]
@@ -227,7 +227,7 @@ fn a_credential_is_never_shown() {
 }
 
 impl Counted {
-    /// What has moved.
+    /// What has moved: `rejected{missing}` is `candor_rejected_total{reason="missing"}`.
     pub(crate) fn sum(&self) -> BTreeMap<String, u64> {
         lock(&self.0).iter().map(|(name, count)| (name.clone(), count.load(Ordering::SeqCst))).collect()
     }
@@ -238,7 +238,12 @@ impl metrics::Recorder for Counted {
     fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
     fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
-        Counter::from_arc(Arc::clone(lock(&self.0).entry(key.name().to_owned()).or_default()))
+        let mut name = key.name().trim_start_matches("candor_").trim_end_matches("_total").to_owned();
+        let values: Vec<_> = key.labels().map(metrics::Label::value).collect();
+        if !values.is_empty() {
+            name += &format!("{{{}}}", values.join(","));
+        }
+        Counter::from_arc(Arc::clone(lock(&self.0).entry(name).or_default()))
     }
     fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
         Gauge::noop()

@@ -54,7 +54,11 @@ use self::{
     reckoning::{ReadingsState, Reckoning, WitnessOutcome},
     source::Source,
 };
-use crate::{alarm, lock::lock};
+use crate::{
+    alarm::{self, Alarm},
+    lock::lock,
+    metric::{CLOCK_IN_DOUBT, CLOCK_WALL_CONTRADICTED},
+};
 
 /// The source of [`Now`]. Cheap to clone; clones share one time.
 #[derive(Clone)]
@@ -184,7 +188,10 @@ impl Clock {
         match written.map_err(io::Error::other).flatten() {
             Ok(()) => self.0.unwritten.store(false, Ordering::Relaxed),
             Err(fault) if !self.0.unwritten.swap(true, Ordering::Relaxed) => {
-                alarm::ring("clock-unwritten", &format!("where the clock stands cannot be written to disk: {fault}"));
+                alarm::ring(
+                    Alarm::ClockUnwritten,
+                    &format!("where the clock stands cannot be written to disk: {fault}"),
+                );
             }
             Err(_) => {}
         }
@@ -250,7 +257,7 @@ impl Clock {
                     "{whose} contradicts what another provider said of the time, so neither is believed; set the clock \
                      right, then: gateway clock accept"
                 );
-                alarm::ring("provider-clock", &told);
+                alarm::ring(Alarm::ProviderClock, &told);
             }
             WitnessOutcome::Unfit => self.complain(&mut kept, whose, witness),
         }
@@ -269,7 +276,7 @@ impl Clock {
             now.wall().http_date(),
             now.anchor.http_date()
         );
-        alarm::ring("provider-clock", &told);
+        alarm::ring(Alarm::ProviderClock, &told);
     }
 
     /// Notices how the readings stand. A thread that was stopped between reading one clock and the other is no step, so
@@ -290,12 +297,12 @@ impl Clock {
                 now.wall().http_date(),
                 now.anchor.http_date()
             );
-            alarm::ring("clock-doubt", &told);
+            alarm::ring(Alarm::ClockDoubt, &told);
         } else if standing == ReadingsState::Agreed {
             tracing::warn!("the doubt about the clock is over: the wall clock and the anchor agree");
         }
-        metrics::gauge!("clock.in_doubt").set(f64::from(u8::from(now.is_in_doubt())));
-        metrics::gauge!("clock.wall_contradicted").set(f64::from(u8::from(standing == ReadingsState::Contradicted)));
+        CLOCK_IN_DOUBT.alone().set(f64::from(u8::from(now.is_in_doubt())));
+        CLOCK_WALL_CONTRADICTED.alone().set(f64::from(u8::from(standing == ReadingsState::Contradicted)));
         self.0.noted.store(standing as u8, Ordering::Release);
         if now.is_in_doubt() {
             self.0.doubts.send_modify(|doubts| *doubts += 1);

@@ -8,7 +8,10 @@ use super::{
     reckoning::Reckoning,
     source::{Reading, Source},
 };
-use crate::{alarm, disk};
+use crate::{
+    alarm::{self, Alarm},
+    disk,
+};
 
 /// What lies on disk.
 #[derive(Serialize, Deserialize)]
@@ -29,7 +32,7 @@ pub(super) fn carry_on(path: &Path, source: &Source) -> Reckoning {
         .and_then(|bytes| Ok(bytes.as_deref().map(serde_json::from_slice::<Record>).transpose()?));
     let record = read.unwrap_or_else(|fault| {
         let told = format!("{}: {fault}; the wall clock is taken at its word", path.display());
-        alarm::ring("clock-unread", &told);
+        alarm::ring(Alarm::ClockUnread, &told);
         None
     });
     let now = source.read();

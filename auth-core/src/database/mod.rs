@@ -42,7 +42,7 @@ use tokio::sync::OnceCell;
 pub use self::disturb::Disturbance;
 use self::files::{Files, Loss};
 use crate::{
-    alarm,
+    alarm::{self, Alarm},
     background::Background,
     dependency::Dependency,
     disk,
@@ -316,7 +316,7 @@ impl Database {
         let found = read_ids(&mut connection).await?.ok_or(StoreFault::NotAStore)?;
         if self.0.ids.get().is_some_and(|ids| *ids != found) {
             alarm::ring(
-                "foreign-store",
+                Alarm::ForeignStore,
                 "the store belongs to another keyring, or is another of ours, and is not used",
             );
             return Err(StoreFault::AnotherKeyrings { found: found.keyring });
@@ -366,7 +366,7 @@ impl Database {
             *lock(&self.0.known) = None;
             let told = format!("the store {}: {loss}", self.0.path.display());
             match loss {
-                Loss::Gone | Loss::Replaced => alarm::ring("store-file-gone", &told),
+                Loss::Gone | Loss::Replaced => alarm::ring(Alarm::StoreFileGone, &told),
                 // Whoever has it open writes it into the database as the last thing that it does.
                 Loss::Log => tracing::warn!("{told}"),
             }

@@ -13,7 +13,7 @@ use serde_json::Value;
 use url::Url;
 
 use crate::{
-    alarm,
+    alarm::{self, Alarm},
     background::Background,
     clock::{Clock, Now, Steady},
     dependency::Dependency,
@@ -179,7 +179,7 @@ impl Known {
             let hosts = foreign.join(", ");
             let issuer = &provider.issuer;
             alarm::ring(
-                "provider-hosts-changed",
+                Alarm::ProviderHostsChanged,
                 &format!("{issuer} now names {hosts}; the old document stays until `endpoint_hosts` allows them"),
             );
             return (Arc::clone(old), None);

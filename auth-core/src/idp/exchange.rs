@@ -18,7 +18,12 @@ use super::{
     call::{CallFault, TokenCall},
     lacks,
 };
-use crate::{alarm, dependency::Dependency, discovery::Document, verdict::Unavailable};
+use crate::{
+    alarm::{self, Alarm},
+    dependency::Dependency,
+    discovery::Document,
+    verdict::Unavailable,
+};
 
 /// What a code was exchanged for. Nothing here is verified.
 pub(crate) struct Tokens {
@@ -131,7 +136,7 @@ impl Provider {
             Meaning::NotGranted => {
                 let name = self.name();
                 alarm::ring(
-                    "provider-configuration",
+                    Alarm::ProviderConfiguration,
                     &format!("the provider `{name}` does not grant what its `scopes` ask for: {answer}"),
                 );
                 ExchangeFault::Denied { word: answer.word(), description: answer.description() }
@@ -148,7 +153,10 @@ impl Provider {
     /// The provider does not know us: no fault of the person's.
     fn misconfigured(&self, said: &str, wait: Duration) -> ExchangeFault {
         let name = self.name();
-        alarm::ring("provider-configuration", &format!("the provider `{name}` refuses this gateway itself: {said}"));
+        alarm::ring(
+            Alarm::ProviderConfiguration,
+            &format!("the provider `{name}` refuses this gateway itself: {said}"),
+        );
         ExchangeFault::Unavailable(
             Unavailable::because(Dependency::TokenEndpoint, format!("the provider refuses this gateway: {said}"))
                 .retry_after(wait),

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 
 use super::{Algorithm, MalformedToken, json};
+use crate::metric::TOKEN_BROUGHT_KEY;
 
 /// What a token is for, which decides what its `typ` may be (RFC 8725 §3.11).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl Header {
         for name in members.keys() {
             match name.as_str() {
                 "alg" | "kid" | "typ" | "x5t" | "x5t#S256" => {}
-                name if KEYS_IT_BRINGS.contains(&name) => metrics::counter!("jws.brought_key").increment(1),
+                name if KEYS_IT_BRINGS.contains(&name) => TOKEN_BROUGHT_KEY.alone().increment(1),
                 "crit" | "b64" => return Err(MalformedToken::Invalid("a critical extension that we do not know")),
                 "zip" | "enc" | "cty" => return Err(MalformedToken::Invalid("encrypted, compressed or nested")),
                 _ => return Err(MalformedToken::NotUnderstood("an unknown header member")),

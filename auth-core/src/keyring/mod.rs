@@ -27,7 +27,7 @@ use serde::Serialize;
 use self::file::KeyringFile;
 pub use crate::jws::SignFault;
 use crate::{
-    alarm,
+    alarm::{self, Alarm},
     clock::Now,
     data_folder::{DataFolder, FolderPath},
     database::{Database, Ids},
@@ -214,7 +214,7 @@ impl Keyring {
         if self.0.gone.swap(written.is_err(), Ordering::Relaxed) {
             tracing::info!("{told}");
         } else {
-            alarm::ring("keyring-gone", &told);
+            alarm::ring(Alarm::KeyringGone, &told);
         }
         written
     }

@@ -179,11 +179,11 @@ async fn a_keyring_that_cannot_be_written_again_rings_once() {
         }
         fs::remove_dir_all(&in_the_way).expect("it is there");
         keyring.tend(data.place()).expect("nothing is in the way");
-        assert_eq!(counted.sum()["alarm.keyring-gone"], 1);
+        assert_eq!(counted.sum()["alarms{keyring-gone}"], 1);
         fs::remove_file(&path).expect("it is there again");
         keyring.tend(data.place()).expect("nothing is in the way");
     });
-    assert_eq!(counted.sum()["alarm.keyring-gone"], 2, "it was removed once more");
+    assert_eq!(counted.sum()["alarms{keyring-gone}"], 2, "it was removed once more");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use super::{
     set::{self, KeySet, NotAKeySet, Said},
 };
 use crate::{
-    alarm,
+    alarm::{self, Alarm},
     clock::{Now, Steady, Timestamp},
     jws::{Algorithm, Unverified},
     last_known_good::Schedule,
@@ -88,7 +88,7 @@ impl KnownKeys {
         let Fetched { body, begun, born } = fetched;
         let set = KeySet::read(&body, configured)?;
         if set.private() > 0 {
-            alarm::ring("private-key-published", "an issuer's key set holds a private or shared key; it is ignored");
+            alarm::ring(Alarm::PrivateKeyPublished, "an issuer's key set holds a private or shared key; it is ignored");
         }
         if let Some(old) = &self.set {
             self.generation += u64::from(old.set.fingerprints() != set.fingerprints());

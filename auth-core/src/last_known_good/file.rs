@@ -9,7 +9,11 @@ use std::{
 use aws_lc_rs::digest::{SHA256, digest};
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{alarm, disk, lock::lock};
+use crate::{
+    alarm::{self, Alarm},
+    disk,
+    lock::lock,
+};
 
 /// One thing's last good copy.
 #[derive(Clone, Debug)]
@@ -36,7 +40,7 @@ impl LastGood {
         let read = disk::read(&self.path, LONGEST)
             .and_then(|bytes| Ok(bytes.as_deref().map(serde_json::from_slice).transpose()?));
         read.unwrap_or_else(|fault| {
-            alarm::ring("last-good-unread", &format!("{}: {fault}", self.path.display()));
+            alarm::ring(Alarm::LastGoodUnread, &format!("{}: {fault}", self.path.display()));
             None
         })
     }
@@ -50,7 +54,7 @@ impl LastGood {
             disk::write_whole(&path, &serde_json::to_vec(&value)?)
         });
         if let Err(fault) = written.await.map_err(io::Error::other).flatten() {
-            alarm::ring("last-good-unwritten", &format!("{}: {fault}", self.path.display()));
+            alarm::ring(Alarm::LastGoodUnwritten, &format!("{}: {fault}", self.path.display()));
         }
     }
 }

@@ -22,7 +22,7 @@ use std::{
 use aws_lc_rs::digest;
 
 use crate::{
-    alarm,
+    alarm::{self, Alarm},
     clock::{Now, Steady},
     dependency::Dependency,
     lock::lock,
@@ -186,7 +186,7 @@ impl RefusalGuard {
         if self.tripped.swap(tripped, Ordering::Relaxed) != tripped {
             if tripped {
                 alarm::ring(
-                    "mass-refusal",
+                    Alarm::MassRefusal,
                     "credentials that we accepted within a day are being refused in numbers; refusals that destroy \
                      are held back as 503 until that ends: look at the last change of ours, of a provider, of an upstream",
                 );

@@ -32,7 +32,7 @@ use tokio::time::MissedTickBehavior;
 
 use self::entry::{RevocationEntry, RevocationSet, RevokedThing};
 use crate::{
-    alarm,
+    alarm::{self, Alarm},
     background::Background,
     clock::{Clock, Now, Steady, Timestamp},
     data_folder::{DataFolder, FolderPath},
@@ -138,7 +138,7 @@ impl Revocations {
             Ok(Some((set, confirmed))) => (set, confirmed),
             Ok(None) => (RevocationSet::default(), None),
             Err(error) => {
-                alarm::ring("revocations-unreadable", &format!("{} is left aside: {error}", path.display()));
+                alarm::ring(Alarm::RevocationsUnreadable, &format!("{} is left aside: {error}", path.display()));
                 (RevocationSet::default(), None)
             }
         };
@@ -416,7 +416,7 @@ impl Revocations {
         let gone = noted.is_some() && matches!(found, Ok(Ok(None)));
         if gone {
             let told = format!("{} was removed; it is written again", self.0.path.display());
-            alarm::ring("revocations-file-gone", &told);
+            alarm::ring(Alarm::RevocationsFileGone, &told);
         }
         let differs = match (noted, confirmed) {
             (Some(noted), Some(confirmed)) => noted > confirmed || confirmed.since(noted) > tolerated,

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use self::earlier::EarlierTokens;
 pub use crate::revocations::Elsewhere;
 use crate::{
-    alarm,
+    alarm::{self, Alarm},
     clock::{Now, Past, Timestamp},
     database::Database,
     dependency::Dependency,
@@ -261,7 +261,7 @@ impl Sessions {
         }
         let message = "somebody's roles and groups do not fit into a ticket; they cannot sign in: have the provider \
                        state fewer of them";
-        alarm::ring("ticket-too-long", message);
+        alarm::ring(Alarm::TicketTooLong, message);
         Err(Unavailable::because(Dependency::Keyring, message))
     }
 

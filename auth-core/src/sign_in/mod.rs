@@ -125,6 +125,7 @@ impl SignIn {
         let names = SignInIds { secure: callbacks.public_url.scheme() == "https" };
         let seals = Arc::clone(keyring.seals());
         let returned = Returned::default();
+        noted::count_from_zero();
         Self(Arc::new(Parts { providers, callbacks, names, seals, sessions, keeper, returned }))
     }
 

@@ -1,11 +1,15 @@
 //! What a sign-in that did not end well leaves behind: a counter and a log line, with the number that the person's page
-//! shows. Sign-ins are few, so names may be made on the way.
+//! shows.
 
 use super::{
     fault::{BeginsAgain, Objection},
     wrong_answer::WrongAnswer,
 };
-use crate::verdict::Unavailable;
+use crate::{
+    dependency::Dependency,
+    metric::{OUTAGE, SIGN_IN_FAILED, SIGN_IN_REFUSED, UNAVAILABLE, UNSETTLED},
+    verdict::Unavailable,
+};
 
 /// Who asks, for the log.
 #[derive(Clone, Copy)]
@@ -16,6 +20,20 @@ pub(super) struct SignInRecord<'a> {
     pub(super) request: &'a str,
 }
 
+/// Shows in the metrics what can become of a sign-in, so that the first time is a change.
+pub(super) fn count_from_zero() {
+    for dependency in Dependency::ALL {
+        UNAVAILABLE.with([dependency.as_str(), OUTAGE]).increment(0);
+        UNAVAILABLE.with([dependency.as_str(), UNSETTLED]).increment(0);
+    }
+    for reason in WrongAnswer::WORDS {
+        SIGN_IN_FAILED.with([reason]).increment(0);
+    }
+    for objection in [Objection::ToPerson, Objection::ToRequest] {
+        SIGN_IN_REFUSED.with([objection.as_str()]).increment(0);
+    }
+}
+
 impl SignInRecord<'_> {
     /// Something that a sign-in needs does not answer. What a stranger can cause at will is counted apart, and is no
     /// warning.
@@ -23,10 +41,10 @@ impl SignInRecord<'_> {
         let Self { provider, request } = self;
         let dependency = unavailable.dependency.as_str();
         if unavailable.is_unsettled() {
-            metrics::counter!(format!("unavailable.{dependency}.unsettled")).increment(1);
+            UNAVAILABLE.with([dependency, UNSETTLED]).increment(1);
             tracing::info!(provider, id = request, dependency, cause = %unavailable, "a sign-in cannot be had");
         } else {
-            metrics::counter!(format!("unavailable.{dependency}")).increment(1);
+            UNAVAILABLE.with([dependency, OUTAGE]).increment(1);
             tracing::warn!(provider, id = request, dependency, cause = %unavailable, "a sign-in cannot be had");
         }
         unavailable
@@ -36,7 +54,8 @@ impl SignInRecord<'_> {
     pub(super) fn wrong(self, wrong: WrongAnswer) -> WrongAnswer {
         let Self { provider, request } = self;
         let reason = wrong.as_str();
-        metrics::counter!("sign_in.failed", "reason" => reason).increment(1);
+        debug_assert!(WrongAnswer::WORDS.contains(&reason), "{reason}");
+        SIGN_IN_FAILED.with([reason]).increment(1);
         tracing::warn!(provider, id = request, reason, detail = %wrong, "a sign-in failed: the provider's answer was wrong");
         wrong
     }
@@ -44,7 +63,7 @@ impl SignInRecord<'_> {
     /// The provider said no.
     pub(super) fn refused(self, objection: Objection, word: &str, description: &str) {
         let Self { provider, request } = self;
-        metrics::counter!("sign_in.refused", "of" => objection.as_str()).increment(1);
+        SIGN_IN_REFUSED.with([objection.as_str()]).increment(1);
         match objection {
             Objection::ToPerson => {
                 tracing::info!(

@@ -56,7 +56,26 @@ impl WrongAnswer {
         matches!(nonsense, NotADocument::OtherIssuer { .. }).then(|| Self::Document(nonsense.clone()))
     }
 
-    /// The word of the counter `sign_in.failed`.
+    /// Every word of [`WrongAnswer::as_str`], in their order.
+    pub(super) const WORDS: [&str; 15] = [
+        "bad-signature",
+        "bad-subject",
+        "callback-issuer",
+        "document-issuer",
+        "expired",
+        "incomplete",
+        "malformed",
+        "no-id-token",
+        "not-taken",
+        "unknown-key",
+        "wrong-access-token",
+        "wrong-audience",
+        "wrong-client",
+        "wrong-issuer",
+        "wrong-nonce",
+    ];
+
+    /// Its word in the log, and in the metric `candor_sign_in_failed_total`.
     pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Document(_) => "document-issuer",

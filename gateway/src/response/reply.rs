@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use auth_core::{
-    alarm,
+    alarm::{self, Alarm},
     principal::Silence,
     session::Elsewhere,
     verdict::{Reason, Rejected, Unavailable, Uncertainty},
@@ -95,7 +95,7 @@ impl Reply {
         }
         debug_assert!(false, "a {} without a proof", response.status());
         alarm::ring(
-            "blame-without-proof",
+            Alarm::BlameWithoutProof,
             "an answer that blames the caller came without a proof; 500 was sent instead",
         );
         form.fault(&Fault::Internal("an answer that blames the caller came without a proof".into()))

@@ -10,7 +10,7 @@ use std::{
 };
 
 use auth_core::{
-    alarm,
+    alarm::{self, Alarm},
     data_folder::{DataFolder, FolderFault},
     dependency::Dependency,
     keyring::{Keyring, KeyringFault},
@@ -81,7 +81,7 @@ fn tend(data: &DataFolder, keyring: &Keyring, estranged: &AtomicBool) -> Result<
                 Ok(()) => "what is there now is ours, and what is missing in it is written again".to_owned(),
                 Err(fault) => format!("nothing is written there: {fault}"),
             };
-            alarm::ring("data-folder-gone", &format!("the data folder {path} was removed or replaced; {then}"));
+            alarm::ring(Alarm::DataFolderGone, &format!("the data folder {path} was removed or replaced; {then}"));
         }
         again?;
         estranged.store(false, Ordering::SeqCst);
