@@ -11,7 +11,7 @@ use libtest_mimic::Trial;
 use serde_json::Value;
 use url::Url;
 
-use crate::{figures, in_a_runtime};
+use crate::{in_a_runtime, report};
 
 /// Every fault that the page offers, but for those that need a word of their own below.
 const FAULTS: [(&str, &str); 8] = [
@@ -63,7 +63,7 @@ async fn everything_pressed() {
     let (signed_out, wiped) = (count("without", "signed_out"), count("without", "wiped"));
     let (with_out, with_wiped) = (count("with", "signed_out"), count("with", "wiped"));
     let revoked = score["revoked"].as_str().expect("it was revoked");
-    figures::say(format!(
+    report::say(format!(
         "demo: {} faults, without: {signed_out} signed out {wiped} wiped, with: {with_out} {with_wiped}, revoked: {revoked}",
         FAULTS.len() + 1
     ));

@@ -16,7 +16,7 @@ use libtest_mimic::Trial;
 use serde_json::json;
 use url::Url;
 
-use crate::{figures, in_a_runtime};
+use crate::{in_a_runtime, report};
 
 const TOKENS: usize = 10_000;
 
@@ -52,7 +52,7 @@ async fn a_flood() {
     let fetches = idp.asked(Part::Keys);
     assert_eq!((admitted, refused, undecided), (0, TOKENS / 2, TOKENS / 2));
     assert!(fetches <= 10, "{fetches} fetches");
-    figures::say(format!("forged kids: {TOKENS}, fetches {fetches}, admitted {admitted}"));
+    report::say(format!("forged kids: {TOKENS}, fetches {fetches}, admitted {admitted}"));
 }
 
 fn bearers(idp: &Idp, data: &std::path::Path) -> Bearers {

@@ -2,7 +2,7 @@
 //!
 //! It brings its own `main`, so that its figures are seen however many tests pass. A file of tests offers
 //! `tests() -> Vec<Trial>` and stands in the list below; it makes its trials by [`plain`] or [`in_a_runtime`], tells
-//! its figures to [`figures::say`], and what it had to leave out to [`figures::left_out`].
+//! its figures to [`report::say`], and what it had to leave out to [`report::left_out`].
 
 mod attacks;
 mod bad_input;
@@ -10,7 +10,6 @@ mod clock;
 mod cold_start;
 mod demonstration;
 mod documents;
-mod figures;
 mod forged_kids;
 mod forwarding;
 mod ingress;
@@ -23,6 +22,7 @@ mod pretenders;
 mod providers;
 mod recovery;
 mod refuse_to_compile;
+mod report;
 mod secrets;
 mod serving;
 mod sources;
@@ -83,7 +83,7 @@ fn main() -> ExitCode {
         return conclusion.exit_code();
     }
     let goal_met = outages::sum_up() & attacks::sum_up() & clock::sum_up();
-    let nothing_missing = figures::print();
+    let nothing_missing = report::print();
     if goal_met && nothing_missing { conclusion.exit_code() } else { ExitCode::FAILURE }
 }
 

@@ -12,7 +12,7 @@ use world::{
     fault_proxy::Break,
 };
 
-use crate::{figures, in_a_runtime};
+use crate::{in_a_runtime, report};
 
 /// How many displays there are, and how many of them renewed their token.
 const FLEET: usize = 200;
@@ -81,7 +81,7 @@ async fn displays_come_back() {
         world.clock().advance(SECOND);
     }
     assert!(last_back <= ALL_BACK_AFTER, "the last display was back {last_back:?} after healing");
-    figures::say(format!(
+    report::say(format!(
         "recovery: {FLEET} displays, {RENEWED} with a new key, all back {} s after healing",
         last_back.as_secs()
     ));

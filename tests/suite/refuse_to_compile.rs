@@ -16,7 +16,7 @@ use std::{
 use libtest_mimic::Trial;
 use serde_json::Value;
 
-use crate::{figures, plain, sources};
+use crate::{plain, report, sources};
 
 /// What the cases are compiled against.
 struct Libraries {
@@ -45,7 +45,7 @@ fn check(case: &Path) {
     assert_eq!(twin, Ok(()), "the twin must compile");
     let misuse = compile(case, true).expect_err("the misuse must not compile");
     assert_eq!(misuse, BTreeSet::from([expected.to_owned()]), "the misuse must fail for this reason alone");
-    figures::count("misuses that do not compile");
+    report::count("misuses that do not compile");
 }
 
 /// The codes of the errors that compiling ended in. An error without a code counts by its text.

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use serde_json::{Map, Value};
 use wycheproof_ng_kdf_jose::json_web::{TestName, TestSet};
 
-use crate::{figures, plain};
+use crate::{plain, report};
 
 const NO_SHARED_SECRETS: &str = "valid, but by HMAC: a shared secret is no issuer's key, and we have no name for it";
 const ALG_OF_THE_KEY: &str = "valid, but the key says PS256 and the token PS384: the key's algorithm counts";
@@ -55,7 +55,7 @@ fn every_jws_vector_agrees_or_is_explained() {
     }
     assert_eq!(differing, EXCEPTED.map(|(id, _)| id), "each difference is explained above, and is still one");
     let list: Vec<_> = differing.iter().map(ToString::to_string).collect();
-    figures::say(format!("wycheproof JWS: {vectors} vectors, {} excepted: {}", list.len(), list.join(", ")));
+    report::say(format!("wycheproof JWS: {vectors} vectors, {} excepted: {}", list.len(), list.join(", ")));
 }
 
 /// The algorithm is configured per key, as an operator would: what the key says, else the usual one of its kind.

@@ -470,11 +470,11 @@ impl World {
         base.join(&url[Position::BeforePath..]).expect("a path")
     }
 
-    /// The gateway's figures, as `/metrics` shows them.
+    /// The gateway's metrics, as `/metrics` shows them.
     pub async fn metrics(&self) -> String {
         let admin = self.gateway.as_ref().expect("the gateway runs").admin();
         let url = Url::parse(&format!("http://{admin}/metrics")).expect("an address");
         let mut caller = Caller::new(caller::Form::Script);
-        caller.browser().get(&url).await.expect("figures").text()
+        caller.browser().get(&url).await.expect("metrics").text()
     }
 }

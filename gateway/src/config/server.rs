@@ -149,7 +149,7 @@ impl AdminConfig {
     /// Reads `[admin]`.
     pub(super) fn read(section: &Section<'_>) -> Self {
         section.not_built("public_url", "leave it out: the admin listener has no pages to sign in to");
-        section.not_built("allow", "leave it out: whoever reaches the admin listener may read figures and health");
+        section.not_built("allow", "leave it out: whoever reaches the admin listener may read metrics and health");
         let value = section.value("listen");
         let listen = value.as_ref().and_then(address).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
         if let Some(value) = value.filter(|_| !listen.ip().is_loopback()) {

@@ -107,7 +107,7 @@ pub enum OwnAnswer {
         /// How far it has reached.
         elsewhere: Elsewhere,
     },
-    /// The figures of the admin listener, in the text form that Prometheus reads.
+    /// The metrics of the admin listener, in the text form that Prometheus reads.
     Metrics(String),
     /// Alive, and ready for requests.
     Well,

@@ -263,7 +263,7 @@ impl Form<'_> {
                 };
                 self.forgetting(response, forget)
             }
-            OwnAnswer::Metrics(figures) => self.content(&ok, figures, "text/plain; version=0.0.4; charset=utf-8"),
+            OwnAnswer::Metrics(text) => self.content(&ok, text, "text/plain; version=0.0.4; charset=utf-8"),
             OwnAnswer::Well => self.content(&ok, "ok\n", "text/plain; charset=utf-8"),
             OwnAnswer::Draining => {
                 let head = Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::Own);

@@ -47,7 +47,7 @@ const LAST_CALLS: Duration = Duration::from_millis(200);
 pub struct ServeOptions {
     /// The clock.
     pub clock: Clock,
-    /// Logs and figures, installed.
+    /// Logs and metrics, installed.
     pub telemetry: Telemetry,
     /// The numbers that no configuration names.
     pub tuning: Tuning,

@@ -55,7 +55,7 @@ pub struct Gateway {
     pub store: Database,
     /// How often one address may do what costs us something.
     pub limits: RateLimits,
-    /// Logs and figures.
+    /// Logs and metrics.
     pub telemetry: Telemetry,
     /// Ours until the process ends.
     pub data: Arc<DataFolder>,
@@ -92,7 +92,7 @@ pub struct Dependencies {
     pub clock: Clock,
     /// Where calls to stores and providers run.
     pub background: Background,
-    /// Logs and figures; installed, since counters are taken at the start.
+    /// Logs and metrics; installed, since counters are taken at the start.
     pub telemetry: Telemetry,
     /// The numbers that no configuration names.
     pub tuning: Tuning,

@@ -9,7 +9,7 @@ use auth_core::{
 use http::Method;
 use serde_json::{Map, Value};
 
-use super::{escape, figures::Metrics, queue::Queue};
+use super::{escape, metrics::Metrics, queue::Queue};
 
 /// How many lines may wait for a slow reader.
 const ROOM: usize = 16 * 1024;

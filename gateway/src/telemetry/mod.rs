@@ -1,11 +1,11 @@
-//! What the gateway says about itself: one access line a request, diagnostic lines, and figures.
+//! What the gateway says about itself: one access line a request, diagnostic lines, and metrics.
 //!
 //! No worker ever waits for a log: lines go to a bounded queue whose own thread writes them, and what does not fit is
 //! dropped and counted. No header value, cookie, token or query is ever a field of a line; there is none to put it in.
 
 mod access;
 mod escape;
-mod figures;
+mod metrics;
 mod queue;
 
 use std::{io, panic, time::Duration};
@@ -15,20 +15,20 @@ use tracing_subscriber::{
     Layer, filter::Targets, fmt::MakeWriter, layer::SubscriberExt, registry, util::SubscriberInitExt,
 };
 
+pub use self::metrics::Metrics;
 pub use access::{AccessLine, AccessLog, Format, LoggedPrincipal};
-pub use figures::Metrics;
 use queue::Queue;
 
 /// How many diagnostic lines may wait for a slow terminal.
 const DIAGNOSTICS: usize = 4096;
 
-/// The logs and figures of a running program.
+/// The logs and metrics of a running program.
 #[derive(Clone, Debug)]
 pub struct Telemetry {
     /// One line a request, on standard output.
     pub access: AccessLog,
     /// The counters and histograms behind `/metrics`.
-    pub figures: Metrics,
+    pub metrics: Metrics,
     diagnostics: Queue<Vec<u8>>,
 }
 
@@ -43,7 +43,7 @@ impl Telemetry {
     /// Starts the program's telemetry: access lines on standard output, diagnostics on standard error, panics as
     /// diagnostics. Only the first call of a process sets where diagnostics go.
     pub fn start(format: Format, level: Level) -> Self {
-        let figures = Metrics::install();
+        let metrics = Metrics::install();
         let diagnostics =
             Queue::start("log", DIAGNOSTICS, Box::new(io::stderr()), |line: Vec<u8>, out| out.extend(line));
         let writer = Diagnostics { queue: diagnostics.clone(), format };
@@ -57,7 +57,7 @@ impl Telemetry {
         if registry().with(layer).try_init().is_ok() {
             panic::set_hook(Box::new(|info| tracing::error!(panic = %info, "a panic")));
         }
-        Self { access: AccessLog::to(Box::new(io::stdout()), format), figures, diagnostics }
+        Self { access: AccessLog::to(Box::new(io::stdout()), format), metrics, diagnostics }
     }
 
     /// Waits until everything said so far is written, at most for `wait` each.

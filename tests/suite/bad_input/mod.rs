@@ -13,7 +13,7 @@ use world::{
     settings::Settings,
 };
 
-use crate::{figures, in_a_runtime, plain};
+use crate::{in_a_runtime, plain, report};
 
 /// So many cases at once.
 const AT_ONCE: usize = 24;
@@ -84,7 +84,7 @@ async fn every_bad_input_gets_a_clear_answer() {
     provider::all(&mut tally).await;
 
     let Tally { cases, answered, panics, hangs, faults } = tally;
-    figures::say(format!("bad input: {cases} cases, {panics} panics, {hangs} hangs"));
+    report::say(format!("bad input: {cases} cases, {panics} panics, {hangs} hangs"));
     assert!(answered > cases * 3 / 4, "{answered} answers to {cases} cases: the damage is too great to test anything");
     assert_eq!((panics, hangs), (0, 0), "{faults:#?}");
     assert!(faults.is_empty(), "{} of {cases}: {faults:#?}", faults.len());

@@ -14,7 +14,7 @@ use world::{
 };
 
 use self::{people::People, tally::Tally};
-use crate::{figures, in_a_runtime};
+use crate::{in_a_runtime, report};
 
 /// How the provider's proxies are broken, one round after the other. The first is how the second process meets them.
 const BROKEN: [Break; 4] = [Refused, Status(500), Status(401), Nonsense];
@@ -65,7 +65,7 @@ async fn killed_and_started() {
     tally.round = "healed".into();
     tally.sees_everybody_healed(&world, &mut people).await;
     let Tally { cells, false_refusals, wrongly_admitted, complaints, .. } = tally;
-    figures::say(format!(
+    report::say(format!(
         "cold start: killed PID {a}, new PID {b}, {cells} cells, {false_refusals} false refusals, \
          {wrongly_admitted} wrongly admitted"
     ));

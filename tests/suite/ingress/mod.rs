@@ -17,7 +17,7 @@ use tokio::{
 use world::World;
 
 use self::payload::{Expected, Payload};
-use crate::{figures, in_a_runtime};
+use crate::{in_a_runtime, report};
 
 /// So many payloads at once.
 const AT_ONCE: usize = 16;
@@ -62,7 +62,7 @@ async fn one_request_in_is_at_most_one_out() {
             faults.push(format!("{}: {fault}", payload.name));
         }
     }
-    figures::say(format!(
+    report::say(format!(
         "ingress: {} payloads, {extra} extra upstream requests, {foreign} foreign identity headers, {panics} panics",
         payloads.len()
     ));

@@ -27,7 +27,7 @@ use self::{
     oracle::Complaints,
     table::{CacheState, Cell, Dependency, Flow},
 };
-use crate::{figures, in_a_runtime, plain};
+use crate::{in_a_runtime, plain, report};
 pub(crate) use oracle::sum_up;
 
 /// After everything was healed, who asks later than this is served.
@@ -91,7 +91,7 @@ pub(crate) async fn complaints_of(cell: Cell, index: usize) -> Complaints {
         if complaints.lines().is_empty() || complaints.are_grave() {
             return complaints;
         }
-        figures::count("cells of the outage matrix begun again, since a deadline was missed");
+        report::count("cells of the outage matrix begun again, since a deadline was missed");
     }
     judged(cell, index).await
 }

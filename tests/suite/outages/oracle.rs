@@ -18,7 +18,7 @@ use super::{
     plan,
     table::{Cell, Flow, Outcome},
 };
-use crate::figures;
+use crate::report;
 
 static CELLS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 static TOUCHED: AtomicUsize = AtomicUsize::new(0);
@@ -104,7 +104,7 @@ pub(crate) fn sum_up() -> bool {
     if ran.is_empty() {
         return true;
     }
-    figures::say(format!(
+    report::say(format!(
         "outage matrix: {} cells, {touched} touched their dependency, {twins} bad twins, \
          {false_refusals} false refusals, {wrongly_admitted} wrongly admitted",
         ran.len()
@@ -114,10 +114,10 @@ pub(crate) fn sum_up() -> bool {
         return none_wronged;
     }
     for (why, count) in plan::left_out() {
-        figures::say(format!("matrix combinations left out: {count:6}, since {why}"));
+        report::say(format!("matrix combinations left out: {count:6}, since {why}"));
     }
     let holes = plan::holes(&ran);
-    figures::say(format!("matrix holes: {holes}"));
+    report::say(format!("matrix holes: {holes}"));
     none_wronged && touched >= LEAST_TOUCHED && holes == 0
 }
 

@@ -7,7 +7,7 @@ use world::{
 };
 
 use super::{Person, Stage, first_link, goes_on, is_the_calendar, login_page, signed_in};
-use crate::figures;
+use crate::report;
 
 pub(super) async fn the_wire_is_cut() {
     let mut stage = Stage::start().await;
@@ -64,7 +64,7 @@ async fn outlived(stage: &mut Stage, break_it: impl AsyncFn(&Stage), heal: impl 
     }
     is_the_calendar(&seen, "grace");
     goes_on(&stage.ask(&mut ada, "/calendar").await, "ada");
-    figures::count("outages of a certified provider outlived");
+    report::count("outages of a certified provider outlived");
 }
 
 pub(super) async fn the_provider_loses_its_memory() {
@@ -86,7 +86,7 @@ pub(super) async fn the_provider_loses_its_memory() {
     let seen = Person { caller: &mut grace, name: "grace" }.through(page).await;
     is_the_calendar(&seen, "grace");
     goes_on(&stage.ask(&mut ada, "/calendar").await, "ada");
-    figures::count("outages of a certified provider outlived");
+    report::count("outages of a certified provider outlived");
 }
 
 /// A 503 page that blames nobody, forgets nothing and tries again by itself.

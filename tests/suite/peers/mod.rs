@@ -11,11 +11,11 @@ use url::Url;
 use world::caller::{Caller, Form, Heard};
 
 use self::stage::{Person, Stage};
-use crate::{figures, in_a_runtime, plain};
+use crate::{in_a_runtime, plain, report};
 
 pub(crate) fn tests() -> Vec<Trial> {
     if !stage::installed() {
-        let missing = || figures::left_out("oidc-provider is not installed: run tests/peers/install");
+        let missing = || report::left_out("oidc-provider is not installed: run tests/peers/install");
         return vec![plain("peers::the_certified_provider_is_missing", missing)];
     }
     vec![
@@ -48,7 +48,7 @@ async fn login_page(stage: &Stage, caller: &mut Caller, path: &str) -> SeenPage 
 fn is_the_calendar(seen: &SeenPage, name: &str) {
     assert_eq!(seen.status, 200, "{}", seen.text());
     assert!(seen.text().contains(&format!("For {name}.")), "{}", seen.text());
-    figures::count("sign-ins at a certified provider");
+    report::count("sign-ins at a certified provider");
 }
 
 /// The answer of the monolith to `name`, who notices nothing.

@@ -10,7 +10,7 @@ use libtest_mimic::Trial;
 use world::{World, caller::Caller, caller::Form, process::Process, scripted::Scripted};
 
 use self::canaries::Canaries;
-use crate::{figures, in_a_runtime, plain};
+use crate::{in_a_runtime, plain, report};
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![
@@ -56,7 +56,7 @@ async fn no_secret_is_logged() {
             leaks.extend(heard.leaks.into_iter().map(|leak| format!("{format}: {leak}")));
         }
     }
-    figures::say(format!("secrets in logs: {} of {planted} planted", leaks.len()));
+    report::say(format!("secrets in logs: {} of {planted} planted", leaks.len()));
     assert!(leaks.is_empty(), "{} leaks: {leaks:#?}", leaks.len());
 }
 

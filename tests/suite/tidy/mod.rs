@@ -10,7 +10,7 @@ use libtest_mimic::Trial;
 
 use self::floors::name;
 use crate::{
-    figures, plain,
+    plain, report,
     sources::{self, Source},
 };
 
@@ -190,7 +190,7 @@ fn every_invariant_is_held() {
         }
         held += 1;
     }
-    figures::say(format!("invariants: {held} of {INVARIANTS} held"));
+    report::say(format!("invariants: {held} of {INVARIANTS} held"));
     none(&wrong);
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{none, words};
-use crate::{figures, sources};
+use crate::{report, sources};
 
 pub(super) fn names_say_something() {
     const EMPTY: [&str; 7] = ["utils", "util", "common", "helpers", "helper", "manager", "types"];
@@ -38,7 +38,7 @@ pub(super) fn a_type_name_means_one_thing() {
         }
         wrong.extend(places.into_iter().filter(|(_, at)| at.len() > 1).map(|(name, at)| format!("{name}: {at:?}")));
     }
-    figures::say(format!("type names: {count}, doubled: {}", wrong.len()));
+    report::say(format!("type names: {count}, doubled: {}", wrong.len()));
     none(&wrong);
 }
 

@@ -1,4 +1,4 @@
-//! What the admin listener answers: figures, and whether to send requests here. There is no administration yet.
+//! What the admin listener answers: metrics, and whether to send requests here. There is no administration yet.
 
 use http::{Method, Request};
 
@@ -17,7 +17,7 @@ pub fn answer<B>(context: &RequestContext, request: &Request<B>) -> Reply {
     let gateway = &context.gateway;
     let answer = match found(request.method(), request.uri().path()) {
         Err(fault) => return context.fault(fault),
-        Ok(AdminPath::Metrics) => Answer::Own(OwnAnswer::Metrics(gateway.telemetry.figures.render())),
+        Ok(AdminPath::Metrics) => Answer::Own(OwnAnswer::Metrics(gateway.telemetry.metrics.render())),
         // Ready is configured and not draining. A dependency that is down is no reason to send requests elsewhere: we
         // serve whom we know, and elsewhere it is just as down.
         Ok(AdminPath::Ready) if !gateway.is_ready() => Answer::Own(OwnAnswer::Draining),
