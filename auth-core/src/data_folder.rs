@@ -206,7 +206,7 @@ impl fmt::Display for LockHolder {
         if let Some(host) = &self.host {
             write!(f, " on {}", host.escape_debug())?;
         }
-        write!(f, ", since {}", self.since.http_date())
+        write!(f, ", since {}", self.since)
     }
 }
 
@@ -237,7 +237,7 @@ mod tests {
         let before = listed();
         let held = DataFolder::take(&path, NOW).expect_err("we have it").to_string();
         assert!(held.contains(&format!("process {}", process::id())), "{held}");
-        assert!(held.contains("since Thu, 01 Jan 1970 12:00:00 GMT"), "{held}");
+        assert!(held.contains("since 1970-01-01T12:00:00Z"), "{held}");
         assert_eq!(listed(), before, "it was left as it was");
         drop(ours);
         let _ = DataFolder::take(&path, NOW).expect("nobody has it any more");
@@ -249,7 +249,7 @@ mod tests {
         let path = folder.path().join("data");
         let _ours = DataFolder::take(&path, NOW).expect("nobody has it");
         for (text, expected) in [
-            (format!(r#"{{"pid":7,"host":null,"since":{}}}"#, i64::MAX), "process 7, since Fri, 31 Dec 9999"),
+            (format!(r#"{{"pid":7,"host":null,"since":{}}}"#, i64::MAX), "process 7, since 9999-12-30T22:00:00Z"),
             ("{half".to_owned(), "another process"),
         ] {
             fs::write(path.join(NAME), text).expect("the folder is ours");

@@ -137,7 +137,7 @@ impl Proof for TokenExpired {
         Reason::Expired
     }
     fn detail(&self) -> Detail {
-        Detail::new(format!("over since {}", self.at.http_date()))
+        Detail::new(format!("over since {}", self.at))
     }
     fn about(&self) -> Option<Subject> {
         Some(self.who.clone())

@@ -272,9 +272,9 @@ impl Clock {
         kept.rung.insert(whose.to_owned(), now.steady());
         let told = format!(
             "{whose} says that it is {}, which fits no reading of ours: the wall clock says {} and the anchor {}",
-            witness.from.http_date(),
-            now.wall().http_date(),
-            now.anchor.http_date()
+            witness.from,
+            now.wall(),
+            now.anchor
         );
         alarm::ring(Alarm::ProviderClock, &told);
     }
@@ -294,8 +294,8 @@ impl Clock {
             let told = format!(
                 "the clock is in doubt: the wall clock says {} and the anchor {}; what only one of them calls over is \
                  neither admitted nor refused until a provider says which is right, or: gateway clock accept",
-                now.wall().http_date(),
-                now.anchor.http_date()
+                now.wall(),
+                now.anchor
             );
             alarm::ring(Alarm::ClockDoubt, &told);
         } else if standing == ReadingsState::Agreed {

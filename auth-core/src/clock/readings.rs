@@ -31,7 +31,7 @@ impl ReadingsState {
 
 impl fmt::Display for Readings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (wall, anchor) = (self.wall.http_date(), self.anchor.http_date());
+        let (wall, anchor) = (self.wall, self.anchor);
         write!(f, "wall clock  {wall}\nanchor      {anchor}\n{}", self.standing)
     }
 }

@@ -1,11 +1,11 @@
 //! Moments: of the wall clock, and of the line that no step of it moves.
 
 use std::{
+    fmt,
     ops::{Add, Sub},
-    time::{Duration, UNIX_EPOCH},
+    time::Duration,
 };
 
-use httpdate::HttpDate;
 use serde::{Deserialize, Serialize};
 
 /// A moment, in milliseconds since the Unix epoch: what credentials, providers and people go by.
@@ -44,14 +44,6 @@ impl Timestamp {
     pub fn since(self, earlier: Self) -> Duration {
         duration_of(self.0.saturating_sub(earlier.0))
     }
-
-    /// As HTTP writes it (RFC 9110 §5.6.7), which knows the years from 1970 to 9999: whatever lies beyond is shown as the
-    /// first or the last moment of these.
-    pub(crate) fn http_date(self) -> HttpDate {
-        const LAST: i64 = 253_402_300_799;
-        let seconds = u64::try_from(self.as_secs().min(LAST)).unwrap_or(0);
-        (UNIX_EPOCH + Duration::from_secs(seconds)).into()
-    }
 }
 
 impl Steady {
@@ -68,6 +60,17 @@ impl Steady {
     /// The time from `earlier` to this moment; zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         duration_of(self.0.saturating_sub(earlier.0))
+    }
+}
+
+/// RFC 3339 in UTC, to the second: `2026-11-22T10:00:00Z`. A precision, `{:.3}`, adds digits of the second. What lies
+/// beyond the years that it knows, 0000 to 9999, is shown as the first or the last moment of them.
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const YEAR_ZERO: i64 = -62_167_219_200_000;
+        let moment = jiff::Timestamp::from_millisecond(self.0.max(YEAR_ZERO)).unwrap_or(jiff::Timestamp::MAX);
+        let digits = f.precision().unwrap_or(0);
+        write!(f, "{moment:.digits$}")
     }
 }
 
@@ -116,5 +119,17 @@ mod tests {
     fn time_never_runs_backwards_in_since() {
         assert_eq!(Timestamp::from_secs(1).since(Timestamp::from_secs(2)), Duration::ZERO);
         assert_eq!(Steady::from_millis(1).since(Steady::from_millis(2)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_moment_reads_as_rfc_3339() {
+        let check = |millis, expected: &str| assert_eq!(Timestamp::from_millis(millis).to_string(), expected);
+        check(1_611_000_000_123, "2021-01-18T20:00:00Z");
+        check(1_611_000_000_999, "2021-01-18T20:00:00Z");
+        check(0, "1970-01-01T00:00:00Z");
+        check(i64::MAX, "9999-12-30T22:00:00Z");
+        check(-1, "1969-12-31T23:59:59Z");
+        check(i64::MIN, "0000-01-01T00:00:00Z");
+        assert_eq!(format!("{:.3}", Timestamp::from_millis(1_611_000_000_120)), "2021-01-18T20:00:00.120Z");
     }
 }

@@ -253,7 +253,7 @@ impl Proof for Expired {
         Reason::Expired
     }
     fn detail(&self) -> Detail {
-        Detail::new(format!("its hard expiry was {}", self.at.http_date()))
+        Detail::new(format!("its hard expiry was {}", self.at))
     }
 }
 

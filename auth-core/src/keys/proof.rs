@@ -73,7 +73,7 @@ impl Proof for BadSignature {
     }
     fn detail(&self) -> Detail {
         Detail::new(match self.no_other {
-            NoOther::Since(born) => format!("does not hold under key {}; keys as of {}", self.kid, born.as_secs()),
+            NoOther::Since(born) => format!("does not hold under key {}; keys as of {}", self.kid, born),
             NoOther::Ever => format!("does not hold under key {}, whose name is its own hash", self.kid),
         })
     }
@@ -84,7 +84,7 @@ impl Proof for UnknownKey {
         Reason::UnknownKey
     }
     fn detail(&self) -> Detail {
-        Detail::new(format!("the issuer has no key {}; keys as of {}", self.kid, self.keys_born.as_secs()))
+        Detail::new(format!("the issuer has no key {}; keys as of {}", self.kid, self.keys_born))
     }
 }
 

@@ -151,7 +151,7 @@ impl fmt::Display for RevocationEntry {
             RevokedThing::User { .. } => "whatever this user had begun",
         };
         let who = if self.is_ordered() { &self.who } else { "nobody on record" };
-        write!(f, "{what} was ended by {who} at {}: {}", self.at.http_date(), self.why)
+        write!(f, "{what} was ended by {who} at {}: {}", self.at, self.why)
     }
 }
 
