@@ -1,6 +1,6 @@
-//! Counters and histograms, in the text format that Prometheus reads.
+//! What the gateway counts and measures, and how `/metrics` shows it: in the text format that Prometheus reads.
 //!
-//! A name's dots become `_` there: `rejected.expired` is `rejected_expired`.
+//! [`auth_core::metric`] says how metrics are named. `docs/operations.md` has all of them in one table.
 
 use std::{
     sync::{
@@ -11,7 +11,45 @@ use std::{
     time::Duration,
 };
 
+use auth_core::{
+    alarm,
+    metric::{self, Metric},
+};
+use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+
+/// Answers.
+pub(super) const REQUESTS: Metric<Counter, 1> =
+    Metric::new("candor_requests_total", ["outcome"], "Requests that were answered, by x-gateway-answer.");
+
+/// How long requests take.
+pub(super) const REQUEST_DURATION: Metric<Histogram, 0> =
+    Metric::new("candor_request_duration_seconds", [], "From a request's head to its answer's.");
+
+/// Lines that found no room.
+pub(super) const LOG_LINES_DROPPED: Metric<Counter, 1> = Metric::new(
+    "candor_log_lines_dropped_total",
+    ["log"],
+    "Lines of a log that were dropped, since whoever reads it is too slow.",
+);
+
+/// Writes that failed.
+pub(super) const LOG_WRITES_FAILED: Metric<Counter, 1> =
+    Metric::new("candor_log_writes_failed_total", ["log"], "Writes of a log that failed, each with its lines.");
+
+/// Request fields with `_` in their names.
+pub(crate) const REQUEST_FIELDS_DROPPED: Metric<Counter, 0> = Metric::new(
+    "candor_request_fields_dropped_total",
+    [],
+    "Fields of requests that were dropped for a _ in their names.",
+);
+
+/// Cookies that an upstream must not set.
+pub(crate) const SET_COOKIES_DROPPED: Metric<Counter, 0> = Metric::new(
+    "candor_set_cookies_dropped_total",
+    [],
+    "Cookies of upstreams that were dropped, since they are under the gateway's own names.",
+);
 
 /// Upper bounds of the histograms' buckets, in seconds.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
@@ -26,7 +64,7 @@ static INSTALLED: OnceLock<Option<PrometheusHandle>> = OnceLock::new();
 pub struct Metrics(Option<PrometheusHandle>);
 
 impl Metrics {
-    /// The process's figures, counting from the first call on. If something else records them already, ours stay empty.
+    /// The process's metrics, counting from the first call on. If something else records them already, ours stay empty.
     pub fn install() -> Self {
         Self(INSTALLED.get_or_init(first).clone())
     }
@@ -41,8 +79,9 @@ fn first() -> Option<PrometheusHandle> {
     let recorder = PrometheusBuilder::new().set_buckets(&BUCKETS).ok()?.build_recorder();
     let handle = recorder.handle();
     metrics::set_global_recorder(recorder).ok()?;
+    describe();
     let kept = handle.clone();
-    let _ = thread::Builder::new().name("figures".to_owned()).spawn(move || {
+    let _ = thread::Builder::new().name("metrics".to_owned()).spawn(move || {
         // Nobody ever sends: the wait is the interval.
         let (_open, closed) = sync_channel::<()>(0);
         while closed.recv_timeout(UPKEEP) == Err(RecvTimeoutError::Timeout) {
@@ -52,18 +91,42 @@ fn first() -> Option<PrometheusHandle> {
     Some(handle)
 }
 
+fn describe() {
+    metric::describe();
+    alarm::count_from_zero();
+    REQUESTS.describe();
+    REQUEST_DURATION.describe();
+    LOG_LINES_DROPPED.describe();
+    LOG_WRITES_FAILED.describe();
+    REQUEST_FIELDS_DROPPED.describe();
+    SET_COOKIES_DROPPED.describe();
+    REQUEST_FIELDS_DROPPED.alone().increment(0);
+    SET_COOKIES_DROPPED.alone().increment(0);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_counter_and_a_histogram_are_shown() {
-        let figures = Metrics::install();
-        metrics::counter!("rejected.of-this-test").increment(2);
-        metrics::histogram!("of.this.test.seconds").record(0.003);
+        const COUNTED: Metric<Counter, 1> = Metric::new("candor_of_this_test_total", ["reason"], "Of this test.");
+        const MEASURED: Metric<Histogram, 0> = Metric::new("candor_of_this_test_seconds", [], "Of this test.");
+        let metrics = Metrics::install();
+        COUNTED.describe();
+        MEASURED.describe();
+        COUNTED.with(["a-word"]).increment(2);
+        MEASURED.alone().record(0.003);
         let text = Metrics::install().render();
-        assert!(text.contains("rejected_of_this_test 2"), "{text}");
-        assert!(text.contains("of_this_test_seconds_bucket{le=\"0.005\"} 1"), "{text}");
-        assert!(!figures.render().is_empty());
+        for line in [
+            "# HELP candor_of_this_test_total Of this test.",
+            "# TYPE candor_of_this_test_total counter",
+            "candor_of_this_test_total{reason=\"a-word\"} 2",
+            "# TYPE candor_of_this_test_seconds histogram",
+            "candor_of_this_test_seconds_bucket{le=\"0.005\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+        assert!(!metrics.render().is_empty());
     }
 }

@@ -5,7 +5,7 @@
 
 mod access;
 mod escape;
-mod metrics;
+pub(crate) mod metrics;
 mod queue;
 
 use std::{io, panic, time::Duration};
@@ -45,7 +45,7 @@ impl Telemetry {
     pub fn start(format: Format, level: Level) -> Self {
         let metrics = Metrics::install();
         let diagnostics =
-            Queue::start("log", DIAGNOSTICS, Box::new(io::stderr()), |line: Vec<u8>, out| out.extend(line));
+            Queue::start("diagnostics", DIAGNOSTICS, Box::new(io::stderr()), |line: Vec<u8>, out| out.extend(line));
         let writer = Diagnostics { queue: diagnostics.clone(), format };
         let layer = match format {
             Format::Human => {

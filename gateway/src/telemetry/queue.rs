@@ -8,11 +8,18 @@ use std::{
     time::Duration,
 };
 
+use metrics::Counter;
+
+use super::metrics::{LOG_LINES_DROPPED, LOG_WRITES_FAILED};
+
 /// Larger writes than this are made at once, even while more is waiting.
 const BATCH: usize = 64 * 1024;
 
 /// A queue of `T`s and the thread that writes them. Cheap to clone.
-pub(super) struct Queue<T>(SyncSender<Item<T>>);
+pub(super) struct Queue<T> {
+    sender: SyncSender<Item<T>>,
+    dropped: Counter,
+}
 
 enum Item<T> {
     Write(T),
@@ -20,28 +27,30 @@ enum Item<T> {
 }
 
 impl<T: Send + 'static> Queue<T> {
-    /// Starts the thread `name`, which forms each item and writes it to `sink`. At most `room` items wait.
+    /// Starts the thread that forms each item of the log `name`, and writes it to `sink`. At most `room` items wait.
     pub(super) fn start(
-        name: &str,
+        name: &'static str,
         room: usize,
         sink: Box<dyn Write + Send>,
         form: impl Fn(T, &mut Vec<u8>) + Send + 'static,
     ) -> Self {
         let (sender, receiver) = sync_channel(room);
-        let started = thread::Builder::new().name(name.to_owned()).spawn(move || drain(&receiver, sink, form));
+        let (dropped, failed) = (LOG_LINES_DROPPED.with([name]), LOG_WRITES_FAILED.with([name]));
+        let thread = thread::Builder::new().name(format!("{name} log"));
+        let started = thread.spawn(move || drain(&receiver, sink, form, &failed));
         if started.is_err() {
             // Without its thread every push finds the queue closed, and counts what it drops.
-            metrics::counter!("log.dropped").increment(1);
+            dropped.increment(1);
         }
-        Self(sender)
+        Self { sender, dropped }
     }
 
     /// Takes the item if there is room, and counts it as dropped if not.
     pub(super) fn push(&self, item: T) {
-        match self.0.try_send(Item::Write(item)) {
+        match self.sender.try_send(Item::Write(item)) {
             Ok(()) => {}
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => {
-                metrics::counter!("log.dropped").increment(1);
+                self.dropped.increment(1);
             }
         }
     }
@@ -49,7 +58,7 @@ impl<T: Send + 'static> Queue<T> {
     /// Waits until what was pushed before is written, at most for `wait`.
     pub(super) fn flush(&self, wait: Duration) {
         let (done, written) = sync_channel(1);
-        if self.0.try_send(Item::Flush(done)).is_ok() {
+        if self.sender.try_send(Item::Flush(done)).is_ok() {
             // Out of time or the thread gone: either way there is nothing more to wait for.
             let _ = written.recv_timeout(wait);
         }
@@ -57,7 +66,12 @@ impl<T: Send + 'static> Queue<T> {
 }
 
 /// Writes until every sender is gone. A sink that fails loses the batch, not the thread.
-fn drain<T>(receiver: &Receiver<Item<T>>, mut sink: Box<dyn Write + Send>, form: impl Fn(T, &mut Vec<u8>)) {
+fn drain<T>(
+    receiver: &Receiver<Item<T>>,
+    mut sink: Box<dyn Write + Send>,
+    form: impl Fn(T, &mut Vec<u8>),
+    failed: &Counter,
+) {
     let mut batch = Vec::new();
     while let Ok(first) = receiver.recv() {
         let mut next = Some(first);
@@ -65,26 +79,26 @@ fn drain<T>(receiver: &Receiver<Item<T>>, mut sink: Box<dyn Write + Send>, form:
             match item {
                 Item::Write(item) => form(item, &mut batch),
                 Item::Flush(done) => {
-                    write(&mut sink, &mut batch);
+                    write(&mut sink, &mut batch, failed);
                     let _ = done.try_send(());
                 }
             }
             next = if batch.len() < BATCH { receiver.try_recv().ok() } else { None };
         }
-        write(&mut sink, &mut batch);
+        write(&mut sink, &mut batch, failed);
     }
 }
 
-fn write(sink: &mut Box<dyn Write + Send>, batch: &mut Vec<u8>) {
+fn write(sink: &mut Box<dyn Write + Send>, batch: &mut Vec<u8>, failed: &Counter) {
     if sink.write_all(batch).and_then(|()| sink.flush()).is_err() {
-        metrics::counter!("log.failed").increment(1);
+        failed.increment(1);
     }
     batch.clear();
 }
 
 impl<T> Clone for Queue<T> {
     fn clone(&self) -> Self {
-        Self(self.0.clone())
+        Self { sender: self.sender.clone(), dropped: self.dropped.clone() }
     }
 }
 
@@ -153,7 +167,7 @@ mod tests {
         queue.push(0);
         stuck.recv().expect("the thread writes");
         (0..100).for_each(|n| queue.push(n));
-        assert!(queue.0.try_send(Item::Write(0)).is_err(), "the queue is full and nobody waited");
+        assert!(queue.sender.try_send(Item::Write(0)).is_err(), "the queue is full and nobody waited");
         drop(go);
     }
 }

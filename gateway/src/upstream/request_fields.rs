@@ -3,10 +3,13 @@
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use super::identity_fields::IdentityFields;
-use crate::headers::reserved::{self, Reserved};
 use crate::{
-    headers::{CookieNames, IdentityHeaders, connection, cookie_field},
+    headers::{
+        CookieNames, IdentityHeaders, connection, cookie_field,
+        reserved::{self, Reserved},
+    },
     request::Forwarded,
+    telemetry::metrics::REQUEST_FIELDS_DROPPED,
 };
 
 /// Everything that decides what one request's fields become.
@@ -80,7 +83,7 @@ fn remove_what_is_not_theirs(headers: &mut HeaderMap, with: &RequestFields<'_>) 
         headers.remove(name);
     }
     if underscores > 0 {
-        metrics::counter!("headers.underscore_dropped").increment(underscores);
+        REQUEST_FIELDS_DROPPED.alone().increment(underscores);
     }
     headers.remove(header::EXPECT);
     if !with.authorization && !answers_own_challenge(headers, with.own_challenges) {

@@ -4,8 +4,10 @@ use http::{HeaderMap, HeaderName, HeaderValue, header};
 use url::{Position, Url};
 
 use super::shared_cache;
-use crate::headers::reserved;
-use crate::headers::{CookieNames, connection, cookie_field};
+use crate::{
+    headers::{CookieNames, connection, cookie_field, reserved},
+    telemetry::metrics::SET_COOKIES_DROPPED,
+};
 
 /// Everything that decides what an answer's fields become.
 #[derive(Debug)]
@@ -89,7 +91,7 @@ fn keep_our_cookies(headers: &mut HeaderMap, names: CookieNames) {
     for field in theirs {
         headers.append(header::SET_COOKIE, field);
     }
-    metrics::counter!("headers.set_cookie_dropped").increment(1);
+    SET_COOKIES_DROPPED.alone().increment(1);
 }
 
 /// The public form of an address that names an endpoint; `None` for every other.

@@ -90,7 +90,7 @@ impl Stage {
         let admin = gateway.serving().await;
         let figures = format!("http://{admin}/metrics").parse().expect("an address");
         let figures = Caller::new(Form::Script).browser().get(&figures).await.expect("figures").text();
-        assert!(figures.contains("answered"), "there are figures: {figures}");
+        assert!(text.contains("candor_requests_total"), "there are metrics: {text}");
         let (status, said) = gateway.stop().await;
         assert!(status.success(), "it stops in order: {status}");
         let text = String::from_utf8_lossy(&said);
