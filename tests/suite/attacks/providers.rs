@@ -107,10 +107,14 @@ fn what_is_wrong_with(told: &SeenPage, rang: bool) -> Option<&'static str> {
 
 /// The counters of outages. What strangers can cause at will is counted apart from them.
 async fn outages(admin: &Url) -> BTreeMap<String, String> {
-    let figures = Caller::new(Form::Script).browser().get(admin).await.expect("figures").text();
-    let counters = figures.lines().filter(|line| line.starts_with("unavailable_") || line.starts_with("alarm_"));
-    let counted = counters.filter_map(|line| line.split_once(' ')).filter(|(name, _)| !name.ends_with("_unsettled"));
-    counted.map(|(name, count)| (name.to_owned(), count.to_owned())).collect()
+    let metrics = Caller::new(Form::Script).browser().get(admin).await.expect("metrics").text();
+    let counters = metrics.lines().filter(|line| {
+        line.starts_with("candor_unavailable_total{") && line.contains("uncertainty=\"outage\"")
+            || line.starts_with("candor_alarms_total{")
+    });
+    let counted: BTreeMap<_, _> = counters.filter_map(|line| line.split_once(' ')).collect();
+    assert!(!counted.is_empty(), "there are counters of outages: {metrics}");
+    counted.into_iter().map(|(name, count)| (name.to_owned(), count.to_owned())).collect()
 }
 
 /// One try cookie, and callbacks with codes that somebody made up, one after the other and all at once: each that reaches

@@ -84,20 +84,20 @@ impl Stage {
         Self { world, provider, upstream, gateway, host, canaries: Canaries::default() }
     }
 
-    /// Reads the figures, stops the gateway, and searches everything that it said, and what it keeps on disk.
+    /// Reads the metrics, stops the gateway, and searches everything that it said, and what it keeps on disk.
     async fn strike(self) -> Heard {
         let Self { world, mut gateway, canaries, .. } = self;
         let admin = gateway.serving().await;
-        let figures = format!("http://{admin}/metrics").parse().expect("an address");
-        let figures = Caller::new(Form::Script).browser().get(&figures).await.expect("figures").text();
-        assert!(text.contains("candor_requests_total"), "there are metrics: {text}");
+        let url = format!("http://{admin}/metrics").parse().expect("an address");
+        let metrics = Caller::new(Form::Script).browser().get(&url).await.expect("metrics").text();
+        assert!(metrics.contains("candor_requests_total"), "there are metrics: {metrics}");
         let (status, said) = gateway.stop().await;
         assert!(status.success(), "it stops in order: {status}");
         let text = String::from_utf8_lossy(&said);
         assert!(text.contains("/here-and-in-the-log"), "requests are logged: {text}");
         assert!(!text.contains("a panic"), "nothing panicked: {text}");
         let mut leaks = canaries.heard_in(&said);
-        leaks.extend(canaries.heard_in(figures.as_bytes()).into_iter().map(|leak| format!("figures: {leak}")));
+        leaks.extend(canaries.heard_in(metrics.as_bytes()).into_iter().map(|leak| format!("metrics: {leak}")));
         for (file, bytes) in kept(&world.folder().join("data")) {
             leaks.extend(canaries.heard_in(&bytes).into_iter().map(|leak| format!("{file}: {}", first(&leak))));
         }
