@@ -139,7 +139,7 @@ impl Objection {
         }
     }
 
-    /// The word of the counter `sign_in.refused`.
+    /// Its word in the metric `candor_sign_in_refused_total`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ToPerson => "person",

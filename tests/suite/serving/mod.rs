@@ -7,6 +7,7 @@ mod clients;
 mod early;
 mod endings;
 mod line;
+mod metrics;
 mod upstreams;
 
 use libtest_mimic::Trial;
@@ -16,7 +17,7 @@ use world::{World, settings::Settings};
 use self::line::Line;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    [clients::tests(), bodies::tests(), early::tests(), upstreams::tests(), endings::tests()]
+    [clients::tests(), bodies::tests(), early::tests(), upstreams::tests(), endings::tests(), metrics::tests()]
         .into_iter()
         .flatten()
         .collect()
