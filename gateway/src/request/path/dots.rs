@@ -1,6 +1,5 @@
 //! Segments that some reader could take for `.` or `..`: none of them is ever let through.
 
-use super::readings::is_blank;
 use crate::fault::BadRequest;
 
 /// Characters that Windows and some frameworks map to the ASCII ones that matter in a path.
@@ -40,6 +39,11 @@ fn is_dots(segment: &[u8]) -> bool {
     let first = words.next();
     // A title may begin with an ellipsis; what is a step for whoever ends a path at a blank is exactly that.
     matches!(first, Some(b"." | b"..")) || (first.is_some() && name.iter().all(|byte| *byte == b'.' || is_blank(*byte)))
+}
+
+/// Whether some reader takes `byte` for a blank, and drops it at an end.
+pub(super) fn is_blank(byte: u8) -> bool {
+    byte <= b' ' || byte == 0x7f
 }
 
 fn without_lookalikes(reading: &[u8]) -> Vec<u8> {

@@ -4,7 +4,10 @@
 //! that a longer one does not; what matters is the name that each segment has, and where segments begin. That is why a
 //! decoded `?` ends its segment here, and not the path: the name before it is what some reader sees.
 
-use super::windows;
+use super::{
+    dots::is_blank,
+    windows::{self, up_to_its_dots},
+};
 use crate::fault::BadRequest;
 
 /// How far percent-escapes are undone. A reader that keeps `%2F` splits segments elsewhere than one that does not.
@@ -70,15 +73,10 @@ pub(super) fn others(path: &[u8]) -> Result<Vec<Vec<u8>>, BadRequest> {
     Ok(readings)
 }
 
-pub(super) fn add(readings: &mut Vec<Vec<u8>>, reading: Vec<u8>) {
+fn add(readings: &mut Vec<Vec<u8>>, reading: Vec<u8>) {
     if !readings.contains(&reading) {
         readings.push(reading);
     }
-}
-
-/// Whether some reader takes `byte` for a blank, and drops it at an end.
-pub(super) fn is_blank(byte: u8) -> bool {
-    byte <= b' ' || byte == 0x7f
 }
 
 fn escapes_are_whole(path: &[u8]) -> bool {
@@ -184,12 +182,6 @@ fn with_plain_slashes(path: &[u8]) -> Option<Vec<u8>> {
 
 fn without_trailing_dots(path: &[u8]) -> Option<Vec<u8>> {
     by_segment(path, up_to_its_dots)
-}
-
-/// A segment without the dots and blanks at its end, which Windows drops.
-pub(super) fn up_to_its_dots(segment: &[u8]) -> &[u8] {
-    let end = segment.iter().rposition(|byte| *byte != b'.' && !is_blank(*byte)).map_or(0, |last| last + 1);
-    &segment[..end]
 }
 
 fn with_merged_slashes(path: &[u8]) -> Option<Vec<u8>> {

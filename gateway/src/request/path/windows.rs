@@ -1,6 +1,6 @@
 //! What Windows sees in a name: streams of a file, and short names.
 
-use super::readings::{add, up_to_its_dots};
+use super::dots::is_blank;
 
 /// Where a stream begins that Windows itself names: at the colon of `:$I30:$INDEX_ALLOCATION`, at the first of
 /// `::$DATA`. `file::$DATA` is the file.
@@ -20,9 +20,18 @@ pub(super) fn names<'a>(readings: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>
             up_to_its_dots(&segment[..end])
         };
         let cut: Vec<&[u8]> = reading.split(|byte| *byte == b'/').map(name).collect();
-        add(&mut seen, cut.join(&b'/'));
+        let cut = cut.join(&b'/');
+        if !seen.contains(&cut) {
+            seen.push(cut);
+        }
     }
     seen
+}
+
+/// A segment without the dots and blanks at its end, which Windows drops.
+pub(super) fn up_to_its_dots(segment: &[u8]) -> &[u8] {
+    let end = segment.iter().rposition(|byte| *byte != b'.' && !is_blank(*byte)).map_or(0, |last| last + 1);
+    &segment[..end]
 }
 
 /// Whether `segment` could be the short name of `long` (8.3, such as `PROGRA~1` of `Program Files`).
