@@ -21,7 +21,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
-pub use upload::{Received, Upload, UploadFault, UploadState};
+pub use upload::{Delivery, Received, Upload, UploadFault, UploadState};
 
 use upload::FromClient;
 

@@ -2,9 +2,13 @@
 
 use std::{
     any::Any,
-    cell::Cell,
+    cell::{Cell, RefCell},
     pin::{Pin, pin},
     rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -37,7 +41,17 @@ pub(super) struct FromClient {
 pub struct Upload {
     state: Cell<UploadState>,
     moved: Cell<Instant>,
-    sent: Cell<bool>,
+    delivery: RefCell<Option<Arc<Delivery>>>,
+}
+
+/// How far the request has come that a socket writes. A connection has one for all its requests. The socket shares it, and
+/// must be `Send`, which an [`Upload`] is not.
+#[derive(Default)]
+pub struct Delivery {
+    /// All of the request was handed over, to be written.
+    complete: AtomicBool,
+    /// And it was written.
+    sent: AtomicBool,
 }
 
 /// What became of a request's body.
@@ -78,7 +92,7 @@ impl Upload {
     /// Nothing has been asked for yet.
     pub fn new() -> Rc<Self> {
         let (state, moved) = (Cell::new(UploadState::UpstreamOwes), Cell::new(Instant::now()));
-        Rc::new(Self { state, moved, sent: Cell::new(false) })
+        Rc::new(Self { state, moved, delivery: RefCell::default() })
     }
 
     /// Of a request without a body.
@@ -102,19 +116,18 @@ impl Upload {
     /// Starts the clock anew: the request is about to be handed over.
     pub fn restart(&self) {
         self.moved.set(Instant::now());
-        self.sent.set(false);
+        *self.delivery.borrow_mut() = None;
     }
 
-    /// Everything that was handed over so far has been written to the upstream.
-    pub fn flushed(&self) {
-        if self.state() == UploadState::Done {
-            self.sent.set(true);
-        }
+    /// The request goes by the connection that `delivery` belongs to.
+    pub fn goes_by(&self, delivery: Arc<Delivery>) {
+        delivery.begin(self.state() == UploadState::Done);
+        *self.delivery.borrow_mut() = Some(delivery);
     }
 
     /// Whether the upstream was sent the request to its last byte.
     pub fn is_sent(&self) -> bool {
-        self.sent.get()
+        self.delivery.borrow().as_ref().is_some_and(|delivery| delivery.is_sent())
     }
 
     /// Whether more of it may go to the upstream.
@@ -136,11 +149,36 @@ impl Upload {
     pub(super) fn is(&self, state: UploadState) {
         self.state.set(state);
         self.moved.set(Instant::now());
+        if state == UploadState::Done
+            && let Some(delivery) = &*self.delivery.borrow()
+        {
+            delivery.complete.store(true, Ordering::Relaxed);
+        }
     }
 
     fn fails(&self, fault: UploadFault) -> BodyError {
         self.is(UploadState::Failed(fault));
         BodyError::Client(fault)
+    }
+}
+
+impl Delivery {
+    /// Whether the request was written to its last byte.
+    pub fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Everything that was handed over so far has been written.
+    pub fn flushed(&self) {
+        if self.complete.load(Ordering::Relaxed) {
+            self.sent.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Another request begins.
+    fn begin(&self, complete: bool) {
+        self.complete.store(complete, Ordering::Relaxed);
+        self.sent.store(false, Ordering::Relaxed);
     }
 }
 

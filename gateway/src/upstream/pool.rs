@@ -4,11 +4,15 @@
 //! endpoint at once is for [`Endpoint`], since workers share that.
 
 use std::{
-    cell::{Cell, RefCell},
+    cell::RefCell,
     collections::{HashMap, VecDeque},
     io,
     pin::Pin,
     rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,7 +25,6 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
     sync::OwnedSemaphorePermit,
     task::spawn_local,
     time::{Instant, timeout_at},
@@ -31,7 +34,7 @@ use tower::retry::budget::{Budget, TpsBudget};
 
 use super::endpoint::{Endpoint, EndpointId};
 use crate::{
-    body::{Body, Slot, Upload},
+    body::{Body, Delivery, Slot, Upload},
     fault::Fault,
 };
 
@@ -62,7 +65,7 @@ struct Idle {
 /// A connection to an endpoint, taken by one request.
 pub(super) struct Connection {
     sender: SendRequest<Body>,
-    wire: Rc<Wire>,
+    wire: Arc<Wire>,
     reused: bool,
     /// hyper would keep the connection of a request that nobody waits for any more, for as long as the endpoint takes
     /// none of its body: it ends with this.
@@ -95,16 +98,16 @@ pub(super) struct Lease {
 #[derive(Default)]
 struct Wire {
     /// Whether anything has come since the request was handed over.
-    heard: Cell<bool>,
+    heard: AtomicBool,
     /// Whether some of it came before the request had gone to its last byte.
-    early: Cell<bool>,
-    upload: RefCell<Option<Rc<Upload>>>,
+    early: AtomicBool,
+    request: Arc<Delivery>,
 }
 
-/// A socket that knows what came, and when.
-struct Socket {
-    stream: TcpStream,
-    wire: Rc<Wire>,
+/// A socket that knows what came, and when. It is `Send`, as hyper wants of a connection that may become a tunnel.
+struct Socket<T> {
+    stream: T,
+    wire: Arc<Wire>,
 }
 
 impl Pools {
@@ -159,14 +162,19 @@ impl Connection {
     /// # Errors
     /// A fault of connecting, at `deadline` at the latest.
     pub(super) async fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Self, Fault> {
-        let wire = Rc::<Wire>::default();
-        let socket = Socket { stream: endpoint.connect(deadline).await?, wire: wire.clone() };
+        let stream = endpoint.connect(deadline).await?;
+        Self::over(stream).await.map_err(|error| Fault::UpstreamReset(endpoint.at(&error.to_string())))
+    }
+
+    /// A connection that speaks HTTP over `stream`.
+    async fn over(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> hyper::Result<Self> {
+        let wire = Arc::<Wire>::default();
+        let socket = Socket { stream, wire: wire.clone() };
         let (sender, connection) = Builder::new()
             .max_header_size(MAX_HEAD)
             .max_buf_size(MAX_HEAD + 8 * 1024)
             .handshake(TokioIo::new(socket))
-            .await
-            .map_err(|error| Fault::UpstreamReset(endpoint.at(&error.to_string())))?;
+            .await?;
         let carrying = AbortOnDropHandle::new(spawn_local(async move {
             // Whoever waits for an answer is told; an idle connection that ends needs no word.
             let _ = connection.await;
@@ -179,15 +187,11 @@ impl Connection {
     ///
     /// # Errors
     /// [`Lost`] if no answer comes.
-    pub(super) async fn send(
-        &mut self,
-        request: Request<Body>,
-        upload: &Rc<Upload>,
-    ) -> Result<Response<Incoming>, Lost> {
+    pub(super) async fn send(&mut self, request: Request<Body>, upload: &Upload) -> Result<Response<Incoming>, Lost> {
         self.wire.expect(upload);
         self.sender.try_send_request(request).await.map_err(|mut lost| {
             let unsent = lost.take_message().map(Box::new);
-            Lost { unsent, error: lost.into_error(), stale: self.reused && !self.wire.heard.get() }
+            Lost { unsent, error: lost.into_error(), stale: self.reused && !self.wire.heard.load(Ordering::Relaxed) }
         })
     }
 
@@ -198,7 +202,7 @@ impl Connection {
         if auth_core::mutants::is("early-answer-pooled") {
             return true;
         }
-        !self.wire.early.get()
+        !self.wire.early.load(Ordering::Relaxed)
     }
 
     /// Waits until the rest of an upload has gone, or stands still for `idle`, or the connection ends.
@@ -228,25 +232,23 @@ impl Slot for Lease {
 
 impl Wire {
     /// A request is about to be handed over.
-    fn expect(&self, upload: &Rc<Upload>) {
-        self.heard.set(false);
-        self.early.set(false);
-        *self.upload.borrow_mut() = Some(upload.clone());
+    fn expect(&self, upload: &Upload) {
+        self.heard.store(false, Ordering::Relaxed);
+        self.early.store(false, Ordering::Relaxed);
+        upload.goes_by(self.request.clone());
     }
 
     /// Something came.
     fn hear(&self) {
-        self.heard.set(true);
-        if self.upload.borrow().as_ref().is_some_and(|upload| !upload.is_sent()) {
-            self.early.set(true);
+        self.heard.store(true, Ordering::Relaxed);
+        if !self.request.is_sent() {
+            self.early.store(true, Ordering::Relaxed);
         }
     }
 
     /// Everything that hyper had to write was written.
     fn flushed(&self) {
-        if let Some(upload) = &*self.upload.borrow() {
-            upload.flushed();
-        }
+        self.request.flushed();
     }
 }
 
@@ -258,7 +260,7 @@ impl Default for Pool {
     }
 }
 
-impl AsyncRead for Socket {
+impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -269,7 +271,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, buf)
     }
@@ -360,6 +362,30 @@ mod tests {
             assert!(again.reused);
             assert!(pools.reuse(&endpoint).is_none(), "one cannot be taken twice");
             again.send(request(), &Upload::of_nothing()).await.map_err(|lost| lost.error).expect("an answer");
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_over_any_transport() {
+        fn is_send<T: Send>(_: &T) {}
+        let test = async {
+            let (ours, mut theirs) = tokio::io::duplex(4096);
+            is_send(&Socket { stream: tokio::io::duplex(1).0, wire: Arc::default() });
+            let mut connection = Connection::over(ours).await.expect("nothing is written yet");
+            let answers = spawn_local(async move {
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    assert!(theirs.read_buf(&mut asked).await.expect("it is open") > 0, "it ends too early");
+                }
+                theirs.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("it is open");
+                (theirs, asked)
+            });
+            let answer = connection.send(request(), &Upload::of_nothing()).await.map_err(|lost| lost.error);
+            assert_eq!(answer.expect("an answer").status(), 204);
+            assert!(connection.may_serve_again(), "the answer came when the request had gone");
+            let (_open, asked) = answers.await.expect("it did not panic");
+            assert_eq!(String::from_utf8_lossy(&asked), "GET / HTTP/1.1\r\nhost: x\r\n\r\n");
         };
         LocalSet::new().run_until(test).await;
     }
