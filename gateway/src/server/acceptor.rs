@@ -1,15 +1,25 @@
-//! The listening sockets: one for each address, whose connections all workers share.
+//! The listening sockets, one for each address, and the thread that accepts on them. It does nothing else, so that a flood
+//! of connections delays nobody's calls to a store or a provider, and no such call delays a connection.
 
 use std::{
     io,
     net::{SocketAddr, TcpListener as Socket},
+    sync::Arc,
     time::Duration,
 };
 
 use socket2::{Domain, Protocol, Socket as Raw, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
+    task::spawn_local,
     time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    io::Transport,
+    thread::Thread,
+    worker::{Listener, Worker},
 };
 
 /// How many connections may wait to be accepted.
@@ -43,6 +53,35 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket.into())
 }
 
+/// Starts the thread that accepts connections and hands each to the worker with the fewest, until `stop`.
+///
+/// # Errors
+/// The machine has no thread or poller left.
+pub(super) async fn start(
+    sockets: Vec<(Socket, Listener)>,
+    workers: Arc<Vec<Worker>>,
+    stop: CancellationToken,
+) -> io::Result<Thread> {
+    Thread::start("acceptor".to_owned(), move || {
+        for (socket, listener) in sockets {
+            spawn_local(dispatch(TcpListener::from_std(socket)?, listener, workers.clone()));
+        }
+        Ok(stop.cancelled_owned())
+    })
+    .await
+}
+
+async fn dispatch(socket: TcpListener, listener: Listener, workers: Arc<Vec<Worker>>) {
+    accept(&socket, |stream, peer| {
+        let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { return };
+        // It leaves this thread's poller for the worker's.
+        if let Ok(stream) = stream.into_std() {
+            worker.hand(stream, peer, listener);
+        }
+    })
+    .await;
+}
+
 /// Accepts connections for ever, and gives each to `hand`.
 pub(super) async fn accept(listener: &TcpListener, mut hand: impl FnMut(TcpStream, SocketAddr)) {
     loop {
@@ -59,5 +98,12 @@ pub(super) async fn accept(listener: &TcpListener, mut hand: impl FnMut(TcpStrea
                 sleep(OUT_OF_SOCKETS).await;
             }
         }
+    }
+}
+
+impl Transport for TcpStream {
+    fn reset_on_close(&self) {
+        // One that cannot be set up for that has been reset already.
+        let _ = self.set_zero_linger();
     }
 }

@@ -1,47 +1,44 @@
 //! The running program: sockets, threads and connections.
 //!
-//! One acceptor hands each connection to the worker with the fewest; a request changes no thread. The background runtime is the
-//! thread that does everything else that does I/O: stores, providers, the admin listener, and the accepting itself.
-//! Who asks on the forward-auth listener waits with a client's request in hand: workers answer there too, under the same
-//! limit.
+//! Each kind of work has threads of its own, so that none waits for another: `acceptor` takes connections and hands each
+//! to the worker with the fewest; `worker-N` serve requests, which change no thread; `background` calls stores and providers;
+//! `admin` serves operators and commands. Who asks on the forward-auth listener waits with a client's request in hand:
+//! workers answer there too, under the same limit.
+//!
+//! They end in this order: accepting, the workers once their requests are done, the admin listener, the background.
 
 mod acceptor;
+mod admin;
 mod connection;
 pub mod control;
-pub mod io;
+mod io;
+mod phase;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod thread;
 mod worker;
 
 use std::{
-    convert::Infallible,
     net::{SocketAddr, TcpListener as Socket},
     num::NonZero,
-    rc::Rc,
     sync::Arc,
-    thread,
     time::Duration,
 };
 
 use auth_core::{Background, Clock, data_folder::DataFolder};
-use tokio::{net::TcpListener, runtime, sync::oneshot, task::spawn_local};
+use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
-use tower::service_fn;
 
 use self::{
-    connection::{HttpServer, RequestInContext},
+    thread::Thread,
     worker::{Listener, Worker, WorkerConfig},
 };
 use crate::{
     config::Config,
-    own,
-    server::control::Control,
     state::{Dependencies, Gateway, StartFault, Tuning},
     telemetry::Telemetry,
 };
-
-/// How long the background runtime's blocking calls may take to end when everything else has.
-const LAST_CALLS: Duration = Duration::from_millis(200);
 
 /// What a start is told besides the configuration.
 pub struct ServeOptions {
@@ -65,10 +62,13 @@ pub struct Started {
     background: Thread,
 }
 
-/// A thread, and word of its end.
-struct Thread {
-    handle: thread::JoinHandle<()>,
-    ended: oneshot::Receiver<()>,
+/// The threads besides the background's own.
+struct Threads {
+    acceptor: Thread,
+    workers: Arc<Vec<Worker>>,
+    admin: Thread,
+    /// Cancelled, it ends the admin thread.
+    stop_admin: CancellationToken,
 }
 
 /// Something of each listener.
@@ -85,7 +85,7 @@ impl ServeOptions {
             clock: Clock::system(),
             telemetry,
             tuning: Tuning::default(),
-            workers: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            workers: std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             drain: Duration::from_secs(10),
         }
     }
@@ -103,109 +103,81 @@ pub async fn start(config: Config, options: ServeOptions) -> Result<Started, Sta
     let addresses = sockets.as_ref().map(Socket::local_addr).map_err(StartFault::Machine)?;
     let stop = CancellationToken::new();
     let (report, started) = oneshot::channel();
-    let (end, ended) = oneshot::channel();
     let stopped = stop.clone();
-    let handle = thread::Builder::new()
-        .name("background".to_owned())
-        .spawn(move || {
-            match runtime::Builder::new_current_thread().enable_all().build_local(runtime::LocalOptions::default()) {
-                Ok(runtime) => {
-                    runtime.block_on(run(config, (options, data.clone()), sockets, stopped, report));
-                    runtime.shutdown_timeout(LAST_CALLS);
-                }
-                Err(error) => {
-                    let _ = report.send(Err(StartFault::Machine(error)));
-                }
-            }
-            // Nothing is written any more.
-            drop(data);
-            let _ = end.send(());
-        })
-        .map_err(StartFault::Machine)?;
-    let gateway = started.await.map_err(|gone| StartFault::Machine(std::io::Error::other(gone)))??;
-    Ok(Started { gateway, addresses, stop: stop.drop_guard(), background: Thread { handle, ended } })
+    let background =
+        Thread::start("background".to_owned(), move || Ok(run(config, options, data, sockets, stopped, report)));
+    let background = background.await.map_err(StartFault::Machine)?;
+    match started.await {
+        Ok(Ok(gateway)) => Ok(Started { gateway, addresses, stop: stop.drop_guard(), background }),
+        Ok(Err(fault)) => Err(fault),
+        Err(gone) => Err(StartFault::Machine(std::io::Error::other(gone))),
+    }
 }
 
-/// The background runtime's whole life.
+/// The background thread's whole life: it starts the others, and ends when they have. The data folder is its to give up,
+/// since it writes there to the end.
 async fn run(
     config: Config,
-    (options, data): (ServeOptions, Arc<DataFolder>),
+    options: ServeOptions,
+    data: Arc<DataFolder>,
     sockets: Listeners<Socket>,
     stop: CancellationToken,
     report: oneshot::Sender<Result<Arc<Gateway>, StartFault>>,
-) {
-    let ServeOptions { clock, telemetry, tuning, workers: count, drain } = options;
-    let dependencies = Dependencies { data, clock, background: Background::current(), telemetry, tuning };
+) -> Arc<DataFolder> {
+    let ServeOptions { clock, telemetry, tuning, workers, drain } = options;
+    let background = Background::current();
+    let dependencies = Dependencies { data: data.clone(), clock, background, telemetry, tuning };
     let up = async {
         let gateway = Gateway::start(config, dependencies).await?;
         let config = WorkerConfig { gateway: gateway.clone(), draining: stop.clone(), drain };
-        let mut workers = Vec::with_capacity(count.get());
-        for number in 0..count.get() {
-            workers.push(Worker::start(number, config.clone()).await.map_err(StartFault::Machine)?);
-        }
-        let listeners = sockets.map(TcpListener::from_std).map_err(StartFault::Machine)?;
-        Ok((gateway, workers, listeners))
+        let threads = Threads::start(config, workers, sockets).await.map_err(StartFault::Machine)?;
+        Ok((gateway, threads))
     };
-    let (gateway, workers, Listeners { public, forward_auth, admin }) = match up.await {
+    let (gateway, Threads { acceptor, workers, admin, stop_admin }) = match up.await {
         Ok(up) => up,
         Err(fault) => {
+            // Threads that did start end.
             stop.cancel();
             let _ = report.send(Err(fault));
-            return;
+            return data;
         }
     };
-    let workers = Arc::new(workers);
-    let public = public.into_iter().map(|socket| (socket, Listener::Public));
-    let forward_auth = forward_auth.into_iter().map(|socket| (socket, Listener::ForwardAuth));
-    let accepting = public.chain(forward_auth);
-    let accepting = accepting.map(|(socket, listener)| spawn_local(dispatch(socket, listener, workers.clone())));
-    let accepting = accepting.collect::<Vec<_>>();
-    // Operators, and load balancers that ask whether we are ready, are served to the very end.
-    let operators = spawn_local(operate(admin, gateway.clone()));
-    let commands = Control::listen(&gateway.data).map(|control| spawn_local(control.serve(gateway.clone())));
-    let commands = commands.inspect_err(|error| tracing::error!("commands cannot reach this gateway: {error}"));
     let _ = report.send(Ok(gateway.clone()));
 
     stop.cancelled().await;
     gateway.drain();
-    for task in accepting {
-        task.abort();
-        let _ = task.await;
-    }
+    acceptor.ended().await;
     for worker in Arc::into_inner(workers).unwrap_or_default() {
         worker.ended().await;
     }
-    operators.abort();
-    if let Ok(commands) = commands {
-        commands.abort();
-        let _ = commands.await;
-    }
+    // Operators, and load balancers that ask whether we are ready, are served until here.
+    stop_admin.cancel();
+    admin.ended().await;
     gateway.settle().await;
     gateway.clock().written().await;
+    data
 }
 
-/// Hands each connection to the worker with the fewest.
-async fn dispatch(socket: TcpListener, listener: Listener, workers: Arc<Vec<Worker>>) {
-    acceptor::accept(&socket, |stream, peer| {
-        let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { return };
-        // It leaves this thread's poller for the worker's.
-        if let Ok(stream) = stream.into_std() {
-            worker.hand(stream, peer, listener);
+impl Threads {
+    /// Starts them; the one that accepts, last.
+    ///
+    /// # Errors
+    /// The machine has no thread or poller left.
+    async fn start(config: WorkerConfig, count: NonZero<usize>, sockets: Listeners<Socket>) -> std::io::Result<Self> {
+        let Listeners { public, forward_auth, admin } = sockets;
+        let (gateway, stop) = (config.gateway.clone(), config.draining.clone());
+        let mut workers = Vec::with_capacity(count.get());
+        for number in 0..count.get() {
+            workers.push(Worker::start(number, config.clone()).await?);
         }
-    })
-    .await;
-}
-
-/// Serves the admin listener.
-async fn operate(listener: TcpListener, gateway: Arc<Gateway>) {
-    let service = service_fn(|(context, request): RequestInContext| async move {
-        Ok::<_, Infallible>(own::admin::answer(&context, &request))
-    });
-    let http = Rc::new(HttpServer::new(service, gateway, CancellationToken::new()));
-    acceptor::accept(&listener, |stream, peer| {
-        spawn_local(connection::serve(http.clone(), stream, peer.ip()));
-    })
-    .await;
+        let workers = Arc::new(workers);
+        let stop_admin = CancellationToken::new();
+        let admin = admin::start(admin, gateway, stop_admin.clone()).await?;
+        let public = public.into_iter().map(|socket| (socket, Listener::Public));
+        let forward_auth = forward_auth.into_iter().map(|socket| (socket, Listener::ForwardAuth));
+        let acceptor = acceptor::start(public.chain(forward_auth).collect(), workers.clone(), stop).await?;
+        Ok(Self { acceptor, workers, admin, stop_admin })
+    }
 }
 
 impl Listeners<SocketAddr> {
@@ -255,9 +227,8 @@ impl Started {
     /// Stops: no new connections, idle ones closed at once, busy ones when their requests are done or the time for it
     /// has passed. Returns when every thread has ended.
     pub async fn shutdown(self) {
-        let Self { stop, background: Thread { handle, ended }, .. } = self;
+        let Self { stop, background, .. } = self;
         drop(stop);
-        let _ = ended.await;
-        let _ = handle.join();
+        background.ended().await;
     }
 }

@@ -9,22 +9,23 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    thread,
     time::Duration,
 };
 
 use tokio::{
     net::TcpStream,
-    runtime,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{Semaphore, mpsc},
     task::spawn_local,
     time::{interval, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
 
-use super::connection::{self, HttpServer, RequestInContext};
-use crate::{handle::handle, own, state::Gateway, upstream::Pools};
+use super::{
+    connection::{HttpServer, RequestInContext},
+    thread::Thread,
+};
+use crate::{handle::handle, own, response::reply::Reply, state::Gateway, upstream::Pools};
 
 /// The most requests that one worker has between their head and their answer's. More are turned away at once: queueing
 /// them would make every one of them late.
@@ -37,8 +38,7 @@ const SWEEP: Duration = Duration::from_secs(2);
 pub(super) struct Worker {
     inbox: mpsc::UnboundedSender<Accepted>,
     load: Arc<AtomicUsize>,
-    thread: thread::JoinHandle<()>,
-    ended: oneshot::Receiver<()>,
+    thread: Thread,
 }
 
 /// What workers are made with.
@@ -65,11 +65,11 @@ struct Accepted {
     stream: std::net::TcpStream,
     peer: SocketAddr,
     listener: Listener,
-    counted: Counted,
+    load: LoadGuard,
 }
 
-/// One of a worker's connections, from the moment it is handed over until it has ended.
-struct Counted(Arc<AtomicUsize>);
+/// Counts one of a worker's connections, from the moment it is handed over until it has ended.
+struct LoadGuard(Arc<AtomicUsize>);
 
 impl Worker {
     /// Starts a worker.
@@ -78,23 +78,8 @@ impl Worker {
     /// The machine has no thread or no poller left.
     pub(super) async fn start(number: usize, config: WorkerConfig) -> io::Result<Self> {
         let (inbox, connections) = mpsc::unbounded_channel();
-        let (up, started) = oneshot::channel();
-        let (end, ended) = oneshot::channel();
-        let thread = thread::Builder::new().name(format!("worker-{number}")).spawn(move || {
-            match runtime::Builder::new_current_thread().enable_all().build_local(runtime::LocalOptions::default()) {
-                Ok(runtime) => {
-                    // Whoever asked is waiting: the send cannot fail, and if it did, the inbox is closed too.
-                    let _ = up.send(Ok(()));
-                    runtime.block_on(work(connections, config));
-                }
-                Err(error) => {
-                    let _ = up.send(Err(error));
-                }
-            }
-            let _ = end.send(());
-        })?;
-        started.await.map_err(io::Error::other)??;
-        Ok(Self { inbox, load: Arc::default(), thread, ended })
+        let thread = Thread::start(format!("worker-{number}"), || Ok(work(connections, config))).await?;
+        Ok(Self { inbox, load: Arc::default(), thread })
     }
 
     /// How many connections it has.
@@ -105,15 +90,14 @@ impl Worker {
     /// Hands it a connection.
     pub(super) fn hand(&self, stream: std::net::TcpStream, peer: SocketAddr, listener: Listener) {
         self.load.fetch_add(1, Ordering::Relaxed);
-        let counted = Counted(self.load.clone());
+        let load = LoadGuard(self.load.clone());
         // A worker that has ended takes none: the client sees a closed connection, as it must.
-        let _ = self.inbox.send(Accepted { stream, peer, listener, counted });
+        let _ = self.inbox.send(Accepted { stream, peer, listener, load });
     }
 
     /// Waits until it has ended.
     pub(super) async fn ended(self) {
-        let _ = self.ended.await;
-        let _ = self.thread.join();
+        self.thread.ended().await;
     }
 }
 
@@ -123,26 +107,19 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
     spawn_local(sweep(pools.clone()));
     let WorkerConfig { gateway, draining, drain } = config;
     let at_once = Arc::new(Semaphore::new(AT_ONCE));
-    let forward = service_fn(move |(context, request): RequestInContext| {
+    let service = |listener| {
         let pools = pools.clone();
-        async move {
-            #[cfg(candor_mutants)]
-            if auth_core::mutants::is("verify-is-public") && http::Request::uri(&request).path().ends_with("/verify") {
-                return Ok(own::forward_auth::answer(&context, request).await);
-            }
-            Ok::<_, Infallible>(handle(&pools, &context, request).await)
-        }
-    });
-    let verify = service_fn(|(context, request): RequestInContext| async move {
-        Ok::<_, Infallible>(own::forward_auth::answer(&context, request).await)
-    });
-    let forward = LoadShed::new(ConcurrencyLimit::with_semaphore(forward, at_once.clone()));
-    let verify = LoadShed::new(ConcurrencyLimit::with_semaphore(verify, at_once));
-    let forward = Rc::new(HttpServer::new(forward, gateway.clone(), draining.clone()));
-    let verify = Rc::new(HttpServer::new(verify, gateway, draining.clone()));
+        let answers = service_fn(move |request| {
+            let pools = pools.clone();
+            async move { Ok::<_, Infallible>(answer(listener, &pools, request).await) }
+        });
+        LoadShed::new(ConcurrencyLimit::with_semaphore(answers, at_once.clone()))
+    };
+    let public = HttpServer::new(service(Listener::Public), gateway.clone(), draining.clone());
+    let forward_auth = HttpServer::new(service(Listener::ForwardAuth), gateway, draining.clone());
     let connections = TaskTracker::new();
     loop {
-        let Accepted { stream, peer, listener, counted } = tokio::select! {
+        let Accepted { stream, peer, listener, load } = tokio::select! {
             accepted = inbox.recv() => match accepted {
                 Some(accepted) => accepted,
                 None => break,
@@ -151,18 +128,30 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
         };
         // A socket that cannot be used is one that its client has left.
         let Ok(stream) = TcpStream::from_std(stream) else { continue };
-        let (forward, verify) = (forward.clone(), verify.clone());
+        let server = match listener {
+            Listener::Public => public.clone(),
+            Listener::ForwardAuth => forward_auth.clone(),
+        };
         connections.spawn_local(async move {
-            match listener {
-                Listener::Public => connection::serve(forward, stream, peer.ip()).await,
-                Listener::ForwardAuth => connection::serve(verify, stream, peer.ip()).await,
-            }
-            drop(counted);
+            server.serve(stream, peer.ip()).await;
+            drop(load);
         });
     }
     connections.close();
     if timeout(drain, connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "shutting down cuts connections that are still busy");
+    }
+}
+
+/// Answers a request to `listener`.
+async fn answer(listener: Listener, pools: &Rc<Pools>, (context, request): RequestInContext) -> Reply {
+    #[cfg(candor_mutants)]
+    if auth_core::mutants::is("verify-is-public") && request.uri().path().ends_with("/verify") {
+        return own::forward_auth::answer(&context, request).await;
+    }
+    match listener {
+        Listener::Public => handle(pools, &context, request).await,
+        Listener::ForwardAuth => own::forward_auth::answer(&context, request).await,
     }
 }
 
@@ -174,7 +163,7 @@ async fn sweep(pools: Rc<Pools>) {
     }
 }
 
-impl Drop for Counted {
+impl Drop for LoadGuard {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }

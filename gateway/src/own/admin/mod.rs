@@ -3,6 +3,7 @@
 use http::{Method, Request};
 
 use crate::{
+    body::Received,
     context::RequestContext,
     fault::{AllowedMethods, ClientKind, Fault},
     response::{
@@ -12,7 +13,7 @@ use crate::{
 };
 
 /// Answers a request to the admin listener. Nobody is asked who they are: it shows nothing of anybody.
-pub fn answer<B>(context: &RequestContext, request: &Request<B>) -> Reply {
+pub async fn answer(context: &RequestContext, request: Request<Received>) -> Reply {
     context.answer_as(ClientKind::Script);
     let gateway = &context.gateway;
     let answer = match found(request.method(), request.uri().path()) {

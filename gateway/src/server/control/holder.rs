@@ -14,14 +14,17 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use super::{Command, CommandAnswer, LONGEST, NAME, PATIENCE, fits};
+use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits};
 use crate::state::Gateway;
 
-/// So many commands at once.
-const AT_ONCE: usize = 8;
+/// How many commands may be executed at once.
+const MAX_COMMANDS: usize = 8;
 
-/// How often the socket is looked after.
-const LOOK: Duration = Duration::from_secs(3);
+/// How long a connection may take to say its command: silent ones must not keep others out.
+const LINE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How often it is checked whether the socket is still in its place.
+const CHECK_EVERY: Duration = Duration::from_secs(3);
 
 /// How long to wait when no connection can be accepted: again at once would fail at once.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
@@ -40,7 +43,7 @@ impl Control {
     /// # Errors
     /// Whatever the file system says; or the path is too long for a socket.
     pub fn listen(data: &DataFolder) -> io::Result<Self> {
-        let (path, fresh) = (data.path().join(NAME), data.path().join("control.new"));
+        let (path, fresh) = (data.path().join(SOCKET_NAME), data.path().join("control.new"));
         fits(&path)?;
         match fs::remove_file(&fresh) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -56,24 +59,24 @@ impl Control {
 
     /// Answers commands to `gateway` for ever.
     pub async fn serve(mut self, gateway: Arc<Gateway>) {
-        let places = Arc::new(Semaphore::new(AT_ONCE));
-        let mut beat = interval(LOOK);
+        let permits = Arc::new(Semaphore::new(MAX_COMMANDS));
+        let mut check = interval(CHECK_EVERY);
         loop {
             let accepted = select! {
                 accepted = self.listener.accept() => accepted,
-                _ = beat.tick() => {
+                _ = check.tick() => {
                     self.listen_again(&gateway.data);
                     continue;
                 }
             };
-            let Ok(place) = places.clone().acquire_owned().await else { return };
+            let Ok(permit) = permits.clone().acquire_owned().await else { return };
             match accepted {
                 Ok((stream, _)) => {
                     let gateway = gateway.clone();
                     tokio::task::spawn_local(async move {
                         // A command that went away, or says nothing, is told nothing.
-                        let _ = timeout(PATIENCE, answer(stream, &gateway)).await;
-                        drop(place);
+                        let _ = timeout(TIMEOUT, answer(stream, &gateway)).await;
+                        drop(permit);
                     });
                 }
                 Err(error) => {
@@ -113,9 +116,9 @@ impl Drop for Control {
 async fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
     let (read, mut write) = stream.split();
     let mut line = String::new();
-    BufReader::new(read.take(LONGEST)).read_line(&mut line).await?;
+    timeout(LINE_TIMEOUT, BufReader::new(read.take(MAX_LINE)).read_line(&mut line)).await??;
     let answer = match serde_json::from_str(&line) {
-        Ok(command) => obey(command, gateway).await,
+        Ok(command) => execute(command, gateway).await,
         Err(_) => CommandAnswer::Refused(format!("gateway {} does not know this command", env!("CARGO_PKG_VERSION"))),
     };
     let mut line = serde_json::to_vec(&answer)?;
@@ -124,7 +127,7 @@ async fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
     write.shutdown().await
 }
 
-async fn obey(command: Command, gateway: &Gateway) -> CommandAnswer {
+async fn execute(command: Command, gateway: &Gateway) -> CommandAnswer {
     // `check` asks who holds the folder, and changes nothing.
     if command != Command::Holder {
         tracing::info!(?command, "a command came over the control socket");

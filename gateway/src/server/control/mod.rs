@@ -45,32 +45,32 @@ pub enum CommandAnswer {
 }
 
 /// The socket's name in the data folder.
-const NAME: &str = "control.sock";
+const SOCKET_NAME: &str = "control.sock";
 
 /// The longest line, in bytes, either way.
-const LONGEST: u64 = 16 * 1024;
+const MAX_LINE: u64 = 16 * 1024;
 
 /// How long either side waits for the other.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The longest path of a Unix socket, in bytes (`sun_path` less its closing zero).
-const LONGEST_PATH: usize = 107;
+const MAX_PATH: usize = 107;
 
 /// Asks the gateway that holds the folder `data`.
 ///
 /// # Errors
 /// Nobody listens there, or what listens does not answer.
 pub fn ask(data: &Path, command: Command) -> io::Result<CommandAnswer> {
-    let path = data.join(NAME);
+    let path = data.join(SOCKET_NAME);
     fits(&path)?;
     let mut stream = UnixStream::connect(&path)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_write_timeout(Some(TIMEOUT))?;
     let mut line = serde_json::to_vec(&command)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut answer = String::new();
-    BufReader::new(stream.take(LONGEST)).read_line(&mut answer)?;
+    BufReader::new(stream.take(MAX_LINE)).read_line(&mut answer)?;
     Ok(serde_json::from_str(&answer)?)
 }
 
@@ -87,16 +87,16 @@ pub fn holder(data: &Path) -> Option<LockHolder> {
 /// # Errors
 /// It is too long; the text says by how much.
 pub fn is_reachable(data: &Path) -> io::Result<()> {
-    fits(&data.join(NAME))
+    fits(&data.join(SOCKET_NAME))
 }
 
 fn fits(path: &Path) -> io::Result<()> {
     let length = path.as_os_str().len();
-    if length <= LONGEST_PATH {
+    if length <= MAX_PATH {
         return Ok(());
     }
     let what = format!(
-        "the path {} has {length} bytes, and that of a Unix socket at most {LONGEST_PATH}: \
+        "the path {} has {length} bytes, and that of a Unix socket at most {MAX_PATH}: \
          choose a shorter `server.data`, or stop the gateway for such commands",
         path.display()
     );

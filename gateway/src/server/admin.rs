@@ -1,0 +1,56 @@
+//! The admin thread: the admin listener, and the socket that commands come by. It serves to the end of a shutdown, whatever
+//! clients, stores and providers do.
+
+use std::{convert::Infallible, io, net::TcpListener as Socket, rc::Rc, sync::Arc};
+
+use tokio::{net::TcpListener, task::spawn_local};
+use tokio_util::sync::CancellationToken;
+use tower::{BoxError, Service, service_fn};
+
+use super::{
+    acceptor,
+    connection::{HttpServer, RequestInContext},
+    control::Control,
+    thread::Thread,
+};
+use crate::{own, response::reply::Reply, state::Gateway};
+
+/// Starts the admin thread, which ends at `stop`.
+///
+/// # Errors
+/// The machine has no thread or poller left.
+pub(super) async fn start(socket: Socket, gateway: Arc<Gateway>, stop: CancellationToken) -> io::Result<Thread> {
+    Thread::start("admin".to_owned(), move || {
+        let listener = TcpListener::from_std(socket)?;
+        let commands = Control::listen(&gateway.data);
+        let commands = commands.inspect_err(|error| tracing::error!("commands cannot reach this gateway: {error}"));
+        let service = service_fn(|(context, request): RequestInContext| async move {
+            Ok::<_, Infallible>(own::admin::answer(&context, request).await)
+        });
+        let http = HttpServer::new(service, gateway.clone(), CancellationToken::new());
+        Ok(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = accept(listener, http) => {}
+                () = async {
+                    match commands {
+                        Ok(commands) => commands.serve(gateway).await,
+                        Err(_) => std::future::pending().await,
+                    }
+                } => {}
+            }
+        })
+    })
+    .await
+}
+
+/// Serves every connection that comes to `listener`, for ever.
+pub(super) async fn accept<S>(listener: TcpListener, http: Rc<HttpServer<S>>)
+where
+    S: Service<RequestInContext, Response = Reply, Error: Into<BoxError>> + Clone + 'static,
+{
+    acceptor::accept(&listener, |stream, peer| {
+        spawn_local(http.clone().serve(stream, peer.ip()));
+    })
+    .await;
+}

@@ -1,0 +1,168 @@
+//! What a client's connection is doing, and until when its client may take its time.
+//!
+//! A connection is idle until its first byte, reads a head until the service is called, and is busy while any of its
+//! streams is open. Idle and head have deadlines here; what happens while busy has deadlines in the body. Its
+//! [`Io`](super::io::Io) and its streams share a [`Phase`]; hyper wants an `Io` that is `Send`, so that all of it is
+//! atomic. One thread at a time uses it, and no order between its parts is relied upon.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// What a connection is doing, shared.
+pub(super) struct Phase {
+    limits: ClientTimeouts,
+    connected: Instant,
+    /// When it became what it is, counted from `connected`.
+    since: AtomicDuration,
+    /// How many streams are open.
+    streams: AtomicUsize,
+    /// Whether some of a head has been seen.
+    head_begun: AtomicBool,
+    write_limit: AtomicDuration,
+}
+
+/// What a connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ConnectionState {
+    /// Between requests: nothing of the next has been seen.
+    Idle,
+    /// Some of a head has been seen, not all.
+    Head,
+    /// A request is being served.
+    Busy,
+}
+
+/// How long the two kinds of waiting may last.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ClientTimeouts {
+    /// From the first byte of a head to its last.
+    pub(super) head: Duration,
+    /// Between two requests, and from connecting to the first byte.
+    pub(super) idle: Duration,
+}
+
+/// A duration, in nanoseconds: good for 584 years.
+#[derive(Default)]
+struct AtomicDuration(AtomicU64);
+
+impl Phase {
+    /// A new connection: idle.
+    pub(super) fn new(limits: ClientTimeouts) -> Arc<Self> {
+        let phase = Self {
+            limits,
+            connected: Instant::now(),
+            since: AtomicDuration::default(),
+            streams: AtomicUsize::new(0),
+            head_begun: AtomicBool::new(false),
+            write_limit: AtomicDuration::default(),
+        };
+        phase.write_limit.set(limits.idle);
+        Arc::new(phase)
+    }
+
+    /// What the connection is doing.
+    pub(super) fn state(&self) -> ConnectionState {
+        match (self.streams.load(Relaxed), self.head_begun.load(Relaxed)) {
+            (0, false) => ConnectionState::Idle,
+            (0, true) => ConnectionState::Head,
+            _ => ConnectionState::Busy,
+        }
+    }
+
+    /// A whole head was read, and a stream is open: the connection is busy until it is closed.
+    pub(super) fn stream_opened(&self) {
+        self.streams.fetch_add(1, Relaxed);
+        self.head_begun.store(false, Relaxed);
+        self.write_limit.set(self.limits.idle);
+    }
+
+    /// A stream was closed. After the last one the connection is idle.
+    pub(super) fn stream_closed(&self, now: Instant) {
+        self.since.set(now.saturating_duration_since(self.connected));
+        self.streams.fetch_sub(1, Relaxed);
+    }
+
+    /// How long the client may refuse to take any bytes.
+    pub(super) fn write_limit(&self) -> Duration {
+        self.write_limit.get()
+    }
+
+    /// How long the client may refuse to take bytes of the answer that now begins.
+    pub(super) fn set_write_limit(&self, limit: Duration) {
+        self.write_limit.set(limit);
+    }
+
+    /// Bytes came.
+    pub(super) fn heard(&self, now: Instant) {
+        if self.state() == ConnectionState::Idle {
+            self.since.set(now.saturating_duration_since(self.connected));
+            self.head_begun.store(true, Relaxed);
+        }
+    }
+
+    /// When waiting for the client ends.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let limit = match self.state() {
+            ConnectionState::Idle => self.limits.idle,
+            ConnectionState::Head => self.limits.head,
+            ConnectionState::Busy => return None,
+        };
+        Some(self.connected + self.since.get() + limit)
+    }
+}
+
+impl AtomicDuration {
+    fn get(&self) -> Duration {
+        Duration::from_nanos(self.0.load(Relaxed))
+    }
+
+    fn set(&self, duration: Duration) {
+        self.0.store(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: ClientTimeouts = ClientTimeouts { head: Duration::from_secs(10), idle: Duration::from_secs(75) };
+
+    /// What the phase is after `events`, one a second, and how long after the last event waiting ends.
+    fn after(events: &str) -> (ConnectionState, Option<u64>) {
+        let phase = Phase::new(LIMITS);
+        let mut now = phase.connected;
+        for event in events.chars() {
+            now += Duration::from_secs(1);
+            match event {
+                'r' => phase.heard(now),
+                'b' => phase.stream_opened(),
+                'i' => phase.stream_closed(now),
+                other => panic!("no event {other:?}"),
+            }
+        }
+        (phase.state(), phase.deadline().map(|deadline| (deadline - now).as_secs()))
+    }
+
+    #[test]
+    fn each_kind_of_waiting_has_its_own_deadline() {
+        let check = |events, state, left| assert_eq!(after(events), (state, left), "{events:?}");
+        check("", ConnectionState::Idle, Some(75));
+        check("r", ConnectionState::Head, Some(10));
+        // A drip does not move the deadline.
+        check("rrrr", ConnectionState::Head, Some(7));
+        check("rb", ConnectionState::Busy, None);
+        check("rbrr", ConnectionState::Busy, None);
+        check("rbi", ConnectionState::Idle, Some(75));
+        check("rbirr", ConnectionState::Head, Some(9));
+        // Several streams at once, of which the last one counts.
+        check("rbbrbii", ConnectionState::Busy, None);
+        check("rbbrbiii", ConnectionState::Idle, Some(75));
+    }
+}

@@ -1,0 +1,152 @@
+//! One request and its answer on a client's connection, and what they mean for its end.
+//!
+//! HTTP/1 has one stream after another on a connection; HTTP/2, once it is built, has many at a time. What belongs to
+//! the one stands in [`Stream`], and what belongs to all of them in [`ClientConnection`].
+
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Request, Version};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use tokio::time::Instant;
+
+use super::phase::{ConnectionState, Phase};
+use crate::body::{Body, BodyError};
+
+/// A client's connection, as its streams know it.
+pub(super) struct ClientConnection {
+    phase: Arc<Phase>,
+    /// What its last stream left for its end.
+    left: Cell<Left>,
+}
+
+/// One request and its answer. The connection is busy for as long as any part of them lives: whoever holds the request's
+/// body, or the answer's, holds this.
+pub(super) struct Stream {
+    connection: Rc<ClientConnection>,
+    /// Whether the answer has no other end than that of the connection (HTTP/1.0).
+    ends_by_close: bool,
+}
+
+/// What a stream leaves for the end of its connection.
+#[derive(Clone, Copy)]
+enum Left {
+    Nothing,
+    /// There was a request's body, and some of it may be unread.
+    UnreadBody,
+    /// An answer broke off whose end is the connection's.
+    BrokenAnswer,
+}
+
+/// How a connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Closing {
+    /// At once.
+    Orderly,
+    /// After a little of what its client still sends has been read: unread bytes would reset it, and lose the answer.
+    Lingering,
+    /// With a reset: an orderly end would be taken for the end of the answer.
+    Reset,
+}
+
+/// A body on its way to the client.
+pub(super) struct ResponseBody {
+    body: Body,
+    stream: Rc<Stream>,
+}
+
+impl ClientConnection {
+    /// A connection in `phase`.
+    pub(super) fn new(phase: Arc<Phase>) -> Rc<Self> {
+        Rc::new(Self { phase, left: Cell::new(Left::Nothing) })
+    }
+
+    /// Opens a stream for `request`, whose head was read whole.
+    pub(super) fn open<B: HttpBody>(self: &Rc<Self>, request: &Request<B>) -> Rc<Stream> {
+        self.phase.stream_opened();
+        self.left.set(if request.body().is_end_stream() { Left::Nothing } else { Left::UnreadBody });
+        Rc::new(Stream { connection: self.clone(), ends_by_close: request.version() < Version::HTTP_11 })
+    }
+
+    /// How it should be closed, now that nothing more is served on it.
+    pub(super) fn closing(&self) -> Closing {
+        match (self.left.get(), self.phase.state()) {
+            (Left::BrokenAnswer, _) => Closing::Reset,
+            (Left::UnreadBody, _) | (Left::Nothing, ConnectionState::Head) => Closing::Lingering,
+            (Left::Nothing, ConnectionState::Idle | ConnectionState::Busy) => Closing::Orderly,
+        }
+    }
+}
+
+impl Stream {
+    /// The answer's body, on its way to the client.
+    pub(super) fn answer(self: Rc<Self>, body: Body) -> ResponseBody {
+        if let Some(limit) = body.idle_limit() {
+            self.connection.phase.set_write_limit(limit);
+        }
+        ResponseBody { body, stream: self }
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.connection.phase.stream_closed(Instant::now());
+    }
+}
+
+impl HttpBody for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if matches!(frame, Some(Err(_))) && self.stream.ends_by_close {
+            self.stream.connection.left.set(Left::BrokenAnswer);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::server::phase::ClientTimeouts;
+
+    #[test]
+    fn a_connection_is_busy_for_as_long_as_any_of_its_streams_is_held() {
+        let limits = ClientTimeouts { head: Duration::from_secs(1), idle: Duration::from_secs(1) };
+        let connection = ClientConnection::new(Phase::new(limits));
+        let open = |body: &'static str| connection.open(&Request::new(body.to_owned()));
+        let state = || connection.phase.state();
+        let (first, second) = (open(""), open(""));
+        let body = first.clone().answer(Body::empty());
+        drop((first, second));
+        assert_eq!((state(), connection.closing()), (ConnectionState::Busy, Closing::Orderly));
+        drop(body);
+        assert_eq!(state(), ConnectionState::Idle);
+        connection.phase.heard(Instant::now());
+        assert_eq!(connection.closing(), Closing::Lingering, "half a head may be followed by the rest");
+        let upload = open("body");
+        assert_eq!((state(), connection.closing()), (ConnectionState::Busy, Closing::Lingering));
+        drop(upload);
+        assert_eq!(connection.closing(), Closing::Lingering);
+        drop(open(""));
+        assert_eq!(connection.closing(), Closing::Orderly);
+    }
+}
