@@ -4,7 +4,8 @@
 
 use auth_core::{
     Now, Rejected,
-    refusal_guard::{CredentialId, EndedCredential, RefusalGuard},
+    credential::CredentialId,
+    refusal_guard::{EndedCredential, RefusalGuard},
 };
 
 pub fn declare(guard: &RefusalGuard, refusal: &Rejected, of: CredentialId, now: Now) -> Option<EndedCredential> {

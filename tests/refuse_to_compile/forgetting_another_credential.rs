@@ -2,7 +2,7 @@
 //!
 //! The right to forget is for the one credential that ended: for another there is none, and that is no cookie.
 
-use auth_core::refusal_guard::{CredentialId, Ended};
+use auth_core::{credential::CredentialId, refusal_guard::Ended};
 use gateway::{response::cookies::{ClearCookie, SetCookie}, config::site::Site};
 
 pub fn forget(ended: &Ended, held: CredentialId, site: &Site) -> Option<SetCookie> {

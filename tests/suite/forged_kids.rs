@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use auth_core::{
     Background, Clock, Stop,
     bearer::{BearerIssuer, Bearers},
+    credential::CredentialText,
     jws::{Algorithm, SigningKey},
     keys::{IssuerKeys, KeyPolicy, KeysFrom},
     outbound::{Outbound, OutboundPolicy},
@@ -39,7 +40,7 @@ async fn a_flood() {
             "iss": idp.issuer(), "sub": "mallory", "aud": "api://monolith", "iat": issued, "exp": issued + 7200,
         });
         let token = key.sign("at+jwt", &claims).expect("signs");
-        match bearers.verify(&token, now).await {
+        match bearers.verify(&CredentialText::new(token), now).await {
             Ok(_) => admitted += 1,
             Err(Stop::Rejected(_)) => refused += 1,
             Err(Stop::Unavailable(unavailable)) => {

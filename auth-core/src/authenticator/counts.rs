@@ -51,17 +51,25 @@ impl Counts {
         }
     }
 
+    /// Something was shown, and it does not do.
     pub(super) fn rejected(&self, rejected: &Rejected) {
+        let about = rejected.about().map(ToString::to_string).unwrap_or_default();
+        let reason = self.counted(rejected);
+        tracing::info!(reason, detail = %rejected.detail(), about, "rejected");
+    }
+
+    /// Nothing was shown: everybody's first request, and no news.
+    pub(super) fn missing(&self, rejected: &Rejected) {
+        let reason = self.counted(rejected);
+        tracing::debug!(reason, "rejected");
+    }
+
+    fn counted(&self, rejected: &Rejected) -> &'static str {
         let reason = rejected.reason();
         if let Some(at) = Reason::ALL.iter().position(|known| *known == reason) {
             self.rejected[at].increment(1);
         }
-        let about = rejected.about().map(ToString::to_string).unwrap_or_default();
-        if reason == Reason::Missing {
-            tracing::debug!(reason = reason.as_str(), "rejected");
-        } else {
-            tracing::info!(reason = reason.as_str(), detail = %rejected.detail(), about, "rejected");
-        }
+        reason.as_str()
     }
 
     /// Only an outage counts as one, and is a warning.

@@ -4,32 +4,21 @@ mod counts;
 
 use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll};
 
-use secrecy::{ExposeSecret, SecretString};
-
 use self::counts::Counts;
 use crate::{
     bearer::Bearers,
     clock::Now,
+    credential::{
+        AmbiguousCredentials, Credential, CredentialCandidates, CredentialId, CredentialText, UnsupportedCredential,
+    },
     dependency::Dependency,
     policy::{Permit, Requirement, permit},
     principal::Principal,
-    refusal_guard::{CredentialId, Harm, RefusalGuard},
+    refusal_guard::{EndedCredential, Harm, RefusalGuard},
     revocations::Revocations,
     session::Sessions,
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable, Verdict},
 };
-
-/// What a request brought to show who sends it.
-#[derive(Clone, Default)]
-pub enum Credential {
-    /// Nothing that is ours.
-    #[default]
-    None,
-    /// Our session cookie's value.
-    Ticket(SecretString),
-    /// A bearer token (RFC 6750 §2.1) whose issuer is configured.
-    Bearer(SecretString),
-}
 
 /// A verdict, and which credential it is about.
 #[derive(Debug)]
@@ -45,10 +34,12 @@ pub struct Outcome {
 #[derive(Debug)]
 #[must_use]
 pub struct Admission {
-    /// The permit, or the stop.
+    /// The permit, or the stop to show.
     pub permit: Result<Permit, Stop>,
     /// The credential that was shown; `None` if none was.
     pub credential: Option<CredentialId>,
+    /// The right to forget it: it is a ticket, and the stop ended it.
+    pub ended: Option<EndedCredential>,
 }
 
 /// Knows tickets and bearer tokens. Cheap to clone; one a configuration.
@@ -59,97 +50,109 @@ struct Parts {
     sessions: Sessions,
     bearers: Bearers,
     revocations: Revocations,
-    held: Arc<RefusalGuard>,
+    guard: Arc<RefusalGuard>,
     counts: Counts,
 }
 
-/// No credential came with the request.
-struct NoCredential;
+/// No credential that counts came with the request; what came in its place, if anything did.
+struct NoCredential(Option<UnsupportedCredential>);
 
 impl Authenticator {
     /// An authenticator over these parts. Takes its counters now, so a metrics recorder is installed before.
-    pub fn new(sessions: Sessions, bearers: Bearers, revocations: Revocations, held: Arc<RefusalGuard>) -> Self {
-        Self(Arc::new(Parts { sessions, bearers, revocations, held, counts: Counts::taken() }))
+    pub fn new(sessions: Sessions, bearers: Bearers, revocations: Revocations, guard: Arc<RefusalGuard>) -> Self {
+        Self(Arc::new(Parts { sessions, bearers, revocations, guard, counts: Counts::taken() }))
     }
 
-    /// Whether a bearer token is one to judge: its issuer, unverified, is configured.
-    pub fn recognises_bearer(&self, token: &str) -> bool {
-        self.0.bearers.recognises(token)
+    /// Which of a request's credentials counts for `requirement`. A bearer token is ours if its issuer, unverified, is
+    /// configured.
+    ///
+    /// # Errors
+    /// [`AmbiguousCredentials::TwoTickets`]: a bad request, and no verdict about either.
+    pub fn credential(
+        &self,
+        candidates: &CredentialCandidates,
+        requirement: &Requirement,
+    ) -> Result<Credential, AmbiguousCredentials> {
+        candidates.credential(requirement, |token| self.0.bearers.recognises(token))
     }
 
     /// Who shows this credential. On a route open to anyone nothing is waited for: what cannot be told at once is
     /// Unavailable, and the route forwards without identity, undecided.
     pub async fn ask(&self, credential: Credential, requirement: &Requirement, now: Now) -> Outcome {
         let parts = &self.0;
-        let id = credential.id();
-        let asked = match &credential {
-            Credential::None => Err(Rejected::proven_by(NoCredential).into()),
-            Credential::Ticket(ticket) => {
-                parts.sessions.open(ticket.expose_secret(), now).map(|opened| opened.principal)
-            }
-            Credential::Bearer(token) if requirement.is_open() => without_waiting(parts.bearer(token, now)).await,
-            Credential::Bearer(token) => parts.bearer(token, now).await,
-        };
+        let asked = parts.principal(&credential, now);
+        let asked = if requirement.is_open() { without_waiting(asked).await } else { asked.await };
         let verdict = asked.map_or_else(Verdict::from, Verdict::Authenticated);
-        parts.note(&verdict, id, requirement, now);
-        Outcome { verdict, credential: id }
+        parts.note(&verdict, &credential, requirement, now);
+        Outcome { verdict, credential: credential.id() }
     }
 
-    /// Whether who shows this credential may pass: [`Authenticator::ask`], then [`permit`], counted once.
-    pub async fn admit(&self, credential: Credential, requirement: &Requirement, now: Now) -> Admission {
+    /// Whether who shows this credential may pass: [`Authenticator::ask`], then [`permit`], counted once. `harm` is what
+    /// showing a refusal would do: the mass-refusal guard holds back what destroys, as Unavailable, and decides whether a
+    /// ticket that a refusal ended may be forgotten.
+    pub async fn admit(&self, credential: Credential, requirement: &Requirement, harm: Harm, now: Now) -> Admission {
+        let is_ticket = matches!(credential, Credential::Ticket(_));
         let Outcome { verdict, credential } = self.ask(credential, requirement, now).await;
         let known = matches!(verdict, Verdict::Authenticated(_));
-        let permit = permit(self.held_where_open(verdict, requirement, now), requirement, now);
-        if let (true, Err(stop)) = (known, &permit) {
-            self.0.counts.stopped(stop, now);
+        let stop = match permit(self.guarded_where_open(verdict, requirement, now), requirement, now) {
+            Ok(permit) => return Admission { permit: Ok(permit), credential, ended: None },
+            Err(stop) => stop,
+        };
+        if known {
+            self.0.counts.stopped(&stop, now);
         }
-        Admission { permit, credential }
+        let stop = self.0.guard.hold(stop, harm, now);
+        let ended = match (&stop, credential) {
+            (Stop::Rejected(rejected), Some(ticket)) if is_ticket => self.0.guard.ended_by(rejected, ticket, now),
+            (Stop::Rejected(_) | Stop::Unavailable(_), _) => None,
+        };
+        Admission { permit: Err(stop), credential, ended }
     }
 
     /// On a route open to anyone no refusal is shown, so that none can be held back there: the upstream's would pass in
     /// its place. So while the mass-refusal guard has tripped, what could be a mistake of ours is not decided.
-    fn held_where_open(&self, verdict: Verdict, requirement: &Requirement, now: Now) -> Verdict {
+    fn guarded_where_open(&self, verdict: Verdict, requirement: &Requirement, now: Now) -> Verdict {
         match verdict {
             Verdict::Rejected(rejected) if requirement.is_open() => {
-                self.0.held.hold(rejected.into(), Harm::Destroys, now).into()
+                self.0.guard.hold(rejected.into(), Harm::Destroys, now).into()
             }
             Verdict::Authenticated(_) | Verdict::Rejected(_) | Verdict::Unavailable(_) => verdict,
         }
     }
 }
 
-impl Credential {
-    /// Names the credential without holding it.
-    pub fn id(&self) -> Option<CredentialId> {
-        match self {
-            Self::None => None,
-            Self::Ticket(text) | Self::Bearer(text) => Some(CredentialId::of(text.expose_secret().as_bytes())),
+impl Parts {
+    async fn principal(&self, credential: &Credential, now: Now) -> Result<Principal, Stop> {
+        match credential {
+            Credential::None => Err(Rejected::proven_by(NoCredential(None)).into()),
+            Credential::Unsupported(what) => Err(Rejected::proven_by(NoCredential(Some(*what))).into()),
+            Credential::Ticket(ticket) => Ok(self.sessions.open(ticket, now).await?.principal),
+            Credential::Bearer(token) => self.bearer(token, now).await,
         }
     }
-}
 
-impl Parts {
-    async fn bearer(&self, token: &SecretString, now: Now) -> Result<Principal, Stop> {
-        let mut principal = self.bearers.verify(token.expose_secret(), now).await?;
+    async fn bearer(&self, token: &CredentialText, now: Now) -> Result<Principal, Stop> {
+        let mut principal = self.bearers.verify(token, now).await?;
         principal.freshness = principal.freshness.and(self.revocations.judge(&principal, now)?);
         Ok(principal)
     }
 
     /// Counts the verdict, tells the mass-refusal guard, and writes the log line that says which and why.
-    fn note(&self, verdict: &Verdict, credential: Option<CredentialId>, requirement: &Requirement, now: Now) {
+    fn note(&self, verdict: &Verdict, credential: &Credential, requirement: &Requirement, now: Now) {
         match (verdict, credential) {
             (Verdict::Authenticated(_), credential) => {
                 self.counts.authenticated();
-                if let Some(credential) = credential {
-                    self.held.accepted(credential, now);
+                if let Some(credential) = credential.id() {
+                    self.guard.accepted(credential, now);
                 }
             }
             // Nobody has to show anything on an open route.
-            (Verdict::Rejected(_), None) if requirement.is_open() => {}
+            (Verdict::Rejected(_), Credential::None | Credential::Unsupported(_)) if requirement.is_open() => {}
+            (Verdict::Rejected(rejected), Credential::None) => self.counts.missing(rejected),
             (Verdict::Rejected(rejected), credential) => {
                 self.counts.rejected(rejected);
-                if let Some(credential) = credential {
-                    self.held.refused(credential, rejected, now);
+                if let Some(credential) = credential.id() {
+                    self.guard.refused(credential, rejected, now);
                 }
             }
             (Verdict::Unavailable(unavailable), _) => self.counts.unavailable(unavailable, now),
@@ -164,7 +167,8 @@ async fn without_waiting(asked: impl Future<Output = Result<Principal, Stop>>) -
         Poll::Ready(match asked.as_mut().poll(context) {
             Poll::Ready(answer) => answer,
             Poll::Pending => {
-                // A stranger can cause this at will, by a made-up key name.
+                // Only a bearer waits so far, for its issuer's keys. A stranger can cause that at will, by a made-up key
+                // name.
                 Err(Unavailable::because(Dependency::Keys, "an open route waits for nobody's keys").unsettled().into())
             }
         })
@@ -177,17 +181,7 @@ impl Proof for NoCredential {
         Reason::Missing
     }
     fn detail(&self) -> Detail {
-        Detail::new("no credential of ours came with the request")
-    }
-}
-
-impl fmt::Debug for Credential {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Ticket(_) => "Ticket(..)",
-            Self::Bearer(_) => "Bearer(..)",
-        })
+        Detail::new(self.0.map_or("the request carries no credential", UnsupportedCredential::explain))
     }
 }
 

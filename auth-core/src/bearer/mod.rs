@@ -8,11 +8,11 @@ mod judge;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use moka::{policy::EvictionPolicy, sync::Cache};
 
 use crate::{
     clock::Now,
+    credential::{CredentialHash, CredentialText},
     dependency::Dependency,
     jws::{self, Claims, MalformedToken, TokenKind},
     keys::{Forged, IssuerKeys, Unproven},
@@ -45,12 +45,10 @@ pub struct Bearers(Arc<Inner>);
 
 struct Inner {
     issuers: BTreeMap<Arc<str>, BearerIssuer>,
-    genuine: Cache<TokenHash, Genuine>,
+    genuine: Cache<CredentialHash, Genuine>,
     // Apart and small, so that a flood of junk cannot push out what is genuine.
-    forged: Cache<TokenHash, Fake>,
+    forged: Cache<CredentialHash, Fake>,
 }
-
-type TokenHash = [u8; 32];
 
 /// A token whose signature held.
 #[derive(Clone)]
@@ -81,22 +79,23 @@ impl Bearers {
     }
 
     /// Whether this looks like a token of one of them: by its issuer, which nothing has verified.
-    pub fn recognises(&self, token: &str) -> bool {
+    pub fn recognises(&self, token: &CredentialText) -> bool {
         let known = |claims: &str| self.0.issuers.contains_key(claims);
         !self.0.issuers.is_empty()
-            && (self.0.genuine.contains_key(&hash(token)) || jws::peek_issuer(token).is_some_and(|iss| known(&iss)))
+            && (self.0.genuine.contains_key(token.hash())
+                || jws::peek_issuer(token.expose()).is_some_and(|iss| known(&iss)))
     }
 
     /// Who the token stands for.
     ///
     /// # Errors
     /// [`Stop::Rejected`], if the token is proven no good. [`Stop::Unavailable`], if we cannot tell.
-    pub async fn verify(&self, token: &str, now: Now) -> Result<Principal, Stop> {
-        let hash = hash(token);
-        if let Some((issuer, claims)) = self.0.remembered(&hash)? {
+    pub async fn verify(&self, token: &CredentialText, now: Now) -> Result<Principal, Stop> {
+        let hash = token.hash();
+        if let Some((issuer, claims)) = self.0.remembered(hash)? {
             return judge::principal(&claims, issuer, now);
         }
-        let unverified = jws::read(token, TokenKind::Bearer).map_err(malformed)?;
+        let unverified = jws::read(token.expose(), TokenKind::Bearer).map_err(malformed)?;
         let Some(issuer) = self.0.issuers.get(unverified.issuer()) else {
             return Err(Unavailable::because(Dependency::Keys, "no issuer of this name is configured")
                 .unsettled()
@@ -105,12 +104,12 @@ impl Bearers {
         match issuer.keys.check(&unverified, now).await {
             Ok((claims, generation)) => {
                 let claims = Arc::new(claims);
-                self.0.genuine.insert(hash, Genuine { claims: Arc::clone(&claims), generation });
+                self.0.genuine.insert(*hash, Genuine { claims: Arc::clone(&claims), generation });
                 judge::principal(&claims, issuer, now)
             }
             Err(Unproven::Forged(proof, generation)) => {
                 let issuer = Arc::clone(&issuer.issuer);
-                self.0.forged.insert(hash, Fake { issuer, proof: proof.clone(), generation });
+                self.0.forged.insert(*hash, Fake { issuer, proof: proof.clone(), generation });
                 Err(Rejected::proven_by(proof).into())
             }
             Err(Unproven::Stop(stop)) => Err(stop),
@@ -120,7 +119,7 @@ impl Bearers {
 
 impl Inner {
     /// What is remembered of a token for the keys in use: its claims, or the proof that it is false.
-    fn remembered(&self, hash: &TokenHash) -> Result<Option<(&BearerIssuer, Arc<Claims>)>, Rejected> {
+    fn remembered(&self, hash: &CredentialHash) -> Result<Option<(&BearerIssuer, Arc<Claims>)>, Rejected> {
         if let Some(Genuine { claims, generation }) = self.genuine.get(hash) {
             let issuer = self.issuers.get(claims.iss.as_str());
             let current = issuer.filter(|issuer| issuer.keys.generation() == Some(generation));
@@ -134,12 +133,8 @@ impl Inner {
     }
 }
 
-fn remembering<V: Clone + Send + Sync + 'static>(most: u64) -> Cache<TokenHash, V> {
+fn remembering<V: Clone + Send + Sync + 'static>(most: u64) -> Cache<CredentialHash, V> {
     Cache::builder().max_capacity(most).eviction_policy(EvictionPolicy::lru()).build()
-}
-
-fn hash(token: &str) -> TokenHash {
-    digest(&SHA256, token.as_bytes()).as_ref().try_into().expect("SHA-256 has 32 bytes")
 }
 
 /// A form that the RFCs make invalid is a proof whoever signed it. One that we merely do not understand is not.

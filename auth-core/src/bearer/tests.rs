@@ -81,7 +81,7 @@ impl Setting {
     }
 
     async fn asked(&self, token: &str) -> Result<Principal, Stop> {
-        self.bearers.verify(token, self.clock.now()).await
+        self.bearers.verify(&CredentialText::new(token), self.clock.now()).await
     }
 
     async fn word(&self, token: &str) -> &'static str {
@@ -211,7 +211,7 @@ async fn broken_tokens_of_a_known_issuer_are_recognised_and_refused() {
     let setting = Setting::new(Kind::Service).await;
     let claims = setting.claims(&json!({})).to_string();
     let check = async |token: &str, recognised: bool, expected: &str| {
-        assert_eq!(setting.bearers.recognises(token), recognised, "{token}");
+        assert_eq!(setting.bearers.recognises(&CredentialText::new(token)), recognised, "{token}");
         assert_eq!(setting.word(token).await, expected, "{token}");
     };
     check(&setting.issuer.raw(r#"{"alg":"none"}"#, &claims), true, "malformed").await;

@@ -3,8 +3,10 @@
 //! What passes carries its [`Principal`](crate::Principal) among the request's extensions; or, where anyone may pass, an
 //! [`Unavailable`] if somebody came whom nobody can tell: a service that would turn them away for want of a name answers
 //! 503 instead. What does not pass is answered here: 401 or 403 only for a proven refusal, 503 with `Retry-After` for
-//! everything that nobody can tell. One of the two files that may put such a status on the wire; the gateway itself has
-//! its own. Deliberately absent: bodies, pages, redirects to sign-in.
+//! everything that nobody can tell, 400 for a request whose credentials contradict each other. Credentials are read and
+//! refusals are held back as in the gateway: by [`crate::credential`] and the mass-refusal guard of the authenticator. One
+//! of the two files that may put such a status on the wire; the gateway itself has its own. Deliberately absent: bodies,
+//! pages, redirects to sign-in, and taking a cookie back.
 
 use std::{
     fmt,
@@ -16,14 +18,16 @@ use std::{
 
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, RETRY_AFTER, WWW_AUTHENTICATE},
+    header::{CACHE_CONTROL, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use tower::{Layer, Service};
 
 use crate::{
-    authenticator::{Authenticator, Credential},
+    authenticator::Authenticator,
     clock::Clock,
-    policy::{Holder, Requirement},
+    credential::{AmbiguousCredentials, CredentialCandidates},
+    policy::{Holder, Permit, Requirement},
+    refusal_guard::Harm,
     verdict::{Reason, Rejected, Stop, Unavailable},
 };
 
@@ -38,11 +42,19 @@ pub struct Guarded<S> {
     gate: AuthLayer,
 }
 
+#[derive(Clone)]
 struct Gate {
     authenticator: Authenticator,
     requirement: Requirement,
     clock: Clock,
     cookie: String,
+    harm: Harm,
+}
+
+/// Why a request goes no further.
+enum NotAdmitted {
+    Ambiguous(AmbiguousCredentials),
+    Stop(Stop),
 }
 
 type Answering<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
@@ -50,49 +62,49 @@ type Answering<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Sen
 impl AuthLayer {
     /// A layer that asks `authenticator` whether a request meets `requirement`. `cookie` is the name of the ticket's
     /// cookie: `__Host-candor`, or `candor` without TLS.
+    ///
+    /// A 401 is taken to destroy something at whoever asks, as a display does that forgets its token: so while the
+    /// mass-refusal guard has tripped, a refusal that could be a mistake is 503. [`AuthLayer::harm`] says otherwise.
     pub fn new(
         authenticator: Authenticator,
         requirement: Requirement,
         clock: Clock,
         cookie: impl Into<String>,
     ) -> Self {
-        Self(Arc::new(Gate { authenticator, requirement, clock, cookie: cookie.into() }))
+        Self(Arc::new(Gate { authenticator, requirement, clock, cookie: cookie.into(), harm: Harm::Destroys }))
+    }
+
+    /// The same, where a refusal does this to whoever is shown it. [`Harm::None`] is for clients that ask for a sign-in
+    /// and lose nothing else.
+    pub fn harm(self, harm: Harm) -> Self {
+        Self(Arc::new(Gate { harm, ..Arc::unwrap_or_clone(self.0) }))
     }
 }
 
 impl Gate {
-    /// A bearer of ours wins over the cookie; one that is not ours is left alone.
-    fn credential(&self, headers: &HeaderMap) -> Credential {
-        let bearer = headers.get(AUTHORIZATION).and_then(|value| bearer(value.to_str().ok()?));
-        if let Some(token) = bearer.filter(|token| self.authenticator.recognises_bearer(token)) {
-            return Credential::Bearer(token.to_owned().into());
-        }
-        let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
-        match cookies.flat_map(|line| line.split(';')).find_map(|pair| named(pair, &self.cookie)) {
-            Some(ticket) => Credential::Ticket(ticket.to_owned().into()),
-            None => Credential::None,
-        }
+    async fn admit(&self, headers: &HeaderMap) -> Result<Permit, NotAdmitted> {
+        let candidates = CredentialCandidates::read(headers, &self.cookie)?;
+        let credential = self.authenticator.credential(&candidates, &self.requirement)?;
+        let admission = self.authenticator.admit(credential, &self.requirement, self.harm, self.clock.now()).await;
+        admission.permit.map_err(NotAdmitted::Stop)
     }
 }
 
-/// The token of `Bearer TOKEN` (RFC 6750 §2.1); the scheme in any case (RFC 9110 §11.1).
-fn bearer(value: &str) -> Option<&str> {
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim_matches(' '))
-}
-
-/// The value of a cookie pair of this name (RFC 6265 §5.4), without unquoting.
-fn named<'p>(pair: &'p str, name: &str) -> Option<&'p str> {
-    let (of, value) = pair.trim_matches([' ', '\t']).split_once('=')?;
-    (of == name).then_some(value)
-}
-
-fn answer<R: Default>(stop: &Stop) -> Response<R> {
-    let mut response = match stop {
-        Stop::Rejected(rejected) => refusal(rejected),
-        Stop::Unavailable(unavailable) => outage(unavailable),
+fn answer<R: Default>(why: &NotAdmitted) -> Response<R> {
+    let mut response = match why {
+        NotAdmitted::Stop(Stop::Rejected(rejected)) => refusal(rejected),
+        NotAdmitted::Stop(Stop::Unavailable(unavailable)) => outage(unavailable),
+        NotAdmitted::Ambiguous(ambiguous) => bad_request(*ambiguous),
     };
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// No verdict on anybody, and nothing to forget.
+fn bad_request<R: Default>(ambiguous: AmbiguousCredentials) -> Response<R> {
+    tracing::info!(%ambiguous, "bad request");
+    let mut response = Response::new(R::default());
+    *response.status_mut() = StatusCode::BAD_REQUEST;
     response
 }
 
@@ -155,9 +167,7 @@ where
         let clone = self.inner.clone();
         let mut inner = std::mem::replace(&mut self.inner, clone);
         Box::pin(async move {
-            let credential = gate.credential(request.headers());
-            let admission = gate.authenticator.admit(credential, &gate.requirement, gate.clock.now()).await;
-            match admission.permit {
+            match gate.admit(request.headers()).await {
                 Ok(permit) => {
                     match permit.holder() {
                         Holder::Anyone | Holder::Lapsed => {}
@@ -166,9 +176,15 @@ where
                     }
                     inner.call(request).await
                 }
-                Err(stop) => Ok(answer(&stop)),
+                Err(why) => Ok(answer(&why)),
             }
         })
+    }
+}
+
+impl From<AmbiguousCredentials> for NotAdmitted {
+    fn from(ambiguous: AmbiguousCredentials) -> Self {
+        Self::Ambiguous(ambiguous)
     }
 }
 

@@ -19,19 +19,14 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::digest;
-
 use crate::{
     alarm::{self, Alarm},
     clock::{Now, Steady},
+    credential::CredentialId,
     dependency::Dependency,
     lock::lock,
     verdict::{Reason, Rejected, Stop, Unavailable},
 };
-
-/// Names a credential without holding it: the first half of its SHA-256.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CredentialId([u8; 16]);
 
 /// The guard. One a process, shared by every configuration.
 #[derive(Debug, Default)]
@@ -88,20 +83,6 @@ pub enum Ended {
     LoggedOut(Logout),
     /// It was refused for good.
     Refused(EndedCredential),
-}
-
-impl CredentialId {
-    /// The name of `credential`, given as it was sent.
-    pub fn of(credential: &[u8]) -> Self {
-        let hash = digest::digest(&digest::SHA256, credential);
-        let mut id = [0; 16];
-        id.copy_from_slice(&hash.as_ref()[..16]);
-        Self(id)
-    }
-
-    fn shard(self, of: usize) -> usize {
-        usize::from(self.0[0]) % of
-    }
 }
 
 impl RefusalGuard {

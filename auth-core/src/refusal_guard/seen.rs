@@ -2,8 +2,8 @@
 
 use std::{collections::HashMap, sync::Mutex, time::Duration};
 
-use super::{CredentialId, RefusalGuard};
-use crate::{clock::Steady, lock::lock};
+use super::RefusalGuard;
+use crate::{clock::Steady, credential::CredentialId, lock::lock};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 

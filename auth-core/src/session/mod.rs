@@ -23,6 +23,7 @@ pub use crate::revocations::Elsewhere;
 use crate::{
     alarm::{self, Alarm},
     clock::{Now, Past, Timestamp},
+    credential::{CredentialId, CredentialText},
     database::Database,
     dependency::Dependency,
     keyring::{
@@ -30,7 +31,7 @@ use crate::{
         seal::{Purpose, Seals},
     },
     principal::{Groups, Principal, Roles, SessionId, Subject},
-    refusal_guard::{CredentialId, Logout},
+    refusal_guard::Logout,
     revocations::Revocations,
     verdict::{OrUnavailable, Stop, Unavailable},
 };
@@ -136,21 +137,22 @@ impl Sessions {
         Self(Arc::new(Inner { seals: keyring.seals().clone(), store, revocations, policy }))
     }
 
-    /// Opens a ticket: by its seal, the revocation set and the configured issuers, without asking anybody.
+    /// Opens a ticket: by its seal, the revocation set and the configured issuers, without asking anybody. It may wait
+    /// all the same, so that a ticket can be renewed here: callers who must not wait see to that themselves.
     ///
     /// # Errors
     /// [`Stop::Rejected`] if the seal proves false, the session has ended, or its hard expiry has passed;
     /// [`Stop::Unavailable`] for everything else.
-    pub fn open(&self, ticket: &str, now: Now) -> Result<OpenedTicket, Stop> {
-        let mut opened = self.unseal(ticket, now)?;
+    pub async fn open(&self, ticket: &CredentialText, now: Now) -> Result<OpenedTicket, Stop> {
+        let mut principal = self.unseal(ticket.expose(), now)?;
         // Made under a clock that was ahead, it would hold for as much longer.
-        if now.past(opened.principal.begun - AHEAD) == Past::No {
+        if now.past(principal.begun - AHEAD) == Past::No {
             return Err(Unavailable::because(Dependency::Clock, "a ticket that begins in the future").into());
         }
-        let set = self.0.revocations.judge(&opened.principal, now)?;
-        self.is_configured(&opened.principal.subject)?;
-        opened.principal.freshness = opened.principal.freshness.and(set);
-        Ok(opened)
+        let set = self.0.revocations.judge(&principal, now)?;
+        self.is_configured(&principal.subject)?;
+        principal.freshness = principal.freshness.and(set);
+        Ok(OpenedTicket { principal, credential: ticket.id() })
     }
 
     /// An issuer that was taken out of the configuration vouches for nobody here any more. That proves nothing about the
@@ -201,13 +203,13 @@ impl Sessions {
     /// # Errors
     /// As [`Sessions::open`], except that not knowing who is revoked stops nobody from leaving; and Unavailable, if
     /// the end could be written neither to disk nor to the store: nothing has ended then.
-    pub async fn logout(&self, ticket: &str, now: Now) -> Result<LoggedOut, Stop> {
-        let OpenedTicket { principal, credential } = self.unseal(ticket, now)?;
+    pub async fn logout(&self, ticket: &CredentialText, now: Now) -> Result<LoggedOut, Stop> {
+        let principal = self.unseal(ticket.expose(), now)?;
         if let Err(Stop::Rejected(ended)) = self.0.revocations.judge(&principal, now) {
             return Err(ended.into());
         }
         let elsewhere = self.end(&principal, &principal.subject.to_string(), "signed out", now).await?;
-        Ok(LoggedOut { logout: Logout::of_credential(credential), elsewhere, principal })
+        Ok(LoggedOut { logout: Logout::of_credential(ticket.id()), elsewhere, principal })
     }
 
     async fn end(&self, whose: &Principal, who: &str, why: &str, now: Now) -> Result<Elsewhere, Unavailable> {
@@ -219,7 +221,7 @@ impl Sessions {
 
     /// The session of a ticket that a sign-in may replace.
     pub(crate) fn before(&self, ticket: &str, now: Now) -> Option<Before> {
-        let Principal { session, until, .. } = self.unseal(ticket, now).ok()?.principal;
+        let Principal { session, until, .. } = self.unseal(ticket, now).ok()?;
         Some(Before { session: session?.to_string(), until })
     }
 
@@ -240,13 +242,11 @@ impl Sessions {
     }
 
     /// What the seal alone says.
-    fn unseal(&self, ticket: &str, now: Now) -> Result<OpenedTicket, Stop> {
+    fn unseal(&self, ticket: &str, now: Now) -> Result<Principal, Stop> {
         let opened = self.0.seals.open(Purpose::Ticket, ticket, now)?;
         let content: ticket::TicketContent =
             serde_json::from_slice(&opened.content).map_err(|error| of_another_release(&error.to_string()))?;
-        let principal =
-            content.into_principal(opened.expires).ok_or_else(|| of_another_release("its session id is none"))?;
-        Ok(OpenedTicket { principal, credential: CredentialId::of(ticket.as_bytes()) })
+        Ok(content.into_principal(opened.expires).ok_or_else(|| of_another_release("its session id is none"))?)
     }
 
     fn seal_ticket(&self, id: SessionId, new: &NewSession, until: Timestamp, now: Now) -> Result<String, Unavailable> {

@@ -42,8 +42,8 @@ impl Site {
         ticket.text().expose_secret().to_owned()
     }
 
-    fn says(&self, ticket: &str) -> String {
-        match self.sessions.open(ticket, self.clock.now()) {
+    async fn says(&self, ticket: &str) -> String {
+        match self.sessions.open(&shown(ticket), self.clock.now()).await {
             Ok(OpenedTicket { principal, .. }) => match principal.freshness {
                 Freshness::Live => principal.subject.id.to_string(),
                 Freshness::LastKnownGood { missing, .. } => format!("{}, {missing} stale", principal.subject.id),
@@ -72,6 +72,11 @@ async fn sessions(folder: &Folder, store: &Database, keyring: &Keyring, clock: &
     Sessions::new(keyring, store.clone(), revocations, policy)
 }
 
+/// A ticket as a request brings it.
+fn shown(ticket: &str) -> CredentialText {
+    CredentialText::new(ticket)
+}
+
 fn set(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
@@ -98,7 +103,8 @@ async fn a_ticket_says_who_it_is_without_asking_anybody() {
     let site = Site::new().await;
     let ticket = site.begin().await;
     site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
-    let OpenedTicket { principal, credential } = site.sessions.open(&ticket, site.clock.now()).expect("it is good");
+    let OpenedTicket { principal, credential } =
+        site.sessions.open(&shown(&ticket), site.clock.now()).await.expect("it is good");
     assert_eq!(credential, CredentialId::of(ticket.as_bytes()));
     assert_eq!(principal.subject.to_string(), "https://idp.example#ada");
     assert_eq!((principal.tenant.as_deref(), principal.name.as_deref()), (Some("acme"), Some("Ada Lovelace")));
@@ -115,19 +121,23 @@ async fn a_step_of_the_clock_neither_ends_a_ticket_nor_lengthens_one() {
     const HOUR: i64 = 3600;
     let site = Site::new().await;
     let ticket = site.begin().await;
-    let check = |step: i64, expected: &str| {
+    let check = async |step: i64, expected: &str| {
         site.clock.step_wall(step);
-        assert_eq!(site.says(&ticket), expected, "{step}");
+        assert_eq!(site.says(&ticket).await, expected, "{step}");
         site.clock.step_wall(-step);
-        assert_eq!(site.says(&ticket), "ada", "{step}, and the clock is right again");
+        assert_eq!(site.says(&ticket).await, "ada", "{step}, and the clock is right again");
     };
-    [13, 24, 24 * 365].into_iter().for_each(|hours| check(hours * HOUR, "no clock"));
-    [-1, 1, -24, 11].into_iter().for_each(|hours| check(hours * HOUR, "ada"));
+    for hours in [13, 24, 24 * 365] {
+        check(hours * HOUR, "no clock").await;
+    }
+    for hours in [-1, 1, -24, 11] {
+        check(hours * HOUR, "ada").await;
+    }
     site.clock.step_wall(13 * HOUR);
     let made_in_doubt = site.begin().await;
     site.clock.step_wall(-13 * HOUR);
     site.clock.advance(SessionPolicy::HARD_WITHOUT_REFRESH);
-    assert_eq!([site.says(&ticket), site.says(&made_in_doubt)], ["expired", "expired"]);
+    assert_eq!([site.says(&ticket).await, site.says(&made_in_doubt).await], ["expired", "expired"]);
 }
 
 #[tokio::test]
@@ -136,9 +146,9 @@ async fn a_ticket_that_begins_in_the_future_waits_for_the_clock() {
     let ticket = site.begin().await;
     site.clock.step_wall(-24 * 3600);
     site.clock.accept();
-    assert_eq!(site.says(&ticket), "no clock");
+    assert_eq!(site.says(&ticket).await, "no clock");
     site.clock.advance(Duration::from_secs(24 * 3600 - 30));
-    assert_eq!(site.says(&ticket), "ada, revocations stale");
+    assert_eq!(site.says(&ticket).await, "ada, revocations stale");
 }
 
 #[tokio::test]
@@ -146,7 +156,7 @@ async fn a_group_that_a_later_configuration_asks_about_is_not_a_no() {
     let site = Site::new().await;
     let ticket = site.begin().await;
     let site = site.restarted(&["staff", "chess"]).await;
-    let opened = site.sessions.open(&ticket, site.clock.now()).expect("it is good");
+    let opened = site.sessions.open(&shown(&ticket), site.clock.now()).await.expect("it is good");
     assert_eq!(opened.principal.groups.membership("chess"), Membership::NotStated(Silence::NotAsked));
     assert_eq!(opened.principal.groups.membership("staff"), Membership::Member);
 }
@@ -157,27 +167,28 @@ async fn a_provider_that_was_taken_out_of_the_configuration_admits_nobody_and_re
     let elsewhere = NewSession { subject: Subject::new("https://gone.example", "ada"), ..ada() };
     let begun = site.sessions.begin(elsewhere, None, site.clock.now()).await.expect("healthy");
     let ticket = begun.text().expose_secret();
-    match site.sessions.open(ticket, site.clock.now()) {
+    match site.sessions.open(&shown(ticket), site.clock.now()).await {
         Err(Stop::Unavailable(unavailable)) => {
             assert_eq!(unavailable.dependency, Dependency::Configuration);
             assert!(unavailable.to_string().contains("https://gone.example, which the configuration does not name"));
         }
         other => panic!("{other:?}"),
     }
-    let _ = site.sessions.logout(ticket, site.clock.now()).await.expect("whoever it is may leave");
-    assert_eq!(site.says(ticket), "ended", "what is proven stays proven");
+    let _ = site.sessions.logout(&shown(ticket), site.clock.now()).await.expect("whoever it is may leave");
+    assert_eq!(site.says(ticket).await, "ended", "what is proven stays proven");
 }
 
 #[tokio::test]
 async fn what_nobody_stated_stays_unknown_and_none_stays_none() {
     let site = Site::new().await;
     let check = async |groups: Groups, roles: Roles, expected: Membership| {
-        let shown = format!("{groups:?} {roles:?}");
+        let what = format!("{groups:?} {roles:?}");
         let new = NewSession { groups, roles, ..ada() };
         let ticket = site.sessions.begin(new, None, site.clock.now()).await.expect("healthy");
-        let opened = site.sessions.open(ticket.text().expose_secret(), site.clock.now()).expect("it is good");
+        let opened =
+            site.sessions.open(&shown(ticket.text().expose_secret()), site.clock.now()).await.expect("it is good");
         let Principal { groups, roles, .. } = opened.principal;
-        assert_eq!((groups.membership("staff"), roles.membership("editor")), (expected, expected), "{shown}");
+        assert_eq!((groups.membership("staff"), roles.membership("editor")), (expected, expected), "{what}");
     };
     for silence in [Silence::Absent, Silence::StatedBefore, Silence::Unlisted] {
         let expected = Membership::NotStated(silence);
@@ -189,23 +200,23 @@ async fn what_nobody_stated_stays_unknown_and_none_stays_none() {
 #[tokio::test]
 async fn a_ticket_of_an_earlier_release_without_roles_says_nothing_of_them() {
     let site = Site::new().await;
-    let opened = |content: serde_json::Value| {
+    let opened = async |content: serde_json::Value| {
         let sealed = site.sessions.0.seals.seal(
             Purpose::Ticket,
             NOON + Duration::from_secs(3600),
             content.to_string().as_bytes(),
         );
-        let opened = site.sessions.open(&sealed, site.clock.now()).expect("it is good");
+        let opened = site.sessions.open(&shown(&sealed), site.clock.now()).await.expect("it is good");
         (opened.principal.roles.membership("editor"), opened.principal.groups.membership("staff"))
     };
     let id = SessionId::from_bytes([7; 16]).to_string();
     let old = serde_json::json!({ "id": id, "iss": "https://idp.example", "sub": "ada", "begun": NOON });
     let not_asked = Membership::NotStated(Silence::NotAsked);
-    assert_eq!(opened(old.clone()), (not_asked, not_asked));
+    assert_eq!(opened(old.clone()).await, (not_asked, not_asked));
     let mut with_roles = old;
     with_roles["roles"] = serde_json::json!(["editor"]);
     with_roles["groups"] = serde_json::json!({ "in": ["staff"], "of": ["staff"] });
-    assert_eq!(opened(with_roles), (Membership::Member, Membership::Member));
+    assert_eq!(opened(with_roles).await, (Membership::Member, Membership::Member));
 }
 
 #[tokio::test]
@@ -260,7 +271,7 @@ async fn there_is_no_ticket_without_a_row() {
         assert_eq!(half.err().expect("no row, no ticket").dependency.as_str(), "store", "{how:?}");
         site.store.heal().await.expect("nothing else is wrong");
         assert_eq!(site.rows().await.len(), 0, "{how:?}");
-        assert_eq!(site.says(&site.begin().await), "ada", "{how:?}");
+        assert_eq!(site.says(&site.begin().await).await, "ada", "{how:?}");
     }
 }
 
@@ -282,22 +293,22 @@ async fn a_session_lives_to_its_hard_expiry() {
     let site = Site::new().await;
     let ticket = site.begin().await;
     site.clock.advance(SessionPolicy::HARD_WITHOUT_REFRESH - Duration::from_secs(1));
-    assert_eq!(site.says(&ticket), "ada, revocations stale");
+    assert_eq!(site.says(&ticket).await, "ada, revocations stale");
     site.clock.advance(Duration::from_secs(1));
-    assert_eq!(site.says(&ticket), "expired");
+    assert_eq!(site.says(&ticket).await, "expired");
 }
 
 #[tokio::test]
 async fn a_logout_ends_this_session_only_and_writes_a_row() {
     let site = Site::new().await;
     let (ticket, other) = (site.begin().await, site.begin().await);
-    let done = site.sessions.logout(&ticket, site.clock.now()).await.expect("healthy");
+    let done = site.sessions.logout(&shown(&ticket), site.clock.now()).await.expect("healthy");
     assert_eq!(done.elsewhere, Elsewhere::Done);
     assert_eq!(done.logout.credential(), CredentialId::of(ticket.as_bytes()));
-    assert_eq!((site.says(&ticket).as_str(), site.says(&other).as_str()), ("ended", "ada"));
+    assert_eq!((site.says(&ticket).await.as_str(), site.says(&other).await.as_str()), ("ended", "ada"));
     let ended: Vec<_> = site.rows().await.into_iter().filter_map(|row| Some((row.2?, row.3?))).collect();
     assert_eq!(ended, [(NOON.as_millis(), "https://idp.example#ada".to_owned())]);
-    match site.sessions.logout(&ticket, site.clock.now()).await {
+    match site.sessions.logout(&shown(&ticket), site.clock.now()).await {
         Err(Stop::Rejected(rejected)) => assert_eq!(rejected.reason().as_str(), "ended"),
         other => panic!("{other:?}"),
     }
@@ -309,11 +320,11 @@ async fn a_logout_while_the_store_is_down_holds_here_and_reaches_the_row_later()
         let site = Site::new().await;
         let ticket = site.begin().await;
         site.store.disturb(how).await.expect("healthy until now");
-        let done = site.sessions.logout(&ticket, site.clock.now()).await.expect("the disk takes it");
+        let done = site.sessions.logout(&shown(&ticket), site.clock.now()).await.expect("the disk takes it");
         assert_eq!(done.elsewhere, Elsewhere::WhenTheStoreIsBack, "{how:?}");
-        assert_eq!(site.says(&ticket), "ended", "{how:?}");
+        assert_eq!(site.says(&ticket).await, "ended", "{how:?}");
         let site = site.restarted(&[]).await;
-        assert_eq!(site.says(&ticket), "ended", "{how:?}");
+        assert_eq!(site.says(&ticket).await, "ended", "{how:?}");
         site.store.heal().await.expect("nothing else is wrong");
         site.sessions.0.revocations.poll().await.expect("healed");
         assert!(site.rows().await[0].2.is_some(), "{how:?}");
@@ -327,10 +338,10 @@ async fn a_logout_without_any_revocation_set_is_still_a_logout() {
     site.store.disturb(Disturbance::Garbage).await.expect("healthy until now");
     std::fs::remove_file(site.folder.path().join("revocations")).expect("it was written");
     let site = site.restarted(&[]).await;
-    assert_eq!(site.says(&ticket), "no revocations");
-    let done = site.sessions.logout(&ticket, site.clock.now()).await.expect("the disk takes it");
+    assert_eq!(site.says(&ticket).await, "no revocations");
+    let done = site.sessions.logout(&shown(&ticket), site.clock.now()).await.expect("the disk takes it");
     assert_eq!(done.elsewhere, Elsewhere::WhenTheStoreIsBack);
-    assert_eq!(site.says(&ticket), "ended");
+    assert_eq!(site.says(&ticket).await, "ended");
 }
 
 #[tokio::test]
@@ -338,10 +349,10 @@ async fn a_sign_in_ends_the_session_that_it_replaces() {
     let site = Site::new().await;
     let old = site.begin().await;
     let new = site.sessions.begin(ada(), Some(&old), site.clock.now()).await.expect("healthy");
-    assert_eq!(site.says(&old), "ended");
-    assert_eq!(site.says(new.text().expose_secret()), "ada");
+    assert_eq!(site.says(&old).await, "ended");
+    assert_eq!(site.says(new.text().expose_secret()).await, "ada");
     let garbage = site.sessions.begin(ada(), Some("garbage"), site.clock.now()).await.expect("garbage ends nothing");
-    assert_eq!(site.says(garbage.text().expose_secret()), "ada");
+    assert_eq!(site.says(garbage.text().expose_secret()).await, "ada");
 }
 
 #[tokio::test]
@@ -350,7 +361,7 @@ async fn a_sign_in_that_failed_ends_nothing() {
     let old = site.begin().await;
     site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
     assert!(site.sessions.begin(ada(), Some(&old), site.clock.now()).await.is_err());
-    assert_eq!(site.says(&old), "ada");
+    assert_eq!(site.says(&old).await, "ada");
 }
 
 #[tokio::test]
@@ -360,7 +371,8 @@ async fn a_ticket_is_never_longer_than_a_browser_keeps() {
     for length in [10, 2000, 5000, 50_000] {
         let ticket = site.sessions.begin(long(length), None, site.clock.now()).await.expect("a name can be left out");
         assert!(ticket.text().expose_secret().len() <= MAX_TICKET);
-        let opened = site.sessions.open(ticket.text().expose_secret(), site.clock.now()).expect("it is good");
+        let opened =
+            site.sessions.open(&shown(ticket.text().expose_secret()), site.clock.now()).await.expect("it is good");
         assert_eq!(opened.principal.name.is_some(), length < 2500);
     }
     let roles = NewSession { roles: Roles::known((0..500).map(|n| format!("role {n}"))), ..ada() };
@@ -376,7 +388,7 @@ async fn a_forged_ticket_is_a_bad_seal_and_another_gateways_is_unknown() {
     let middle = ticket.len() / 2;
     let changed = if &ticket[middle..=middle] == "A" { "B" } else { "A" };
     let forged = format!("{}{changed}{}", &ticket[..middle], &ticket[middle + 1..]);
-    assert_eq!(site.says(&forged), "bad-seal");
-    assert_eq!(other.says(&ticket), "no keyring");
-    assert_eq!(site.says(""), "bad-seal");
+    assert_eq!(site.says(&forged).await, "bad-seal");
+    assert_eq!(other.says(&ticket).await, "no keyring");
+    assert_eq!(site.says("").await, "bad-seal");
 }

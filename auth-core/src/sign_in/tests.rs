@@ -8,6 +8,7 @@ use url::Url;
 use super::*;
 use crate::{
     clock::Clock,
+    credential::CredentialText,
     database::{Database, Disturbance},
     discovery::{self, Discovery},
     idp::{ProviderConfig, ResponseMode},
@@ -89,7 +90,8 @@ impl Gateway {
         let away = self.begin_at(name, false).await;
         let query = format!("state={}&code=good", away.state);
         let finished = self.callback(name, &query, &away.cookies).await.unwrap_or_else(|fault| panic!("{fault:?}"));
-        let opened = self.sessions.open(finished.ticket.text().expose_secret(), self.clock.now()).expect("it holds");
+        let ticket = CredentialText::new(finished.ticket.text().clone());
+        let opened = self.sessions.open(&ticket, self.clock.now()).await.expect("it holds");
         (opened.principal.groups.membership("staff"), opened.principal.roles.membership("editor"))
     }
 
@@ -194,7 +196,8 @@ async fn somebody_signs_in_and_gets_where_they_wanted() {
     let finished = gateway.back(&away, "code=good&session_state=x").await.unwrap_or_else(|fault| panic!("{fault:?}"));
     assert_eq!(finished.return_to, "/report?month=7");
     assert_eq!(finished.spent, away.cookies[0].0);
-    let opened = gateway.sessions.open(finished.ticket.text().expose_secret(), gateway.clock.now()).expect("it holds");
+    let ticket = CredentialText::new(finished.ticket.text().clone());
+    let opened = gateway.sessions.open(&ticket, gateway.clock.now()).await.expect("it holds");
     assert_eq!(&*opened.principal.subject.id, "ada");
     assert_eq!(*opened.principal.subject.issuer, *gateway.provider.issuer);
     let (authorization, form) = crate::lock::lock(&gateway.provider.told).heard.clone();
@@ -541,8 +544,10 @@ async fn a_new_sign_in_ends_the_session_before_it() {
     let callback = Callback { params, tries: away.cookies, replaces: Some(old.clone()), ..Callback::default() };
     let second = gateway.sign_in.finish("first", callback, gateway.clock.now()).await;
     let second = second.unwrap_or_else(|fault| panic!("{fault:?}"));
-    let opened = |ticket: &SecretString| gateway.sessions.open(ticket.expose_secret(), gateway.clock.now());
-    let (new, old) = (opened(second.ticket.text()), opened(&old));
+    let opened = async |ticket: &SecretString| {
+        gateway.sessions.open(&CredentialText::new(ticket.clone()), gateway.clock.now()).await
+    };
+    let (new, old) = (opened(second.ticket.text()).await, opened(&old).await);
     assert!(matches!(old, Err(Stop::Rejected(ended)) if ended.reason() == Reason::Ended));
     assert!(new.is_ok());
 }
@@ -559,9 +564,11 @@ async fn a_form_post_ends_the_session_before_it_though_it_comes_without_its_tick
     let query = format!("state={}&code=good", gateway.provider.visit(&begun.location));
     let tries = [(begun.cookie.name.clone(), begun.cookie.value.expose_secret().to_owned())];
     let second = gateway.callback("second", &query, &tries).await.unwrap_or_else(|fault| panic!("{fault:?}"));
-    let opened = |ticket: &SecretString| gateway.sessions.open(ticket.expose_secret(), gateway.clock.now());
-    assert!(matches!(opened(&old), Err(Stop::Rejected(ended)) if ended.reason() == Reason::Ended));
-    assert!(opened(second.ticket.text()).is_ok());
+    let opened = async |ticket: &SecretString| {
+        gateway.sessions.open(&CredentialText::new(ticket.clone()), gateway.clock.now()).await
+    };
+    assert!(matches!(opened(&old).await, Err(Stop::Rejected(ended)) if ended.reason() == Reason::Ended));
+    assert!(opened(second.ticket.text()).await.is_ok());
 }
 
 #[tokio::test]

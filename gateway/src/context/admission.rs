@@ -1,14 +1,16 @@
 //! Who may pass, and what becomes of a refusal: of ours, and of a denial that an upstream sends somebody we know.
 
 use auth_core::{
-    authenticator::{self, Credential},
+    authenticator::Admission,
+    credential::CredentialId,
     policy::{Permit, Requirement},
-    refusal_guard::{CredentialId, Ended, Harm},
+    refusal_guard::{Ended, EndedCredential, Harm},
     verdict::Stop,
 };
 
 use super::RequestContext;
 use crate::{
+    fault::Fault,
     request::RequestHead,
     response::{
         answer::{Answer, Refusal},
@@ -35,33 +37,16 @@ impl RequestContext {
         requirement: &Requirement,
         harm: Harm,
     ) -> Result<Admitted, Answer> {
-        let recognises = |token: &str| self.running.recognises_bearer(token);
-        let credential = head.credential(requirement, recognises).map_err(Answer::Fault)?;
-        let is_ticket = matches!(credential, Credential::Ticket(_));
-        let authenticator::Admission { permit, credential } =
-            self.running.admit(credential, requirement, self.now).await;
+        let authenticator = &self.running.authenticator;
+        let shown = authenticator.credential(&head.credentials, requirement);
+        let shown = shown.map_err(|ambiguous| Answer::Fault(Fault::BadRequest(ambiguous.into())))?;
+        let Admission { permit, credential, ended } = authenticator.admit(shown, requirement, harm, self.now).await;
         match permit {
             Ok(permit) => {
                 self.passes_by(&permit);
                 Ok(Admitted { permit, credential })
             }
-            Err(stop) => Err(self.stopped(stop, harm, credential.filter(|_| is_ticket))),
-        }
-    }
-
-    /// What a stop answers, and whether the ticket that came with the request may be forgotten: only if it is the very
-    /// credential that the refusal ended.
-    fn stopped(&self, stop: Stop, harm: Harm, ticket: Option<CredentialId>) -> Answer {
-        let guard = &self.gateway.guard;
-        match guard.hold(stop, harm, self.now) {
-            Stop::Unavailable(unavailable) => Answer::Unavailable(unavailable),
-            Stop::Rejected(rejected) => {
-                let clear = ticket.and_then(|ticket| {
-                    let ended = Ended::Refused(guard.ended_by(&rejected, ticket, self.now)?);
-                    ClearCookie::because(&ended, ticket)
-                });
-                Answer::Refused(Refusal::new(rejected, clear))
-            }
+            Err(stop) => Err(stopped(stop, credential, ended)),
         }
     }
 
@@ -74,6 +59,18 @@ impl RequestContext {
         match held_back {
             None => Answer::Upstream(response),
             Some(unavailable) => Answer::Unavailable(unavailable),
+        }
+    }
+}
+
+/// What a stop answers, and whether the ticket that came with the request may be forgotten: only if it is the very
+/// credential that the refusal ended.
+fn stopped(stop: Stop, shown: Option<CredentialId>, ended: Option<EndedCredential>) -> Answer {
+    match stop {
+        Stop::Unavailable(unavailable) => Answer::Unavailable(unavailable),
+        Stop::Rejected(rejected) => {
+            let clear = shown.zip(ended).and_then(|(shown, ended)| ClearCookie::because(&Ended::Refused(ended), shown));
+            Answer::Refused(Refusal::new(rejected, clear))
         }
     }
 }

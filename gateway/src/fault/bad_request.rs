@@ -1,5 +1,7 @@
 //! The ways in which a request can be bad.
 
+use auth_core::credential::AmbiguousCredentials;
+
 /// In which way a request is bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BadRequest {
@@ -39,6 +41,15 @@ pub enum BadRequest {
     TwoAuthorizations,
     /// A version of HTTP that we do not speak.
     Version,
+}
+
+impl From<AmbiguousCredentials> for BadRequest {
+    fn from(ambiguous: AmbiguousCredentials) -> Self {
+        match ambiguous {
+            AmbiguousCredentials::TwoAuthorizations => Self::TwoAuthorizations,
+            AmbiguousCredentials::TwoTickets => Self::TwoTickets,
+        }
+    }
 }
 
 impl BadRequest {

@@ -22,12 +22,6 @@ impl CookieNames {
     }
 }
 
-/// Every cookie of a request, in order, as name and value. One without a name is none.
-pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
-    let fields = headers.get_all(header::COOKIE).iter();
-    fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';')).filter_map(pair)
-}
-
 /// Takes our own cookies out, and leaves every other byte where it is.
 pub(crate) fn remove_ours(headers: &mut HeaderMap, names: CookieNames) {
     let is_ours = |part: &[u8]| names.cover(name_of(part));
@@ -57,12 +51,6 @@ fn without(field: &HeaderValue, is_ours: impl Fn(&[u8]) -> bool) -> Option<Heade
     if left.is_empty() { None } else { HeaderValue::from_bytes(left).ok() }
 }
 
-fn pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
-    let at = part.iter().position(|byte| *byte == b'=')?;
-    let (name, value) = (trimmed(&part[..at]), trimmed(&part[at + 1..]));
-    (!name.is_empty()).then_some((name, value))
-}
-
 /// The name before the first `=`, or the whole part: a cookie without `=` is a value to some and a name to others.
 fn name_of(part: &[u8]) -> &[u8] {
     let end = part.iter().position(|byte| matches!(byte, b'=' | b';')).unwrap_or(part.len());
@@ -85,22 +73,6 @@ mod tests {
     fn headers(fields: &[&str]) -> HeaderMap {
         let value = |text: &&str| HeaderValue::from_bytes(text.as_bytes()).expect("a header value");
         fields.iter().map(|text| (header::COOKIE, value(text))).collect()
-    }
-
-    #[test]
-    fn cookies_are_split_and_nothing_else() {
-        let check = |fields: &[&str], expected: &[(&str, &str)]| {
-            let headers = headers(fields);
-            let found: Vec<_> = cookies(&headers).collect();
-            let expected: Vec<_> = expected.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
-            assert_eq!(found, expected, "{fields:?}");
-        };
-        check(&["a=1; b=2"], &[("a", "1"), ("b", "2")]);
-        check(&["a=1", "a=2"], &[("a", "1"), ("a", "2")]);
-        check(&[" a = 1\t;;b=\"x; y\""], &[("a", "1"), ("b", "\"x")]);
-        check(&["=x; y; a=b=c"], &[("a", "b=c")]);
-        check(&["$Version=1; a=%41"], &[("$Version", "1"), ("a", "%41")]);
-        check(&["\u{2000}__Host-candor=x"], &[("\u{2000}__Host-candor", "x")]);
     }
 
     #[test]

@@ -9,6 +9,6 @@ mod list;
 mod naming;
 pub mod reserved;
 
-pub use cookie_field::{CookieNames, cookies};
+pub use cookie_field::CookieNames;
 pub use list::elements;
 pub use naming::{HostHeader, IdentityHeaders, NamedHeaders};

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use auth_core::{
-    refusal_guard::{CredentialId, Ended},
+    refusal_guard::Ended,
     sign_in::{Begin, BeginFault, Begun, Callback, CallbackParams, Finished, SignInFault},
     verdict::Stop,
 };
@@ -196,8 +196,8 @@ pub(super) async fn logout(context: &RequestContext, head: &RequestHead) -> Answ
         Ok(None) => return Answer::Own(OwnAnswer::WasNotSignedIn { forget: None }),
         Err(fault) => return Answer::Fault(fault),
     };
-    let id = CredentialId::of(ticket.expose_secret().as_bytes());
-    match context.running.sessions.logout(ticket.expose_secret(), context.now).await {
+    let id = ticket.id();
+    match context.running.sessions.logout(&ticket, context.now).await {
         Ok(out) => {
             let elsewhere = out.elsewhere;
             let forget = ClearCookie::because(&Ended::LoggedOut(out.logout), id);
@@ -215,7 +215,7 @@ pub(super) async fn logout(context: &RequestContext, head: &RequestHead) -> Answ
 
 /// The ticket whose session a sign-in ends. Of two different ones nobody knows which is whose, so neither is ended.
 fn replaces(head: &RequestHead) -> Option<SecretString> {
-    head.ticket().ok().flatten()
+    head.ticket().ok().flatten().map(|ticket| ticket.text().clone())
 }
 
 /// The sign-ins that this browser has begun: name and value.

@@ -1,17 +1,16 @@
 //! The request head, understood: who sent it from where, for which path, and what it brought to show who it is.
 //!
 //! Candidates for a credential are kept raw. Which of them count, and in whose form the answer is given, is decided once
-//! the route is known: [`RequestHead::credential`], [`RequestHead::asker`].
+//! the route is known.
 
 use std::net::IpAddr;
 
-use auth_core::{authenticator::Credential, policy::Requirement, principal::Kind};
+use auth_core::credential::{CredentialCandidates, CredentialText, cookies};
 use http::{HeaderMap, HeaderName, Method, Request, header};
 use secrecy::SecretString;
 
-use super::credentials::CredentialCandidates;
 use crate::{
-    fault::Fault,
+    fault::{BadRequest, Fault},
     headers::CookieNames,
     request::{
         forwarded::{Forwarded, ForwardedPolicy},
@@ -49,7 +48,9 @@ pub struct RequestHead {
     /// Whether our own pages, and no other site, made the browser send it: `Sec-Fetch-Site: same-origin`, or `Origin`
     /// is the public address.
     pub same_origin: bool,
-    candidates: CredentialCandidates,
+    /// What could be a credential.
+    pub credentials: CredentialCandidates,
+    tries: Vec<(String, SecretString)>,
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -57,7 +58,8 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 /// Reads the head of a request from `peer`, strictly. The request comes back as it was.
 ///
 /// # Errors
-/// What [`head_rules::strict`] refuses, and a trusted proxy's word about the host that names none.
+/// What [`head_rules::strict`] refuses, a trusted proxy's word about the host that names none, and two `Authorization`
+/// fields.
 pub fn read<B>(
     request: Request<B>,
     id: RequestId,
@@ -66,14 +68,16 @@ pub fn read<B>(
 ) -> Result<(RequestHead, Request<B>), Fault> {
     let (parts, body) = request.into_parts();
     let strict = head_rules::strict(&parts, &policy.rules)?;
-    let forwarded = Forwarded::of(&parts.headers, peer, strict.host, &policy.forwarded).map_err(Fault::BadRequest)?;
+    let forwarded = Forwarded::of(&parts.headers, peer, strict.host, &policy.forwarded).map_err(bad_request)?;
+    let credentials = CredentialCandidates::read(&parts.headers, policy.cookies.ticket).map_err(bad_request)?;
     let head = RequestHead {
         id,
         method: parts.method.clone(),
         forwarded,
         path: strict.path,
         same_origin: is_same_origin(&parts.headers, &policy.origin),
-        candidates: CredentialCandidates::of(&parts.headers, policy.cookies),
+        credentials,
+        tries: tries(&parts.headers, policy.cookies),
     };
     Ok((head, Request::from_parts(parts, body)))
 }
@@ -84,42 +88,29 @@ impl RequestHead {
         &self.forwarded.host
     }
 
-    /// The credential that counts for `requirement`: a bearer token that `recognises` knows as ours, else our cookie.
-    /// An `Authorization` that is not ours is somebody else's business.
+    /// The one ticket in our cookie.
     ///
     /// # Errors
-    /// [`BadRequest::TwoTickets`](crate::fault::BadRequest::TwoTickets), if there are two different tickets and one would count. Nothing is cleared: we do not
-    /// know which of them somebody planted. Where anyone may pass, neither counts.
-    pub fn credential(
-        &self,
-        requirement: &Requirement,
-        recognises: impl Fn(&str) -> bool,
-    ) -> Result<Credential, Fault> {
-        if let Some(token) = self.candidates.bearer(recognises) {
-            return Ok(Credential::Bearer(token));
-        }
-        if !requirement.may_allow(Kind::User) {
-            return Ok(Credential::None);
-        }
-        match self.ticket() {
-            Ok(ticket) => Ok(ticket.map_or(Credential::None, Credential::Ticket)),
-            Err(_) if requirement.is_open() => Ok(Credential::None),
-            Err(fault) => Err(fault),
-        }
-    }
-
-    /// The ticket in our cookie.
-    ///
-    /// # Errors
-    /// [`BadRequest::TwoTickets`](crate::fault::BadRequest::TwoTickets), if there are two different ones.
-    pub fn ticket(&self) -> Result<Option<SecretString>, Fault> {
-        self.candidates.ticket().map_err(Fault::BadRequest)
+    /// [`BadRequest::TwoTickets`], if there are two different ones. Nothing is cleared: we do not know which of them
+    /// somebody planted.
+    pub fn ticket(&self) -> Result<Option<CredentialText>, Fault> {
+        self.credentials.ticket().map_err(bad_request)
     }
 
     /// The sign-ins that this browser has begun: names and values of their cookies.
     pub fn tries(&self) -> &[(String, SecretString)] {
-        self.candidates.tries()
+        &self.tries
     }
+}
+
+fn bad_request(bad: impl Into<BadRequest>) -> Fault {
+    Fault::BadRequest(bad.into())
+}
+
+fn tries(headers: &HeaderMap, names: CookieNames) -> Vec<(String, SecretString)> {
+    let ours = cookies(headers).filter(|(name, _)| name.starts_with(names.tries.as_bytes()));
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    ours.map(|(name, value)| (text(name), text(value).into())).collect()
 }
 
 fn is_same_origin(headers: &HeaderMap, origin: &str) -> bool {

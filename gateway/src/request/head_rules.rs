@@ -136,10 +136,6 @@ fn check_names(headers: &HeaderMap, reserved: &Reserved) -> Result<(), Fault> {
     if headers.keys().any(|name| spoofs(name.as_str())) {
         return Err(Fault::BadRequest(BadRequest::ReservedName));
     }
-    let mut authorizations = headers.get_all(header::AUTHORIZATION).iter();
-    if authorizations.next().is_some() && authorizations.next().is_some() {
-        return Err(Fault::BadRequest(BadRequest::TwoAuthorizations));
-    }
     Ok(())
 }
 
@@ -249,7 +245,6 @@ mod tests {
         }
         // What is no honest spelling of ours and has no `_` is dropped on its way.
         check("GET", "/", &[("x_legacy", "x"), ("x.auth.request.user", "x"), ("remote'user", "x")], "app.example /");
-        check("GET", "/", &[("authorization", "a"), ("authorization", "a")], "bad request: two-authorizations");
     }
 
     #[test]

@@ -1,4 +1,3 @@
-use auth_core::policy::{Allow, MaxStale, RequirementId};
 use secrecy::ExposeSecret;
 
 use super::*;
@@ -30,46 +29,20 @@ fn head(fields: &[(&str, &str)]) -> RequestHead {
     head_from([192, 0, 2, 1], fields)
 }
 
-fn requirement(allow: Allow) -> Requirement {
-    Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT)
-}
-
-const USER: Allow = Allow::kind(Kind::User);
-const DEVICE: Allow = Allow::kind(Kind::Device);
-
 #[test]
-fn the_route_decides_which_credential_counts() {
-    let check = |allow: Allow, fields: &[(&str, &str)], expected: &str| {
-        let found = head(fields).credential(&requirement(allow), |token| token.starts_with("ours"));
-        let found = match found {
-            Ok(Credential::None) => "none".to_owned(),
-            Ok(Credential::Ticket(ticket)) => format!("ticket {}", ticket.expose_secret()),
-            Ok(Credential::Bearer(token)) => format!("bearer {}", token.expose_secret()),
+fn credentials_that_contradict_each_other_are_a_bad_request() {
+    let check = |fields: &[(&str, &str)], expected: &str| {
+        let read = read(request("/", fields), RequestId::new(), [192, 0, 2, 1].into(), &policy());
+        let found = match read.and_then(|(head, _)| head.ticket()) {
+            Ok(ticket) => ticket.map(|ticket| ticket.text().expose_secret().to_owned()).unwrap_or_default(),
             Err(fault) => fault.to_string(),
         };
         assert_eq!(found, expected, "{fields:?}");
     };
-    let cookie = ("cookie", "a=1; __Host-candor=t1");
-    check(USER, &[cookie], "ticket t1");
-    check(USER, &[cookie, ("authorization", "Bearer ours.1")], "bearer ours.1");
-    check(USER, &[cookie, ("authorization", "bearer  ours.1 ")], "bearer ours.1");
-    check(USER, &[cookie, ("authorization", "Bearer theirs")], "ticket t1");
-    check(USER, &[cookie, ("authorization", "Basic ours")], "ticket t1");
-    check(USER, &[("authorization", "Bearer ours, x")], "none");
-    check(USER, &[("authorization", "Bearer")], "none");
-    check(USER, &[], "none");
-    check(USER, &[("cookie", "__Host-candor=")], "none");
-    check(USER, &[("cookie", "__host-candor=t1")], "none");
-    check(DEVICE, &[cookie], "none");
-    check(DEVICE, &[("authorization", "Bearer ours")], "bearer ours");
-    check(Allow::Anyone, &[cookie], "ticket t1");
-    let twice = ("cookie", "__Host-candor=t1; __Host-candor=t1");
-    let two = ("cookie", "__Host-candor=t1; __Host-candor=t2");
-    check(USER, &[twice], "ticket t1");
-    check(USER, &[two], "bad request: two-tickets");
-    check(USER, &[two, ("authorization", "Bearer ours")], "bearer ours");
-    check(Allow::Anyone, &[two], "none");
-    check(DEVICE, &[two], "none");
+    check(&[("authorization", "a"), ("authorization", "a")], "bad request: two-authorizations");
+    check(&[("cookie", "__Host-candor=t1; __Host-candor=t2")], "bad request: two-tickets");
+    check(&[("cookie", "__Host-candor=t1; __Host-candor=t1")], "t1");
+    check(&[("authorization", "a")], "");
 }
 
 #[test]

@@ -4,7 +4,6 @@
 //! whose form the answer is given, is decided where the route is known.
 
 pub mod client_kind;
-mod credentials;
 pub mod forwarded;
 pub mod head;
 pub mod head_rules;

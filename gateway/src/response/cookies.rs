@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::refusal_guard::{CredentialId, Ended};
+use auth_core::{credential::CredentialId, refusal_guard::Ended};
 use cookie::{Cookie, SameSite};
 use http::HeaderValue;
 

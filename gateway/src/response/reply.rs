@@ -187,11 +187,12 @@ impl Form<'_> {
     fn unauthorized(&self, rejected: &Rejected) -> Response<Body> {
         let word = word_of(rejected);
         let detail = match word {
-            AnswerWord::CredentialMissing => "The request carries no credential.",
-            _ => "The credential is provably no good.",
+            // What came instead, if anything did: one of a few sentences, and nothing of the request.
+            AnswerWord::CredentialMissing => sentence(&rejected.detail().to_string()),
+            _ => "The credential is provably no good.".to_owned(),
         };
         let head = Head::new(StatusCode::UNAUTHORIZED, word);
-        let mut response = self.said(&head, Some(detail), || {
+        let mut response = self.said(&head, Some(&detail), || {
             // What was sent is still in the reader's tab: let them sign in beside it.
             pages::not_signed_in(self.recourse.sign_in.then(|| self.site.login(Some(&self.site.own("me")))))
         });
@@ -409,6 +410,12 @@ impl Head {
     fn new(status: StatusCode, word: AnswerWord) -> Self {
         Self { status, word, retry: None }
     }
+}
+
+/// What the log says, as a sentence.
+fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    rest.next().map(|first| format!("{}{}.", first.to_uppercase(), rest.as_str())).unwrap_or_default()
 }
 
 fn word_of(rejected: &Rejected) -> AnswerWord {

@@ -11,17 +11,18 @@ use std::{
 
 use auth_core::{
     Timestamp,
-    authenticator::{Authenticator, Credential},
+    authenticator::Authenticator,
     background::Background,
     bearer::Bearers,
     clock::{Clock, Now},
+    credential::{Credential, CredentialId, CredentialText, UnsupportedCredential},
     data_folder::DataFolder,
     database::Database,
     dependency::Dependency,
     keyring::Keyring,
     policy::{Allow, MaxStale, Requirement, RequirementId, permit},
     principal::{Groups, Kind, Roles, Silence, Subject},
-    refusal_guard::{CredentialId, Ended, RefusalGuard},
+    refusal_guard::{Ended, RefusalGuard},
     revocations::{RevocationPolicy, Revocations},
     session::{NewSession, SessionPolicy, Sessions},
     sign_in::{Objection, WrongAnswer},
@@ -95,25 +96,29 @@ impl House {
     }
 
     async fn missing(&self) -> Rejected {
+        self.without(Credential::None).await
+    }
+
+    async fn without(&self, shown: Credential) -> Rejected {
         let anybody = requirement(Allow::kind(Kind::User));
-        let outcome = self.authenticator.ask(Credential::None, &anybody, self.now()).await;
+        let outcome = self.authenticator.ask(shown, &anybody, self.now()).await;
         rejected(outcome.verdict.proceed().map(|_| ()))
     }
 
-    fn refused(&self, ticket: &str) -> Rejected {
-        rejected(self.sessions.open(ticket, self.now()).map(|_| ()))
+    async fn refused(&self, ticket: &str) -> Rejected {
+        rejected(self.sessions.open(&CredentialText::new(ticket), self.now()).await.map(|_| ()))
     }
 
     async fn expired(&self) -> (Rejected, String) {
         let ticket = self.ticket().await;
         self.clock.advance(Duration::from_secs(61));
-        (self.refused(&ticket), ticket)
+        (self.refused(&ticket).await, ticket)
     }
 
     /// What Ada is told on a route for a group, since her provider did not state any.
     async fn not_stated(&self) -> Unavailable {
         let ticket = self.ticket().await;
-        let opened = self.sessions.open(&ticket, self.now()).expect("a good ticket");
+        let opened = self.sessions.open(&CredentialText::new(ticket), self.now()).await.expect("a good ticket");
         let verdict = Verdict::Authenticated(opened.principal);
         match permit(verdict, &requirement(Allow::group("staff")), self.now()) {
             Err(Stop::Unavailable(unavailable)) => unavailable,
@@ -123,7 +128,7 @@ impl House {
 
     async fn not_permitted(&self) -> Rejected {
         let ticket = self.ticket().await;
-        let opened = self.sessions.open(&ticket, self.now()).expect("a good ticket");
+        let opened = self.sessions.open(&CredentialText::new(ticket), self.now()).await.expect("a good ticket");
         let verdict = Verdict::Authenticated(opened.principal);
         rejected(permit(verdict, &requirement(Allow::kind(Kind::Service)), self.now()).map(|_| ()))
     }
@@ -210,6 +215,33 @@ async fn not_signed_in_is_401_or_the_way_to_sign_in() {
                 _ => assert!(text.contains("\"type\":\"/.candor/problems/credential-missing\""), "{text}"),
             }
         }
+    }
+}
+
+#[tokio::test]
+async fn a_program_is_told_what_it_showed_in_place_of_a_credential() {
+    let house = House::new().await;
+    for (shown, expected) in [
+        (Credential::None, "The request carries no credential."),
+        (
+            Credential::Unsupported(UnsupportedCredential::Scheme),
+            "The request carries an `Authorization` of another scheme than `Bearer`.",
+        ),
+        (
+            Credential::Unsupported(UnsupportedCredential::Bearer),
+            "The request carries a bearer token that is malformed, or of an issuer that is not configured.",
+        ),
+        (
+            Credential::Unsupported(UnsupportedCredential::Ticket),
+            "The request carries a session cookie, and nobody who has one may pass here.",
+        ),
+    ] {
+        let answer = Answer::Refused(Refusal::new(house.without(shown).await, None));
+        let response = http(answer, ClientKind::Script, true);
+        assert_eq!(field(&response, "x-gateway-answer"), "credential-missing");
+        assert_eq!(field(&response, "www-authenticate"), "Bearer realm=\"https://app.example.com\"");
+        let problem: serde_json::Value = serde_json::from_str(&text(response).await).expect("JSON");
+        assert_eq!(problem["detail"], expected);
     }
 }
 

@@ -17,7 +17,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use auth_core::{
-    authenticator::{Admission, Authenticator, Credential},
+    authenticator::Authenticator,
     background::Background,
     clock::{Clock, Now},
     data_folder::{DataFolder, FolderFault},
@@ -25,7 +25,6 @@ use auth_core::{
     keyring::{Keyring, KeyringFault},
     keys::KeyPolicy,
     outbound::OutboundPolicy,
-    policy::Requirement,
     refusal_guard::RefusalGuard,
     revocations::{RevocationPolicy, Revocations},
     session::{SessionPolicy, Sessions},
@@ -81,7 +80,8 @@ pub struct Running {
     pub sessions: Sessions,
     /// What it was made from.
     pub config: Config,
-    authenticator: Authenticator,
+    /// Knows who asks, and whether they may pass.
+    pub authenticator: Authenticator,
 }
 
 /// What a gateway is started with, besides its configuration.
@@ -203,18 +203,6 @@ impl Gateway {
     /// since what we know is served without them.
     pub fn is_ready(&self) -> bool {
         !self.draining.load(Ordering::Relaxed)
-    }
-}
-
-impl Running {
-    /// Whether whoever shows `credential` may pass.
-    pub async fn admit(&self, credential: Credential, requirement: &Requirement, now: Now) -> Admission {
-        self.authenticator.admit(credential, requirement, now).await
-    }
-
-    /// Whether a bearer token is ours to judge: its issuer, unverified, is configured.
-    pub fn recognises_bearer(&self, token: &str) -> bool {
-        self.authenticator.recognises_bearer(token)
     }
 }
 

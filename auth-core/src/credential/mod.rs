@@ -1,0 +1,141 @@
+//! The credentials of a request: which of them counts, and the one hash by which it is known afterwards.
+//!
+//! This is the only reader of credentials: the gateway and `AuthLayer` both read a head by [`CredentialCandidates`], so
+//! that they take the same one for the same requirement. What was chosen is hashed here, once. Deliberately absent: any
+//! judgement of it; that is [`crate::authenticator`]'s.
+
+mod candidates;
+mod cookie;
+
+use std::fmt;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use secrecy::{ExposeSecret, SecretString};
+
+pub use self::{
+    candidates::{AmbiguousCredentials, CredentialCandidates},
+    cookie::cookies,
+};
+
+/// What a request brought to show who sends it.
+#[derive(Clone, Debug, Default)]
+pub enum Credential {
+    /// Nothing.
+    #[default]
+    None,
+    /// Something, and nothing that counts: it is as good as nothing, and whoever sent it is told what it was.
+    Unsupported(UnsupportedCredential),
+    /// The value of our session cookie.
+    Ticket(CredentialText),
+    /// A bearer token (RFC 6750 §2.1) whose issuer is configured.
+    Bearer(CredentialText),
+}
+
+/// What was shown in place of a credential that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum UnsupportedCredential {
+    /// An `Authorization` of another scheme than `Bearer`.
+    Scheme,
+    /// A `Bearer` that is no token, or one of an issuer that is not configured.
+    Bearer,
+    /// Our session cookie, where nobody who has one may pass.
+    Ticket,
+}
+
+/// A credential as it was sent, and its hash. It never shows itself.
+#[derive(Clone)]
+pub struct CredentialText {
+    text: SecretString,
+    hash: CredentialHash,
+}
+
+/// The SHA-256 of a credential: what is remembered of it is found by this.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct CredentialHash([u8; 32]);
+
+/// Names a credential without holding it: the first half of its SHA-256.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CredentialId([u8; 16]);
+
+impl Credential {
+    /// Names the credential without holding it; `None` unless it is one that counts.
+    pub fn id(&self) -> Option<CredentialId> {
+        match self {
+            Self::None | Self::Unsupported(_) => None,
+            Self::Ticket(text) | Self::Bearer(text) => Some(text.id()),
+        }
+    }
+}
+
+impl UnsupportedCredential {
+    /// What came, for whoever sent it and for the log.
+    pub(crate) const fn explain(self) -> &'static str {
+        match self {
+            Self::Scheme => "the request carries an `Authorization` of another scheme than `Bearer`",
+            Self::Bearer => {
+                "the request carries a bearer token that is malformed, or of an issuer that is not configured"
+            }
+            Self::Ticket => "the request carries a session cookie, and nobody who has one may pass here",
+        }
+    }
+}
+
+impl CredentialText {
+    /// The credential `text`, exactly as it was sent.
+    pub fn new(text: impl Into<SecretString>) -> Self {
+        let text = text.into();
+        let hash = CredentialHash::of(text.expose_secret().as_bytes());
+        Self { text, hash }
+    }
+
+    /// Names the credential without holding it.
+    pub fn id(&self) -> CredentialId {
+        self.hash.id()
+    }
+
+    /// The credential itself.
+    pub fn text(&self) -> &SecretString {
+        &self.text
+    }
+
+    pub(crate) fn hash(&self) -> &CredentialHash {
+        &self.hash
+    }
+
+    pub(crate) fn expose(&self) -> &str {
+        self.text.expose_secret()
+    }
+}
+
+impl CredentialHash {
+    fn of(credential: &[u8]) -> Self {
+        Self(digest(&SHA256, credential).as_ref().try_into().expect("SHA-256 has 32 bytes"))
+    }
+
+    fn id(self) -> CredentialId {
+        let mut id = [0; 16];
+        id.copy_from_slice(&self.0[..16]);
+        CredentialId(id)
+    }
+}
+
+impl CredentialId {
+    /// The name of `credential`, given as it was sent.
+    pub fn of(credential: &[u8]) -> Self {
+        CredentialHash::of(credential).id()
+    }
+
+    /// Which of `count` parts of a map that is locked in parts it belongs to.
+    pub(crate) fn shard(self, count: usize) -> usize {
+        usize::from(self.0[0]) % count
+    }
+}
+
+impl fmt::Debug for CredentialText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("..")
+    }
+}
+
+#[cfg(test)]
+mod tests;
