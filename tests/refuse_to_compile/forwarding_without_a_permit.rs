@@ -4,8 +4,14 @@
 
 use std::rc::Rc;
 
-use auth_core::{Permit, Principal};
-use gateway::{body::Received, fault::Fault, route::Route, upstream::{VettedResponse, Pools, Upstreams, Whence}};
+use auth_core::{Now, Permit, Principal};
+use gateway::{
+    body::Received,
+    fault::Fault,
+    request::RequestHead,
+    route::Route,
+    upstream::{Pools, Upstreams, VettedResponse},
+};
 use http::Request;
 
 #[cfg(misuse)]
@@ -18,9 +24,10 @@ pub async fn forward(
     pools: &Rc<Pools>,
     route: &Route,
     right: &Right,
-    whence: Whence<'_>,
+    head: &RequestHead,
+    now: Now,
     request: Request<Received>,
 ) -> Result<VettedResponse, Fault> {
     let _: Option<(Permit, Principal)> = None;
-    upstreams.send(pools, route, right, whence, request).await
+    upstreams.send(pools, route, right, head, now, request).await
 }
