@@ -8,6 +8,7 @@
 //!
 //! - 0 [`fault`]: what went wrong that is no verdict; it cannot name a 401.
 //! - 0 [`body`], [`telemetry`]: the one body, both ways; access lines, diagnostics, metrics.
+//! - 0 [`registry`]: what lives in the process for as long as a configuration names it.
 //! - 1 [`headers`]: lists, cookies, the fields of one hop, and the names that are ours, in every spelling.
 //! - 1 [`limits`]: how often one address may do what costs us something.
 //! - 2 [`request`]: a request as its client sent it, understood: path, host, which way it came, what it shows.
@@ -35,6 +36,7 @@ pub mod handle;
 pub mod headers;
 pub mod limits;
 pub mod own;
+pub mod registry;
 pub mod request;
 pub mod response;
 pub mod route;

@@ -38,7 +38,7 @@ use crate::{
     request::{HeadPolicy, forwarded::ForwardedPolicy, head_rules::IngressRules},
     route::RouteTable,
     telemetry::Telemetry,
-    upstream::{Upstreams, signed_identity::IdentitySigner},
+    upstream::{Endpoints, Upstreams, signed_identity::IdentitySigner},
 };
 
 /// The process: what every configuration of it shares.
@@ -60,6 +60,8 @@ pub struct Gateway {
     pub data: Arc<DataFolder>,
     /// Whether the folder at its path is not the one that we hold, and that has been said.
     estranged: Arc<AtomicBool>,
+    /// Of all configurations that a request still uses.
+    endpoints: Endpoints,
     clock: Clock,
     draining: AtomicBool,
 }
@@ -153,7 +155,9 @@ impl Gateway {
         revocations.start();
         let every = tuning.revocations.poll;
         let guard = Arc::new(RefusalGuard::new());
+        let endpoints = Endpoints::default();
         let shared = Shared {
+            endpoints: &endpoints,
             clock: &clock,
             background: background.clone(),
             tuning,
@@ -172,6 +176,7 @@ impl Gateway {
             telemetry,
             data,
             estranged: Arc::default(),
+            endpoints,
             clock,
             draining: AtomicBool::new(false),
         });
@@ -208,6 +213,7 @@ impl Gateway {
 
 /// What a configuration is brought to life with.
 struct Shared<'a> {
+    endpoints: &'a Endpoints,
     clock: &'a Clock,
     background: Background,
     tuning: Tuning,
@@ -218,7 +224,7 @@ struct Shared<'a> {
 
 impl Shared<'_> {
     fn running(self, config: Config, guard: &Arc<RefusalGuard>) -> Result<Running, StartFault> {
-        let Self { clock, background, tuning, store, keyring, revocations } = self;
+        let Self { endpoints, clock, background, tuning, store, keyring, revocations } = self;
         let builder = IssuerBuilder { config: &config, tuning: &tuning, background: &background, clock };
         let Issuers { providers, bearers } = builder.issuers()?;
         let policy = SessionPolicy {
@@ -235,7 +241,7 @@ impl Shared<'_> {
         Ok(Running {
             head_policy: head_policy(&config, &site),
             routes: routes::table(&config),
-            upstreams: Upstreams::new(&config, &site, signer),
+            upstreams: Upstreams::new(&config, &site, signer, endpoints),
             sign_in,
             authenticator: Authenticator::new(sessions.clone(), bearers, revocations.clone(), guard.clone()),
             sessions,

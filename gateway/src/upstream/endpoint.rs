@@ -1,18 +1,22 @@
-//! One address of an upstream, and how many requests may be there at once.
+//! One address of an upstream, and how many requests may be there at once. Endpoints belong to the process: a
+//! configuration that names the same one as that before it goes on with its connections, and with who is there already.
 
 use std::{
+    convert::Infallible,
     io,
     net::SocketAddr,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
+
+use auth_core::lock::lock;
 
 use http::HeaderValue;
 use tokio::{
     net::{TcpStream, lookup_host},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::Semaphore,
     time::{Instant, timeout_at},
 };
 use url::{Host, Position, Url};
@@ -20,7 +24,21 @@ use url::{Host, Position, Url};
 use crate::{
     config::UpstreamConfig,
     fault::{ConnectFault, Deadline, Fault, FaultContext},
+    registry::Registry,
 };
+
+/// The endpoints of this process.
+#[derive(Debug, Default)]
+pub struct Endpoints(Registry<EndpointKey, Endpoint>);
+
+/// What makes an endpoint the same one. Another upstream at the same address has slots of its own, and connections of its
+/// own: the two may not agree on whether a connection is good for more after a body.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct EndpointKey {
+    upstream: Arc<str>,
+    url: Url,
+    reuse_after_body: bool,
+}
 
 /// One address of an upstream. All workers share it; each keeps connections of its own to it.
 #[derive(Debug)]
@@ -30,8 +48,22 @@ pub(super) struct Endpoint {
     upstream: Arc<str>,
     address: Address,
     authority: HeaderValue,
-    slots: Arc<Semaphore>,
+    slots: Slots,
 }
+
+/// How many more requests may be at an endpoint.
+#[derive(Debug)]
+struct Slots {
+    free: Semaphore,
+    /// How many there are, taken or free.
+    most: Mutex<usize>,
+    /// How many of those that are taken are not given back, since there are fewer now.
+    surplus: AtomicUsize,
+}
+
+/// The right of one request to be at an endpoint. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct EndpointSlot(Arc<Endpoint>);
 
 /// Names an endpoint within this process, so that a later one at the same address has pools of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,9 +75,20 @@ enum Address {
     Named(String, u16),
 }
 
+impl Endpoints {
+    /// The endpoint of `upstream` at `url`, whose host was checked when the configuration was read: the one that somebody
+    /// holds, with as many slots as `upstream` says now, or a new one.
+    pub(super) fn get(&self, upstream: &UpstreamConfig, url: &Url) -> Arc<Endpoint> {
+        let (name, reuse_after_body) = (upstream.name.clone(), upstream.reuse_after_body);
+        let key = EndpointKey { upstream: name, url: url.clone(), reuse_after_body };
+        let Ok(endpoint) = self.0.get_or_make(key, || Ok::<_, Infallible>(Endpoint::new(upstream, url)));
+        endpoint.slots.resize(upstream.max_connections);
+        endpoint
+    }
+}
+
 impl Endpoint {
-    /// The endpoint of `upstream` at `url`, whose host was checked when the configuration was read.
-    pub(super) fn new(upstream: &UpstreamConfig, url: &Url) -> Self {
+    fn new(upstream: &UpstreamConfig, url: &Url) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let port = url.port_or_known_default().unwrap_or(80);
         let address = match url.host() {
@@ -61,7 +104,7 @@ impl Endpoint {
             upstream: upstream.name.clone(),
             address,
             authority: HeaderValue::from_str(authority).unwrap_or_else(|_| HeaderValue::from_static("")),
-            slots: Arc::new(Semaphore::new(upstream.max_connections)),
+            slots: Slots::new(upstream.max_connections),
         }
     }
 
@@ -79,18 +122,20 @@ impl Endpoint {
         &self.authority
     }
 
-    /// A place for one request, waited for until `deadline`.
+    /// A slot for one request, waited for until `deadline`.
     ///
     /// # Errors
     /// [`Fault::NoEndpoint`] if all are taken until then.
-    pub(super) async fn slot(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, Fault> {
-        if let Ok(slot) = self.slots.clone().try_acquire_owned() {
-            return Ok(slot);
-        }
-        match timeout_at(deadline, self.slots.clone().acquire_owned()).await {
-            Ok(Ok(slot)) => Ok(slot),
-            Ok(Err(_)) | Err(_) => Err(Fault::NoEndpoint { upstream: self.upstream.clone() }),
-        }
+    pub(super) async fn slot(self: &Arc<Self>, deadline: Instant) -> Result<EndpointSlot, Fault> {
+        let taken = match self.slots.free.try_acquire() {
+            Ok(slot) => Ok(slot),
+            Err(_) => {
+                timeout_at(deadline, self.slots.free.acquire()).await.map_or(Err(()), |taken| taken.map_err(drop))
+            }
+        };
+        let slot = taken.map_err(|()| Fault::NoEndpoint { upstream: self.upstream.clone() })?;
+        slot.forget();
+        Ok(EndpointSlot(self.clone()))
     }
 
     /// A new connection.
@@ -131,10 +176,117 @@ impl Endpoint {
     }
 }
 
+impl Slots {
+    fn new(most: usize) -> Self {
+        Self { free: Semaphore::new(most), most: Mutex::new(most), surplus: AtomicUsize::new(0) }
+    }
+
+    /// Makes them `most`. Who has one keeps it: where there are too many, those given back next are gone.
+    fn resize(&self, most: usize) {
+        let mut before = lock(&self.most);
+        if most < *before {
+            let fewer = *before - most;
+            let still_taken = fewer - self.free.forget_permits(fewer);
+            self.surplus.fetch_add(still_taken, Ordering::Relaxed);
+        } else {
+            (*before..most).for_each(|_| self.put_back());
+        }
+        *before = most;
+    }
+
+    fn put_back(&self) {
+        let gone = self.surplus.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |surplus| surplus.checked_sub(1));
+        if gone.is_err() {
+            self.free.add_permits(1);
+        }
+    }
+}
+
+impl EndpointSlot {
+    /// Where it is.
+    pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
+        &self.0
+    }
+}
+
+impl Drop for EndpointSlot {
+    fn drop(&mut self) {
+        self.0.slots.put_back();
+    }
+}
+
 fn kind_of(error: io::Error) -> (ConnectFault, io::Error) {
     let how = match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectFault::Refused,
         _ => ConnectFault::Unreachable,
     };
     (how, error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    fn upstream(name: &str, rest: &str) -> Arc<UpstreamConfig> {
+        let text = format!(
+            "[server]\npublic_url = \"http://localhost\"\n[upstreams.{name}]\n\
+             endpoints = [\"http://127.0.0.1:9000\"]\n{rest}\n\
+             [[routes]]\npath = \"/\"\nupstream = \"{name}\"\nallow = [\"anyone\"]\n"
+        );
+        let parsed = config::parse(&text, std::path::Path::new("."), config::Secrets::Read(&|_| None));
+        parsed.expect("a configuration").upstreams.get(name).expect("it is there").clone()
+    }
+
+    fn get(endpoints: &Endpoints, name: &str, rest: &str) -> Arc<Endpoint> {
+        let upstream = upstream(name, rest);
+        endpoints.get(&upstream, &upstream.endpoints[0])
+    }
+
+    /// A slot, if there is one at once.
+    async fn slot(endpoint: &Arc<Endpoint>) -> Option<EndpointSlot> {
+        endpoint.slot(Instant::now()).await.ok()
+    }
+
+    #[test]
+    fn the_next_configuration_goes_on_with_the_same_endpoint() {
+        let endpoints = Endpoints::default();
+        let first = get(&endpoints, "m", "");
+        let same = get(&endpoints, "m", "host = \"endpoint\"\nconnect_timeout = \"1s\"\nmax_connections = 3");
+        assert!(Arc::ptr_eq(&first, &same));
+        assert_ne!(first.id(), get(&endpoints, "n", "").id(), "another upstream");
+        let wary = get(&endpoints, "m", "reuse_after_body = false");
+        assert_ne!(first.id(), wary.id(), "its connections may hold what is left of a body");
+        let id = first.id();
+        drop((first, same));
+        assert_ne!(id, get(&endpoints, "m", "").id(), "nobody named it any more");
+    }
+
+    #[tokio::test]
+    async fn who_is_there_counts_under_the_next_configuration_too() {
+        let endpoints = Endpoints::default();
+        let endpoint = get(&endpoints, "m", "max_connections = 2");
+        let (first, second) = (slot(&endpoint).await, slot(&endpoint).await);
+        assert!(first.is_some() && second.is_some() && slot(&endpoint).await.is_none());
+
+        get(&endpoints, "m", "max_connections = 1");
+        drop(first);
+        assert!(slot(&endpoint).await.is_none(), "the second is still there");
+        drop(second);
+        let first = slot(&endpoint).await;
+        assert!(first.is_some() && slot(&endpoint).await.is_none());
+
+        get(&endpoints, "m", "max_connections = 3");
+        let more = (slot(&endpoint).await, slot(&endpoint).await);
+        assert!(more.0.is_some() && more.1.is_some() && slot(&endpoint).await.is_none());
+
+        // Fewer and more again, while all are taken.
+        get(&endpoints, "m", "max_connections = 1");
+        get(&endpoints, "m", "max_connections = 2");
+        drop(first);
+        assert!(slot(&endpoint).await.is_none());
+        drop(more);
+        let two = (slot(&endpoint).await, slot(&endpoint).await);
+        assert!(two.0.is_some() && two.1.is_some() && slot(&endpoint).await.is_none());
+    }
 }

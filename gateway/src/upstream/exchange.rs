@@ -1,6 +1,7 @@
-//! One request on the wire and the head that answers it: deadlines, whose fault a failure is, and the one retry rule.
+//! One attempt of a request at one endpoint, and the head that answers it: deadlines, whose fault a failure is, and the one
+//! rule that says whether there may be another attempt. Where that one goes is for [`Upstream`](super::Upstream).
 
-use std::{pin::pin, rc::Rc, time::Duration};
+use std::{pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
@@ -8,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     endpoint::Endpoint,
-    pool::{Connection, Lost, Pools},
+    pool::{Connection, Pools, SendFailure},
 };
 use crate::{
     body::{Body, Upload, UploadFault, UploadState},
@@ -23,9 +24,8 @@ pub(super) struct Deadlines {
     pub(super) idle_body: Duration,
 }
 
-/// One request to one endpoint.
+/// One request, from its first attempt to the head of its answer.
 pub(super) struct Exchange<'a> {
-    pub(super) endpoint: &'a Endpoint,
     pub(super) pools: &'a Rc<Pools>,
     pub(super) deadlines: Deadlines,
     pub(super) upload: &'a Rc<Upload>,
@@ -33,10 +33,10 @@ pub(super) struct Exchange<'a> {
     pub(super) repeatable: bool,
 }
 
-/// What came of an attempt on a pooled connection, unless it is over.
-enum Attempt {
-    Answered(Response<Incoming>),
-    /// The endpoint had closed the connection, and the request may go once more.
+/// What came of an attempt that did not fail.
+pub(super) enum Attempt {
+    Answered(Response<Incoming>, Connection),
+    /// The endpoint had closed an idle connection, and the request may go once more.
     Again(Box<Request<Body>>),
 }
 
@@ -67,45 +67,56 @@ pub(super) fn of_upload(fault: UploadFault) -> Fault {
 }
 
 impl Exchange<'_> {
-    /// Sends the request and waits for the answer's head. If that comes before the upload is done, the upload goes on
-    /// beside the answer, but not to an endpoint that has refused it or is about to close.
+    /// Sends the request to `endpoint` and waits for the answer's head: on a connection that idles there if it is the
+    /// `first` attempt, and else on a new one, since an endpoint that closed one has likely closed them all. If the head
+    /// comes before the upload is done, the upload goes on beside the answer, but not to an endpoint that has refused it or
+    /// is about to close.
     ///
     /// # Errors
     /// A fault: the client's if its body failed, else the endpoint's.
-    pub(super) async fn run(&self, request: Request<Body>) -> Result<(Response<Incoming>, Connection), Fault> {
-        let (answer, connection) = self.ask(request).await?;
-        if answer.status().as_u16() >= 400 || closes(answer.headers()) {
+    pub(super) async fn attempt(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        request: Request<Body>,
+        first: bool,
+    ) -> Result<Attempt, Fault> {
+        let pooled = if first { self.pools.reuse(endpoint) } else { None };
+        let attempt = match pooled {
+            Some(pooled) => self.on_pooled(endpoint, pooled, request).await?,
+            None => self.on_new(endpoint, request).await?,
+        };
+        if let Attempt::Answered(answer, _) = &attempt
+            && (answer.status().as_u16() >= 400 || closes(answer.headers()))
+        {
             self.upload.stop();
         }
-        Ok((answer, connection))
+        Ok(attempt)
     }
 
-    async fn ask(&self, request: Request<Body>) -> Result<(Response<Incoming>, Connection), Fault> {
-        let mut next = request;
-        if let Some(mut pooled) = self.pools.reuse(self.endpoint) {
-            match self.attempt(&mut pooled, next).await? {
-                Attempt::Answered(answer) => return Ok((answer, pooled)),
-                Attempt::Again(request) => next = *request,
-            }
-        }
-        let mut fresh = Connection::open(self.endpoint, Instant::now() + self.deadlines.connect).await?;
-        match self.answer(&mut fresh, next).await? {
-            Ok(answer) => Ok((answer, fresh)),
-            Err(lost) => Err(self.blame(&lost.error)),
+    async fn on_new(&self, endpoint: &Endpoint, request: Request<Body>) -> Result<Attempt, Fault> {
+        let mut fresh = Connection::open(endpoint, Instant::now() + self.deadlines.connect).await?;
+        match self.answer(endpoint, &mut fresh, request).await? {
+            Ok(answer) => Ok(Attempt::Answered(answer, fresh)),
+            Err(failure) => Err(self.blame(endpoint, &failure.error)),
         }
     }
 
     /// Tries a connection that has served before, and that the endpoint may have closed meanwhile.
-    async fn attempt(&self, pooled: &mut Connection, request: Request<Body>) -> Result<Attempt, Fault> {
+    async fn on_pooled(
+        &self,
+        endpoint: &Arc<Endpoint>,
+        mut pooled: Connection,
+        request: Request<Body>,
+    ) -> Result<Attempt, Fault> {
         let again = self.repeatable.then(|| Box::new(copy(&request)));
-        match (self.answer(pooled, request).await?, again) {
-            (Ok(answer), _) => Ok(Attempt::Answered(answer)),
+        match (self.answer(endpoint, &mut pooled, request).await?, again) {
+            (Ok(answer), _) => Ok(Attempt::Answered(answer, pooled)),
             // Nothing of it was written, so that this is no replay.
-            (Err(Lost { unsent: Some(unsent), .. }), _) => Ok(Attempt::Again(unsent)),
-            (Err(Lost { stale: true, .. }), Some(again)) if self.pools.may_replay(self.endpoint) => {
+            (Err(SendFailure { unsent: Some(unsent), .. }), _) => Ok(Attempt::Again(unsent)),
+            (Err(SendFailure { stale: true, .. }), Some(again)) if self.pools.may_replay(endpoint) => {
                 Ok(Attempt::Again(again))
             }
-            (Err(lost), _) => Err(self.blame(&lost.error)),
+            (Err(failure), _) => Err(self.blame(endpoint, &failure.error)),
         }
     }
 
@@ -113,9 +124,10 @@ impl Exchange<'_> {
     /// next piece, its own deadline is the only one.
     async fn answer(
         &self,
+        endpoint: &Endpoint,
         connection: &mut Connection,
         request: Request<Body>,
-    ) -> Result<Result<Response<Incoming>, Lost>, Fault> {
+    ) -> Result<Result<Response<Incoming>, SendFailure>, Fault> {
         self.upload.restart();
         let mut answer = pin!(connection.send(request, self.upload));
         // The upload may end while we wait, and another deadline count from then on: so no wait is longer than either.
@@ -131,7 +143,7 @@ impl Exchange<'_> {
                 _ => self.upload.moved() + self.limit(),
             };
             if deadline <= now {
-                return Err(Fault::TimedOut(self.late(), self.endpoint.at("")));
+                return Err(Fault::TimedOut(self.late(), endpoint.at("")));
             }
             next = deadline.min(now + look);
         }
@@ -152,11 +164,11 @@ impl Exchange<'_> {
     }
 
     /// Whose fault it is that a connection failed.
-    fn blame(&self, error: &hyper::Error) -> Fault {
+    fn blame(&self, endpoint: &Endpoint, error: &hyper::Error) -> Fault {
         match self.upload.state() {
             UploadState::Failed(fault) => of_upload(fault),
             UploadState::Done | UploadState::Stopped | UploadState::ClientOwes | UploadState::UpstreamOwes => {
-                let at = self.endpoint.at(&error.to_string());
+                let at = endpoint.at(&error.to_string());
                 if error.is_parse() { Fault::UpstreamGarbage(at) } else { Fault::UpstreamReset(at) }
             }
         }

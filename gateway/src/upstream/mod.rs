@@ -3,6 +3,7 @@
 //! Forwarding takes a [`Permit`], as an argument; what comes back is [`VettedResponse`] or a [`Fault`]. This module does not
 //! know how either is shown. An `Upgrade` goes on as a plain request: tunnels are not built yet.
 
+mod choice;
 mod endpoint;
 mod exchange;
 pub mod identity_fields;
@@ -23,20 +24,19 @@ use bytes::Bytes;
 use http::{Extensions, HeaderValue, Request, Uri, Version, header, request, response};
 use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use tokio::{
-    task::spawn_local,
-    time::{Instant, timeout},
-};
+use tokio::{task::spawn_local, time::timeout};
 use url::Url;
 
+pub use endpoint::Endpoints;
 pub use pool::Pools;
 pub use vetting::VettedResponse;
 
 use self::{
+    choice::Answered,
     endpoint::Endpoint,
     exchange::{Deadlines, Exchange},
     identity_fields::IdentityFields,
-    pool::Lease,
+    pool::CheckedOut,
     request_fields::{RequestFields, to_upstream},
     response_fields::{ResponseFields, from_upstream, trailers_from_upstream},
     signed_identity::IdentitySigner,
@@ -46,8 +46,8 @@ use crate::{
     body::{Body, Received, Upload},
     config::{self, Config, site::Site},
     fault::Fault,
-    headers::{CookieNames, HostHeader, reserved::Reserved},
-    request::{Forwarded, RequestHead},
+    headers::{CookieNames, reserved::Reserved},
+    request::RequestHead,
     route::{Cache, Route},
 };
 
@@ -77,15 +77,16 @@ pub struct Upstreams {
 struct Upstream {
     config: Arc<config::UpstreamConfig>,
     /// Exactly one: spreading load is not built yet.
-    endpoint: Option<Endpoint>,
+    endpoints: Vec<Arc<Endpoint>>,
 }
 
 impl Upstreams {
-    /// The upstreams of `config`, who are told by `signer` who is asking.
-    pub fn new(config: &Config, site: &Site, signer: IdentitySigner) -> Self {
+    /// The upstreams of `config`, who are told by `signer` who is asking. Of `endpoints` they hold those that `config`
+    /// names, which have as many slots as it says from now on.
+    pub fn new(config: &Config, site: &Site, signer: IdentitySigner, endpoints: &Endpoints) -> Self {
         let upstream = |upstream: &Arc<config::UpstreamConfig>| {
-            let endpoint = upstream.endpoints.first().map(|url| Endpoint::new(upstream, url));
-            Upstream { config: upstream.clone(), endpoint }
+            let endpoints = upstream.endpoints.iter().map(|url| endpoints.get(upstream, url)).collect();
+            Upstream { config: upstream.clone(), endpoints }
         };
         Self {
             upstreams: config.upstreams.iter().map(|(name, config)| (name.clone(), upstream(config))).collect(),
@@ -117,9 +118,9 @@ impl Upstreams {
         if route.max_body.is_some_and(|max| received.size_hint().lower() > max) {
             return Err(Fault::BodyTooLarge);
         }
-        let (upstream, endpoint) = self.find(route)?;
+        let upstream = self.find(route)?;
         let identity = self.identity(route, permit, now)?;
-        self.address(&mut parts, upstream, endpoint, (route, head, identity))?;
+        let target = self.prepare(&mut parts, upstream, (route, head, identity))?;
         let bare = received.is_end_stream();
         if !bare {
             upstream.frame(&mut parts);
@@ -128,19 +129,17 @@ impl Upstreams {
         let upload = Upload::new();
         let body = Body::from_client(received, deadlines.idle_body, route.max_body, upload.clone());
         let body = body.gathered(SMALL).await.map_err(exchange::of_upload)?;
-        let slot = endpoint.slot(Instant::now() + deadlines.connect).await?;
 
         let repeatable = exchange::is_idempotent(&parts.method) && bare;
-        let exchange = Exchange { endpoint, pools, deadlines, upload: &upload, repeatable };
-        let target = parts.uri.clone();
-        let (response, connection) = exchange.run(Request::from_parts(parts, body)).await?;
+        let exchange = Exchange { pools, deadlines, upload: &upload, repeatable };
+        let request = Request::from_parts(parts, body);
+        let Answered { response, connection, slot } = upstream.ask(&exchange, request, &head.forwarded).await?;
 
         let (parts, incoming) = response.into_parts();
-        let (pools, endpoint_id, idle_body) = (pools.clone(), endpoint.id(), deadlines.idle_body);
-        let lease = Lease { pools, endpoint: endpoint_id, connection, slot, upload: upload.clone(), idle_body };
-        let body = Body::from_upstream(incoming, idle_body, Box::new(lease), trailers_from_upstream);
-        let unvetted =
-            UnvettedResponse { route, permit, target: &target, endpoint: endpoint.name(), sign_in: &self.sign_in };
+        let (pools, endpoint, idle_body) = (pools.clone(), slot.endpoint().name().clone(), deadlines.idle_body);
+        let connection = CheckedOut { pools, connection, slot, upload: upload.clone(), idle_body };
+        let body = Body::from_upstream(incoming, idle_body, Box::new(connection), trailers_from_upstream);
+        let unvetted = UnvettedResponse { route, permit, target: &target, endpoint: &endpoint, sign_in: &self.sign_in };
         match unvetted.vet(parts) {
             Ok(vetted) => Ok(vetted.pass(body, |head| self.clean(head, upstream, is_private(route, permit)))),
             Err(fault) => {
@@ -166,18 +165,16 @@ impl Upstreams {
         })
     }
 
-    /// Makes of a client's head the one that the upstream is sent.
-    fn address(
+    /// Makes of a client's head the one that the upstream is sent, but for what depends on the endpoint; and its target.
+    fn prepare(
         &self,
         parts: &mut request::Parts,
         upstream: &Upstream,
-        endpoint: &Endpoint,
         (route, head, identity): (&Route, &RequestHead, IdentityFields<'_>),
-    ) -> Result<(), Fault> {
+    ) -> Result<Uri, Fault> {
         let fields = RequestFields {
             forwarded: &head.forwarded,
             request_id: head.id.header(),
-            host: upstream.host(endpoint, &head.forwarded),
             identity,
             naming: &upstream.config.identity_headers,
             reserved: &self.reserved,
@@ -193,7 +190,7 @@ impl Upstreams {
         parts.uri = target.map(Uri::from).ok_or_else(|| Fault::Internal("a target without a path".into()))?;
         parts.version = Version::HTTP_11;
         parts.extensions = Extensions::new();
-        Ok(())
+        Ok(parts.uri.clone())
     }
 
     /// Makes of an upstream's head the one that leaves.
@@ -209,23 +206,12 @@ impl Upstreams {
         head.extensions = Extensions::new();
     }
 
-    fn find(&self, route: &Route) -> Result<(&Upstream, &Endpoint), Fault> {
-        let none = || Fault::NoEndpoint { upstream: route.upstream.clone() };
-        let upstream = self.upstreams.get(&route.upstream).ok_or_else(none)?;
-        Ok((upstream, upstream.endpoint.as_ref().ok_or_else(none)?))
+    fn find(&self, route: &Route) -> Result<&Upstream, Fault> {
+        self.upstreams.get(&route.upstream).ok_or_else(|| Fault::NoEndpoint { upstream: route.upstream.clone() })
     }
 }
 
 impl Upstream {
-    /// The `Host` that it sees.
-    fn host(&self, endpoint: &Endpoint, forwarded: &Forwarded) -> HeaderValue {
-        match &self.config.host {
-            HostHeader::Public => forwarded.host.field().clone(),
-            HostHeader::Endpoint => endpoint.authority().clone(),
-            HostHeader::Literal(host) => host.clone(),
-        }
-    }
-
     /// Says how long a request's body is, if its head does not, and that nothing comes after a body that it may leave
     /// unread: what it does not read, it would take for the next request.
     fn frame(&self, head: &mut request::Parts) {

@@ -1,7 +1,8 @@
 //! A worker's own connections to endpoints: the idle ones, the last used first.
 //!
 //! A pool belongs to one worker, so taking and keeping a connection takes no lock. How many requests may be at an
-//! endpoint at once is for [`Endpoint`], since workers share that.
+//! endpoint at once is for [`Endpoint`], since workers share that. Where nobody holds the endpoint any more, its pool goes
+//! at the next sweep.
 
 use std::{
     cell::RefCell,
@@ -10,7 +11,7 @@ use std::{
     pin::Pin,
     rc::Rc,
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -25,14 +26,13 @@ use hyper::{
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    sync::OwnedSemaphorePermit,
     task::spawn_local,
     time::{Instant, timeout_at},
 };
 use tokio_util::task::AbortOnDropHandle;
 use tower::retry::budget::{Budget, TpsBudget};
 
-use super::endpoint::{Endpoint, EndpointId};
+use super::endpoint::{Endpoint, EndpointId, EndpointSlot};
 use crate::{
     body::{Body, Delivery, Slot, Upload},
     fault::Fault,
@@ -53,6 +53,7 @@ const MAX_HEAD: usize = 64 * 1024;
 pub struct Pools(RefCell<HashMap<EndpointId, Pool>>);
 
 struct Pool {
+    endpoint: Weak<Endpoint>,
     idle: VecDeque<Idle>,
     budget: TpsBudget,
 }
@@ -73,7 +74,7 @@ pub(super) struct Connection {
 }
 
 /// Why a request got no answer.
-pub(super) struct Lost {
+pub(super) struct SendFailure {
     /// What the connection said.
     pub(super) error: hyper::Error,
     /// The request, if nothing of it was ever written.
@@ -83,12 +84,11 @@ pub(super) struct Lost {
     pub(super) stale: bool,
 }
 
-/// A place on an endpoint and the connection that fills it, while the answer's body flows, or the request's.
-pub(super) struct Lease {
+/// A connection out of its pool, while the answer's body flows, or the request's.
+pub(super) struct CheckedOut {
     pub(super) pools: Rc<Pools>,
-    pub(super) endpoint: EndpointId,
     pub(super) connection: Connection,
-    pub(super) slot: OwnedSemaphorePermit,
+    pub(super) slot: EndpointSlot,
     pub(super) upload: Rc<Upload>,
     /// How long the request's body may stand still.
     pub(super) idle_body: Duration,
@@ -117,9 +117,9 @@ impl Pools {
     }
 
     /// The connection to `endpoint` that was used last, if one is still good. Counts a request for the retry budget.
-    pub(super) fn reuse(&self, endpoint: &Endpoint) -> Option<Connection> {
+    pub(super) fn reuse(&self, endpoint: &Arc<Endpoint>) -> Option<Connection> {
         let mut pools = self.0.borrow_mut();
-        let pool = pools.entry(endpoint.id()).or_default();
+        let pool = Pool::of(endpoint, &mut pools);
         pool.budget.deposit();
         let now = Instant::now();
         while let Some(Idle { connection, since }) = pool.idle.pop_back() {
@@ -131,24 +131,25 @@ impl Pools {
     }
 
     /// Whether the budget allows one more replay at `endpoint`.
-    pub(super) fn may_replay(&self, endpoint: &Endpoint) -> bool {
-        self.0.borrow_mut().entry(endpoint.id()).or_default().budget.withdraw()
+    pub(super) fn may_replay(&self, endpoint: &Arc<Endpoint>) -> bool {
+        Pool::of(endpoint, &mut self.0.borrow_mut()).budget.withdraw()
     }
 
-    /// Closes what has been idle for too long. To be called now and then.
+    /// Closes what has been idle for too long, and what leads to endpoints that nobody holds. To be called now and then.
     pub fn sweep(&self) {
         let now = Instant::now();
-        for pool in self.0.borrow_mut().values_mut() {
+        self.0.borrow_mut().retain(|_, pool| {
             pool.idle.retain(|idle| now < idle.since + KEEP && !idle.connection.sender.is_closed());
-        }
+            pool.endpoint.strong_count() > 0
+        });
     }
 
-    fn keep(&self, endpoint: EndpointId, connection: Connection) {
+    fn keep(&self, endpoint: &Arc<Endpoint>, connection: Connection) {
         if connection.sender.is_closed() {
             return;
         }
         let mut pools = self.0.borrow_mut();
-        let pool = pools.entry(endpoint).or_default();
+        let pool = Pool::of(endpoint, &mut pools);
         if pool.idle.len() == KEEP_AT_MOST {
             pool.idle.pop_front();
         }
@@ -186,12 +187,17 @@ impl Connection {
     /// under way.
     ///
     /// # Errors
-    /// [`Lost`] if no answer comes.
-    pub(super) async fn send(&mut self, request: Request<Body>, upload: &Upload) -> Result<Response<Incoming>, Lost> {
+    /// [`SendFailure`] if no answer comes.
+    pub(super) async fn send(
+        &mut self,
+        request: Request<Body>,
+        upload: &Upload,
+    ) -> Result<Response<Incoming>, SendFailure> {
         self.wire.expect(upload);
-        self.sender.try_send_request(request).await.map_err(|mut lost| {
-            let unsent = lost.take_message().map(Box::new);
-            Lost { unsent, error: lost.into_error(), stale: self.reused && !self.wire.heard.load(Ordering::Relaxed) }
+        self.sender.try_send_request(request).await.map_err(|mut failure| {
+            let unsent = failure.take_message().map(Box::new);
+            let stale = self.reused && !self.wire.heard.load(Ordering::Relaxed);
+            SendFailure { unsent, error: failure.into_error(), stale }
         })
     }
 
@@ -216,11 +222,11 @@ impl Connection {
     }
 }
 
-impl Slot for Lease {
+impl Slot for CheckedOut {
     fn finished(self: Box<Self>) {
-        let Self { pools, endpoint, mut connection, slot, upload, idle_body } = *self;
+        let Self { pools, mut connection, slot, upload, idle_body } = *self;
         if connection.may_serve_again() {
-            pools.keep(endpoint, connection);
+            pools.keep(slot.endpoint(), connection);
         } else if upload.is_under_way() {
             spawn_local(async move {
                 connection.send_the_rest(&upload, idle_body).await;
@@ -252,11 +258,16 @@ impl Wire {
     }
 }
 
-impl Default for Pool {
-    fn default() -> Self {
-        // One replay for five requests, and ten a second in any case: a restart of the endpoint breaks every idle
-        // connection at once, and that must not double its load.
-        Self { idle: VecDeque::new(), budget: TpsBudget::new(Duration::from_secs(10), 10, 0.2) }
+impl Pool {
+    /// The pool of `endpoint`.
+    fn of<'p>(endpoint: &Arc<Endpoint>, pools: &'p mut HashMap<EndpointId, Self>) -> &'p mut Self {
+        pools.entry(endpoint.id()).or_insert_with(|| Self {
+            endpoint: Arc::downgrade(endpoint),
+            idle: VecDeque::new(),
+            // One replay for five requests, and ten a second in any case: a restart of the endpoint breaks every idle
+            // connection at once, and that must not double its load.
+            budget: TpsBudget::new(Duration::from_secs(10), 10, 0.2),
+        })
     }
 }
 
@@ -312,11 +323,11 @@ mod tests {
         task::LocalSet,
     };
 
-    use super::*;
+    use super::{super::endpoint::Endpoints, *};
     use crate::config::{self, Config};
 
     /// An endpoint that answers `times` requests on each connection and then closes it.
-    async fn endpoint(times: usize) -> Endpoint {
+    async fn endpoint(times: usize) -> Arc<Endpoint> {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         spawn_local(async move {
@@ -339,7 +350,7 @@ mod tests {
         let Config { upstreams, .. } = parsed.expect("a configuration");
         let upstreams: BTreeMap<_, _> = upstreams;
         let upstream = upstreams.get("m").expect("it is there").clone();
-        Endpoint::new(&upstream, &upstream.endpoints[0])
+        Endpoints::default().get(&upstream, &upstream.endpoints[0])
     }
 
     fn request() -> Request<Body> {
@@ -356,12 +367,16 @@ mod tests {
             let (endpoint, pools) = (endpoint(2).await, Pools::new());
             assert!(pools.reuse(&endpoint).is_none(), "nothing is there yet");
             let mut connection = Connection::open(&endpoint, soon()).await.expect("it listens");
-            connection.send(request(), &Upload::of_nothing()).await.map_err(|lost| lost.error).expect("an answer");
-            pools.keep(endpoint.id(), connection);
+            connection
+                .send(request(), &Upload::of_nothing())
+                .await
+                .map_err(|failure| failure.error)
+                .expect("an answer");
+            pools.keep(&endpoint, connection);
             let mut again = pools.reuse(&endpoint).expect("it was kept");
             assert!(again.reused);
             assert!(pools.reuse(&endpoint).is_none(), "one cannot be taken twice");
-            again.send(request(), &Upload::of_nothing()).await.map_err(|lost| lost.error).expect("an answer");
+            again.send(request(), &Upload::of_nothing()).await.map_err(|failure| failure.error).expect("an answer");
         };
         LocalSet::new().run_until(test).await;
     }
@@ -381,7 +396,7 @@ mod tests {
                 theirs.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.expect("it is open");
                 (theirs, asked)
             });
-            let answer = connection.send(request(), &Upload::of_nothing()).await.map_err(|lost| lost.error);
+            let answer = connection.send(request(), &Upload::of_nothing()).await.map_err(|failure| failure.error);
             assert_eq!(answer.expect("an answer").status(), 204);
             assert!(connection.may_serve_again(), "the answer came when the request had gone");
             let (_open, asked) = answers.await.expect("it did not panic");
@@ -395,12 +410,40 @@ mod tests {
         let test = async {
             let (endpoint, pools) = (endpoint(1).await, Pools::new());
             let mut connection = Connection::open(&endpoint, soon()).await.expect("it listens");
-            connection.send(request(), &Upload::of_nothing()).await.map_err(|lost| lost.error).expect("an answer");
+            connection
+                .send(request(), &Upload::of_nothing())
+                .await
+                .map_err(|failure| failure.error)
+                .expect("an answer");
             connection.reused = true;
             let lost = connection.send(request(), &Upload::of_nothing()).await.expect_err("the endpoint closed it");
             assert!(lost.stale || lost.unsent.is_some(), "{}", lost.error);
-            pools.keep(endpoint.id(), connection);
+            pools.keep(&endpoint, connection);
             assert!(pools.reuse(&endpoint).is_none());
+        };
+        LocalSet::new().run_until(test).await;
+    }
+
+    #[tokio::test]
+    async fn a_pool_goes_with_its_endpoint() {
+        let test = async {
+            let (endpoint, staying, pools) = (endpoint(2).await, endpoint(2).await, Pools::new());
+            for endpoint in [&endpoint, &staying] {
+                let mut connection = Connection::open(endpoint, soon()).await.expect("it listens");
+                connection
+                    .send(request(), &Upload::of_nothing())
+                    .await
+                    .map_err(|failure| failure.error)
+                    .expect("an answer");
+                pools.keep(endpoint, connection);
+            }
+            pools.sweep();
+            let connections = || pools.0.borrow().values().map(|pool| pool.idle.len()).sum::<usize>();
+            assert_eq!(connections(), 2, "somebody holds both");
+            drop(endpoint);
+            pools.sweep();
+            assert_eq!((pools.0.borrow().len(), connections()), (1, 1));
+            assert!(pools.reuse(&staying).is_some());
         };
         LocalSet::new().run_until(test).await;
     }

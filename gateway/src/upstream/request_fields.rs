@@ -19,8 +19,6 @@ pub(super) struct RequestFields<'a> {
     pub forwarded: &'a Forwarded,
     /// Our name for it.
     pub request_id: HeaderValue,
-    /// The `Host` that the upstream sees.
-    pub host: HeaderValue,
     /// Who is asking.
     pub identity: IdentityFields<'a>,
     /// Under what names the upstream is told.
@@ -42,7 +40,8 @@ pub(super) struct RequestFields<'a> {
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Turns a client's fields into those that the upstream is sent.
+/// Turns a client's fields into those that the upstream is sent, whichever endpoint that will be: the `Host` is still the
+/// client's. It is written by [`address`] once the endpoint is chosen.
 ///
 /// The framing is not among them, save for a length that was stated once and plainly: the body says how it is framed.
 /// Trailers of a request are not forwarded.
@@ -54,11 +53,15 @@ pub(super) fn to_upstream(headers: &mut HeaderMap, with: &RequestFields<'_>) {
     if let Some(length) = length {
         headers.insert(header::CONTENT_LENGTH, length);
     }
-    headers.insert(header::HOST, with.host.clone());
     headers.insert(X_REQUEST_ID, with.request_id.clone());
     headers.append(header::VIA, HeaderValue::from_static("1.1 candor"));
     with.forwarded.write_to(headers);
     with.identity.say(with.naming, headers);
+}
+
+/// Writes what depends on the endpoint, over what was written for another.
+pub(super) fn address(headers: &mut HeaderMap, host: HeaderValue) {
+    headers.insert(header::HOST, host);
 }
 
 fn remove_what_is_not_theirs(headers: &mut HeaderMap, with: &RequestFields<'_>) {
@@ -143,7 +146,6 @@ mod tests {
         let mut with = RequestFields {
             forwarded: &forwarded,
             request_id: HeaderValue::from_static("id"),
-            host,
             identity: IdentityFields::Nobody,
             naming: &IdentityHeaders::XAuthRequest,
             reserved: &Reserved::default(),
@@ -155,6 +157,7 @@ mod tests {
         };
         change(&mut with);
         to_upstream(&mut headers, &with);
+        address(&mut headers, host);
         let text = |(name, value): (&HeaderName, &HeaderValue)| {
             format!("{name}: {}", String::from_utf8_lossy(value.as_bytes()))
         };
