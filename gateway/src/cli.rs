@@ -186,7 +186,7 @@ fn adopt(config: &Path) -> ExitCode {
     command(config, Command::KeysAdopt, |folder, config| {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
         let background = Background::new(runtime.handle().clone());
-        let store = Database::sqlite(&config.store.sqlite, background, Database::DEADLINE);
+        let store = Database::at(config.store.address.clone(), background, Database::DEADLINE);
         let joined = Keyring::adopt(folder, &store, Clock::system().now());
         runtime.block_on(joined).map_err(|fault| fault.to_string())?;
         Ok("keyring and store belong together".to_owned())

@@ -47,7 +47,7 @@ impl Gateway {
     pub(crate) async fn start() -> Self {
         let (data, clock, keeper) = (Folder::new(), Clock::system(), Background::current());
         let provider = TestProvider::start().await;
-        let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
+        let store = Database::at(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
         let keyring =
             Keyring::open(&data.taken(), &store, clock.now()).await.expect("keyring and store are both absent");
         let policy = RevocationPolicy::default();

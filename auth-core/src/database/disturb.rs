@@ -136,7 +136,7 @@ impl Database {
                 Err(_) | Ok(()) => {}
             }
         }
-        fs::write(&self.0.path, b"This is not the database that you are looking for. ".repeat(200))
+        fs::write(self.0.address.path(), b"This is not the database that you are looking for. ".repeat(200))
     }
 
     pub(super) fn put_back(&self) -> io::Result<()> {
@@ -152,7 +152,7 @@ impl Database {
     fn files(&self) -> [(PathBuf, PathBuf); 3] {
         ["", "-wal", "-shm"].map(|suffix| {
             let with = |more: &str| {
-                let mut name = self.0.path.clone().into_os_string();
+                let mut name = self.0.address.path().to_owned().into_os_string();
                 name.push(suffix);
                 name.push(more);
                 PathBuf::from(name)

@@ -13,6 +13,7 @@
 //! [`crate::revocations`], which holds what a lost one knew; and one that is not the one that our keys belong to is not
 //! used.
 
+mod address;
 mod files;
 mod migrations;
 
@@ -23,7 +24,7 @@ mod tests;
 
 use std::{
     io,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{
         Arc, Mutex, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -38,6 +39,7 @@ use sqlx::{
 };
 use tokio::sync::OnceCell;
 
+pub use self::address::DatabaseAddress;
 #[cfg(any(test, feature = "breakable"))]
 pub use self::disturb::Disturbance;
 use self::files::{Files, Loss};
@@ -50,12 +52,12 @@ use crate::{
     verdict::{OrUnavailable, Unavailable},
 };
 
-/// The store: a SQLite file. Cheap to clone.
+/// The store. Cheap to clone.
 #[derive(Clone)]
 pub struct Database(Arc<Inner>);
 
 struct Inner {
-    path: PathBuf,
+    address: DatabaseAddress,
     keeper: Background,
     deadline: Duration,
     /// The pool in use; none before the first call and after a fault that a connection does not outlive.
@@ -125,11 +127,11 @@ impl Database {
     /// How long a call waits for a connection, and how long for another writer.
     pub const DEADLINE: Duration = Duration::from_secs(1);
 
-    /// The store in the SQLite file at `path`. Never fails, and does nothing yet: a store that cannot be used is
-    /// Unavailable when it is used. A call takes at most twice `deadline`: see [`Database::DEADLINE`].
-    pub fn sqlite(path: impl Into<PathBuf>, keeper: Background, deadline: Duration) -> Self {
+    /// The store at `address`. Never fails, and does nothing yet: a store that cannot be used is Unavailable when it is
+    /// used. A call takes at most twice `deadline`: see [`Database::DEADLINE`].
+    pub fn at(address: impl Into<DatabaseAddress>, keeper: Background, deadline: Duration) -> Self {
         Self(Arc::new(Inner {
-            path: path.into(),
+            address: address.into(),
             keeper,
             deadline,
             live: Mutex::default(),
@@ -141,9 +143,14 @@ impl Database {
         }))
     }
 
-    /// Where it is, for messages.
-    pub fn path(&self) -> &Path {
-        &self.0.path
+    /// Where it is.
+    pub fn address(&self) -> &DatabaseAddress {
+        &self.0.address
+    }
+
+    #[cfg(test)]
+    pub(crate) fn path(&self) -> &std::path::Path {
+        self.0.address.path()
     }
 
     /// Runs `work` on a connection, to its end, whoever stops waiting for it.
@@ -225,14 +232,14 @@ impl Database {
     }
 
     async fn found(&self) -> Result<Files, StoreFault> {
-        let path = self.0.path.clone();
+        let path = self.0.address.path().to_owned();
         let looked = tokio::task::spawn_blocking(move || Files::at(&path)).await;
         looked.unwrap_or_else(|gone| Err(io::Error::other(gone))).map_err(StoreFault::Unseen)
     }
 
     /// Whether there is no file where the store should be.
     pub(crate) fn is_absent(&self) -> io::Result<bool> {
-        self.0.path.try_exists().map(|exists| !exists)
+        self.0.address.path().try_exists().map(|exists| !exists)
     }
 
     /// From now on the store is used only if it is this one, of this keyring.
@@ -264,7 +271,7 @@ impl Database {
     /// # Errors
     /// Unavailable, if that fails; it can be tried again.
     pub(crate) async fn make(&self, ids: Ids) -> Result<(), Unavailable> {
-        self.make_at(self.0.path.clone(), ids).await
+        self.make_at(self.0.address.path().to_owned(), ids).await
     }
 
     async fn make_at(&self, path: PathBuf, ids: Ids) -> Result<(), Unavailable> {
@@ -297,7 +304,8 @@ impl Database {
         // Whoever had the lost files open has let go of them then.
         let closing = async move { tokio::time::timeout(patience, this.current()).await.map(drop) };
         self.0.keeper.run(closing).await?.or_unavailable(Dependency::Store)?;
-        let (path, fresh) = (self.0.path.clone(), self.0.path.with_added_extension("new"));
+        let path = self.0.address.path().to_owned();
+        let fresh = path.with_added_extension("new");
         let (at, beside) = (path.clone(), fresh.clone());
         self.block(move || files::remove_all(&beside).and_then(|()| files::remove_leftovers(&at))).await?;
         self.make_at(fresh.clone(), ids).await?;
@@ -364,7 +372,7 @@ impl Database {
             self.0.losses.fetch_add(1, Ordering::SeqCst);
             // It is counted: whatever is opened next is not compared with it.
             *lock(&self.0.known) = None;
-            let told = format!("the store {}: {loss}", self.0.path.display());
+            let told = format!("the store {}: {loss}", self.0.address);
             match loss {
                 Loss::Gone | Loss::Replaced => alarm::ring(Alarm::StoreFileGone, &told),
                 // Whoever has it open writes it into the database as the last thing that it does.
@@ -388,7 +396,7 @@ impl Database {
 
     fn options(&self) -> SqliteConnectOptions {
         let options = SqliteConnectOptions::new()
-            .filename(&self.0.path)
+            .filename(self.0.address.path())
             .create_if_missing(false)
             .journal_mode(SqliteJournalMode::Wal)
             // A logout that was answered must survive a power cut.

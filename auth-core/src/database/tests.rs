@@ -8,7 +8,7 @@ fn ids() -> Ids {
 }
 
 async fn made(folder: &Folder) -> Database {
-    let store = Database::sqlite(folder.path().join("store.sqlite"), Background::current(), DEADLINE);
+    let store = Database::at(folder.path().join("store.sqlite"), Background::current(), DEADLINE);
     store.make(ids()).await.expect("the folder can be written");
     store.must_have(ids());
     store
@@ -88,7 +88,7 @@ async fn another_keyrings_store_is_not_used() {
     let folder = Folder::new();
     let store = made(&folder).await;
     assert_eq!(store.ids().await.expect("healthy"), Some(ids()));
-    let other = Database::sqlite(store.path(), Background::current(), DEADLINE);
+    let other = Database::at(store.address().clone(), Background::current(), DEADLINE);
     other.must_have(Ids { keyring: "keyring-2".to_owned(), ..ids() });
     let refused = count(&other).await.expect_err("it is another's");
     assert!(refused.to_string().contains("another keyring"), "{refused}");
@@ -101,7 +101,7 @@ async fn a_store_of_a_newer_release_is_used() {
     let folder = Folder::new();
     let store = made(&folder).await;
     store.call(|mut c| async move { sqlx::query(NEWER).execute(&mut *c).await.map(drop) }).await.expect("healthy");
-    let again = Database::sqlite(store.path(), Background::current(), DEADLINE);
+    let again = Database::at(store.address().clone(), Background::current(), DEADLINE);
     write(&again, "row").await.expect("healthy");
 }
 
@@ -115,7 +115,7 @@ async fn work_that_panics_is_unavailable() {
 }
 
 /// What somebody does to the files of a store that is open.
-fn spoil(path: &Path, how: &str) {
+fn spoil(path: &std::path::Path, how: &str) {
     let beside = |end: &str| PathBuf::from(format!("{}{end}", path.display()));
     let aside = beside(".aside");
     match how {
@@ -163,7 +163,7 @@ async fn files_that_are_removed_or_replaced_are_noticed_and_nothing_is_written_t
         }
         if comes_back && how != "replaced" {
             // What lay in the log is in the database, for whoever opens it next.
-            let again = Database::sqlite(store.path(), Background::current(), DEADLINE);
+            let again = Database::at(store.address().clone(), Background::current(), DEADLINE);
             assert_eq!(count(&again).await.expect("healthy"), 2, "{how}");
         }
     }

@@ -30,7 +30,7 @@ use crate::{
     alarm::{self, Alarm},
     clock::Now,
     data_folder::{DataFolder, FolderPath},
-    database::{Database, Ids},
+    database::{Database, DatabaseAddress, Ids},
     disk,
     jws::SigningKey,
     keyring::seal::Seals,
@@ -107,7 +107,7 @@ pub enum KeyringFault {
         /// Where the keyring should be.
         path: PathBuf,
         /// The store.
-        store: PathBuf,
+        store: DatabaseAddress,
     },
     /// There is a keyring, and no store.
     #[error(
@@ -118,7 +118,7 @@ pub enum KeyringFault {
         /// The keyring.
         path: PathBuf,
         /// Where the store should be.
-        store: PathBuf,
+        store: DatabaseAddress,
     },
     /// The store can be read, and is not this keyring's.
     #[error(
@@ -128,7 +128,7 @@ pub enum KeyringFault {
         /// The keyring.
         path: PathBuf,
         /// The store.
-        store: PathBuf,
+        store: DatabaseAddress,
         /// What was found.
         what: String,
     },
@@ -138,7 +138,7 @@ pub enum KeyringFault {
     )]
     CannotMakeStore {
         /// Where it should be.
-        store: PathBuf,
+        store: DatabaseAddress,
         /// What was missing.
         cause: Unavailable,
     },
@@ -268,7 +268,7 @@ impl Keyring {
 /// Whether the store is this keyring's. A store that cannot be read is down: it is looked at again when it is used.
 async fn belongs(path: &Path, file: &KeyringFile, store: &Database) -> Result<Found, KeyringFault> {
     if matches!(store.is_absent(), Ok(true)) {
-        return Err(KeyringFault::StoreGone { path: path.to_owned(), store: store.path().to_owned() });
+        return Err(KeyringFault::StoreGone { path: path.to_owned(), store: store.address().clone() });
     }
     let what = match store.ids().await {
         Err(down) => return Ok(Found::StoreDown(down)),
@@ -278,7 +278,7 @@ async fn belongs(path: &Path, file: &KeyringFile, store: &Database) -> Result<Fo
         }
         Ok(None) => "it can be read, and holds no store".to_owned(),
     };
-    Err(KeyringFault::AnothersStore { path: path.to_owned(), store: store.path().to_owned(), what })
+    Err(KeyringFault::AnothersStore { path: path.to_owned(), store: store.address().clone(), what })
 }
 
 /// Makes both. The keys are on disk before the store names them, and get their name only after that, so that a start
@@ -308,7 +308,7 @@ async fn unfinished(path: &Path, store: &Database) -> Result<Option<KeyringFile>
         (Some(left), Ok(None)) => Ok(Some(left)),
         (Some(left), Ok(Some(ids))) if ids == left.ids() => Ok(Some(left)),
         (Some(_) | None, Ok(_) | Err(_)) => {
-            Err(KeyringFault::KeyringGone { path: path.to_owned(), store: store.path().to_owned() })
+            Err(KeyringFault::KeyringGone { path: path.to_owned(), store: store.address().clone() })
         }
     }
 }
@@ -325,5 +325,5 @@ impl KeyringFile {
 }
 
 fn cannot_make(store: &Database, cause: Unavailable) -> KeyringFault {
-    KeyringFault::CannotMakeStore { store: store.path().to_owned(), cause }
+    KeyringFault::CannotMakeStore { store: store.address().clone(), cause }
 }

@@ -10,7 +10,7 @@ const NOW: Now = Now::at(Timestamp::from_secs(43_200));
 const LATER: Timestamp = Timestamp::from_secs(43_260);
 
 fn store(folder: &Folder) -> Database {
-    Database::sqlite(folder.path().join("store.sqlite"), Background::current(), Duration::from_millis(200))
+    Database::at(folder.path().join("store.sqlite"), Background::current(), Duration::from_millis(200))
 }
 
 async fn open(folder: &Folder) -> Result<Keyring, KeyringFault> {

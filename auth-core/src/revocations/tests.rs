@@ -28,7 +28,7 @@ impl Site {
 
     /// Another gateway on the same store.
     fn beside(&self) -> Self {
-        let store = Database::sqlite(self.store.path(), Background::current(), Duration::from_millis(200));
+        let store = Database::at(self.store.address().clone(), Background::current(), Duration::from_millis(200));
         Self { folder: Folder::new(), clock: self.clock.clone(), store }
     }
 
@@ -59,7 +59,7 @@ impl Site {
 }
 
 fn store(folder: &Folder) -> Database {
-    Database::sqlite(folder.path().join("store.sqlite"), Background::current(), Duration::from_millis(200))
+    Database::at(folder.path().join("store.sqlite"), Background::current(), Duration::from_millis(200))
 }
 
 fn ada() -> Subject {

@@ -24,8 +24,7 @@ struct Site {
 impl Site {
     async fn new() -> Self {
         let (folder, clock) = (Folder::new(), Clock::standing_at(NOON));
-        let store =
-            Database::sqlite(folder.path().join("store.sqlite"), Background::current(), Duration::from_millis(200));
+        let store = Database::at(folder.path().join("store.sqlite"), Background::current(), Duration::from_millis(200));
         let keyring = Keyring::open(&folder.taken(), &store, clock.now()).await.expect("the folder is new");
         let sessions = sessions(&folder, &store, &keyring, &clock, &["staff", "board"]).await;
         Self { folder, clock, store, keyring, sessions }

@@ -48,7 +48,7 @@ impl Gateway {
         let (data, keeper) = (Folder::new(), Background::current());
         let clock = Clock::standing_at(Clock::system().now().wall());
         let provider = TestProvider::start().await;
-        let store = Database::sqlite(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
+        let store = Database::at(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
         let keyring =
             Keyring::open(&data.taken(), &store, clock.now()).await.expect("keyring and store are both absent");
         let policy = RevocationPolicy::default();

@@ -3,7 +3,7 @@
 //! It asks by itself, not by the gateway's caches: those would answer for a provider that is long gone. It writes
 //! nothing, so that it may run beside a gateway that serves.
 
-use std::{collections::BTreeMap, error::Error, fs, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
 
 use auth_core::{
     Background,
@@ -178,13 +178,13 @@ fn whole(fault: &dyn Error) -> String {
 
 /// What a start would say of keyring and store. It writes nothing: neither is made.
 async fn store(config: &Config) -> Result<(), Trouble> {
-    let path = &config.store.sqlite;
-    let writable = fs::OpenOptions::new().read(true).write(true).open(path);
-    let store = Database::sqlite(path, Background::current(), Database::DEADLINE);
+    let address = &config.store.address;
+    let writable = address.is_writable();
+    let store = Database::at(address.clone(), Background::current(), Database::DEADLINE);
     match Keyring::examine(&config.server.data, &store).await {
-        Ok(Found::Both) => writable.map(drop).map_err(|cause| Trouble::Down(format!("{}: {cause}", path.display()))),
+        Ok(Found::Both) => writable.map_err(|cause| Trouble::Down(format!("{address}: {cause}"))),
         Ok(Found::Neither) => Ok(()),
-        Ok(Found::StoreDown(down)) => Err(Trouble::Down(format!("{}: {down}", path.display()))),
+        Ok(Found::StoreDown(down)) => Err(Trouble::Down(format!("{address}: {down}"))),
         Err(fault) => Err(Trouble::Refused(fault.to_string())),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use auth_core::database::DatabaseAddress;
 use ipnet::IpNet;
 use tracing::Level;
 use url::{Host, Url};
@@ -56,8 +57,8 @@ pub struct ForwardAuthConfig {
 /// `[store]`: the database of sessions.
 #[derive(Clone, Debug)]
 pub struct StoreConfig {
-    /// The SQLite file: `candor.sqlite` under `server.data`.
-    pub sqlite: PathBuf,
+    /// Where it is: under `server.data`.
+    pub address: DatabaseAddress,
 }
 
 /// `[sessions]`: how long sessions live.
@@ -171,7 +172,7 @@ impl StoreConfig {
     /// Reads `[store]`.
     pub(super) fn read(section: &Section<'_>, data: &std::path::Path) -> Self {
         section.not_built("database", "leave it out: sessions lie in SQLite under `server.data`");
-        Self { sqlite: data.join("candor.sqlite") }
+        Self { address: DatabaseAddress::in_folder(data) }
     }
 }
 

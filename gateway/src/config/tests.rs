@@ -80,7 +80,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert!(server.is_secure());
     assert_eq!((config.log.format, config.log.level), (Format::Human, tracing::Level::INFO));
     assert_eq!(config.admin.listen, "127.0.0.1:9090".parse().expect("an address"));
-    assert_eq!(config.store.sqlite, PathBuf::from("/etc/candor/data/candor.sqlite"));
+    assert_eq!(config.store.address.to_string(), "/etc/candor/data/candor.sqlite");
     assert_eq!(config.sessions.hard_without_refresh, Duration::from_secs(12 * 3600));
     let identity = &config.identity[0];
     assert_eq!((identity.kind, identity.response_mode), (ProviderKind::Oidc, ResponseMode::Query));

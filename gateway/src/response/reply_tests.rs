@@ -17,7 +17,7 @@ use auth_core::{
     clock::{Clock, Now},
     credential::{Credential, CredentialId, CredentialText, UnsupportedCredential},
     data_folder::DataFolder,
-    database::Database,
+    database::{Database, DatabaseAddress},
     dependency::Dependency,
     keyring::Keyring,
     policy::{Allow, MaxStale, Requirement, RequirementId, permit},
@@ -56,7 +56,7 @@ impl House {
         let data = std::env::temp_dir().join(format!("candor-replies-{}-{count}", std::process::id()));
         let (background, clock) = (Background::current(), Clock::standing_at(Timestamp::from_secs(1_000_000)));
         let folder = DataFolder::take(&data, clock.now()).expect("a folder for the test");
-        let store = Database::sqlite(data.join("candor.sqlite"), background.clone(), Database::DEADLINE);
+        let store = Database::at(DatabaseAddress::in_folder(&data), background.clone(), Database::DEADLINE);
         let keyring = Keyring::open(&folder, &store, clock.now()).await.expect("a new keyring");
         let policy = RevocationPolicy::default();
         let revocations = Revocations::open(&folder, store.clone(), background, clock.clone(), policy).await;

@@ -147,7 +147,7 @@ impl Gateway {
         let Dependencies { data, clock, background, telemetry, tuning } = means;
         clock.keep_in(data.path());
         background.spawn(clock.clone().watch());
-        let store = Database::sqlite(&config.store.sqlite, background.clone(), tuning.store);
+        let store = Database::at(config.store.address.clone(), background.clone(), tuning.store);
         let keyring = Keyring::open(&data, &store, clock.now()).await?;
         let revocations =
             Revocations::open(&data, store.clone(), background.clone(), clock.clone(), tuning.revocations.clone())
