@@ -26,6 +26,7 @@ use std::{
 
 use auth_core::{Clock, Subject, database::Disturbance};
 use gateway::{
+    config::{self, Config},
     demo::{AccessTokenSpec, Idp, Login, Monolith, Part, browser::SeenPage, idp},
     server::{self, ServeOptions, Started},
     state::Gateway,
@@ -190,12 +191,25 @@ impl World {
 
     /// Starts the gateway, or says why it would not.
     async fn try_start(&self) -> Result<Started, String> {
-        let text = self.settings.text();
-        let config = gateway::config::parse(&text, self.folder.path(), gateway::config::Secrets::Read(&|_| None))
-            .map_err(|problems| format!("{problems:#?}\n{text}"))?;
+        let config = self.config()?;
         let mut options = ServeOptions { clock: self.clock.clone(), ..settings::options() };
         options.telemetry.access = AccessLog::to(Box::new(self.log.clone()), Format::Json);
         server::start(config, options).await.map_err(|fault| fault.to_string())
+    }
+
+    fn config(&self) -> Result<Config, String> {
+        let text = self.settings.text();
+        config::parse(&text, self.folder.path(), config::Secrets::Read(&|_| None))
+            .map_err(|problems| format!("{problems:#?}\n{text}"))
+    }
+
+    /// Puts what [`World::settings`] says now in force, while the gateway runs.
+    ///
+    /// # Panics
+    /// The gateway does not run, or does not take it.
+    pub fn reconfigure(&self) {
+        let config = self.config().expect("a configuration");
+        self.gateway().reconfigure(config).expect("the gateway takes it");
     }
 
     /// Writes the configuration to a file, for a gateway in a process of its own. Its path.

@@ -4,6 +4,7 @@
 //! read from disk and fetched in the background. What stops a start is our own misconfiguration alone, [`StartFault`].
 
 mod issuers;
+mod process;
 mod routes;
 mod tending;
 
@@ -27,18 +28,18 @@ use auth_core::{
     outbound::OutboundPolicy,
     refusal_guard::RefusalGuard,
     revocations::{RevocationPolicy, Revocations},
-    session::{SessionPolicy, Sessions},
-    sign_in::{Callbacks, SignIn},
+    session::Sessions,
+    sign_in::SignIn,
 };
 
-use self::issuers::{IssuerBuilder, Issuers};
+use self::process::ProcessParts;
 use crate::{
     config::{Config, site::Site},
     limits::RateLimits,
-    request::{HeadPolicy, forwarded::ForwardedPolicy, head_rules::IngressRules},
+    request::HeadPolicy,
     route::RouteTable,
     telemetry::Telemetry,
-    upstream::{Endpoints, Upstreams, signed_identity::IdentitySigner},
+    upstream::{Endpoints, Upstreams},
 };
 
 /// The process: what every configuration of it shares.
@@ -60,8 +61,7 @@ pub struct Gateway {
     pub data: Arc<DataFolder>,
     /// Whether the folder at its path is not the one that we hold, and that has been said.
     estranged: Arc<AtomicBool>,
-    /// Of all configurations that a request still uses.
-    endpoints: Endpoints,
+    parts: ProcessParts,
     clock: Clock,
     draining: AtomicBool,
 }
@@ -155,19 +155,18 @@ impl Gateway {
         revocations.start();
         let every = tuning.revocations.poll;
         let guard = Arc::new(RefusalGuard::new());
-        let endpoints = Endpoints::default();
-        let shared = Shared {
-            endpoints: &endpoints,
-            clock: &clock,
+        let parts = ProcessParts {
+            clock: clock.clone(),
             background: background.clone(),
             tuning,
             store: store.clone(),
-            keyring: &keyring,
-            revocations: &revocations,
+            keyring: keyring.clone(),
+            revocations: revocations.clone(),
+            guard: guard.clone(),
+            endpoints: Endpoints::default(),
         };
-        let running = shared.running(config, &guard)?;
         let gateway = Arc::new(Self {
-            running: ArcSwap::from_pointee(running),
+            running: ArcSwap::from_pointee(parts.running(config)?),
             guard,
             keyring,
             revocations,
@@ -176,12 +175,25 @@ impl Gateway {
             telemetry,
             data,
             estranged: Arc::default(),
-            endpoints,
+            parts,
             clock,
             draining: AtomicBool::new(false),
         });
         background.spawn(tending::again_and_again(Arc::downgrade(&gateway), every));
         Ok(gateway)
+    }
+
+    /// Puts `config` in force in place of the configuration before. Requests that have arrived go on under that one; issuers
+    /// and endpoints that both name go on as they are.
+    ///
+    /// What the process was started with stays as it is, whatever `config` says of it: its listeners, its data folder and
+    /// the store, its log.
+    ///
+    /// # Errors
+    /// [`StartFault`]: the configuration before stays in force.
+    pub fn reconfigure(&self, config: Config) -> Result<(), StartFault> {
+        self.running.store(Arc::new(self.parts.running(config)?));
+        Ok(())
     }
 
     /// The configuration that is in force: take it once a request.
@@ -208,60 +220,6 @@ impl Gateway {
     /// since what we know is served without them.
     pub fn is_ready(&self) -> bool {
         !self.draining.load(Ordering::Relaxed)
-    }
-}
-
-/// What a configuration is brought to life with.
-struct Shared<'a> {
-    endpoints: &'a Endpoints,
-    clock: &'a Clock,
-    background: Background,
-    tuning: Tuning,
-    store: Database,
-    keyring: &'a Keyring,
-    revocations: &'a Revocations,
-}
-
-impl Shared<'_> {
-    fn running(self, config: Config, guard: &Arc<RefusalGuard>) -> Result<Running, StartFault> {
-        let Self { endpoints, clock, background, tuning, store, keyring, revocations } = self;
-        let builder = IssuerBuilder { config: &config, tuning: &tuning, background: &background, clock };
-        let Issuers { providers, bearers } = builder.issuers()?;
-        let policy = SessionPolicy {
-            hard_without_refresh: config.sessions.hard_without_refresh,
-            groups_asked: routes::groups_asked(&config),
-            issuers: config.identity.iter().map(|identity| identity.issuer.to_string()).collect(),
-        };
-        let sessions = Sessions::new(keyring, store, revocations.clone(), policy);
-        let callbacks =
-            Callbacks { public_url: config.server.public_url.clone(), own_prefix: config.own_prefix.clone() };
-        let sign_in = SignIn::new(providers, callbacks, keyring, sessions.clone(), background);
-        let site = Site::new(&config);
-        let signer = IdentitySigner::new(keyring.clone(), site.origin());
-        Ok(Running {
-            head_policy: head_policy(&config, &site),
-            routes: routes::table(&config),
-            upstreams: Upstreams::new(&config, &site, signer, endpoints),
-            sign_in,
-            authenticator: Authenticator::new(sessions.clone(), bearers, revocations.clone(), guard.clone()),
-            sessions,
-            site,
-            config,
-        })
-    }
-}
-
-/// How heads are read under `config`.
-fn head_policy(config: &Config, site: &Site) -> HeadPolicy {
-    HeadPolicy {
-        rules: IngressRules {
-            max_target: config.server.max_target,
-            max_head: config.server.max_head,
-            reserved: config.reserved(),
-        },
-        forwarded: ForwardedPolicy { proxies: config.server.trusted_proxies.clone(), secure: site.is_secure() },
-        cookies: site.cookies(),
-        origin: site.origin().to_owned(),
     }
 }
 

@@ -1,0 +1,85 @@
+//! What outlives every configuration, and making a configuration's live parts of it.
+//!
+//! Issuers and endpoints live in registries, by what they are: a configuration holds those that it names, so that the next one goes
+//! on with what both name, and what none names any more ends with its last request.
+
+use std::sync::Arc;
+
+use auth_core::{
+    authenticator::Authenticator,
+    background::Background,
+    clock::Clock,
+    database::Database,
+    keyring::Keyring,
+    refusal_guard::RefusalGuard,
+    revocations::Revocations,
+    session::{SessionPolicy, Sessions},
+    sign_in::{Callbacks, SignIn},
+};
+
+use super::{
+    Running, StartFault, Tuning,
+    issuers::{IssuerBuilder, Issuers},
+    routes,
+};
+use crate::{
+    config::{Config, site::Site},
+    request::{HeadPolicy, forwarded::ForwardedPolicy, head_rules::IngressRules},
+    upstream::{Endpoints, Upstreams, signed_identity::IdentitySigner},
+};
+
+/// What configurations are brought to life with.
+pub(super) struct ProcessParts {
+    pub(super) clock: Clock,
+    pub(super) background: Background,
+    pub(super) tuning: Tuning,
+    pub(super) store: Database,
+    pub(super) keyring: Keyring,
+    pub(super) revocations: Revocations,
+    pub(super) guard: Arc<RefusalGuard>,
+    pub(super) endpoints: Endpoints,
+}
+
+impl ProcessParts {
+    /// The live parts of `config`. Nothing is changed for any other configuration until nothing can fail any more.
+    pub(super) fn running(&self, config: Config) -> Result<Running, StartFault> {
+        let builder =
+            IssuerBuilder { config: &config, tuning: &self.tuning, background: &self.background, clock: &self.clock };
+        let Issuers { providers, bearers } = builder.issuers()?;
+        let policy = SessionPolicy {
+            hard_without_refresh: config.sessions.hard_without_refresh,
+            groups_asked: routes::groups_asked(&config),
+            issuers: config.identity.iter().map(|identity| identity.issuer.to_string()).collect(),
+        };
+        let sessions = Sessions::new(&self.keyring, self.store.clone(), self.revocations.clone(), policy);
+        let callbacks =
+            Callbacks { public_url: config.server.public_url.clone(), own_prefix: config.own_prefix.clone() };
+        let sign_in = SignIn::new(providers, callbacks, &self.keyring, sessions.clone(), self.background.clone());
+        let site = Site::new(&config);
+        let signer = IdentitySigner::new(self.keyring.clone(), site.origin());
+        Ok(Running {
+            head_policy: head_policy(&config, &site),
+            routes: routes::table(&config),
+            upstreams: Upstreams::new(&config, &site, signer, &self.endpoints),
+            sign_in,
+            authenticator: Authenticator::new(sessions.clone(), bearers, self.revocations.clone(), self.guard.clone()),
+            sessions,
+            site,
+            config,
+        })
+    }
+}
+
+/// How heads are read under `config`.
+fn head_policy(config: &Config, site: &Site) -> HeadPolicy {
+    HeadPolicy {
+        rules: IngressRules {
+            max_target: config.server.max_target,
+            max_head: config.server.max_head,
+            reserved: config.reserved(),
+        },
+        forwarded: ForwardedPolicy { proxies: config.server.trusted_proxies.clone(), secure: site.is_secure() },
+        cookies: site.cookies(),
+        origin: site.origin().to_owned(),
+    }
+}
