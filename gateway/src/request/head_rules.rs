@@ -59,10 +59,12 @@ const READ_BY_US: [header::HeaderName; 8] = [
 pub fn strict(parts: &Parts, rules: &IngressRules) -> Result<StrictHead, Fault> {
     check_size(parts, rules)?;
     check_method(&parts.method)?;
-    if !matches!(parts.version, Version::HTTP_10 | Version::HTTP_11) {
-        return Err(Fault::BadRequest(BadRequest::Version));
-    }
-    let host = host(&parts.headers).ok_or(Fault::BadRequest(BadRequest::Host))?;
+    let host = match parts.version {
+        Version::HTTP_10 | Version::HTTP_11 => host(&parts.headers),
+        Version::HTTP_2 => authority(&parts.uri, &parts.headers),
+        _ => return Err(Fault::BadRequest(BadRequest::Version)),
+    };
+    let host = host.ok_or(Fault::BadRequest(BadRequest::Host))?;
     let path = path(&parts.uri, &host)?;
     check_framing(parts)?;
     check_names(&parts.headers, &rules.reserved)?;
@@ -98,6 +100,14 @@ fn host(headers: &HeaderMap) -> Option<Host> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let received = hosts.next()?;
     if hosts.next().is_some() { None } else { Host::parse(received) }
+}
+
+/// The host that HTTP/2's `:authority` names, which hyper gives as the URI's; a `Host` beside it must agree. Without the
+/// one there must be the other, as in a request that came to somebody in HTTP/1.1 (RFC 9113 §8.3.1).
+fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Host> {
+    let Some(authority) = uri.authority() else { return host(headers) };
+    let named = Host::of(authority)?;
+    if headers.contains_key(header::HOST) && host(headers).as_ref() != Some(&named) { None } else { Some(named) }
 }
 
 /// Origin form, or an absolute form that agrees with `Host` (RFC 9112 §3.2).
@@ -177,7 +187,11 @@ mod tests {
     use super::*;
 
     fn ask(method: &str, target: &str, fields: &[(&str, &[u8])]) -> String {
-        let mut request = Request::builder().method(method).uri(target);
+        ask_in(Version::HTTP_11, method, target, fields)
+    }
+
+    fn ask_in(version: Version, method: &str, target: &str, fields: &[(&str, &[u8])]) -> String {
+        let mut request = Request::builder().version(version).method(method).uri(target);
         for (name, value) in fields {
             request = request.header(*name, HeaderValue::from_bytes(value).expect("a value that hyper lets through"));
         }
@@ -208,6 +222,28 @@ mod tests {
         check("OPTIONS", "*", &[], "bad request: target");
         check("GET", "app.example", &[], "bad request: target");
         check("GET", "app.example:80", &[], "bad request: target");
+    }
+
+    #[test]
+    fn http_2_names_the_host_in_its_authority() {
+        let check = |version, target: &str, hosts: &[&str], expected: &str| {
+            let fields: Vec<_> = hosts.iter().map(|host| ("host", host.as_bytes())).collect();
+            assert_eq!(ask_in(version, "GET", target, &fields), expected, "{version:?} {target} {hosts:?}");
+        };
+        let (no_host, bad_target) = ("bad request: host", "bad request: target");
+        check(Version::HTTP_2, "https://app.example/a?b", &[], "app.example /a");
+        check(Version::HTTP_2, "https://app.example/a", &["APP.example"], "app.example /a");
+        check(Version::HTTP_2, "https://app.example/a", &["other.example"], no_host);
+        check(Version::HTTP_2, "https://app.example/a", &["app.example:444"], no_host);
+        check(Version::HTTP_2, "https://app.example/a", &["app.example", "app.example"], no_host);
+        check(Version::HTTP_2, "https://me@app.example/a", &[], no_host);
+        check(Version::HTTP_2, "ftp://app.example/a", &[], bad_target);
+        check(Version::HTTP_2, "/a", &["app.example"], "app.example /a");
+        check(Version::HTTP_2, "/a", &[], no_host);
+        // HTTP/1 names it in `Host`, whatever its target says (RFC 9112 §3.2).
+        check(Version::HTTP_11, "https://app.example/a", &[], no_host);
+        check(Version::HTTP_11, "/a", &["app.example", "app.example"], no_host);
+        check(Version::HTTP_3, "https://app.example/a", &[], "bad request: version");
     }
 
     #[test]
