@@ -33,14 +33,14 @@ enum Kind {
     Empty,
     Full(Bytes),
     Client(FromClient),
-    Gathered(Bytes, Rc<Upload>),
+    Buffered(Bytes, Rc<Upload>),
     Upstream(FromUpstream),
 }
 
 /// An upstream's answer on its way to a client.
 struct FromUpstream {
     incoming: Incoming,
-    idle: Idle,
+    idle: IdleTimer,
     slot: Option<Box<dyn Slot>>,
     trailers: fn(&mut HeaderMap),
 }
@@ -66,7 +66,7 @@ pub enum BodyError {
 }
 
 /// A deadline that starts anew with every piece.
-struct Idle {
+struct IdleTimer {
     limit: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
     armed: bool,
@@ -87,7 +87,7 @@ impl Body {
     /// A client's body: at most `max` bytes, never still for longer than `idle`. `upload` tells how it goes.
     pub fn from_client(received: Received, idle: Duration, max: Option<u64>, upload: Rc<Upload>) -> Self {
         if received.is_end_stream() {
-            upload.is(UploadState::Done);
+            upload.set_state(UploadState::Done);
             return Self::empty();
         }
         Self(Kind::Client(FromClient::new(received, idle, max, upload)))
@@ -98,7 +98,7 @@ impl Body {
     ///
     /// # Errors
     /// It ended before its time.
-    pub async fn gathered(mut self, small: usize) -> Result<Self, UploadFault> {
+    pub async fn buffered(mut self, small: usize) -> Result<Self, UploadFault> {
         let Kind::Client(client) = &self.0 else { return Ok(self) };
         let upload = client.upload().clone();
         let Some(size) = self.size_hint().exact().and_then(|size| usize::try_from(size).ok()) else { return Ok(self) };
@@ -113,8 +113,8 @@ impl Body {
                 (Ok(frame), _) => whole.extend_from_slice(frame.data_ref().map_or(&[], |data| data)),
             }
         }
-        upload.is(UploadState::UpstreamOwes);
-        Ok(Self(Kind::Gathered(whole.freeze(), upload)))
+        upload.set_state(UploadState::UpstreamOwes);
+        Ok(Self(Kind::Buffered(whole.freeze(), upload)))
     }
 
     /// An upstream's body, never still for longer than `idle`; it occupies `slot` until it ends. `trailers` removes
@@ -129,13 +129,13 @@ impl Body {
             slot.finished();
             return Self::empty();
         }
-        Self(Kind::Upstream(FromUpstream { incoming, idle: Idle::new(idle), slot: Some(slot), trailers }))
+        Self(Kind::Upstream(FromUpstream { incoming, idle: IdleTimer::new(idle), slot: Some(slot), trailers }))
     }
 
     /// How long this body may stand still; `None` for one that cannot.
     pub fn idle_limit(&self) -> Option<Duration> {
         match &self.0 {
-            Kind::Empty | Kind::Full(_) | Kind::Gathered(..) => None,
+            Kind::Empty | Kind::Full(_) | Kind::Buffered(..) => None,
             Kind::Client(body) => Some(body.idle_limit()),
             Kind::Upstream(body) => Some(body.idle.limit),
         }
@@ -148,7 +148,7 @@ impl FromUpstream {
             ready!(self.idle.poll(cx));
             return Poll::Ready(Some(Err(BodyError::UpstreamStalled(self.idle.limit))));
         };
-        self.idle.rest();
+        self.idle.restart();
         let piece = match next {
             None => None,
             Some(Err(broken)) => return Poll::Ready(Some(Err(BodyError::UpstreamBroken(broken)))),
@@ -168,13 +168,13 @@ impl FromUpstream {
     }
 }
 
-impl Idle {
+impl IdleTimer {
     fn new(limit: Duration) -> Self {
         Self { limit, sleep: None, armed: false }
     }
 
     /// A piece came.
-    fn rest(&mut self) {
+    fn restart(&mut self) {
         self.armed = false;
     }
 
@@ -196,7 +196,7 @@ impl fmt::Debug for Body {
             Kind::Empty => "Body(empty)",
             Kind::Full(_) => "Body(full)",
             Kind::Client(_) => "Body(from client)",
-            Kind::Gathered(..) => "Body(gathered from client)",
+            Kind::Buffered(..) => "Body(from client, buffered)",
             Kind::Upstream(_) => "Body(from upstream)",
         })
     }
@@ -215,8 +215,8 @@ impl http_body::Body for Body {
                 Poll::Ready(Some(Ok(frame)))
             }
             Kind::Client(body) => body.poll_data(cx),
-            Kind::Gathered(bytes, upload) => {
-                upload.is(UploadState::Done);
+            Kind::Buffered(bytes, upload) => {
+                upload.set_state(UploadState::Done);
                 let frame = Frame::data(std::mem::take(bytes));
                 self.0 = Kind::Empty;
                 Poll::Ready(Some(Ok(frame)))
@@ -228,7 +228,7 @@ impl http_body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match &self.0 {
             Kind::Empty => true,
-            Kind::Full(_) | Kind::Gathered(..) => false,
+            Kind::Full(_) | Kind::Buffered(..) => false,
             Kind::Client(body) => body.is_end_stream(),
             Kind::Upstream(body) => body.incoming.is_end_stream(),
         }
@@ -237,7 +237,7 @@ impl http_body::Body for Body {
     fn size_hint(&self) -> SizeHint {
         match &self.0 {
             Kind::Empty => SizeHint::with_exact(0),
-            Kind::Full(bytes) | Kind::Gathered(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
+            Kind::Full(bytes) | Kind::Buffered(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             Kind::Client(body) => body.size_hint(),
             Kind::Upstream(body) => body.incoming.size_hint(),
         }

@@ -18,19 +18,19 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{BodyError, Idle};
+use super::{BodyError, IdleTimer};
 
 /// A request's body as its connection reads it.
 pub struct Received {
     incoming: Incoming,
     /// What lasts as long: the connection is busy until its client has been heard out, or is heard no more.
-    _hold: Option<Box<dyn Any>>,
+    _hold: Option<Rc<dyn Any>>,
 }
 
 /// A request's body on its way to an upstream. Its trailers are dropped.
 pub(super) struct FromClient {
     received: Received,
-    idle: Idle,
+    idle: IdleTimer,
     /// How many bytes it may still have.
     left: Option<u64>,
     upload: Rc<Upload>,
@@ -82,7 +82,7 @@ pub enum UploadFault {
 
 impl Received {
     /// The body that `incoming` reads; `hold` lasts as long, if there is one to read.
-    pub fn new(incoming: Incoming, hold: impl FnOnce() -> Box<dyn Any>) -> Self {
+    pub fn new(incoming: Incoming, hold: impl FnOnce() -> Rc<dyn Any>) -> Self {
         let hold = (!incoming.is_end_stream()).then(hold);
         Self { incoming, _hold: hold }
     }
@@ -99,7 +99,7 @@ impl Upload {
     #[cfg(test)]
     pub fn of_nothing() -> Rc<Self> {
         let upload = Self::new();
-        upload.is(UploadState::Done);
+        upload.set_state(UploadState::Done);
         upload
     }
 
@@ -119,8 +119,8 @@ impl Upload {
         *self.delivery.borrow_mut() = None;
     }
 
-    /// The request goes by the connection that `delivery` belongs to.
-    pub fn goes_by(&self, delivery: Arc<Delivery>) {
+    /// The request is written to the connection that `delivery` belongs to.
+    pub fn follow(&self, delivery: Arc<Delivery>) {
         delivery.begin(self.state() == UploadState::Done);
         *self.delivery.borrow_mut() = Some(delivery);
     }
@@ -142,11 +142,11 @@ impl Upload {
     /// Sends no more of it: the upstream has answered, and will not read the rest.
     pub fn stop(&self) {
         if matches!(self.state(), UploadState::ClientOwes | UploadState::UpstreamOwes) {
-            self.is(UploadState::Stopped);
+            self.set_state(UploadState::Stopped);
         }
     }
 
-    pub(super) fn is(&self, state: UploadState) {
+    pub(super) fn set_state(&self, state: UploadState) {
         self.state.set(state);
         self.moved.set(Instant::now());
         if state == UploadState::Done
@@ -156,8 +156,8 @@ impl Upload {
         }
     }
 
-    fn fails(&self, fault: UploadFault) -> BodyError {
-        self.is(UploadState::Failed(fault));
+    fn fail(&self, fault: UploadFault) -> BodyError {
+        self.set_state(UploadState::Failed(fault));
         BodyError::Client(fault)
     }
 }
@@ -184,7 +184,7 @@ impl Delivery {
 
 impl FromClient {
     pub(super) fn new(received: Received, idle: Duration, left: Option<u64>, upload: Rc<Upload>) -> Self {
-        Self { received, idle: Idle::new(idle), left, upload }
+        Self { received, idle: IdleTimer::new(idle), left, upload }
     }
 
     pub(super) fn upload(&self) -> &Rc<Upload> {
@@ -203,18 +203,18 @@ impl FromClient {
         loop {
             let Poll::Ready(next) = pin!(&mut self.received).poll_frame(cx) else {
                 if self.upload.state() != UploadState::ClientOwes {
-                    self.upload.is(UploadState::ClientOwes);
+                    self.upload.set_state(UploadState::ClientOwes);
                 }
                 ready!(self.idle.poll(cx));
-                return Poll::Ready(Some(Err(self.upload.fails(UploadFault::Stalled))));
+                return Poll::Ready(Some(Err(self.upload.fail(UploadFault::Stalled))));
             };
-            self.idle.rest();
+            self.idle.restart();
             let data = match next {
                 None => {
-                    self.upload.is(UploadState::Done);
+                    self.upload.set_state(UploadState::Done);
                     return Poll::Ready(None);
                 }
-                Some(Err(_)) => return Poll::Ready(Some(Err(self.upload.fails(UploadFault::Broken)))),
+                Some(Err(_)) => return Poll::Ready(Some(Err(self.upload.fail(UploadFault::Broken)))),
                 Some(Ok(frame)) => match frame.into_data() {
                     Ok(data) => data,
                     // Trailers end the body; what they say stays here.
@@ -222,10 +222,10 @@ impl FromClient {
                 },
             };
             if !self.fits(data.len()) {
-                return Poll::Ready(Some(Err(self.upload.fails(UploadFault::TooLarge))));
+                return Poll::Ready(Some(Err(self.upload.fail(UploadFault::TooLarge))));
             }
             let ended = self.received.is_end_stream();
-            self.upload.is(if ended { UploadState::Done } else { UploadState::UpstreamOwes });
+            self.upload.set_state(if ended { UploadState::Done } else { UploadState::UpstreamOwes });
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
     }

@@ -112,7 +112,7 @@ where
     ) -> Response<ResponseBody> {
         let stream = connection.open(&request);
         let context = Rc::new(RequestContext::new(self.gateway.clone(), peer, &request));
-        let request = request.map(|body| Received::new(body, || Box::new(stream.clone())));
+        let request = request.map(|body| Received::new(body, || stream.clone()));
         let respond = async {
             let reply = match self.service.clone().oneshot((context.clone(), request)).await {
                 Ok(reply) => reply,

@@ -107,11 +107,14 @@ pub async fn start(config: Config, options: ServeOptions) -> Result<Started, Sta
     let background =
         Thread::start("background".to_owned(), move || Ok(run(config, options, data, sockets, stopped, report)));
     let background = background.await.map_err(StartFault::Machine)?;
-    match started.await {
-        Ok(Ok(gateway)) => Ok(Started { gateway, addresses, stop: stop.drop_guard(), background }),
-        Ok(Err(fault)) => Err(fault),
-        Err(gone) => Err(StartFault::Machine(std::io::Error::other(gone))),
-    }
+    let fault = match started.await {
+        Ok(Ok(gateway)) => return Ok(Started { gateway, addresses, stop: stop.drop_guard(), background }),
+        Ok(Err(fault)) => fault,
+        Err(gone) => StartFault::Machine(std::io::Error::other(gone)),
+    };
+    // Then the data folder is free again.
+    background.ended().await;
+    Err(fault)
 }
 
 /// The background thread's whole life: it starts the others, and ends when they have. The data folder is its to give up,

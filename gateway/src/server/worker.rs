@@ -29,7 +29,7 @@ use crate::{handle::handle, own, response::reply::Reply, state::Gateway, upstrea
 
 /// The most requests that one worker has between their head and their answer's. More are turned away at once: queueing
 /// them would make every one of them late.
-const AT_ONCE: usize = 4096;
+const MAX_REQUESTS: usize = 4096;
 
 /// How often idle upstream connections are looked through.
 const SWEEP: Duration = Duration::from_secs(2);
@@ -106,14 +106,14 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
     let pools = Pools::new();
     spawn_local(sweep(pools.clone()));
     let WorkerConfig { gateway, draining, drain } = config;
-    let at_once = Arc::new(Semaphore::new(AT_ONCE));
+    let requests = Arc::new(Semaphore::new(MAX_REQUESTS));
     let service = |listener| {
         let pools = pools.clone();
         let answers = service_fn(move |request| {
             let pools = pools.clone();
             async move { Ok::<_, Infallible>(answer(listener, &pools, request).await) }
         });
-        LoadShed::new(ConcurrencyLimit::with_semaphore(answers, at_once.clone()))
+        LoadShed::new(ConcurrencyLimit::with_semaphore(answers, requests.clone()))
     };
     let public = HttpServer::new(service(Listener::Public), gateway.clone(), draining.clone());
     let forward_auth = HttpServer::new(service(Listener::ForwardAuth), gateway, draining.clone());

@@ -128,7 +128,7 @@ impl Upstreams {
         let deadlines = upstream.deadlines(route);
         let upload = Upload::new();
         let body = Body::from_client(received, deadlines.idle_body, route.max_body, upload.clone());
-        let body = body.gathered(SMALL).await.map_err(exchange::of_upload)?;
+        let body = body.buffered(SMALL).await.map_err(exchange::of_upload)?;
 
         let repeatable = exchange::is_idempotent(&parts.method) && bare;
         let exchange = Exchange { pools, deadlines, upload: &upload, repeatable };

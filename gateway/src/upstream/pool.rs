@@ -241,7 +241,7 @@ impl Wire {
     fn expect(&self, upload: &Upload) {
         self.heard.store(false, Ordering::Relaxed);
         self.early.store(false, Ordering::Relaxed);
-        upload.goes_by(self.request.clone());
+        upload.follow(self.request.clone());
     }
 
     /// Something came.
