@@ -9,7 +9,7 @@ use auth_core::{
     jws::{Algorithm, SigningKey},
     keys::{IssuerKeys, KeyPolicy, KeysFrom},
     outbound::{Outbound, OutboundPolicy},
-    principal::Kind,
+    principal::{Kind, UserClaim},
 };
 use aws_lc_rs::signature::Ed25519KeyPair;
 use gateway::demo::{Idp, Part, idp};
@@ -71,6 +71,7 @@ fn bearers(idp: &Idp, data: &std::path::Path) -> Bearers {
         audience: vec!["api://monolith".into()],
         leeway,
         kind: Kind::Service,
+        user_claim: UserClaim::Subject,
         absence: auth_core::principal::stated::Absence::default(),
         keys,
     }])

@@ -22,7 +22,7 @@ use crate::{
     lock::lock,
     outbound::{Outbound, OutboundPolicy},
     policy::{Allow, MaxStale, RequirementId},
-    principal::{Groups, Kind, Roles, Silence, Subject, stated::Absence},
+    principal::{Groups, Kind, Roles, Silence, Subject, UserClaim, UserName, stated::Absence},
     revocations::RevocationPolicy,
     session::{NewSession, SessionPolicy},
     testing::{Folder, TestProvider},
@@ -55,7 +55,7 @@ impl Gateway {
         let policy = SessionPolicy {
             hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
             groups_asked: BTreeSet::new(),
-            issuers: BTreeSet::from(["https://idp.example".to_owned()]),
+            issuers: [("https://idp.example".to_owned(), UserClaim::Subject)].into(),
         };
         let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
         let bearers = Bearers::new(vec![BearerIssuer {
@@ -63,6 +63,7 @@ impl Gateway {
             audience: vec!["api".to_owned()],
             leeway: Duration::from_secs(30),
             kind: Kind::Service,
+            user_claim: UserClaim::Subject,
             absence: Absence::default(),
             keys: keys(&provider.issuer, &keeper, &clock, &data),
         }]);
@@ -77,7 +78,9 @@ impl Gateway {
         let new = NewSession {
             subject: Subject::new("https://idp.example", "ada"),
             tenant: None,
+            user_name: UserName::Subject,
             name: None,
+            preferred_username: None,
             email: None,
             roles: Roles::known([]),
             groups: Groups::NotStated(Silence::Absent),

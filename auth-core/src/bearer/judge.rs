@@ -10,7 +10,7 @@ use crate::{
     dependency::Dependency,
     jws::Claims,
     principal::{
-        Freshness, Principal, Subject,
+        Freshness, Principal, Subject, UserClaim, UserName,
         stated::{Earlier, Stated},
     },
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
@@ -62,7 +62,9 @@ pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Resul
     Ok(Principal {
         kind: from.kind,
         tenant: text("tid"),
+        user_name: user_name(claims, &from.user_claim)?,
         name: text("name"),
+        preferred_username: text("preferred_username"),
         email: text("email"),
         roles: Stated::roles(&claims.all).settled(from.absence.roles, NO_ROWS, now).into(),
         groups: Stated::groups(&claims.all, "groups").settled(from.absence.groups, NO_ROWS, now).into(),
@@ -71,6 +73,15 @@ pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Resul
         until: claims.exp,
         freshness: keys,
         subject,
+    })
+}
+
+/// As whom services are told of somebody. That a good token does not say so is no fault of the token's: the configuration
+/// asks for something that its issuer does not state.
+fn user_name(claims: &Claims, claim: &UserClaim) -> Result<UserName, Unavailable> {
+    claim.of(&claims.all).map_err(|none| {
+        let cause = format!("a token of {} does not say whom services know: {none}", claims.iss);
+        Unavailable::because(Dependency::Configuration, cause)
     })
 }
 

@@ -16,7 +16,7 @@ use crate::{
     dependency::Dependency,
     jws::{self, Claims, MalformedToken, TokenKind},
     keys::{Forged, IssuerKeys, Unproven},
-    principal::{Kind, Principal, stated::Absence},
+    principal::{Kind, Principal, UserClaim, stated::Absence},
     verdict::{Rejected, Stop, Unavailable},
 };
 
@@ -33,6 +33,8 @@ pub struct BearerIssuer {
     pub leeway: Duration,
     /// Whom its tokens stand for: people or services.
     pub kind: Kind,
+    /// The claim that services know its people by.
+    pub user_claim: UserClaim,
     /// What it means that a token states no groups or roles.
     pub absence: Absence,
     /// Its keys, which know the algorithms.

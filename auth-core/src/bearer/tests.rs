@@ -26,10 +26,14 @@ struct Setting {
 
 impl Setting {
     async fn new(kind: Kind) -> Self {
-        Self::whose_silence_means(kind, Absence::default()).await
+        Self::with(kind, UserClaim::Subject, Absence::default()).await
     }
 
     async fn whose_silence_means(kind: Kind, absence: Absence) -> Self {
+        Self::with(kind, UserClaim::Subject, absence).await
+    }
+
+    async fn with(kind: Kind, user_claim: UserClaim, absence: Absence) -> Self {
         let (server, data, issuer) = (RawServer::start().await, Folder::new(), TestIssuer::new("k1"));
         let clock = Clock::standing_at(Timestamp::from_secs(NOON));
         let url = Url::parse(server.base()).expect("an issuer");
@@ -48,6 +52,7 @@ impl Setting {
             audience: vec!["api://us".into(), "us".into()],
             leeway: Duration::from_secs(30),
             kind,
+            user_claim,
             absence,
             keys,
         }]);
@@ -91,6 +96,15 @@ impl Setting {
             Err(Stop::Unavailable(unavailable)) => unavailable.dependency.as_str(),
         }
     }
+}
+
+#[tokio::test]
+async fn a_token_that_does_not_say_whom_services_know_is_unavailable_and_never_refused() {
+    let setting = Setting::with(Kind::User, UserClaim::named("preferred_username"), Absence::default()).await;
+    let known = setting.asked(&setting.token(&json!({ "preferred_username": "ada@acme" }))).await.expect("it is good");
+    assert_eq!((known.user(), &*known.subject.id), ("ada@acme", "ada"));
+    assert_eq!(setting.word(&setting.token(&json!({}))).await, "configuration");
+    assert_eq!(setting.word(&setting.token(&json!({ "exp": NOON - 300 }))).await, "expired", "what is proven is said");
 }
 
 #[tokio::test]

@@ -26,7 +26,7 @@ use crate::{
     discovery::{Discovery, Document},
     keys::IssuerKeys,
     outbound::Outbound,
-    principal::stated::Absence,
+    principal::{UserClaim, stated::Absence},
     verdict::Unavailable,
 };
 
@@ -41,6 +41,8 @@ pub struct ProviderConfig {
     pub client_secret: Option<SecretString>,
     /// What we ask for. `openid` is added where it is missing.
     pub scopes: Vec<String>,
+    /// The claim that services know its people by.
+    pub user_claim: UserClaim,
     /// The claim that is shown as a name.
     pub name_claim: String,
     /// The claim that lists groups.

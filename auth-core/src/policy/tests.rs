@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     clock::Timestamp,
     dependency::Dependency,
-    principal::{Freshness, Groups, Kind, Roles},
+    principal::{Freshness, Groups, Kind, Roles, UserName},
     verdict::Uncertainty,
 };
 
@@ -13,7 +13,9 @@ fn ada() -> Principal {
         kind: Kind::User,
         subject: Subject::new("https://idp.example", "ada"),
         tenant: Some("acme".into()),
+        user_name: UserName::Subject,
         name: None,
+        preferred_username: None,
         email: None,
         roles: Roles::known(["editor".to_owned()]),
         groups: Groups::known(["staff".to_owned()]),

@@ -2,13 +2,17 @@
 
 mod membership;
 pub mod stated;
+mod user_name;
 
 use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-pub use self::membership::{Groups, Membership, Roles, Silence};
+pub use self::{
+    membership::{Groups, Membership, Roles, Silence},
+    user_name::{NoUserName, UserClaim, UserName},
+};
 use crate::{
     clock::{Now, Steady, Timestamp},
     dependency::Dependency,
@@ -23,8 +27,12 @@ pub struct Principal {
     pub subject: Subject,
     /// The customer or directory: Entra's `tid`.
     pub tenant: Option<Arc<str>>,
+    /// As whom services are told of them ([`Principal::user`]).
+    pub user_name: UserName,
     /// A name to show. Never an identity.
     pub name: Option<Arc<str>>,
+    /// What they are called at their issuer. Never an identity: it may change, and become another's.
+    pub preferred_username: Option<Arc<str>>,
     /// An address to show. Never an identity: providers let people choose it.
     pub email: Option<Arc<str>>,
     /// Application roles, as far as the issuer states them.

@@ -3,7 +3,7 @@ use std::fs;
 use super::*;
 use crate::{
     database::{Disturbance, Ids},
-    principal::{Freshness, Groups, Kind, Principal, Roles, Silence},
+    principal::{Freshness, Groups, Kind, Principal, Roles, Silence, UserName},
     testing::Folder,
     verdict::{Reason, Stop},
 };
@@ -71,7 +71,9 @@ fn session(n: u8) -> Principal {
         kind: Kind::User,
         subject: ada(),
         tenant: None,
+        user_name: UserName::Subject,
         name: None,
+        preferred_username: None,
         email: None,
         roles: Roles::known([]),
         groups: Groups::NotStated(Silence::Absent),

@@ -12,7 +12,12 @@ mod sql;
 mod tests;
 mod ticket;
 
-use std::{collections::BTreeSet, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use aws_lc_rs::rand;
 use secrecy::{ExposeSecret, SecretString};
@@ -30,7 +35,7 @@ use crate::{
         Keyring,
         seal::{Purpose, Seals},
     },
-    principal::{Groups, Principal, Roles, SessionId, Subject},
+    principal::{Groups, Principal, Roles, SessionId, Subject, UserClaim, UserName},
     refusal_guard::Logout,
     revocations::Revocations,
     verdict::{OrUnavailable, Stop, Unavailable},
@@ -54,8 +59,9 @@ pub struct SessionPolicy {
     pub hard_without_refresh: Duration,
     /// The groups that some route asks about: only these go into a ticket.
     pub groups_asked: BTreeSet<String>,
-    /// The issuers that sign people in. A ticket that was made for a sign-in at another one admits nobody.
-    pub issuers: BTreeSet<String>,
+    /// The issuers that sign people in, each with the claim that services know its people by. A ticket that was made for
+    /// a sign-in at another one admits nobody.
+    pub issuers: BTreeMap<String, UserClaim>,
 }
 
 /// What a sign-in learned.
@@ -64,8 +70,12 @@ pub struct NewSession {
     pub subject: Subject,
     /// Entra's `tid`.
     pub tenant: Option<Arc<str>>,
+    /// As whom services are told of them.
+    pub user_name: UserName,
     /// A name to show.
     pub name: Option<Arc<str>>,
+    /// What they are called at their provider.
+    pub preferred_username: Option<Arc<str>>,
     /// An address to show.
     pub email: Option<Arc<str>>,
     /// Application roles, as far as the provider stated them.
@@ -150,22 +160,33 @@ impl Sessions {
             return Err(Unavailable::because(Dependency::Clock, "a ticket that begins in the future").into());
         }
         let set = self.0.revocations.judge(&principal, now)?;
-        self.is_configured(&principal.subject)?;
+        self.as_configured(&mut principal)?;
         principal.freshness = principal.freshness.and(set);
         Ok(OpenedTicket { principal, credential: ticket.id() })
     }
 
-    /// An issuer that was taken out of the configuration vouches for nobody here any more. That proves nothing about the
-    /// ticket, and the next configuration may bring it back.
-    fn is_configured(&self, subject: &Subject) -> Result<(), Unavailable> {
+    /// An issuer that was taken out of the configuration vouches for nobody here any more. Nor does a ticket admit anybody
+    /// that does not say as whom services know them by now: their subject may be somebody else's name there. Neither
+    /// proves anything about the ticket, and the next configuration, or signing in again, settles it.
+    fn as_configured(&self, principal: &mut Principal) -> Result<(), Unavailable> {
         #[cfg(candor_mutants)]
         if crate::mutants::is("ticket-outlives-its-provider") {
             return Ok(());
         }
-        if self.0.policy.issuers.contains(&*subject.issuer) {
-            return Ok(());
-        }
-        let cause = format!("a ticket of a sign-in at {}, which the configuration does not name", subject.issuer);
+        let issuer = &principal.subject.issuer;
+        let cause = match self.0.policy.issuers.get(&**issuer) {
+            Some(UserClaim::Subject) => {
+                principal.user_name = UserName::Subject;
+                return Ok(());
+            }
+            Some(claim) if claim.is_of(&principal.user_name) => return Ok(()),
+            #[cfg(candor_mutants)]
+            Some(_) if crate::mutants::is("user-falls-back") => return Ok(()),
+            Some(claim) => format!(
+                "a ticket of a sign-in at {issuer} from before `user_claim` named `{claim}`; signing in again settles it"
+            ),
+            None => format!("a ticket of a sign-in at {issuer}, which the configuration does not name"),
+        };
         Err(Unavailable::because(Dependency::Configuration, cause).retry_after(NEXT_CONFIGURATION))
     }
 

@@ -66,7 +66,11 @@ async fn sessions(folder: &Folder, store: &Database, keyring: &Keyring, clock: &
     let policy = SessionPolicy {
         hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
         groups_asked: set(asked),
-        issuers: set(&["https://idp.example"]),
+        issuers: [
+            ("https://idp.example".to_owned(), UserClaim::Subject),
+            ("https://named.example".to_owned(), UserClaim::named("preferred_username")),
+        ]
+        .into(),
     };
     Sessions::new(keyring, store.clone(), revocations, policy)
 }
@@ -84,7 +88,9 @@ fn ada() -> NewSession {
     NewSession {
         subject: Subject::new("https://idp.example", "ada"),
         tenant: Some("acme".into()),
+        user_name: UserName::Subject,
         name: Some("Ada Lovelace".into()),
+        preferred_username: None,
         email: Some("ada@example.com".into()),
         roles: Roles::known(["editor".to_owned()]),
         groups: Groups::Known(Arc::new(set(&["staff", "chess"]))),
@@ -175,6 +181,38 @@ async fn a_provider_that_was_taken_out_of_the_configuration_admits_nobody_and_re
     }
     let _ = site.sessions.logout(&shown(ticket), site.clock.now()).await.expect("whoever it is may leave");
     assert_eq!(site.says(ticket).await, "ended", "what is proven stays proven");
+}
+
+/// As whom services are told of somebody whose ticket says this, of an issuer whose people they know by their username.
+async fn told(site: &Site, change: serde_json::Value) -> String {
+    let id = SessionId::from_bytes([7; 16]).to_string();
+    let mut content = serde_json::json!({ "id": id, "iss": "https://named.example", "sub": "s-1", "begun": NOON });
+    let fields = change.as_object().expect("an object").clone();
+    content.as_object_mut().expect("an object").extend(fields);
+    let until = NOON + Duration::from_secs(3600);
+    let sealed = site.sessions.0.seals.seal(Purpose::Ticket, until, content.to_string().as_bytes());
+    match site.sessions.open(&shown(&sealed), site.clock.now()).await {
+        Ok(opened) => opened.principal.user().to_owned(),
+        Err(Stop::Unavailable(unavailable)) => unavailable.to_string(),
+        Err(Stop::Rejected(rejected)) => panic!("{rejected:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_ticket_names_nobody_to_services_but_by_the_claim_that_they_know_people_by() {
+    let site = Site::new().await;
+    let check = async |change: serde_json::Value, expected: &str| {
+        let told = told(&site, change.clone()).await;
+        assert!(told.contains(expected), "{change}: {told}");
+    };
+    check(serde_json::json!({ "user": { "by": "preferred_username", "is": "ada" } }), "ada").await;
+    // Of an earlier release, or from before the configuration named the claim.
+    check(serde_json::json!({}), "before `user_claim` named `preferred_username`").await;
+    check(serde_json::json!({ "login": "ada" }), "before `user_claim` named `preferred_username`").await;
+    check(serde_json::json!({ "user": { "by": "email", "is": "ada@example.com" } }), "before `user_claim` named").await;
+    // The subject is in every ticket.
+    let other = serde_json::json!({ "iss": "https://idp.example", "user": { "by": "email", "is": "ada@example.com" } });
+    check(other, "s-1").await;
 }
 
 #[tokio::test]
@@ -374,6 +412,11 @@ async fn a_ticket_is_never_longer_than_a_browser_keeps() {
             site.sessions.open(&shown(ticket.text().expose_secret()), site.clock.now()).await.expect("it is good");
         assert_eq!(opened.principal.name.is_some(), length < 2500);
     }
+    let user_name = UserName::Claimed { claim: "preferred_username".into(), value: "ada".into() };
+    let known = NewSession { subject: Subject::new("https://named.example", "s-1"), user_name, ..long(5000) };
+    let ticket = site.sessions.begin(known, None, site.clock.now()).await.expect("a name can be left out");
+    let opened = site.sessions.open(&shown(ticket.text().expose_secret()), site.clock.now()).await.expect("it is good");
+    assert_eq!((opened.principal.user(), &opened.principal.name), ("ada", &None), "this name cannot be left out");
     let roles = NewSession { roles: Roles::known((0..500).map(|n| format!("role {n}"))), ..ada() };
     let count = site.rows().await.len();
     assert!(site.sessions.begin(roles, None, site.clock.now()).await.is_err(), "a role cannot be left out");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::NewSession;
 use crate::{
     clock::Timestamp,
-    principal::{Freshness, Groups, Kind, Principal, Roles, SessionId, Silence, Subject},
+    principal::{Freshness, Groups, Kind, Principal, Roles, SessionId, Silence, Subject, UserName},
 };
 
 /// The content of a ticket, as JSON. The hard expiry is the envelope's. Names are short because a browser sends them
@@ -21,6 +21,11 @@ pub(super) struct TicketContent {
     tid: Option<Arc<str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<Arc<str>>,
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "login")]
+    preferred_username: Option<Arc<str>>,
+    /// Absent: services are told the subject. So they were of every ticket of earlier releases.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    user: Option<Claimed>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     email: Option<Arc<str>>,
     /// An empty list is a statement, and absent is none. Earlier releases left an empty list out, whatever it meant.
@@ -46,6 +51,15 @@ struct Kept {
     asked: Arc<BTreeSet<String>>,
 }
 
+/// As whom services are told of them, and by which claim: a later configuration may name another one.
+#[derive(Serialize, Deserialize)]
+struct Claimed {
+    #[serde(rename = "by")]
+    claim: Arc<str>,
+    #[serde(rename = "is")]
+    value: Arc<str>,
+}
+
 impl TicketContent {
     pub(super) fn new(id: SessionId, new: &NewSession, asked: &BTreeSet<String>, begun: Timestamp) -> Self {
         let (roles, no_roles) = match &new.roles {
@@ -62,6 +76,13 @@ impl TicketContent {
             sub: new.subject.id.clone(),
             tid: new.tenant.clone(),
             name: new.name.clone(),
+            preferred_username: new.preferred_username.clone(),
+            user: match &new.user_name {
+                UserName::Subject => None,
+                UserName::Claimed { claim, value } => {
+                    Some(Claimed { claim: Arc::clone(claim), value: Arc::clone(value) })
+                }
+            },
             email: new.email.clone(),
             roles,
             groups,
@@ -73,7 +94,7 @@ impl TicketContent {
 
     /// The same without what is only shown: for people whose ticket would be too long.
     pub(super) fn without_display(self) -> Self {
-        Self { name: None, email: None, ..self }
+        Self { name: None, preferred_username: None, email: None, ..self }
     }
 
     /// Whom it names; `None` if its session's id is none.
@@ -82,7 +103,12 @@ impl TicketContent {
             kind: Kind::User,
             subject: Subject::new(self.iss, self.sub),
             tenant: self.tid,
+            user_name: match self.user {
+                None => UserName::Subject,
+                Some(Claimed { claim, value }) => UserName::Claimed { claim, value },
+            },
             name: self.name,
+            preferred_username: self.preferred_username,
             email: self.email,
             roles: match self.roles {
                 Some(roles) => Roles::Stated(roles),

@@ -138,7 +138,9 @@ impl Conclusion {
         let new = NewSession {
             subject: who.subject,
             tenant: who.tenant,
+            user_name: who.user_name,
             name: who.name,
+            preferred_username: who.preferred_username,
             email: who.email,
             roles: who.roles.settled(absence.roles, roles.as_deref(), self.now).into(),
             groups: who.groups.settled(absence.groups, groups.as_deref(), self.now).into(),

@@ -16,7 +16,7 @@ use crate::{
     keys::{IssuerKeys, KeyPolicy, KeysFrom},
     outbound::{Outbound, OutboundPolicy},
     principal::{
-        Membership, Silence,
+        Membership, Silence, UserClaim,
         stated::{Absence, WhenAbsent},
     },
     revocations::{RevocationPolicy, Revocations},
@@ -56,13 +56,14 @@ impl Gateway {
         let policy = SessionPolicy {
             hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
             groups_asked: BTreeSet::from(["staff".to_owned()]),
-            issuers: BTreeSet::from([provider.issuer.clone()]),
+            issuers: [(provider.issuer.clone(), UserClaim::Subject)].into(),
         };
         let sessions = Sessions::new(&keyring, store.clone(), revocations, policy);
         let providers = vec![
             idp(&provider.issuer, "first", ResponseMode::Query, &keeper, &clock, &data),
             idp(&provider.issuer, "second", ResponseMode::FormPost, &keeper, &clock, &data),
             idp(&provider.issuer, "silent", ResponseMode::Query, &keeper, &clock, &data),
+            idp(&provider.issuer, "named", ResponseMode::Query, &keeper, &clock, &data),
         ];
         let callbacks = Callbacks { public_url: public_url.parse().expect("a URL"), own_prefix: "/.candor".to_owned() };
         let sign_in = SignIn::new(providers, callbacks, &keyring, sessions.clone(), keeper);
@@ -128,6 +129,7 @@ fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Background, clock:
         client_id: "candor".to_owned(),
         client_secret: Some("s&cret".to_owned().into()),
         scopes: vec!["openid".to_owned(), "offline_access".to_owned()],
+        user_claim: if name == "named" { UserClaim::named("email") } else { UserClaim::Subject },
         name_claim: "name".to_owned(),
         groups_claim: "groups".to_owned(),
         absence: if name == "silent" {
@@ -473,6 +475,10 @@ async fn an_id_token_that_is_not_ours_signs_nobody_in() {
     check(json!({ "at_hash": "AAAA" }), "wrong: wrong-access-token, spent").await;
     check(json!({ "iat": now + 3600 }), "clock, spent").await;
     check(json!({}), "signed in").await;
+    let away = gateway.begin_at("named", false).await;
+    let query = format!("state={}&code=good", away.state);
+    let finished = gateway.callback("named", &query, &away.cookies).await;
+    assert_eq!(word(&finished), "wrong: unverified-email, spent");
 }
 
 #[tokio::test]

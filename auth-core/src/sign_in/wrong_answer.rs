@@ -8,6 +8,7 @@ use std::fmt;
 use crate::{
     discovery::NotADocument,
     jws::MalformedToken,
+    principal::NoUserName,
     verdict::{Detail, Unavailable},
 };
 
@@ -44,6 +45,8 @@ pub enum WrongAnswer {
     Subject,
     /// `at_hash` does not fit the access token.
     AccessToken,
+    /// It does not say as whom services know this person (`user_claim`).
+    UserName(NoUserName),
     /// It has expired, by both readings of the clock.
     Expired,
 }
@@ -92,6 +95,8 @@ impl WrongAnswer {
             Self::Nonce => "wrong-nonce",
             Self::Subject => "bad-subject",
             Self::AccessToken => "wrong-access-token",
+            Self::UserName(NoUserName::Absent(_)) => "no-user-claim",
+            Self::UserName(NoUserName::Unverified) => "unverified-email",
             Self::Expired => "expired",
         }
     }
@@ -119,6 +124,13 @@ impl WrongAnswer {
             Self::Nonce => "Its ID token belongs to another sign-in.",
             Self::Subject => "Its ID token has no usable name for you.",
             Self::AccessToken => "Its ID token and its access token do not belong together.",
+            Self::UserName(NoUserName::Absent(_)) => {
+                "It did not say by which name you are known to the service behind this sign-in."
+            }
+            Self::UserName(NoUserName::Unverified) => {
+                "It did not say that your e-mail address is verified, and the service behind this sign-in knows people \
+                 by their address."
+            }
             Self::Expired => "Its ID token has expired already.",
         }
     }
@@ -147,6 +159,7 @@ impl fmt::Display for WrongAnswer {
             Self::Nonce => f.write_str("the ID token's `nonce` is missing or of another sign-in"),
             Self::Subject => f.write_str("the ID token's `sub` is empty or too long"),
             Self::AccessToken => f.write_str("the ID token's `at_hash` does not fit the access token"),
+            Self::UserName(none) => write!(f, "the ID token does not say whom services know: {none}"),
             Self::Expired => f.write_str("the ID token has expired"),
         }
     }

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 use auth_core::{
     jws::Algorithm,
     outbound::{Forbidden, Named},
-    principal::stated::{Absence, WhenAbsent},
+    principal::{
+        UserClaim,
+        stated::{Absence, WhenAbsent},
+    },
 };
 use secrecy::SecretString;
 use url::Url;
@@ -37,6 +40,8 @@ pub struct IdentityConfig {
     pub algorithms: Vec<Algorithm>,
     /// Hosts that its endpoints may move to, besides those of the first good discovery document.
     pub endpoint_hosts: Vec<String>,
+    /// The claim of the ID token that services know its people by. Default `sub`.
+    pub user_claim: UserClaim,
     /// The claim that holds the name to show. Default `name`.
     pub name_claim: String,
     /// The claim that holds the groups. Default `groups`.
@@ -80,6 +85,8 @@ pub struct BearerConfig {
     pub leeway: Duration,
     /// Whom its tokens speak for. Default services.
     pub kind: BearerKind,
+    /// The claim that services know its people by; of programs always the subject. Default `sub`.
+    pub user_claim: UserClaim,
     /// What it means that a token has no claim of groups, or of roles. Default: nothing, we were not told.
     pub absence: Absence,
     /// Where its keys are; `None`: by discovery.
@@ -154,6 +161,7 @@ impl IdentityConfig {
             section.value(key).and_then(|value| value.text("\"groups\"")).unwrap_or(default).to_owned()
         };
         let (name_claim, groups_claim) = (claim("name_claim", "name"), claim("groups_claim", "groups"));
+        let user_claim = user_claim(section).unwrap_or_default();
         let absence = absence(section);
         let response_mode = section
             .value("response_mode")
@@ -172,6 +180,7 @@ impl IdentityConfig {
             ca,
             algorithms,
             endpoint_hosts: endpoint_hosts.unwrap_or_default(),
+            user_claim,
             name_claim,
             groups_claim,
             absence,
@@ -202,6 +211,13 @@ impl BearerConfig {
         let kind = section
             .value("kind")
             .and_then(|value| value.choice(&[("service", BearerKind::Service), ("user", BearerKind::User)]));
+        let user_claim = user_claim(section);
+        if user_claim.is_some() && kind != Some(BearerKind::User) {
+            section.problem(
+                "`user_claim` is for people: a program is told by its subject".to_owned(),
+                Some("leave it out, or add kind = \"user\"".to_owned()),
+            );
+        }
         let absence = absence(section);
         let jwks_uri = section.value("jwks_uri").and_then(|value| provider_url(&value));
         section.finish();
@@ -215,6 +231,7 @@ impl BearerConfig {
             algorithms,
             leeway: leeway.unwrap_or(Duration::from_secs(30)),
             kind: kind.unwrap_or(BearerKind::Service),
+            user_claim: user_claim.unwrap_or_default(),
             absence,
             jwks_uri,
         })
@@ -331,6 +348,22 @@ fn absence(section: &Section<'_>) -> Absence {
         groups: read("groups_when_absent").unwrap_or_default(),
         roles: read("roles_when_absent").unwrap_or_default(),
     }
+}
+
+/// Claims that are the same for many, or that people choose: by none of them is anybody told from somebody else.
+const OF_MANY: [&str; 11] =
+    ["aud", "azp", "family_name", "given_name", "groups", "iss", "locale", "middle_name", "name", "nickname", "tid"];
+
+/// The claim that services know people by. Which address is verified, only `email` has a claim for.
+fn user_claim(section: &Section<'_>) -> Option<UserClaim> {
+    let value = section.value("user_claim")?;
+    let name = value.text("\"preferred_username\"")?;
+    if OF_MANY.contains(&name) {
+        let what = format!("`user_claim` must tell people apart, which {name:?} does not");
+        value.problem(what, "for example \"preferred_username\"");
+        return None;
+    }
+    Some(UserClaim::named(name))
 }
 
 fn algorithms(section: &Section<'_>) -> Vec<Algorithm> {

@@ -7,7 +7,7 @@ use auth_core::{
     outbound::Named,
     policy::{Allow, Attribute},
     principal::{
-        Kind,
+        Kind, UserClaim,
         stated::{Absence, WhenAbsent},
     },
 };
@@ -88,6 +88,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(identity.algorithms, [Algorithm::Rs256]);
     assert_eq!(identity.absence, Absence { groups: WhenAbsent::Unknown, roles: WhenAbsent::Unknown });
     assert_eq!((&*identity.name_claim, &*identity.groups_claim), ("name", "groups"));
+    assert_eq!(identity.user_claim, UserClaim::Subject);
     assert!(identity.client_secret.is_none() && identity.prompt.is_none() && identity.ca.is_none());
     assert!(identity.discovery_url.is_none() && identity.endpoint_hosts.is_empty());
     let upstream = &config.upstreams["monolith"];
@@ -454,6 +455,9 @@ fn issuers_and_upstreams_have_forms() {
     check(&identity("kind = \"google\""), &["5:8 `kind` must be \"oidc\" or \"entra\""]);
     check(&identity("groups_when_absent = \"nobody\""), &["5:22 `groups_when_absent` must be \"unknown\" or \"none\""]);
     check(&identity("roles_when_absent = false"), &["5:21 `roles_when_absent` must be a text"]);
+    check(&identity("user_claim = \"name\""), &["5:14 `user_claim` must tell people apart / \"preferred_username\""]);
+    check(&identity("user_claim = \"\""), &["5:14 `user_claim` must be a text"]);
+    check(&identity("user_claim = \"email\""), &[]);
     check(&identity("prompt = \"none\""), &["5:10 `prompt` must be \"consent\" or"]);
     check(&identity("endpoint_hosts = [\"https://a\"]"), &["5:19 `endpoint_hosts` must be a host name"]);
     check(&identity("endpoint_hosts = [\"169.254.1.1\"]"), &["5:19 169.254.1.1 is never called"]);
@@ -465,6 +469,11 @@ fn issuers_and_upstreams_have_forms() {
     check(&bearer(""), &["14:1 [[bearer]] has no `audience` / `audience = [\"api://monolith\"]`"]);
     check(&bearer("audience = []"), &["16:12 `audience` is empty: tokens for anybody"]);
     check(&bearer("audience = \"a\""), &["16:12 `audience` must be a list, not a text"]);
+    check(
+        &bearer("audience = [\"a\"]\nuser_claim = \"upn\""),
+        &["14:1 `user_claim` is for people / add kind = \"user\""],
+    );
+    check(&bearer("audience = [\"a\"]\nkind = \"user\"\nuser_claim = \"upn\""), &[]);
     check(&bearer("audience = [\"a\"]\nleeway = \"10m\""), &["17:10 `leeway` must be from 0ms to 5m"]);
     check(&bearer("audience = [\"a\"]\nkind = \"device\""), &["17:8 `kind` must be \"service\" or \"user\""]);
     let keys_at = |uri: &str| bearer(&format!("audience = [\"a\"]\njwks_uri = \"{uri}\""));
@@ -707,6 +716,11 @@ fn sections_must_fit_together() {
     let elsewhere =
         format!("{tenant}discovery_url = \"https://login.example.com/b/.well-known/openid-configuration\"\n");
     check(&format!("{LEAST}{elsewhere}"), &["14:1 reaches the same issuer in another way / discovery_url"]);
+    let named = format!("{tenant}user_claim = \"email\"\n");
+    check(
+        &format!("{LEAST}{named}"),
+        &["14:1 another [[identity]] of the same issuer has another `user_claim` / one name"],
+    );
     let nobody = |allow: &str| {
         let identity = LEAST.find("[[identity]]").expect("it is there")..LEAST.find("[upstreams").expect("it is there");
         let mut text = LEAST.replace("\"user\"", allow);
@@ -751,6 +765,16 @@ fn what_is_probably_not_meant_is_a_warning() {
     warned(
         &format!("{LEAST}[[bearer]]\nissuer = \"https://login.example.com\"\naudience = [\"candor\"]\n"),
         &["14:1 tokens that people sign in with could pass as access tokens / an application of its own"],
+    );
+    let named = with("[[identity]]", "user_claim = \"preferred_username\"");
+    warned(&named, &[]);
+    let of = |issuer: &str| format!("{named}[[bearer]]\nissuer = \"{issuer}\"\naudience = [\"a\"]\n");
+    warned(&of("https://login.example.com"), &[]);
+    let two = "4:1 another issuer may state the same `preferred_username` of somebody else";
+    warned(&of("https://b.example"), &[two]);
+    warned(
+        &format!("{}kind = \"user\"\n", of("https://login.example.com")),
+        &["15:1 the [[identity]] of the same issuer has another `user_claim` / one person for two"],
     );
     warned(&LEAST.replace("\"user\"", "\"service\""), &["13:9 no issuer of programs' tokens"]);
     let identity = LEAST.find("[[identity]]").expect("it is there")..LEAST.find("[upstreams").expect("it is there");

@@ -151,11 +151,12 @@ fn identity_headers(value: &Value<'_>) -> Option<IdentityHeaders> {
             Some("kind") => &mut named.kind,
             Some("email") => &mut named.email,
             Some("name") => &mut named.name,
+            Some("preferred_username") => &mut named.preferred_username,
             Some("groups") => &mut named.groups,
             Some(_) | None => {
                 let forms = "for example { user = \"x-user\", email = \"x-email\" }";
                 fact.problem(
-                    "`identity_headers` can name `user`, `issuer`, `kind`, `email`, `name` and `groups`",
+                    "`identity_headers` can name `user`, `issuer`, `kind`, `email`, `name`, `preferred_username` and `groups`",
                     forms,
                 );
                 continue;

@@ -30,7 +30,7 @@ pub enum IdentityHeaders {
 /// Names of your own for the plain identity headers; what has no name is not sent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NamedHeaders {
-    /// The subject. Alone it means nothing where more than one issuer is configured.
+    /// The user: the subject, or what `user_claim` names. Alone it means nothing where more than one issuer is configured.
     pub user: Option<HeaderName>,
     /// Who vouches for the subject: the issuer.
     pub issuer: Option<HeaderName>,
@@ -40,6 +40,8 @@ pub struct NamedHeaders {
     pub email: Option<HeaderName>,
     /// The name to show.
     pub name: Option<HeaderName>,
+    /// What they are called at their issuer: `preferred_username`.
+    pub preferred_username: Option<HeaderName>,
     /// The groups, separated by commas.
     pub groups: Option<HeaderName>,
 }
@@ -72,35 +74,47 @@ const REMOTE_USER: [HeaderName; 6] = [
 ];
 
 impl IdentityHeaders {
-    /// The names in use: of the user, the issuer, the kind, the e-mail address, the name to show, and the groups.
-    pub fn names(&self) -> [Option<HeaderName>; 6] {
+    /// The names in use: of the user, the issuer, the kind, the e-mail address, the name to show, what they are called at
+    /// their issuer, and the groups.
+    pub fn names(&self) -> [Option<HeaderName>; 7] {
         match self {
-            Self::XAuthRequest => X_AUTH_REQUEST.map(Some),
-            Self::XForwarded => X_FORWARDED.map(Some),
-            Self::RemoteUser => REMOTE_USER.map(Some),
+            Self::XAuthRequest => with_username(X_AUTH_REQUEST),
+            Self::XForwarded => with_username(X_FORWARDED),
+            Self::RemoteUser => {
+                let [user, issuer, kind, email, name, groups] = REMOTE_USER.map(Some);
+                [user, issuer, kind, email, name, None, groups]
+            }
             Self::Named(named) => {
-                [&named.user, &named.issuer, &named.kind, &named.email, &named.name, &named.groups].map(Clone::clone)
+                let NamedHeaders { user, issuer, kind, email, name, preferred_username, groups } = &**named;
+                [user, issuer, kind, email, name, preferred_username, groups].map(Clone::clone)
             }
         }
     }
 
     /// Says who `principal` is. What we were not told is not said; in particular no groups header is not "no groups".
     pub fn say(&self, principal: &Principal, headers: &mut HeaderMap) {
-        let [user, issuer, kind, email, name, groups] = self.names();
+        let [user, issuer, kind, email, name, preferred_username, groups] = self.names();
         let mut put = |header: Option<HeaderName>, value: Option<HeaderValue>| {
             if let (Some(header), Some(value)) = (header, value) {
                 headers.insert(header, value);
             }
         };
-        put(user, Some(plain(&principal.subject.id, "")));
+        put(user, Some(plain(principal.user(), "")));
         #[cfg(candor_mutants)]
         let (issuer, kind) = if auth_core::mutants::is("issuer-not-said") { (None, None) } else { (issuer, kind) };
         put(issuer, Some(plain(&principal.subject.issuer, "")));
         put(kind, Some(HeaderValue::from_static(principal.kind.as_str())));
         put(email, principal.email.as_deref().map(|email| plain(email, "")));
         put(name, principal.name.as_deref().map(|name| plain(name, "")));
+        put(preferred_username, principal.preferred_username.as_deref().map(|name| plain(name, "")));
         put(groups, listed(&principal.groups));
     }
+}
+
+/// The headers of a naming that has one for `preferred_username`, and none for the name to show.
+fn with_username(headers: [HeaderName; 6]) -> [Option<HeaderName>; 7] {
+    let [user, issuer, kind, email, username, groups] = headers.map(Some);
+    [user, issuer, kind, email, None, username, groups]
 }
 
 /// Groups in their order, separated by commas; a comma in a group's name is escaped.
@@ -114,11 +128,13 @@ fn plain(text: &str, also: &str) -> HeaderValue {
 }
 
 /// Percent-encodes what is not printable ASCII, `%` itself, and `also`: a value must not be two values, and must read
-/// back (RFC 3986 §2.1 on its UTF-8).
+/// back (RFC 3986 §2.1 on its UTF-8). So is a space at either end, which whoever reads a field takes away (RFC 9110
+/// §5.5): it would make two users one.
 fn escaped(text: &str, also: &str) -> String {
     let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if matches!(byte, b' '..=b'~') && byte != b'%' && !also.as_bytes().contains(&byte) {
+    for (at, byte) in text.bytes().enumerate() {
+        let trimmed = byte == b' ' && (at == 0 || at == text.len() - 1);
+        if matches!(byte, b' '..=b'~') && byte != b'%' && !trimmed && !also.as_bytes().contains(&byte) {
             out.push(char::from(byte));
         } else {
             out.push_str(&format!("%{byte:02X}"));
@@ -140,6 +156,9 @@ mod tests {
         check("a\r\nX-Evil: 1", "a%0D%0AX-Evil: 1");
         check("50%", "50%25");
         check("sales, north", "sales%2C north");
+        check(" ada", "%20ada");
+        check("ada  ", "ada %20");
+        check(" ", "%20");
     }
 
     #[test]

@@ -39,7 +39,9 @@ fn described(principal: &Principal, now: Now) -> Value {
         "issuer": principal.subject.issuer,
         "subject": principal.subject.id,
         "tenant": principal.tenant,
+        "user": principal.user(),
         "name": principal.name,
+        "preferred_username": principal.preferred_username,
         "email": principal.email,
         "roles": principal.roles.stated(),
         "groups": principal.groups.stated(),
@@ -63,7 +65,7 @@ mod tests {
 
     use auth_core::{
         dependency::Dependency,
-        principal::{Freshness, Groups, Kind, Roles, Silence, Subject},
+        principal::{Freshness, Groups, Kind, Roles, Silence, Subject, UserName},
     };
 
     use super::*;
@@ -74,7 +76,9 @@ mod tests {
             kind: Kind::User,
             subject: Subject::new("https://issuer.example", "ada"),
             tenant: None,
+            user_name: UserName::Subject,
             name: Some("Ada".into()),
+            preferred_username: None,
             email: None,
             roles: Roles::known([]),
             groups: Groups::NotStated(Silence::Absent),

@@ -21,7 +21,7 @@ use auth_core::{
     dependency::Dependency,
     keyring::Keyring,
     policy::{Allow, MaxStale, Requirement, RequirementId, permit},
-    principal::{Groups, Kind, Roles, Silence, Subject},
+    principal::{Groups, Kind, Roles, Silence, Subject, UserClaim, UserName},
     refusal_guard::{Ended, RefusalGuard},
     revocations::{RevocationPolicy, Revocations},
     session::{NewSession, SessionPolicy, Sessions},
@@ -63,7 +63,7 @@ impl House {
         let policy = SessionPolicy {
             hard_without_refresh: Duration::from_secs(60),
             groups_asked: Default::default(),
-            issuers: ["https://issuer.example".to_owned()].into(),
+            issuers: [("https://issuer.example".to_owned(), UserClaim::Subject)].into(),
         };
         let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
         let guard = Arc::new(RefusalGuard::new());
@@ -80,7 +80,9 @@ impl House {
         let new = NewSession {
             subject: Subject::new("https://issuer.example", "ada"),
             tenant: None,
+            user_name: UserName::Subject,
             name: Some("Ada".into()),
+            preferred_username: None,
             email: None,
             roles: Roles::known([]),
             groups: Groups::NotStated(Silence::Absent),

@@ -11,7 +11,7 @@ use std::{
 
 use auth_core::{
     policy::{Allow, Attribute, MaxStale, Requirement, RequirementId},
-    principal::{Groups, Roles, Silence, Subject},
+    principal::{Groups, Roles, Silence, Subject, UserName},
     session::NewSession,
 };
 use secrecy::ExposeSecret;
@@ -101,7 +101,9 @@ async fn ticket(gateway: &Gateway, roles: Roles) -> String {
     let new = NewSession {
         subject: Subject::new("http://127.0.0.1:1", "ada"),
         tenant: None,
+        user_name: UserName::Subject,
         name: Some("Ada".into()),
+        preferred_username: None,
         email: None,
         roles,
         groups: Groups::NotStated(Silence::Absent),

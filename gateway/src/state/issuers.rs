@@ -59,6 +59,7 @@ impl IssuerBuilder<'_> {
             client_id: identity.client_id.clone(),
             client_secret: identity.client_secret.clone(),
             scopes: identity.scopes.clone(),
+            user_claim: identity.user_claim.clone(),
             name_claim: identity.name_claim.clone(),
             groups_claim: identity.groups_claim.clone(),
             absence: identity.absence,
@@ -82,6 +83,7 @@ impl IssuerBuilder<'_> {
                 BearerKind::Service => Kind::Service,
                 BearerKind::User => Kind::User,
             },
+            user_claim: bearer.user_claim.clone(),
             absence: bearer.absence,
             keys,
         })

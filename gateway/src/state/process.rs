@@ -46,10 +46,11 @@ impl ProcessParts {
         let builder =
             IssuerBuilder { config: &config, tuning: &self.tuning, background: &self.background, clock: &self.clock };
         let Issuers { providers, bearers } = builder.issuers()?;
+        let people = config.identity.iter();
         let policy = SessionPolicy {
             hard_without_refresh: config.sessions.hard_without_refresh,
             groups_asked: routes::groups_asked(&config),
-            issuers: config.identity.iter().map(|identity| identity.issuer.to_string()).collect(),
+            issuers: people.map(|identity| (identity.issuer.to_string(), identity.user_claim.clone())).collect(),
         };
         let sessions = Sessions::new(&self.keyring, self.store.clone(), self.revocations.clone(), policy);
         let callbacks =

@@ -69,7 +69,7 @@ mod tests {
 
     use auth_core::{
         clock::Timestamp,
-        principal::{Freshness, Groups, Kind, Roles, Silence, Subject},
+        principal::{Freshness, Groups, Kind, Roles, Silence, Subject, UserName},
     };
 
     use super::*;
@@ -92,7 +92,9 @@ mod tests {
             kind: Kind::User,
             subject: Subject::new("https://idp.example", "ada"),
             tenant: None,
+            user_name: UserName::Subject,
             name: None,
+            preferred_username: None,
             email: None,
             roles: Roles::known([]),
             groups: Groups::NotStated(Silence::Absent),

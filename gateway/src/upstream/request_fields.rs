@@ -107,7 +107,7 @@ mod tests {
     use auth_core::{
         clock::Timestamp,
         dependency::Dependency,
-        principal::{Freshness, Groups, Kind, Principal, Roles, Silence, Subject},
+        principal::{Freshness, Groups, Kind, Principal, Roles, Silence, Subject, UserName},
     };
 
     use super::*;
@@ -120,7 +120,9 @@ mod tests {
             kind: Kind::User,
             subject: Subject::new("https://idp.example", "ada"),
             tenant: None,
+            user_name: UserName::Subject,
             name: Some("Ada L\u{f6}velace".into()),
+            preferred_username: Some("ada@acme".into()),
             email: Some("ada@example.com".into()),
             roles: Roles::known([]),
             groups: Groups::known(["a,b".to_owned(), "staff".to_owned()]),
@@ -223,7 +225,7 @@ mod tests {
             "x-auth-request-groups: a%2Cb,staff",
             "x-auth-request-issuer: https://idp.example",
             "x-auth-request-kind: user",
-            "x-auth-request-preferred-username: Ada L%C3%B6velace",
+            "x-auth-request-preferred-username: ada@acme",
             "x-auth-request-user: ada",
             "x-gateway-identity: signed",
         ];
@@ -239,8 +241,36 @@ mod tests {
     }
 
     #[test]
+    fn a_service_is_told_the_claim_that_it_knows_people_by_and_the_name_to_show_under_a_name_of_its_own() {
+        let user_name = UserName::Claimed { claim: "email".into(), value: " ada".into() };
+        let groups = Groups::NotStated(Silence::Absent);
+        let principal: &Principal = Box::leak(Box::new(Principal { user_name, groups, email: None, ..ada() }));
+        let said = [
+            "remote-issuer: https://idp.example",
+            "remote-kind: user",
+            "remote-name: Ada L%C3%B6velace",
+            "remote-user: %20ada",
+            "x-gateway-identity: signed",
+        ];
+        check(
+            &[("remote-user", "eve")],
+            |with| {
+                with.naming = &IdentityHeaders::RemoteUser;
+                with.identity = IdentityFields::Known { principal, signed: HeaderValue::from_static("signed") };
+            },
+            &said,
+        );
+    }
+
+    #[test]
     fn groups_that_were_not_stated_are_not_said_to_be_none() {
-        let unstated = Principal { groups: Groups::NotStated(Silence::Absent), name: None, email: None, ..ada() };
+        let unstated = Principal {
+            groups: Groups::NotStated(Silence::Absent),
+            name: None,
+            email: None,
+            preferred_username: None,
+            ..ada()
+        };
         let principal: &Principal = Box::leak(Box::new(unstated));
         let said = [
             "remote-issuer: https://idp.example",

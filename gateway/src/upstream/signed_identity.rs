@@ -10,7 +10,7 @@ use std::{
 use auth_core::{
     clock::{Now, Timestamp},
     keyring::Keyring,
-    principal::{Groups, Kind, Principal, Roles, Subject},
+    principal::{Groups, Kind, Principal, Roles, Subject, UserName},
 };
 use http::HeaderValue;
 use moka::sync::Cache;
@@ -32,8 +32,10 @@ struct Whom {
     upstream: Arc<str>,
     kind: Kind,
     subject: Subject,
+    user_name: UserName,
     tenant: Option<Arc<str>>,
     name: Option<Arc<str>>,
+    preferred_username: Option<Arc<str>>,
     email: Option<Arc<str>>,
     roles: Roles,
     groups: Groups,
@@ -55,11 +57,15 @@ struct Claims<'a> {
     sub: &'a str,
     /// Who vouched for `sub`: a subject alone means nothing.
     idp: &'a str,
+    /// As whom the plain headers tell of them: `sub`, or what `user_claim` names.
+    user: &'a str,
     kind: Kind,
     #[serde(skip_serializing_if = "Option::is_none")]
     tenant: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preferred_username: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     /// Absent where none were stated, which is not "none".
@@ -110,9 +116,11 @@ impl IdentitySigner {
             exp: (now.earlier() + Self::LIFE).as_secs(),
             sub: &whom.subject.id,
             idp: &whom.subject.issuer,
+            user: whom.user_name.of(&whom.subject),
             kind: whom.kind,
             tenant: whom.tenant.as_deref(),
             name: whom.name.as_deref(),
+            preferred_username: whom.preferred_username.as_deref(),
             email: whom.email.as_deref(),
             roles: whom.roles.stated(),
             groups: whom.groups.stated().map(|groups| groups.iter().map(String::as_str).collect()),
@@ -134,8 +142,10 @@ impl Whom {
             upstream: upstream.clone(),
             kind: principal.kind,
             subject: principal.subject.clone(),
+            user_name: principal.user_name.clone(),
             tenant: principal.tenant.clone(),
             name: principal.name.clone(),
+            preferred_username: principal.preferred_username.clone(),
             email: principal.email.clone(),
             roles: principal.roles.clone(),
             groups: principal.groups.clone(),

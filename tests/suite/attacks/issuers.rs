@@ -22,6 +22,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         fault: "issuer-not-said",
         run: || Box::pin(namesakes_of_another_issuer()),
     },
+    Attack {
+        name: "an_address_of_ones_own_choosing",
+        fault: "unverified-email-is-user",
+        run: || Box::pin(an_address_of_ones_own_choosing()),
+    },
+    Attack {
+        name: "a_subject_in_place_of_a_name",
+        fault: "user-falls-back",
+        run: || Box::pin(a_subject_in_place_of_a_name()),
+    },
     Attack { name: "silence_taken_for_a_no", fault: "silence-is-none", run: || Box::pin(silence_taken_for_a_no()) },
     Attack {
         name: "silence_taken_for_an_outage",
@@ -106,6 +116,63 @@ fn told(heard: &Heard) -> BTreeMap<String, String> {
     };
     let fields = |seen: &SeenRequest| seen.headers.clone();
     heard.reached.iter().flat_map(fields).filter(|(name, _)| ours(name)).collect()
+}
+
+/// A world whose service knows people by this claim.
+async fn knowing_people_by(claim: &str) -> World {
+    let mut world = World::new().prepare().await;
+    world.settings.replace("client_id = \"candor\"", &format!("client_id = \"candor\"\nuser_claim = \"{claim}\""));
+    world.start_gateway().await;
+    world
+}
+
+/// Whom the service is told of, when this person signs in and then asks.
+async fn told_after_signing_in(world: &World, subject: &str) -> Heard {
+    let mut caller = Caller::new(Form::Browser);
+    let callback = world.until_callback(&mut caller, subject, "/calendar").await;
+    let _ = caller.get(&callback, &world.monolith).await;
+    world.ask(&mut caller, "/calendar").await
+}
+
+/// People may state any address at some providers: the service hears of one only where the provider has verified it.
+async fn an_address_of_ones_own_choosing() -> Probes {
+    let world = knowing_people_by("email").await;
+    let states = |verified: Value| json!({ "email": "ada@example.com", "email_verified": verified });
+    world.idp.states_of("ada", states(json!(true)));
+    world.sign_in(&mut Caller::new(Form::Browser), "ada", "/calendar").await;
+    let heard = told_after_signing_in(&world, "ada").await;
+    assert_eq!(heard.identities(), ["ada@example.com"], "hers is verified: {}", heard.line());
+    let mut probes = Probes::default();
+    for verified in [json!(null), json!(false), json!("true"), json!(1), json!([true])] {
+        world.idp.states_of("grace", states(verified.clone()));
+        let heard = told_after_signing_in(&world, "grace").await;
+        probes.made(!heard.identities().is_empty(), || format!("verified is {verified}: {}", heard.line()));
+    }
+    probes
+}
+
+/// Whoever has no name of the kind that a service knows is not told of under their subject, which may be somebody's name:
+/// neither at a sign-in, nor by a ticket from before the service was told names.
+async fn a_subject_in_place_of_a_name() -> Probes {
+    let mut world = World::new().prepare().await;
+    world.start_gateway().await;
+    let mut before = Caller::new(Form::Browser);
+    world.sign_in(&mut before, "grace", "/calendar").await;
+    world.settings.replace("client_id = \"candor\"", "client_id = \"candor\"\nuser_claim = \"preferred_username\"");
+    world.restart_gateway().await;
+    world.idp.states_of("ada", json!({ "preferred_username": "grace" }));
+    world.sign_in(&mut Caller::new(Form::Browser), "ada", "/calendar").await;
+    assert_eq!(told_after_signing_in(&world, "ada").await.identities(), ["grace"], "Ada is called so");
+    let mut probes = Probes::default();
+    let heard = world.ask(&mut before, "/calendar").await;
+    probes.made(!heard.identities().is_empty(), || format!("by a ticket from before: {}", heard.line()));
+    assert!(!heard.line().contains("forgot="), "whose it is has not changed: {}", heard.line());
+    for name in [json!(null), json!(""), json!(7), json!(["grace"]), json!("x".repeat(256))] {
+        world.idp.states_of("grace", json!({ "preferred_username": name }));
+        let heard = told_after_signing_in(&world, "grace").await;
+        probes.made(!heard.identities().is_empty(), || format!("as {name}: {}", heard.line()));
+    }
+    probes
 }
 
 /// What an ID token may leave unsaid about Ada, who is an engineer.

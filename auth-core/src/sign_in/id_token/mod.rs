@@ -14,10 +14,10 @@ use super::wrong_answer::WrongAnswer;
 use crate::{
     clock::{Now, Past, Witness},
     dependency::Dependency,
-    idp::Provider,
+    idp::{Provider, ProviderConfig},
     jws::{self, Claims, TokenKind},
     keys::Contradiction,
-    principal::{Subject, stated::Stated},
+    principal::{Subject, UserName, stated::Stated},
     verdict::{Reason, Unavailable},
 };
 
@@ -30,7 +30,9 @@ const LONGEST_SUBJECT: usize = 255;
 pub(super) struct Identity {
     pub(super) subject: Subject,
     pub(super) tenant: Option<Arc<str>>,
+    pub(super) user_name: UserName,
     pub(super) name: Option<Arc<str>>,
+    pub(super) preferred_username: Option<Arc<str>>,
     pub(super) email: Option<Arc<str>>,
     pub(super) roles: Stated,
     pub(super) groups: Stated,
@@ -74,7 +76,7 @@ pub(super) async fn verify(
         clock.now()
     })?;
     let config = provider.config();
-    Ok(Identity::stated_by(claims, &config.name_claim, &config.groups_claim))
+    Ok(Identity::stated_by(claims, config)?)
 }
 
 /// The rules of OpenID Connect Core §3.1.3.7 beyond the signature. The time is asked for last.
@@ -136,18 +138,21 @@ fn same(a: &str, b: &str) -> bool {
 }
 
 impl Identity {
-    fn stated_by(claims: Claims, name_claim: &str, groups_claim: &str) -> Self {
+    /// Who it is, in what the configuration asks of the claims.
+    fn stated_by(claims: Claims, config: &ProviderConfig) -> Result<Self, WrongAnswer> {
         let text = |name: &str| claims.text(name).filter(|text| !text.is_empty()).map(Arc::from);
-        Self {
+        Ok(Self {
             subject: Subject::new(claims.iss.as_str(), claims.sub.as_str()),
             tenant: text("tid"),
-            name: text(name_claim),
+            user_name: config.user_claim.of(&claims.all).map_err(WrongAnswer::UserName)?,
+            name: text(&config.name_claim),
+            preferred_username: text("preferred_username"),
             email: text("email"),
             roles: Stated::roles(&claims.all),
-            groups: Stated::groups(&claims.all, groups_claim),
+            groups: Stated::groups(&claims.all, &config.groups_claim),
             sid: claims.text("sid").map(str::to_owned),
             claims: Value::Object(claims.all),
-        }
+        })
     }
 }
 

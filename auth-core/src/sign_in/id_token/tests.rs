@@ -1,7 +1,11 @@
 use serde_json::{Map, json};
 
 use super::*;
-use crate::clock::Timestamp;
+use crate::{
+    clock::Timestamp,
+    idp::ResponseMode,
+    principal::{UserClaim, stated::Absence},
+};
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const ISSUER: &str = "https://idp.example/tenant";
@@ -109,17 +113,54 @@ fn a_hash_of_the_access_token_is_checked_where_there_is_one() {
 fn identity_is_issuer_and_subject_and_the_rest_is_for_show() {
     let mut all = good();
     let shown = json!({
-        "name": "Ada", "preferred_username": "ada@acme", "email": "", "tid": "acme", "sid": "s-1",
+        "called": "Ada", "preferred_username": "ada@acme", "email": "", "tid": "acme", "sid": "s-1",
         "roles": ["editor"], "teams": ["x"],
     });
     all.extend(shown.as_object().expect("an object").clone());
-    let identity = Identity::stated_by(typed(all), "preferred_username", "teams");
+    let config = configured(UserClaim::named("preferred_username"));
+    let identity = Identity::stated_by(typed(all), &config).expect("it says all that is asked");
     assert_eq!(identity.subject, Subject::new(ISSUER, "ada"));
-    assert_eq!(identity.name.as_deref(), Some("ada@acme"));
+    assert_eq!(identity.name.as_deref(), Some("Ada"));
+    assert_eq!(identity.preferred_username.as_deref(), Some("ada@acme"));
+    let by_username = UserName::Claimed { claim: "preferred_username".into(), value: "ada@acme".into() };
+    assert_eq!(identity.user_name, by_username);
     assert_eq!(identity.email, None);
     assert_eq!(identity.tenant.as_deref(), Some("acme"));
     assert_eq!(identity.sid.as_deref(), Some("s-1"));
     assert_eq!(identity.roles, Stated::Listed(vec!["editor".to_owned()]));
     assert_eq!(identity.groups, Stated::Listed(vec!["x".to_owned()]));
     assert_eq!(identity.claims["sub"], "ada");
+}
+
+fn configured(user_claim: UserClaim) -> ProviderConfig {
+    ProviderConfig {
+        name: "main".into(),
+        client_id: "gateway".to_owned(),
+        client_secret: None,
+        scopes: Vec::new(),
+        user_claim,
+        name_claim: "called".to_owned(),
+        groups_claim: "teams".to_owned(),
+        absence: Absence::default(),
+        prompt: None,
+        response_mode: ResponseMode::Query,
+    }
+}
+
+#[test]
+fn whom_services_do_not_know_is_signed_in_by_nobody() {
+    let word = |claim: &str, changes: Value| {
+        let mut all = good();
+        all.extend(changes.as_object().expect("an object").clone());
+        Identity::stated_by(typed(all), &configured(UserClaim::named(claim))).err().map(|wrong| wrong.as_str())
+    };
+    assert_eq!(word("sub", json!({})), None);
+    assert_eq!(word("preferred_username", json!({ "preferred_username": "ada" })), None);
+    assert_eq!(word("preferred_username", json!({ "email": "ada@example.com" })), Some("no-user-claim"));
+    assert_eq!(word("email", json!({ "email": "ada@example.com", "email_verified": true })), None);
+    assert_eq!(word("email", json!({ "email": "ada@example.com" })), Some("unverified-email"));
+    assert_eq!(
+        word("email", json!({ "email": "ada@example.com", "email_verified": "true" })),
+        Some("unverified-email")
+    );
 }

@@ -6,14 +6,14 @@ use std::net::{IpAddr, SocketAddr};
 
 use auth_core::{
     policy::{Allow, Attribute},
-    principal::Kind,
+    principal::{Kind, UserClaim},
 };
 use http::Method;
 use url::{Host, Url};
 
 use super::{
     file::{Section, nearest},
-    issuers::{BearerConfig, IdentityConfig, ResponseMode},
+    issuers::{BearerConfig, BearerKind, IdentityConfig, ResponseMode},
     routes::{Cache, OnDenial, Written},
     server::{AdminConfig, ForwardAuthConfig, ServerConfig},
     upstreams::{IdentityHeaders, UpstreamConfig},
@@ -40,6 +40,7 @@ impl Parts<'_, '_> {
     pub(super) fn check(&self) {
         self.listeners();
         self.issuers();
+        self.user_claims();
         self.upstreams();
         for (index, written) in self.routes.iter().enumerate() {
             self.upstream_exists(written);
@@ -138,6 +139,35 @@ impl Parts<'_, '_> {
             if self.identity.iter().any(signs_people_in) {
                 let instead = "register an application of its own for the API, and name that in `audience`";
                 section.warning("tokens that people sign in with could pass as access tokens".to_owned(), instead);
+            }
+        }
+    }
+
+    /// Whether everybody has one name at the services, and no two people the same.
+    fn user_claims(&self) {
+        let several = self.issuers_of(None).len() > 1;
+        for (index, (identity, section)) in self.identity.iter().enumerate() {
+            let Some(identity) = identity else { continue };
+            let mut earlier = self.identity[..index].iter().filter_map(|(other, _)| other.as_ref());
+            if earlier.any(|it| it.issuer == identity.issuer && it.user_claim != identity.user_claim) {
+                let message = "another [[identity]] of the same issuer has another `user_claim`".to_owned();
+                section.problem(message, Some("give both the same: a person has one name".to_owned()));
+            }
+            if several && identity.user_claim != UserClaim::Subject {
+                let message = format!("another issuer may state the same `{}` of somebody else", identity.user_claim);
+                section.warning(message, "have services read the issuer too, or take one issuer only");
+            }
+        }
+        for (bearer, section) in self.bearer {
+            let Some(bearer) = bearer.as_ref().filter(|it| it.kind == BearerKind::User) else { continue };
+            let mut identities = self.identity.iter().filter_map(|(it, _)| it.as_ref());
+            if identities.any(|it| it.issuer == bearer.issuer && it.user_claim != bearer.user_claim) {
+                let message = "the [[identity]] of the same issuer has another `user_claim`".to_owned();
+                section.warning(message, "give both the same, or services take one person for two");
+            }
+            if several && bearer.user_claim != UserClaim::Subject {
+                let message = format!("another issuer may state the same `{}` of somebody else", bearer.user_claim);
+                section.warning(message, "have services read the issuer too, or take one issuer only");
             }
         }
     }

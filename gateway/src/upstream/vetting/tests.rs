@@ -4,7 +4,7 @@ use auth_core::{
     Now, Timestamp, Verdict,
     clock::Clock,
     policy::{Allow, MaxStale, Requirement, RequirementId, permit},
-    principal::{Freshness, Groups, Principal, Roles, Silence, Subject},
+    principal::{Freshness, Groups, Principal, Roles, Silence, Subject, UserName},
 };
 use http::Response;
 
@@ -18,7 +18,9 @@ fn principal(kind: Kind) -> Principal {
         kind,
         subject: Subject::new("https://idp.example", "ada"),
         tenant: Some("acme".into()),
+        user_name: UserName::Subject,
         name: None,
+        preferred_username: None,
         email: None,
         roles: Roles::known([]),
         groups: Groups::NotStated(Silence::Absent),
