@@ -3,10 +3,10 @@
 //! Everything here starts with every dependency down: stores connect when they are first used, keys and documents are
 //! read from disk and fetched in the background. What stops a start is our own misconfiguration alone, [`StartFault`].
 
+mod data_folder;
 mod issuers;
 mod process;
 mod routes;
-mod tending;
 
 use std::{
     sync::{
@@ -179,7 +179,7 @@ impl Gateway {
             clock,
             draining: AtomicBool::new(false),
         });
-        background.spawn(tending::again_and_again(Arc::downgrade(&gateway), every));
+        background.spawn(data_folder::again_and_again(Arc::downgrade(&gateway), every));
         Ok(gateway)
     }
 
