@@ -280,7 +280,7 @@ impl World {
     /// The gateway does not run.
     pub async fn poll_revocations(&self) -> bool {
         // What was removed meanwhile is written again first, as the gateway does by itself.
-        let _ = self.gateway().tend().await;
+        let _ = self.gateway().repair().await;
         self.gateway().revocations.poll().await.is_ok()
     }
 

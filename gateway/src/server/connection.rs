@@ -42,8 +42,6 @@ pub(super) type RequestInContext = (Rc<RequestContext>, Request<Received>);
 /// What all connections of one listener on one thread share.
 pub(super) struct HttpServer<S> {
     service: S,
-    http: Builder,
-    timeouts: ClientTimeouts,
     gateway: Arc<Gateway>,
     draining: CancellationToken,
 }
@@ -54,21 +52,15 @@ where
 {
     /// A server of `service`. Once `draining` is cancelled, connections end as soon as their requests do.
     pub(super) fn new(service: S, gateway: Arc<Gateway>, draining: CancellationToken) -> Rc<Self> {
-        let running = gateway.running();
-        let config = &running.config.server;
-        let mut http = Builder::new();
-        // Its one timer stays off: `Io` has two.
-        http.header_read_timeout(None).max_header_size(config.max_head).max_buf_size(config.max_head + BUFFER);
-        let timeouts = ClientTimeouts { head: config.head_timeout, idle: config.idle_timeout };
-        drop(running);
-        Rc::new(Self { service, http, timeouts, gateway, draining })
+        Rc::new(Self { service, gateway, draining })
     }
 
     /// Serves one connection to its end; once draining, to the end of the request that it is at.
     pub(super) async fn serve(self: Rc<Self>, transport: impl Transport, peer: IpAddr) {
-        let phase = Phase::new(self.timeouts);
+        let (http, timeouts) = self.limits();
+        let phase = Phase::new(timeouts);
         let connection = ClientConnection::new(phase.clone());
-        let Some(transport) = self.speak(&connection, Io::new(transport, phase), peer).await else { return };
+        let Some(transport) = self.speak(http, &connection, Io::new(transport, phase), peer).await else { return };
         match connection.closing() {
             Closing::Orderly => {}
             Closing::Reset => transport.reset_on_close(),
@@ -79,9 +71,21 @@ where
         }
     }
 
+    /// How heads are read on a connection that begins now, and how long its client may take. The connection keeps no more of
+    /// the configuration: it may outlast many.
+    fn limits(&self) -> (Builder, ClientTimeouts) {
+        let running = self.gateway.running();
+        let config = &running.config.server;
+        let mut http = Builder::new();
+        // Its one timer stays off: `Io` has two.
+        http.header_read_timeout(None).max_header_size(config.max_head).max_buf_size(config.max_head + BUFFER);
+        (http, ClientTimeouts { head: config.head_timeout, idle: config.idle_timeout })
+    }
+
     /// Speaks HTTP until the connection can serve no more; what it ran over.
     async fn speak<T: Transport>(
         self: &Rc<Self>,
+        http: Builder,
         connection: &Rc<ClientConnection>,
         io: Io<T>,
         peer: IpAddr,
@@ -90,7 +94,7 @@ where
             let (server, connection) = (self.clone(), connection.clone());
             async move { Ok::<_, Infallible>(server.answer(&connection, peer, request).await) }
         });
-        let mut http = self.http.serve_connection(TokioIo::new(io), answers).with_upgrades();
+        let mut http = http.serve_connection(TokioIo::new(io), answers).with_upgrades();
         // How it ended is of no use to anybody: what mattered was said in answers.
         let drains = tokio::select! {
             _ = &mut http => false,

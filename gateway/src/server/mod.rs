@@ -156,7 +156,7 @@ async fn run(
     // Operators, and load balancers that ask whether we are ready, are served until here.
     stop_admin.cancel();
     admin.ended().await;
-    gateway.settle().await;
+    gateway.repair_before_exit().await;
     gateway.clock().written().await;
     data
 }

@@ -22,7 +22,7 @@ use super::Gateway;
 
 /// Why the folder is not as it should be.
 #[derive(Debug, thiserror::Error)]
-enum Untended {
+enum RepairFault {
     #[error(transparent)]
     Folder(#[from] FolderFault),
     #[error(transparent)]
@@ -34,37 +34,37 @@ impl Gateway {
     ///
     /// # Errors
     /// Unavailable, while something is missing.
-    pub async fn tend(&self) -> Result<(), Unavailable> {
+    pub async fn repair(&self) -> Result<(), Unavailable> {
         // What became of the folder decides where the store is; that it is not as it should be stops no poll.
-        let folder = self.tend_folder().await;
+        let folder = self.repair_folder().await;
         self.revocations.poll().await.and(folder)
     }
 
     /// The same at the end, without asking the store: what was removed a moment ago must not keep the next start back.
-    pub async fn settle(&self) {
-        let folder = self.tend_folder().await;
+    pub async fn repair_before_exit(&self) {
+        let folder = self.repair_folder().await;
         if let Err(fault) = self.revocations.settle().await.and(folder) {
             tracing::warn!("the data folder is not as it should be: {fault}");
         }
     }
 
     /// The same of the folder itself and the keyring in it. The store and the revocation set look after themselves.
-    async fn tend_folder(&self) -> Result<(), Unavailable> {
-        let (data, keyring, estranged) = (self.data.clone(), self.keyring.clone(), self.estranged.clone());
-        let tended = tokio::task::spawn_blocking(move || tend(&data, &keyring, &estranged)).await;
-        tended.or_unavailable(Dependency::Background)?.or_unavailable(Dependency::Keyring)
+    async fn repair_folder(&self) -> Result<(), Unavailable> {
+        let (data, keyring, replaced) = (self.data.clone(), self.keyring.clone(), self.folder_replaced.clone());
+        let repaired = tokio::task::spawn_blocking(move || repair(&data, &keyring, &replaced)).await;
+        repaired.or_unavailable(Dependency::Background)?.or_unavailable(Dependency::Keyring)
     }
 }
 
-/// Tends the folder again and again, until the gateway is gone.
-pub(super) async fn again_and_again(gateway: Weak<Gateway>, every: Duration) {
+/// Repairs the folder again and again, until the gateway is gone.
+pub(super) async fn keep_repaired(gateway: Weak<Gateway>, every: Duration) {
     let mut beat = interval(every);
     beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         beat.tick().await;
         let Some(gateway) = gateway.upgrade() else { return };
         // What is wrong rings by itself, once.
-        if let Err(fault) = gateway.tend_folder().await {
+        if let Err(fault) = gateway.repair_folder().await {
             tracing::debug!("the data folder: {fault}");
         }
     }
@@ -72,10 +72,10 @@ pub(super) async fn again_and_again(gateway: Weak<Gateway>, every: Duration) {
 
 /// Takes the folder again where it was replaced, unless the new one is another's; writes the keyring again where it was
 /// removed. Blocks.
-fn tend(data: &DataFolder, keyring: &Keyring, estranged: &AtomicBool) -> Result<(), Untended> {
+fn repair(data: &DataFolder, keyring: &Keyring, replaced: &AtomicBool) -> Result<(), RepairFault> {
     if !data.place().is_ours() {
-        let again = keyring.may_lie_in(data.path()).map_err(Untended::from).and_then(|()| Ok(data.take_again()?));
-        if !estranged.swap(true, Ordering::SeqCst) {
+        let again = keyring.may_lie_in(data.path()).map_err(RepairFault::from).and_then(|()| Ok(data.take_again()?));
+        if !replaced.swap(true, Ordering::SeqCst) {
             let path = data.path().display();
             let then = match &again {
                 Ok(()) => "what is there now is ours, and what is missing in it is written again".to_owned(),
@@ -84,7 +84,7 @@ fn tend(data: &DataFolder, keyring: &Keyring, estranged: &AtomicBool) -> Result<
             alarm::ring(Alarm::DataFolderGone, &format!("the data folder {path} was removed or replaced; {then}"));
         }
         again?;
-        estranged.store(false, Ordering::SeqCst);
+        replaced.store(false, Ordering::SeqCst);
     }
     keyring.tend(data.place())?;
     Ok(())

@@ -60,7 +60,7 @@ pub struct Gateway {
     /// Ours until the process ends.
     pub data: Arc<DataFolder>,
     /// Whether the folder at its path is not the one that we hold, and that has been said.
-    estranged: Arc<AtomicBool>,
+    folder_replaced: Arc<AtomicBool>,
     parts: ProcessParts,
     clock: Clock,
     draining: AtomicBool,
@@ -174,12 +174,12 @@ impl Gateway {
             limits: RateLimits::default(),
             telemetry,
             data,
-            estranged: Arc::default(),
+            folder_replaced: Arc::default(),
             parts,
             clock,
             draining: AtomicBool::new(false),
         });
-        background.spawn(data_folder::again_and_again(Arc::downgrade(&gateway), every));
+        background.spawn(data_folder::keep_repaired(Arc::downgrade(&gateway), every));
         Ok(gateway)
     }
 

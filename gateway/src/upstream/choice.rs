@@ -11,9 +11,9 @@ use tokio::time::Instant;
 
 use super::{
     Upstream,
+    connection::Connection,
     endpoint::{Endpoint, EndpointSlot},
     exchange::{Attempt, Exchange},
-    pool::Connection,
     request_fields,
 };
 use crate::{body::Body, fault::Fault, headers::HostHeader, request::Forwarded};

@@ -8,8 +8,9 @@ use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
+    connection::{Connection, SendFailure},
     endpoint::Endpoint,
-    pool::{Connection, Pools, SendFailure},
+    pool::Pools,
 };
 use crate::{
     body::{Body, Upload, UploadFault, UploadState},

@@ -4,6 +4,7 @@
 //! know how either is shown. An `Upgrade` goes on as a plain request: tunnels are not built yet.
 
 mod choice;
+mod connection;
 mod endpoint;
 mod exchange;
 pub mod identity_fields;
@@ -12,6 +13,7 @@ mod request_fields;
 mod response_fields;
 mod shared_cache;
 pub mod signed_identity;
+mod socket;
 mod vetting;
 
 use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};

@@ -8,6 +8,7 @@ mod early;
 mod endings;
 mod line;
 mod metrics;
+mod reload;
 mod upstreams;
 
 use libtest_mimic::Trial;
@@ -17,10 +18,18 @@ use world::{World, settings::Settings};
 use self::line::Line;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    [clients::tests(), bodies::tests(), early::tests(), upstreams::tests(), endings::tests(), metrics::tests()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        clients::tests(),
+        bodies::tests(),
+        early::tests(),
+        upstreams::tests(),
+        endings::tests(),
+        reload::tests(),
+        metrics::tests(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// A gateway before an upstream that is spoken by hand.

@@ -140,7 +140,7 @@ async fn execute(command: Command, gateway: &Gateway) -> CommandAnswer {
             gateway.clock().written().await;
             CommandAnswer::Done(accepted.to_string())
         }
-        Command::KeysAdopt => match gateway.tend().await {
+        Command::KeysAdopt => match gateway.repair().await {
             Ok(()) => CommandAnswer::Done("keyring and store belong together".to_owned()),
             Err(why) => CommandAnswer::Refused(why.to_string()),
         },

@@ -1,0 +1,106 @@
+//! A socket to an endpoint that tells its connection what came, and when: by that an answer that came too early is known,
+//! and a connection that was closed while it was idle.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::body::{Delivery, Upload};
+
+/// What a connection and its socket tell each other about the request that is under way.
+#[derive(Default)]
+pub(super) struct SocketEvents {
+    /// Whether anything has come since the request was handed over.
+    heard: AtomicBool,
+    /// Whether some of it came before the request had gone to its last byte.
+    early: AtomicBool,
+    request: Arc<Delivery>,
+}
+
+/// A socket that knows what came, and when. It is `Send`, as hyper wants of a connection that may become a tunnel.
+pub(super) struct Socket<T> {
+    pub(super) stream: T,
+    pub(super) events: Arc<SocketEvents>,
+}
+
+impl SocketEvents {
+    /// A request is about to be handed over.
+    pub(super) fn begin(&self, upload: &Upload) {
+        self.heard.store(false, Ordering::Relaxed);
+        self.early.store(false, Ordering::Relaxed);
+        upload.follow(self.request.clone());
+    }
+
+    /// Whether anything has come since.
+    pub(super) fn heard_anything(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Whether some of that came before the request had gone to its last byte.
+    pub(super) fn heard_early(&self) -> bool {
+        self.early.load(Ordering::Relaxed)
+    }
+
+    /// Something came.
+    fn received(&self) {
+        self.heard.store(true, Ordering::Relaxed);
+        if !self.request.is_sent() {
+            self.early.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Everything that hyper had to write was written.
+    fn flushed(&self) {
+        self.request.flushed();
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.events.received();
+        }
+        read
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Socket<T> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(cx);
+        if matches!(flushed, Poll::Ready(Ok(()))) {
+            // hyper flushes once its own buffer is empty.
+            self.events.flushed();
+        }
+        flushed
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
