@@ -67,8 +67,8 @@ struct Threads {
     acceptor: Thread,
     workers: Arc<Vec<Worker>>,
     admin: Thread,
-    /// Cancelled, it ends the admin thread.
-    stop_admin: CancellationToken,
+    /// Dropped, it ends the admin thread.
+    keep_admin: DropGuard,
 }
 
 /// Something of each listener.
@@ -136,7 +136,7 @@ async fn run(
         let threads = Threads::start(config, workers, sockets).await.map_err(StartFault::Machine)?;
         Ok((gateway, threads))
     };
-    let (gateway, Threads { acceptor, workers, admin, stop_admin }) = match up.await {
+    let (gateway, Threads { acceptor, workers, admin, keep_admin }) = match up.await {
         Ok(up) => up,
         Err(fault) => {
             // Threads that did start end.
@@ -154,7 +154,7 @@ async fn run(
         worker.ended().await;
     }
     // Operators, and load balancers that ask whether we are ready, are served until here.
-    stop_admin.cancel();
+    drop(keep_admin);
     admin.ended().await;
     gateway.repair_before_exit().await;
     gateway.clock().written().await;
@@ -176,10 +176,11 @@ impl Threads {
         let workers = Arc::new(workers);
         let stop_admin = CancellationToken::new();
         let admin = admin::start(admin, gateway, stop_admin.clone()).await?;
+        let keep_admin = stop_admin.drop_guard();
         let public = public.into_iter().map(|socket| (socket, Listener::Public));
         let forward_auth = forward_auth.into_iter().map(|socket| (socket, Listener::ForwardAuth));
         let acceptor = acceptor::start(public.chain(forward_auth).collect(), workers.clone(), stop).await?;
-        Ok(Self { acceptor, workers, admin, stop_admin })
+        Ok(Self { acceptor, workers, admin, keep_admin })
     }
 }
 

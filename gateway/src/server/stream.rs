@@ -22,8 +22,7 @@ use crate::body::{Body, BodyError};
 /// A client's connection, as its streams know it.
 pub(super) struct ClientConnection {
     phase: Arc<Phase>,
-    /// What its last stream left for its end.
-    left: Cell<Left>,
+    last: Cell<LastStream>,
 }
 
 /// One request and its answer. The connection is busy for as long as any part of them lives: whoever holds the request's
@@ -34,14 +33,14 @@ pub(super) struct Stream {
     ends_by_close: bool,
 }
 
-/// What a stream leaves for the end of its connection.
+/// What the last stream means for the end of its connection.
 #[derive(Clone, Copy)]
-enum Left {
-    Nothing,
-    /// There was a request's body, and some of it may be unread.
-    UnreadBody,
-    /// An answer broke off whose end is the connection's.
-    BrokenAnswer,
+enum LastStream {
+    Complete,
+    /// Its request had a body, and some of it may be unread.
+    BodyUnread,
+    /// Its answer broke off, and has no other end than that of the connection.
+    AnswerBroken,
 }
 
 /// How a connection is closed.
@@ -64,22 +63,22 @@ pub(super) struct ResponseBody {
 impl ClientConnection {
     /// A connection in `phase`.
     pub(super) fn new(phase: Arc<Phase>) -> Rc<Self> {
-        Rc::new(Self { phase, left: Cell::new(Left::Nothing) })
+        Rc::new(Self { phase, last: Cell::new(LastStream::Complete) })
     }
 
     /// Opens a stream for `request`, whose head was read whole.
     pub(super) fn open<B: HttpBody>(self: &Rc<Self>, request: &Request<B>) -> Rc<Stream> {
         self.phase.stream_opened();
-        self.left.set(if request.body().is_end_stream() { Left::Nothing } else { Left::UnreadBody });
+        self.last.set(if request.body().is_end_stream() { LastStream::Complete } else { LastStream::BodyUnread });
         Rc::new(Stream { connection: self.clone(), ends_by_close: request.version() < Version::HTTP_11 })
     }
 
     /// How it should be closed, now that nothing more is served on it.
     pub(super) fn closing(&self) -> Closing {
-        match (self.left.get(), self.phase.state()) {
-            (Left::BrokenAnswer, _) => Closing::Reset,
-            (Left::UnreadBody, _) | (Left::Nothing, ConnectionState::Head) => Closing::Lingering,
-            (Left::Nothing, ConnectionState::Idle | ConnectionState::Busy) => Closing::Orderly,
+        match (self.last.get(), self.phase.state()) {
+            (LastStream::AnswerBroken, _) => Closing::Reset,
+            (LastStream::BodyUnread, _) | (LastStream::Complete, ConnectionState::Head) => Closing::Lingering,
+            (LastStream::Complete, ConnectionState::Idle | ConnectionState::Busy) => Closing::Orderly,
         }
     }
 }
@@ -107,7 +106,7 @@ impl HttpBody for ResponseBody {
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
         if matches!(frame, Some(Err(_))) && self.stream.ends_by_close {
-            self.stream.connection.left.set(Left::BrokenAnswer);
+            self.stream.connection.last.set(LastStream::AnswerBroken);
         }
         Poll::Ready(frame)
     }

@@ -256,7 +256,7 @@ async fn a_busy_background_delays_neither_clients_nor_operators() {
         threads.acceptor.ended().await;
         assert!(BlockingStream::connect(addresses.public[0]).is_err(), "nobody listens any more");
         assert!(ask_blocking(addresses.admin, "/healthz").starts_with("HTTP/1.1 200 "));
-        threads.stop_admin.cancel();
+        drop(threads.keep_admin);
         threads.admin.ended().await;
     };
     LocalSet::new().run_until(test).await;
