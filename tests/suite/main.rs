@@ -8,6 +8,7 @@ mod attacks;
 mod bad_input;
 mod clock;
 mod cold_start;
+mod credentials;
 mod demonstration;
 mod documents;
 mod forged_kids;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         bad_input::tests(),
         clock::tests(),
         cold_start::tests(),
+        credentials::tests(),
         demonstration::tests(),
         documents::tests(),
         forged_kids::tests(),

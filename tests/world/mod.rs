@@ -24,7 +24,7 @@ use std::{
     time::Duration,
 };
 
-use auth_core::{Clock, Subject, database::Disturbance};
+use auth_core::{Authenticator, Clock, Requirement, Subject, database::Disturbance};
 use gateway::{
     config::{self, Config},
     demo::{AccessTokenSpec, Idp, Login, Monolith, Part, browser::SeenPage, idp},
@@ -290,14 +290,40 @@ impl World {
     /// # Panics
     /// The gateway does not run, or its store is broken.
     pub async fn revoke(&self, subject: &str) {
+        self.revoke_by("the test", subject).await;
+    }
+
+    /// The same by `who`; empty: by nobody on record.
+    ///
+    /// # Panics
+    /// As [`World::revoke`].
+    pub async fn revoke_by(&self, who: &str, subject: &str) {
         let subject = Subject::new(self.idp.issuer(), subject);
         for _ in 0..10 {
-            let revoking = self.gateway().revocations.revoke_user(subject.clone(), "the test", "", self.clock.now());
+            let revoking = self.gateway().revocations.revoke_user(subject.clone(), who, "", self.clock.now());
             if revoking.await.is_ok() {
                 return;
             }
         }
         panic!("the store never took it that {subject} is revoked");
+    }
+
+    /// Who knows the gateway's credentials, to put into a layer of this process.
+    ///
+    /// # Panics
+    /// The gateway does not run.
+    pub fn authenticator(&self) -> Authenticator {
+        self.gateway().running().authenticator.clone()
+    }
+
+    /// What the route at `path` asks for.
+    ///
+    /// # Panics
+    /// The gateway does not run, or no route has this path.
+    pub fn requirement(&self, path: &str) -> Requirement {
+        let running = self.gateway().running();
+        let route = running.config.routes.iter().find(|route| route.path == path);
+        route.expect("a route of the configuration").requirement.clone()
     }
 
     fn gateway(&self) -> &Gateway {

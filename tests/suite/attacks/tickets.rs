@@ -1,5 +1,6 @@
-//! Tickets that hold, of somebody whom the configuration does not let in.
+//! Tickets that hold: of somebody whom the configuration does not let in, and of somebody else beside the victim's.
 
+use http::{HeaderValue, header::COOKIE};
 use world::{
     World,
     caller::{Caller, Form},
@@ -7,11 +8,14 @@ use world::{
 
 use super::{Attack, Probes};
 
-pub(super) const ATTACKS: &[Attack] = &[Attack {
-    name: "a_provider_that_was_taken_out",
-    fault: "ticket-outlives-its-provider",
-    run: || Box::pin(a_provider_that_was_taken_out()),
-}];
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "a_provider_that_was_taken_out",
+        fault: "ticket-outlives-its-provider",
+        run: || Box::pin(a_provider_that_was_taken_out()),
+    },
+    Attack { name: "a_planted_ticket", fault: "first-ticket-counts", run: || Box::pin(a_planted_ticket()) },
+];
 
 /// Somebody who signed in at a provider that the operator has taken out of the configuration meanwhile. They are nobody
 /// here; but they are not told that they are, since the provider may come back.
@@ -37,5 +41,35 @@ async fn a_provider_that_was_taken_out() -> Probes {
     world.start_gateway().await;
     let heard = world.ask(&mut person, "/calendar").await;
     assert_eq!(heard.identities().len(), 1, "the provider is back, and so is the ticket: {}", heard.line());
+    probes
+}
+
+/// Somebody plants a ticket of their own beside the victim's, from a host of the same site: what the victim writes next
+/// would be written as somebody else. Nobody can tell which of the two is meant, so it is nobody's, and nothing is taken
+/// back.
+async fn a_planted_ticket() -> Probes {
+    let world = World::new().start().await;
+    let (mut victim, mut mallory) = (Caller::new(Form::Browser), Caller::new(Form::Browser));
+    world.sign_in(&mut victim, "ada", "/calendar").await;
+    world.sign_in(&mut mallory, "grace", "/calendar").await;
+    let ticket =
+        |person: &mut Caller| person.browser().cookie(&world.url("/"), "candor").expect("signed in").to_owned();
+    let (theirs, planted) = (ticket(&mut victim), ticket(&mut mallory));
+    let mut probes = Probes::default();
+    for [first, second] in [[&theirs, &planted], [&planted, &theirs]] {
+        for path in ["/calendar", "/api/calendar", "/public/page", "/passed/x", "/.candor/me"] {
+            let mut caller = Caller::new(Form::Script);
+            let both = HeaderValue::try_from(format!("candor={first}; candor={second}")).expect("visible ASCII");
+            caller.browser().always_send(COOKIE, both);
+            let heard = world.ask(&mut caller, path).await;
+            let seen = heard.answer.as_ref().expect("an answer");
+            let known = !heard.identities().is_empty() || (path.ends_with("/me") && heard.status() == Some(200));
+            let cleared = !seen.deleted_cookies().is_empty();
+            probes.made(known || cleared, || format!("{path}: {}", heard.line()));
+        }
+    }
+    for mut person in [victim, mallory] {
+        world.warm_up(&mut person, "/calendar").await;
+    }
     probes
 }
