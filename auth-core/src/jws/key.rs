@@ -32,7 +32,7 @@ pub(crate) enum Signature {
     /// It holds.
     Holds,
     /// It does not.
-    BadHead,
+    Fails,
     /// It is by an algorithm that this key does not use: none of its own.
     Foreign,
     /// It is by an algorithm that this key may use and that is not configured: nobody looked.
@@ -113,7 +113,7 @@ impl VerifyingKey {
         } else if self.verifies(algorithm, token.signed, token.signature) {
             Signature::Holds
         } else {
-            Signature::BadHead
+            Signature::Fails
         }
     }
 

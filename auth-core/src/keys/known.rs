@@ -112,7 +112,7 @@ impl KnownKeys {
     ) -> Doubtful {
         match self.proven(held, said, token, policy, now) {
             Some(forged) => Doubtful::Proven(forged),
-            None if matches!(said, Said::BadHead | Said::BadForGood) => Doubtful::Open(Open::BadSignature),
+            None if matches!(said, Said::Fails | Said::BadForGood) => Doubtful::Open(Open::BadSignature),
             None => Doubtful::Open(Open::UnknownKey),
         }
     }
@@ -152,7 +152,7 @@ impl KnownKeys {
                 }
                 Some(Forged::signature_for_good(token.kid()))
             }
-            Said::BadHead => Some(Forged::signature(token.kid(), born?)),
+            Said::Fails => Some(Forged::signature(token.kid(), born?)),
             Said::Unknown => Some(Forged::unknown_key(token.kid(), born?)),
             Said::Undecided | Said::NotLookedAt | Said::Holds(_) => None,
         }

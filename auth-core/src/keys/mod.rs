@@ -156,7 +156,7 @@ impl IssuerKeys {
         let kid = proof::shown(token.kid());
         match held.set.says(token) {
             Said::Holds(key) => Ok(signed(token, key, held.generation).map_err(Contradiction::of_claims)?.0),
-            Said::BadHead | Said::BadForGood => {
+            Said::Fails | Said::BadForGood => {
                 Err(Contradiction::BadSignature(Detail::new(format!("does not hold under key {kid}"))))
             }
             Said::Unknown => Err(Contradiction::NoKey(Detail::new(format!("the provider publishes no key {kid}")))),

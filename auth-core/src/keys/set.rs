@@ -55,7 +55,7 @@ pub(super) enum Said<'s> {
     /// It holds, under this key.
     Holds(&'s VerifyingKey),
     /// It holds under none of the keys that it could be of.
-    BadHead,
+    Fails,
     /// It does not hold under the one key that it can ever be of: the name that it gives is that key's hash.
     BadForGood,
     /// The set has no key of that name.
@@ -153,8 +153,8 @@ impl KeySet {
         match (&*candidates, &*said) {
             ([], _) => Said::Unknown,
             (_, said) if said.contains(&Signature::NotLookedAt) => Said::NotLookedAt,
-            ([only], [Signature::BadHead]) if token.kid().is_some() && only.is_named_by_hash() => Said::BadForGood,
-            _ => Said::BadHead,
+            ([only], [Signature::Fails]) if token.kid().is_some() && only.is_named_by_hash() => Said::BadForGood,
+            _ => Said::Fails,
         }
     }
 }
