@@ -1,11 +1,17 @@
 //! Failing and healing, in virtual time; what happens by itself is waited for.
 
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 
 use tokio::sync::watch;
 
 use super::*;
-use crate::dependency::Dependency;
+use crate::{background::Background, clock::Clock, dependency::Dependency, lock::lock, verdict::Unavailable};
 
 const NOON: crate::Timestamp = crate::Timestamp::from_secs(1_800_000_000);
 const SECOND: Duration = Duration::from_secs(1);

@@ -6,8 +6,6 @@
 //! failed: so whoever asks more than five seconds after a provider is whole again is served. What the provider itself
 //! asks for (`Retry-After`, RFC 9110 §10.2.3) comes first.
 
-mod back_off;
-
 use std::{
     future::Future,
     sync::{Arc, Mutex, Weak},
@@ -16,11 +14,13 @@ use std::{
 
 use tokio::sync::Notify;
 
-use self::back_off::BackOff;
+use super::{
+    SingleFlight,
+    back_off::{self, BackOff},
+};
 use crate::{
     background::Background,
     clock::{Clock, Now, Steady},
-    last_known_good::SingleFlight,
     lock::lock,
     verdict::Unavailable,
 };
@@ -206,6 +206,3 @@ impl From<Unavailable> for FailedAttempt {
         Self { down, leave_alone: None }
     }
 }
-
-#[cfg(test)]
-mod tests;
