@@ -1,4 +1,4 @@
-//! The handle on which every call to a store or a provider runs.
+//! The runtime on which every call to a store or a provider runs.
 //!
 //! A request's future is dropped when its client goes away. What was begun for it (a code spent, a row written)
 //! must not be: so such work is spawned here, on a runtime of its own, and the request only awaits its result.
@@ -9,17 +9,17 @@ use tokio::{runtime::Handle, task::JoinHandle};
 
 use crate::{dependency::Dependency, verdict::Unavailable};
 
-/// A handle to the keeper's runtime. Cheap to clone.
+/// A handle to the background runtime. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Background(Handle);
 
 impl Background {
-    /// A keeper on `runtime`.
+    /// The handle to `runtime`.
     pub fn new(runtime: Handle) -> Self {
         Self(runtime)
     }
 
-    /// A keeper on the runtime that this is called from.
+    /// The handle to the runtime that this is called from.
     ///
     /// # Panics
     /// Outside a tokio runtime.
@@ -50,10 +50,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_vanished_client_does_not_cancel_the_work() {
-        let keeper = Background::current();
+        let background = Background::current();
         let (go, gate) = tokio::sync::oneshot::channel::<()>();
         let (done, finished) = tokio::sync::oneshot::channel();
-        let mut request = Box::pin(keeper.run(async move {
+        let mut request = Box::pin(background.run(async move {
             gate.await.expect("the test opens the gate");
             done.send("kept").expect("the test listens");
         }));

@@ -6,5 +6,34 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Takes `mutex`, poisoned or not. For short sections only, never across an await.
 #[expect(clippy::disallowed_methods, reason = "this is the one place that takes a std mutex")]
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    #[cfg(test)]
+    assert!(!FORBIDDEN.get(), "a lock was taken where none may be");
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+thread_local! {
+    static FORBIDDEN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Does `work`, which panics if it takes a mutex on this thread.
+#[cfg(test)]
+pub(crate) fn without_locks<T>(work: impl FnOnce() -> T) -> T {
+    FORBIDDEN.set(true);
+    let done = work();
+    FORBIDDEN.set(false);
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[should_panic(expected = "a lock was taken")]
+    fn a_lock_that_must_not_be_taken_is_noticed() {
+        let mutex = Mutex::new(1);
+        assert_eq!(without_locks(|| 1), *lock(&mutex));
+        without_locks(|| drop(lock(&mutex)));
+    }
 }

@@ -48,11 +48,17 @@ pub fn heal(data: &Path) -> io::Result<()> {
         let mut standing = blockades(data)?.into_iter().filter(|path| path.is_dir());
         return standing.try_for_each(fs::remove_dir);
     }
-    // What was written meanwhile went somewhere else, and may go on being written.
-    if data.exists() {
-        fs::rename(data, data.with_file_name("data.meanwhile"))?;
+    // What was written meanwhile went somewhere else, and may go on being written: the gateway takes the place again.
+    for number in 0.. {
+        if data.exists() {
+            fs::rename(data, data.with_file_name(format!("data.meanwhile.{number}")))?;
+        }
+        match fs::rename(&aside, data) {
+            Err(taken) if taken.kind() == io::ErrorKind::DirectoryNotEmpty => {}
+            done => return done,
+        }
     }
-    fs::rename(aside, data)
+    Ok(())
 }
 
 /// A folder in place of a file. What is being written there just now is lost.
