@@ -6,8 +6,9 @@ use auth_core::{
     Background, Clock, Stop,
     bearer::{BearerIssuer, Bearers},
     credential::CredentialText,
+    data_folder::DataFolder,
     jws::{Algorithm, SigningKey},
-    keys::{IssuerKeys, KeyPolicy, KeysFrom},
+    keys::{IssuerKeys, KeyPolicy, KeySetLocation, KeysConfig},
     outbound::{Outbound, OutboundPolicy},
     principal::{Kind, UserClaim},
 };
@@ -29,7 +30,9 @@ pub(crate) fn tests() -> Vec<Trial> {
 async fn a_flood() {
     let idp = Idp::start(idp::IdpOptions::default()).await.expect("it listens");
     let data = std::env::temp_dir().join(format!("candor-forged-kids-{}", std::process::id()));
-    let (bearers, clock) = (bearers(&idp, &data), Clock::system());
+    let clock = Clock::system();
+    let folder = DataFolder::take(&data, clock.now()).expect("nobody else has it");
+    let bearers = bearers(&idp, &folder);
     let pkcs8 = Ed25519KeyPair::generate().and_then(|pair| pair.to_pkcs8()).expect("makes a key");
     let (mut admitted, mut refused, mut undecided) = (0, 0, 0);
     for number in 0..TOKENS {
@@ -56,15 +59,17 @@ async fn a_flood() {
     report::say(format!("forged kids: {TOKENS}, fetches {fetches}, admitted {admitted}"));
 }
 
-fn bearers(idp: &Idp, data: &std::path::Path) -> Bearers {
+fn bearers(idp: &Idp, data: &DataFolder) -> Bearers {
     let issuer: Arc<str> = idp.issuer().into();
     let url = Url::parse(&issuer).expect("an issuer");
     let outbound = Outbound::new(&url, OutboundPolicy::default(), Clock::system()).expect("no extra certificates");
-    let from = KeysFrom::Uri(Url::parse(&idp.url(Part::Keys)).expect("an address"));
-    let algorithms = [Algorithm::Rs256, Algorithm::EdDsa];
-    let policy = KeyPolicy::default();
-    let (keeper, clock) = (Background::current(), Clock::system());
-    let keys = IssuerKeys::new(Arc::clone(&issuer), from, &algorithms, policy, outbound, keeper, clock, data);
+    let config = KeysConfig {
+        issuer: Arc::clone(&issuer),
+        location: KeySetLocation::Uri(Url::parse(&idp.url(Part::Keys)).expect("an address")),
+        algorithms: vec![Algorithm::Rs256, Algorithm::EdDsa],
+        policy: KeyPolicy::default(),
+    };
+    let keys = IssuerKeys::new(config, outbound, Background::current(), Clock::system(), data);
     let leeway = Duration::from_secs(30);
     Bearers::new(vec![BearerIssuer {
         issuer,

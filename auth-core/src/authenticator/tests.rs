@@ -18,7 +18,7 @@ use crate::{
     database::Database,
     jws::Algorithm,
     keyring::Keyring,
-    keys::{IssuerKeys, KeyPolicy, KeysFrom},
+    keys::{IssuerKeys, KeyPolicy, KeySetLocation, KeysConfig},
     lock::lock,
     outbound::{Outbound, OutboundPolicy},
     policy::{Allow, MaxStale, RequirementId},
@@ -120,16 +120,14 @@ impl Gateway {
 fn keys(issuer: &str, keeper: &Background, clock: &Clock, data: &Folder) -> IssuerKeys {
     let url = issuer.parse().expect("a URL");
     let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
-    IssuerKeys::new(
-        issuer.into(),
-        KeysFrom::Uri(format!("{issuer}/keys").parse().expect("a URL")),
-        &[Algorithm::EdDsa],
-        KeyPolicy::default(),
-        Outbound::new(&url, policy, clock.clone()).expect("no extra certificates"),
-        keeper.clone(),
-        clock.clone(),
-        data.path(),
-    )
+    let config = KeysConfig {
+        issuer: issuer.into(),
+        location: KeySetLocation::Uri(format!("{issuer}/keys").parse().expect("a URL")),
+        algorithms: vec![Algorithm::EdDsa],
+        policy: KeyPolicy::default(),
+    };
+    let outbound = Outbound::new(&url, policy, clock.clone()).expect("no extra certificates");
+    IssuerKeys::new(config, outbound, keeper.clone(), clock.clone(), &data.taken())
 }
 
 #[tokio::test]

@@ -51,12 +51,11 @@ const OF_KEYCLOAK: (&str, [&str; 5]) = ("typ", ["ID", "Logout", "Offline", "Refr
 /// What an access token's issuer stated before is not kept: where silence means none, one silent token suffices.
 const NO_ROWS: Option<&[Earlier]> = Some(&[]);
 
-/// Judges claims, and gives the principal that they state.
-pub(super) fn principal(claims: &Claims, from: &BearerIssuer, now: Now) -> Result<Principal, Stop> {
+/// Judges claims that keys so fresh have verified, and gives the principal that they state.
+pub(super) fn principal(claims: &Claims, from: &BearerIssuer, keys: Freshness, now: Now) -> Result<Principal, Stop> {
     let subject = Subject::new(Arc::clone(&from.issuer), claims.sub.as_str());
     for_us(claims, from, &subject)?;
     is_access_token(claims, &subject)?;
-    let keys = from.keys.freshness(now);
     for_now(claims, from.leeway, &subject, keys, now)?;
     let text = |name| claims.text(name).map(Arc::from);
     Ok(Principal {

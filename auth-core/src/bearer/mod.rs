@@ -15,7 +15,7 @@ use crate::{
     credential::{CredentialHash, CredentialText},
     dependency::Dependency,
     jws::{self, Claims, MalformedToken, TokenKind},
-    keys::{Forged, IssuerKeys, Unproven},
+    keys::{Forged, IssuerKeys, NotVerified},
     principal::{Kind, Principal, UserClaim, stated::Absence},
     verdict::{Rejected, Stop, Unavailable},
 };
@@ -59,6 +59,13 @@ struct Genuine {
     generation: u64,
 }
 
+/// The same, for the keys in use.
+struct Remembered<'i> {
+    issuer: &'i BearerIssuer,
+    claims: Arc<Claims>,
+    keys: Freshness,
+}
+
 /// A token that was proven false.
 #[derive(Clone)]
 struct Fake {
@@ -94,8 +101,8 @@ impl Bearers {
     /// [`Stop::Rejected`], if the token is proven no good. [`Stop::Unavailable`], if we cannot tell.
     pub async fn verify(&self, token: &CredentialText, now: Now) -> Result<Principal, Stop> {
         let hash = token.hash();
-        if let Some((issuer, claims)) = self.0.remembered(hash)? {
-            return judge::principal(&claims, issuer, now);
+        if let Some(Remembered { issuer, claims, keys }) = self.0.remembered(hash, now)? {
+            return judge::principal(&claims, issuer, keys, now);
         }
         let unverified = jws::read(token.expose(), TokenKind::Bearer).map_err(malformed)?;
         let Some(issuer) = self.0.issuers.get(unverified.issuer()) else {
@@ -104,28 +111,28 @@ impl Bearers {
                 .into());
         };
         match issuer.keys.check(&unverified, now).await {
-            Ok((claims, generation)) => {
+            Ok((claims, keys)) => {
                 let claims = Arc::new(claims);
-                self.0.genuine.insert(*hash, Genuine { claims: Arc::clone(&claims), generation });
-                judge::principal(&claims, issuer, now)
+                self.0.genuine.insert(*hash, Genuine { claims: Arc::clone(&claims), generation: keys.generation });
+                judge::principal(&claims, issuer, keys.freshness, now)
             }
-            Err(Unproven::Forged(proof, generation)) => {
+            Err(NotVerified::Forged(proof, generation)) => {
                 let issuer = Arc::clone(&issuer.issuer);
                 self.0.forged.insert(*hash, Fake { issuer, proof: proof.clone(), generation });
                 Err(Rejected::proven_by(proof).into())
             }
-            Err(Unproven::Stop(stop)) => Err(stop),
+            Err(NotVerified::Stop(stop)) => Err(stop),
         }
     }
 }
 
 impl Inner {
     /// What is remembered of a token for the keys in use: its claims, or the proof that it is false.
-    fn remembered(&self, hash: &CredentialHash) -> Result<Option<(&BearerIssuer, Arc<Claims>)>, Rejected> {
+    fn remembered(&self, hash: &CredentialHash, now: Now) -> Result<Option<Remembered<'_>>, Rejected> {
         if let Some(Genuine { claims, generation }) = self.genuine.get(hash) {
             let issuer = self.issuers.get(claims.iss.as_str());
-            let current = issuer.filter(|issuer| issuer.keys.generation() == Some(generation));
-            return Ok(current.map(|issuer| (issuer, claims)));
+            let keys = issuer.and_then(|issuer| issuer.keys.in_use(now)).filter(|keys| keys.generation == generation);
+            return Ok(issuer.zip(keys).map(|(issuer, keys)| Remembered { issuer, claims, keys: keys.freshness }));
         }
         if let Some(Fake { issuer, proof, generation }) = self.forged.get(hash) {
             let current = self.issuers.get(&issuer).is_some_and(|issuer| issuer.keys.generation() == Some(generation));

@@ -1,5 +1,10 @@
 //! Bearer tokens, good and bad, against a key server that can be broken.
 
+use std::{
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
 use serde_json::{Value, json};
 use url::Url;
 
@@ -8,7 +13,8 @@ use crate::{
     background::Background,
     clock::{Clock, Timestamp},
     jws::{Algorithm, tests::TestIssuer},
-    keys::{KeyPolicy, KeysFrom},
+    keys::{KeyPolicy, KeySetLocation, KeysConfig},
+    lock::without_locks,
     outbound::{Outbound, OutboundPolicy},
     principal::{Freshness, Groups, Membership, Silence, stated::WhenAbsent},
     testing::{Folder, RawServer},
@@ -37,16 +43,14 @@ impl Setting {
         let (server, data, issuer) = (RawServer::start().await, Folder::new(), TestIssuer::new("k1"));
         let clock = Clock::standing_at(Timestamp::from_secs(NOON));
         let url = Url::parse(server.base()).expect("an issuer");
-        let keys = IssuerKeys::new(
-            server.base().into(),
-            KeysFrom::Uri(url.clone()),
-            &[Algorithm::EdDsa],
-            KeyPolicy::default(),
-            Outbound::new(&url, OutboundPolicy::default(), clock.clone()).expect("no extra certificates"),
-            Background::current(),
-            clock.clone(),
-            data.path(),
-        );
+        let config = KeysConfig {
+            issuer: server.base().into(),
+            location: KeySetLocation::Uri(url.clone()),
+            algorithms: vec![Algorithm::EdDsa],
+            policy: KeyPolicy::default(),
+        };
+        let outbound = Outbound::new(&url, OutboundPolicy::default(), clock.clone()).expect("no extra certificates");
+        let keys = IssuerKeys::new(config, outbound, Background::current(), clock.clone(), &data.taken());
         let bearers = Bearers::new(vec![BearerIssuer {
             issuer: server.base().into(),
             audience: vec!["api://us".into(), "us".into()],
@@ -372,4 +376,31 @@ async fn what_only_one_clock_calls_over_is_neither_admitted_nor_refused() {
     check(-20, ["good", "expired"]).await;
     check(-31, ["good", "clock"]).await;
     check(-600, ["good", "clock"]).await;
+}
+
+/// New or remembered, while the keys are fresh and while nobody can confirm them.
+#[tokio::test]
+async fn a_token_under_a_known_key_takes_no_lock() {
+    let setting = Setting::new(Kind::Service).await;
+    let token = |sub: &str| setting.token(&json!({ "sub": sub, "exp": NOON + 86_400 }));
+    setting.asked(&token("ada")).await.expect("its keys are fetched");
+    let check = |token: &str, is_fresh: bool| {
+        let (token, now) = (CredentialText::new(token), setting.clock.now());
+        let mut verifying = pin!(setting.bearers.verify(&token, now));
+        let polled = without_locks(|| verifying.as_mut().poll(&mut Context::from_waker(Waker::noop())));
+        let Poll::Ready(Ok(principal)) = polled else { panic!("it is good, and nothing is waited for: {polled:?}") };
+        assert_eq!(principal.freshness == Freshness::Live, is_fresh);
+    };
+    for who in ["ada", "bob", "bob"] {
+        check(&token(who), true);
+    }
+    setting.clock.advance(Duration::from_secs(3 * 3600));
+    for who in ["bob", "eve"] {
+        check(&token(who), false);
+    }
+    setting.server.says_raw("");
+    let _ = setting.asked(&TestIssuer::new("k2").token(&setting.claims(&json!({})))).await.expect_err("the keys fail");
+    for who in ["bob", "mallory"] {
+        check(&token(who), false);
+    }
 }

@@ -5,7 +5,7 @@
 
 mod document;
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, sync::Mutex, time::Duration};
+use std::{collections::BTreeSet, error::Error, io, sync::Arc, time::Duration};
 
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -15,10 +15,10 @@ use url::Url;
 use crate::{
     alarm::{self, Alarm},
     background::Background,
-    clock::{Clock, Now, Steady},
+    clock::{Clock, Now},
+    data_folder::DataFolder,
     dependency::Dependency,
-    last_known_good::{Attempts, FailedAttempt, LastGood, Schedule},
-    lock::lock,
+    last_known_good::{Cadence, Change, DiskCopy, FailedAttempt, LastKnownGood, Schedule, Source},
     outbound::Outbound,
     verdict::Unavailable,
 };
@@ -47,23 +47,17 @@ pub struct DiscoveryConfig {
 
 /// One provider's document. Cheap to clone; clones share it.
 #[derive(Clone)]
-pub struct Discovery(Arc<Inner>);
+pub struct Discovery(LastKnownGood<DocumentSource>);
 
-struct Inner {
+struct DocumentSource {
     provider: DiscoveryConfig,
     outbound: Outbound,
-    clock: Clock,
-    copy: LastGood,
-    attempts: Attempts<Arc<Document>>,
-    known: Mutex<Known>,
 }
 
-#[derive(Clone)]
-struct Known {
-    document: Option<Arc<Document>>,
+/// A good document, and the hosts that its successors may name.
+struct KnownDocument {
+    document: Arc<Document>,
     pinned: BTreeSet<String>,
-    contact: Option<Steady>,
-    schedule: Schedule,
 }
 
 /// What lies on disk.
@@ -76,27 +70,32 @@ struct StoredDocument {
 
 impl Discovery {
     /// Reads what was last known good under `data`. Never fails and fetches nothing.
-    pub fn new(provider: DiscoveryConfig, outbound: Outbound, keeper: Background, clock: Clock, data: &Path) -> Self {
-        let copy = LastGood::new(data, "discovery", &provider.issuer);
-        let known = Mutex::new(Known::load(&copy, &provider));
-        let attempts = Attempts::new(format!("the document of {}", provider.issuer), keeper, clock.clone());
-        Self(Arc::new(Inner { provider, outbound, clock, copy, attempts, known }))
+    pub fn new(
+        provider: DiscoveryConfig,
+        outbound: Outbound,
+        background: Background,
+        clock: Clock,
+        data: &DataFolder,
+    ) -> Self {
+        let copy = DiskCopy::of_an_issuer(data, "discovery", &provider.issuer);
+        let what = format!("the document of {}", provider.issuer);
+        let source = DocumentSource { provider, outbound };
+        Self(LastKnownGood::new(what, source, Cadence::Provider { every: EVERY }, copy, background, clock))
     }
 
-    /// Begins to keep it fresh, hourly ± 10 %, on the keeper. Ends when the last clone is dropped.
+    /// Begins to keep it fresh, hourly ± 10 %, in the background. Ends when the last clone is dropped.
     pub fn start(&self) {
-        let due_in = |inner: &Inner, now: Now| lock(&inner.known).schedule.wait(now);
-        self.0.attempts.keep(Arc::downgrade(&self.0), due_in, Inner::fetch);
+        self.0.start();
     }
 
     /// The issuer, as configured.
     pub fn issuer(&self) -> &Arc<str> {
-        &self.0.provider.issuer
+        &self.0.source().provider.issuer
     }
 
     /// The clock that it goes by.
     pub(crate) fn clock(&self) -> &Clock {
-        &self.0.clock
+        self.0.clock()
     }
 
     /// The last good document; fetched only if there is none.
@@ -104,10 +103,9 @@ impl Discovery {
     /// # Errors
     /// Unavailable(Discovery), if there never was a good one and it cannot be had now.
     pub async fn document(&self) -> Result<Arc<Document>, Unavailable> {
-        let known = lock(&self.0.known).document.clone();
-        match known {
+        match self.known() {
             Some(document) => Ok(document),
-            None => self.0.asked().await,
+            None => self.fetched().await,
         }
     }
 
@@ -117,81 +115,85 @@ impl Discovery {
     /// # Errors
     /// Unavailable(Discovery), if it does not answer, or never answered anything good.
     pub async fn ask(&self, now: Now) -> Result<Arc<Document>, Unavailable> {
-        let Known { document, contact, .. } = lock(&self.0.known).clone();
-        match (document, contact) {
+        let contact = self.0.load().contact;
+        match (self.known(), contact) {
             (Some(document), Some(contact)) if now.steady().since(contact) <= RECENT => Ok(document),
-            _ => self.0.asked().await,
+            _ => self.fetched().await,
         }
+    }
+
+    fn known(&self) -> Option<Arc<Document>> {
+        self.0.load().value.as_ref().map(|known| Arc::clone(&known.document))
+    }
+
+    /// Fetches it for somebody who needs it now, as the back-off allows: a dead provider must not be stormed.
+    async fn fetched(&self) -> Result<Arc<Document>, Unavailable> {
+        self.0.ask(|_, _| Ok(())).await?;
+        self.known().ok_or_else(|| down("there is no document after all"))
     }
 }
 
-impl Inner {
-    /// Fetches for somebody who needs it now, as the back-off allows: a dead provider must not be stormed.
-    async fn asked(self: &Arc<Self>) -> Result<Arc<Document>, Unavailable> {
-        self.attempts.ask(|_, _| Ok(()), || Arc::clone(self).fetch()).await
-    }
+impl Source for DocumentSource {
+    type Value = Option<Arc<KnownDocument>>;
 
-    async fn fetch(self: Arc<Self>) -> Result<Arc<Document>, FailedAttempt> {
-        let begun = self.clock.now().steady();
-        let document = self.get().await?;
-        let (known, stored) = lock(&self.known).adopt(document, begun, &self.provider);
-        if let Some(stored) = stored {
-            self.copy.write(stored).await;
+    async fn fetch(cell: &LastKnownGood<Self>, _now: Now) -> Result<Option<Change<Self::Value>>, FailedAttempt> {
+        let (source, document) = (cell.source(), Arc::new(cell.source().get().await?));
+        let known = cell.load().value.clone();
+        if known.is_some_and(|known| source.names_foreign_hosts(&document, &known.pinned)) {
+            return Ok(None);
         }
-        Ok(known)
+        Ok(Some(Box::new(move |known| {
+            let pinned = known.as_ref().map_or_else(|| document.hosts(), |known| known.pinned.clone());
+            Some(Arc::new(KnownDocument { document: Arc::clone(&document), pinned }))
+        })))
     }
 
+    fn write(&self, known: &Self::Value, schedule: Schedule) -> io::Result<Vec<u8>> {
+        let stored = known.as_ref().map(|known| {
+            let (document, pinned) = (known.document.raw.clone(), known.pinned.clone());
+            StoredDocument { document, pinned, schedule }
+        });
+        Ok(serde_json::to_vec(&stored)?)
+    }
+
+    fn read(&self, copy: &[u8]) -> io::Result<(Self::Value, Schedule)> {
+        let StoredDocument { document, pinned, schedule } = serde_json::from_slice(copy)?;
+        // What does not fit the configuration any more is fetched again.
+        Ok(Document::from_json(document, &self.provider.issuer).map_or((None, Schedule::NEVER), |document| {
+            (Some(Arc::new(KnownDocument { document: Arc::new(document), pinned })), schedule)
+        }))
+    }
+}
+
+impl DocumentSource {
     async fn get(&self) -> Result<Document, FailedAttempt> {
-        let down = |cause: Box<dyn std::error::Error + Send + Sync>| Unavailable::because(Dependency::Discovery, cause);
-        let url = self.provider.address().map_err(|bad| down(bad.into()))?;
-        let answer = self.outbound.get(&url, LONGEST).await.map_err(|fault| down(fault.into()))?;
+        let url = self.provider.address().map_err(down)?;
+        let answer = self.outbound.get(&url, LONGEST).await.map_err(down)?;
         if answer.status != StatusCode::OK {
-            let refused = FailedAttempt::from(down(format!("{url} answered {}", answer.status).into()));
+            let refused = FailedAttempt::from(down(format!("{url} answered {}", answer.status)));
             return Err(refused.leaving_alone(answer.retry_after()));
         }
-        Ok(Document::read(&answer.body, &self.provider.issuer).map_err(|nonsense| down(nonsense.into()))?)
+        Ok(Document::read(&answer.body, &self.provider.issuer).map_err(down)?)
+    }
+
+    /// Whether a document names hosts that are neither pinned nor allowed: then the old one stays, and that rings.
+    fn names_foreign_hosts(&self, document: &Document, pinned: &BTreeSet<String>) -> bool {
+        let is_known = |host: &String| pinned.contains(host) || self.provider.endpoint_hosts.contains(host);
+        let foreign: Vec<_> = document.hosts().into_iter().filter(|host| !is_known(host)).collect();
+        if foreign.is_empty() {
+            return false;
+        }
+        let (issuer, hosts) = (&self.provider.issuer, foreign.join(", "));
+        alarm::ring(
+            Alarm::ProviderHostsChanged,
+            &format!("{issuer} now names {hosts}; the old document stays until `endpoint_hosts` allows them"),
+        );
+        true
     }
 }
 
-impl Known {
-    fn load(copy: &LastGood, provider: &DiscoveryConfig) -> Self {
-        let none = Self { document: None, pinned: BTreeSet::new(), contact: None, schedule: Schedule::NEVER };
-        let Some(StoredDocument { document, pinned, schedule }) = copy.read() else { return none };
-        match Document::from_json(document, &provider.issuer) {
-            Ok(document) => Self { document: Some(Arc::new(document)), pinned, contact: None, schedule },
-            Err(_) => none,
-        }
-    }
-
-    /// Takes a good document, unless it names hosts that are neither pinned nor allowed: then the old one stays. Either
-    /// way the provider has answered. Gives the document that counts, and what to write to disk.
-    fn adopt(
-        &mut self,
-        new: Document,
-        begun: Steady,
-        provider: &DiscoveryConfig,
-    ) -> (Arc<Document>, Option<StoredDocument>) {
-        self.contact = Some(begun);
-        self.schedule = Schedule::confirmed(begun, EVERY);
-        let known = |host: &String| self.pinned.contains(host) || provider.endpoint_hosts.contains(host);
-        let foreign: Vec<_> = new.hosts().into_iter().filter(|host| !known(host)).collect();
-        if let (Some(old), false) = (&self.document, foreign.is_empty()) {
-            let hosts = foreign.join(", ");
-            let issuer = &provider.issuer;
-            alarm::ring(
-                Alarm::ProviderHostsChanged,
-                &format!("{issuer} now names {hosts}; the old document stays until `endpoint_hosts` allows them"),
-            );
-            return (Arc::clone(old), None);
-        }
-        if self.document.is_none() {
-            self.pinned = new.hosts();
-        }
-        let new = Arc::new(new);
-        self.document = Some(Arc::clone(&new));
-        let stored = StoredDocument { document: new.raw.clone(), pinned: self.pinned.clone(), schedule: self.schedule };
-        (new, Some(stored))
-    }
+fn down(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Unavailable {
+    Unavailable::because(Dependency::Discovery, cause)
 }
 
 impl DiscoveryConfig {

@@ -31,7 +31,7 @@ impl Setting {
         let url = Url::parse(self.server.base()).expect("an issuer");
         let policy = OutboundPolicy { total: Duration::from_millis(500), ..OutboundPolicy::default() };
         let outbound = Outbound::new(&url, policy, self.clock.clone()).expect("no extra certificates");
-        Discovery::new(provider, outbound, Background::current(), self.clock.clone(), self.data.path())
+        Discovery::new(provider, outbound, Background::current(), self.clock.clone(), &self.data.taken())
     }
 
     fn document(&self, keys_at: &str) -> String {

@@ -1,143 +1,117 @@
 //! Issuers' keys (RFC 7517): last known good in memory and on disk, and the proof that they are fresh enough to refuse a
 //! token.
 //!
-//! A key that is known verifies without asking anybody. What does not verify is refused only by a set that is young
-//! enough to prove it false (`known`); for a younger token one fetch is tried, within a budget that strangers cannot
-//! exceed. Nonsense never replaces good keys, and keys do not age out: their age is staleness, which the route judges.
+//! A key that is known verifies without asking anybody and without a lock. What does not verify is refused only by a set
+//! that is young enough to prove it false (`known`); for a younger token one fetch is tried, within a budget that strangers
+//! cannot exceed. Nonsense never replaces good keys, and keys do not age out: their age is staleness, which the route
+//! judges.
 
 mod known;
+mod not_verified;
 mod policy;
 mod proof;
 mod set;
+mod source;
 
 use std::{
-    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use http::StatusCode;
 use url::Url;
 
 use crate::{
     background::Background,
     clock::{Clock, Now},
+    data_folder::DataFolder,
     dependency::Dependency,
     discovery::Discovery,
     jws::{Algorithm, Claims, Unverified, VerifyingKey},
-    last_known_good::{Attempts, FailedAttempt, LastGood},
+    last_known_good::{Cadence, DiskCopy, LastKnownGood, Snapshot},
     lock::lock,
     outbound::Outbound,
     principal::Freshness,
-    verdict::{Detail, Rejected, Stop, Unavailable},
+    verdict::{Detail, Rejected, Unavailable},
 };
 
-use known::{Doubtful, Fetched, KeptKeySet, KnownKeys};
+use known::KnownKeys;
+pub(crate) use not_verified::{Contradiction, NotVerified};
 pub use policy::KeyPolicy;
-use policy::Open;
+use policy::{Budgets, RefetchReason};
 pub(crate) use proof::Forged;
 use proof::{Incomplete, WrongIssuer};
-use set::Said;
-
-/// The longest key set that is read, in bytes.
-const LONGEST: usize = 512 * 1024;
+use set::SignatureCheck;
+use source::KeySource;
 
 /// Where an issuer's key set is.
 #[derive(Clone)]
-pub enum KeysFrom {
+pub enum KeySetLocation {
     /// Where its discovery document says.
     Discovery(Discovery),
     /// Here.
     Uri(Url),
 }
 
+/// An issuer's keys, as configured.
+#[derive(Clone)]
+pub struct KeysConfig {
+    /// The issuer, to the letter.
+    pub issuer: Arc<str>,
+    /// Where its key set is.
+    pub location: KeySetLocation,
+    /// The algorithms that are taken.
+    pub algorithms: Vec<Algorithm>,
+    /// The numbers of refreshing and of refusing.
+    pub policy: KeyPolicy,
+}
+
 /// One issuer's keys. Cheap to clone; clones share them.
 #[derive(Clone)]
-pub struct IssuerKeys(Arc<Inner>);
+pub struct IssuerKeys(LastKnownGood<KeySource>);
 
-struct Inner {
-    issuer: Arc<str>,
-    from: KeysFrom,
-    algorithms: Vec<Algorithm>,
-    policy: KeyPolicy,
-    outbound: Outbound,
-    clock: Clock,
-    copy: LastGood,
-    attempts: Attempts<()>,
-    known: Mutex<KnownKeys>,
+/// The keys in use at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct KeysInUse {
+    /// Which set of keys they are: another number, another set.
+    pub(crate) generation: u64,
+    /// Whether they were confirmed when that was due.
+    pub(crate) freshness: Freshness,
 }
 
-/// Why a token that came straight from its issuer does not verify. It says nothing of anybody's credential: the issuer
-/// contradicts itself.
-pub(crate) enum Contradiction {
-    /// The signature does not hold under the key that the token names.
-    BadSignature(Detail),
-    /// The issuer publishes no such key.
-    NoKey(Detail),
-    /// The issuer publishes such a key, and we cannot use it, or not by this algorithm.
-    NotTaken(Detail),
-    /// The signature holds, and what it signs is no good.
-    Claims(Rejected),
-    /// We cannot tell.
-    Unavailable(Unavailable),
-}
-
-/// Why a token was not verified.
-pub(crate) enum Unproven {
-    /// It is proven false. Worth remembering for the generation of keys that proved it.
-    Forged(Forged, u64),
-    /// The signature holds, and what it signs is no good; or we cannot tell.
-    Stop(Stop),
+/// What the keys in use could not verify.
+enum Unverifiable {
+    /// There are no keys.
+    NoKeys,
+    /// No other set would say otherwise.
+    Settled(NotVerified),
+    /// A younger set might.
+    Refetch(RefetchReason),
 }
 
 impl IssuerKeys {
     /// Reads what was last known good under `data`. Never fails and fetches nothing.
-    #[expect(clippy::too_many_arguments, reason = "each is a different thing, and this is called in one place")]
     pub fn new(
-        issuer: Arc<str>,
-        from: KeysFrom,
-        algorithms: &[Algorithm],
-        policy: KeyPolicy,
+        config: KeysConfig,
         outbound: Outbound,
-        keeper: Background,
+        background: Background,
         clock: Clock,
-        data: &Path,
+        data: &DataFolder,
     ) -> Self {
         // Keys from elsewhere are other keys: they verify nothing here, and above all they prove nothing false.
-        let of = match &from {
-            KeysFrom::Discovery(_) => issuer.to_string(),
-            KeysFrom::Uri(uri) => format!("{issuer} {uri}"),
+        let of = match &config.location {
+            KeySetLocation::Discovery(_) => config.issuer.to_string(),
+            KeySetLocation::Uri(uri) => format!("{} {uri}", config.issuer),
         };
-        let copy = LastGood::new(data, "keys", &of);
-        let known = Mutex::new(KnownKeys::load(copy.read(), algorithms));
-        let attempts = Attempts::new(format!("the key set of {issuer}"), keeper, clock.clone());
-        let algorithms = algorithms.to_vec();
-        Self(Arc::new(Inner { issuer, from, algorithms, policy, outbound, clock, copy, attempts, known }))
+        let copy = DiskCopy::of_an_issuer(data, "keys", &of);
+        let what = format!("the key set of {}", config.issuer);
+        let cadence = Cadence::Provider { every: config.policy.refresh };
+        let source = KeySource { config, outbound, budgets: Mutex::new(Budgets::FULL) };
+        Self(LastKnownGood::new(what, source, cadence, copy, background, clock))
     }
 
-    /// Begins to keep them fresh on the keeper. Ends when the last clone is dropped.
+    /// Begins to keep them fresh in the background. Ends when the last clone is dropped.
     pub fn start(&self) {
-        let due_in = |inner: &Inner, now: Now| lock(&inner.known).schedule.wait(now);
-        self.0.attempts.keep(Arc::downgrade(&self.0), due_in, Inner::fetch);
-    }
-
-    /// The issuer whose keys these are.
-    pub fn issuer(&self) -> &Arc<str> {
-        &self.0.issuer
-    }
-
-    /// Whether the token's signature holds, under a key that signs for its issuer. Expiry, audience and the rest are the
-    /// caller's to judge.
-    ///
-    /// # Errors
-    /// [`Stop::Rejected`], if the keys prove the token false, or it lacks a claim that every token must carry.
-    /// [`Stop::Unavailable`], if they cannot tell.
-    pub async fn verify(&self, token: &Unverified<'_>, now: Now) -> Result<Claims, Stop> {
-        match self.check(token, now).await {
-            Ok((claims, _)) => Ok(claims),
-            Err(Unproven::Forged(forged, _)) => Err(Rejected::proven_by(forged).into()),
-            Err(Unproven::Stop(stop)) => Err(stop),
-        }
+        self.0.start();
     }
 
     /// Whether the signature holds of a token that came straight from the issuer, over a connection of ours. No stranger
@@ -147,21 +121,25 @@ impl IssuerKeys {
     /// # Errors
     /// [`Contradiction`].
     pub(crate) async fn verify_own(&self, token: &Unverified<'_>) -> Result<Claims, Contradiction> {
-        let held = self.0.held_or_first().await?;
-        if let Said::Holds(key) = held.set.says(token) {
-            return Ok(signed(token, key, held.generation).map_err(Contradiction::of_claims)?.0);
+        let known = self.known_or_first().await?;
+        if let SignatureCheck::Holds(key) = known.set.check(token) {
+            return signed(token, key).map_err(Contradiction::of_claims);
         }
-        self.0.attempts.ask(|_, _| Ok(()), || Arc::clone(&self.0).fetch()).await?;
-        let held = self.0.held().ok_or_else(|| Unavailable::because(Dependency::Keys, "no keys after all"))?;
+        self.0.ask(|_, _| Ok(())).await?;
+        let known = self.known_or_first().await?;
         let kid = proof::shown(token.kid());
-        match held.set.says(token) {
-            Said::Holds(key) => Ok(signed(token, key, held.generation).map_err(Contradiction::of_claims)?.0),
-            Said::Fails | Said::BadForGood => {
+        match known.set.check(token) {
+            SignatureCheck::Holds(key) => signed(token, key).map_err(Contradiction::of_claims),
+            SignatureCheck::Fails | SignatureCheck::FailsForGood => {
                 Err(Contradiction::BadSignature(Detail::new(format!("does not hold under key {kid}"))))
             }
-            Said::Unknown => Err(Contradiction::NoKey(Detail::new(format!("the provider publishes no key {kid}")))),
-            Said::Undecided => Err(Contradiction::NotTaken(Detail::new(format!("the key {kid} cannot be used")))),
-            Said::NotLookedAt => {
+            SignatureCheck::NoSuchKey => {
+                Err(Contradiction::NoKey(Detail::new(format!("the provider publishes no key {kid}"))))
+            }
+            SignatureCheck::KeyUnusable => {
+                Err(Contradiction::NotTaken(Detail::new(format!("the key {kid} cannot be used"))))
+            }
+            SignatureCheck::AlgorithmNotConfigured => {
                 let what = format!("signed under key {kid} by an algorithm that `algorithms` does not name");
                 Err(Contradiction::NotTaken(Detail::new(what)))
             }
@@ -170,112 +148,148 @@ impl IssuerKeys {
 
     /// Makes sure that there are keys at all, fetching them if need be: before something is spent that they must judge.
     pub(crate) async fn ready(&self) -> Result<(), Unavailable> {
-        self.0.held_or_first().await.map(|_| ())
+        self.known_or_first().await.map(drop)
     }
 
     /// Whether the keys were confirmed when that was due.
     pub fn freshness(&self, now: Now) -> Freshness {
-        let freshness = lock(&self.0.known).schedule.freshness(Dependency::Keys, now);
-        // Where they are too old for a route, nobody asks for a fetch by asking.
-        if freshness != Freshness::Live {
-            self.0.attempts.want();
-        }
-        freshness
+        self.freshness_of(&self.0.load(), now)
     }
 
     /// Which set of keys is in use: another number, another set.
     pub(crate) fn generation(&self) -> Option<u64> {
-        lock(&self.0.known).set.as_ref().map(|held| held.generation)
+        self.0.load().value.as_ref().map(|known| known.generation)
     }
 
-    /// As [`IssuerKeys::verify`], for callers who remember what was proven for one generation of keys.
-    pub(crate) async fn check(&self, token: &Unverified<'_>, now: Now) -> Result<(Claims, u64), Unproven> {
+    /// The same, and how fresh they are; `None` if there are none yet.
+    pub(crate) fn in_use(&self, now: Now) -> Option<KeysInUse> {
+        let snapshot = self.0.load();
+        let generation = snapshot.value.as_ref()?.generation;
+        Some(KeysInUse { generation, freshness: self.freshness_of(&snapshot, now) })
+    }
+
+    /// The claims of a token whose signature holds, under a key that signs for its issuer, and by which keys: for callers
+    /// who remember what was proven for one generation of them. Expiry, audience and the rest are theirs to judge. Under a
+    /// key that is known it takes one snapshot, and no lock.
+    ///
+    /// # Errors
+    /// [`NotVerified`].
+    pub(crate) async fn check(&self, token: &Unverified<'_>, now: Now) -> Result<(Claims, KeysInUse), NotVerified> {
         #[cfg(candor_mutants)]
-        if crate::mutants::is("signature-skipped") && self.0.is_down(now) {
-            return token.claims().map(|claims| (claims, 0)).map_err(|lack| incomplete(lack.0));
+        if crate::mutants::is("signature-not-checked") || crate::mutants::is("signature-skipped") && self.is_down(now) {
+            let claims = token.claims().map_err(|lack| incomplete(lack.0))?;
+            return Ok((claims, KeysInUse { generation: 0, freshness: self.freshness(now) }));
         }
-        #[cfg(candor_mutants)]
-        if crate::mutants::is("signature-not-checked") {
-            return token.claims().map(|claims| (claims, 0)).map_err(|lack| incomplete(lack.0));
+        let mut checked = self.check_by_known(token, now);
+        if let Err(Unverifiable::NoKeys) = checked {
+            self.known_or_first().await.map_err(NotVerified::unavailable)?;
+            checked = self.check_by_known(token, now);
         }
-        let held = self.0.held_or_first().await.map_err(|down| Unproven::Stop(down.into()))?;
-        let said = held.set.says(token);
-        if let Said::Holds(key) = said {
-            return signed(token, key, held.generation);
-        }
-        if let Said::NotLookedAt = said {
-            return Err(Unproven::Stop(not_looked_at().into()));
-        }
-        let doubtful = lock(&self.0.known).doubtful(&held, &said, token, &self.0.policy, now);
-        match doubtful {
-            Doubtful::Proven(forged) => Err(Unproven::Forged(forged, held.generation)),
-            Doubtful::Open(open) => self.check_again(token, open, now).await,
+        match checked {
+            Ok(verified) => Ok(verified),
+            Err(Unverifiable::Settled(not_verified)) => Err(not_verified),
+            Err(Unverifiable::Refetch(reason)) => self.check_by_fetched(token, reason, now).await,
+            Err(Unverifiable::NoKeys) => Err(NotVerified::unavailable(no_keys())),
         }
     }
 
-    /// The same by a set that was fetched for this token; whatever that does not settle stays open.
-    async fn check_again(&self, token: &Unverified<'_>, open: Open, now: Now) -> Result<(Claims, u64), Unproven> {
-        let fetched = self.0.fetched_for(open).await;
+    /// The same by the keys in use.
+    fn check_by_known(&self, token: &Unverified<'_>, now: Now) -> Result<(Claims, KeysInUse), Unverifiable> {
+        let snapshot = self.0.load();
+        let known = snapshot.value.as_ref().ok_or(Unverifiable::NoKeys)?;
+        let check = known.set.check(token);
+        let reason = match check {
+            SignatureCheck::Holds(key) => {
+                let claims = signed(token, key).map_err(Unverifiable::Settled)?;
+                let freshness = self.freshness_of(&snapshot, now);
+                return Ok((claims, KeysInUse { generation: known.generation, freshness }));
+            }
+            SignatureCheck::AlgorithmNotConfigured => {
+                return Err(Unverifiable::Settled(NotVerified::unavailable(algorithm_not_configured())));
+            }
+            SignatureCheck::Fails | SignatureCheck::FailsForGood => RefetchReason::BadSignature,
+            SignatureCheck::NoSuchKey | SignatureCheck::KeyUnusable => RefetchReason::UnknownKey,
+        };
+        Err(match known.proven(&check, token, &self.0.source().config.policy, now) {
+            Some(forged) => Unverifiable::Settled(NotVerified::Forged(forged, known.generation)),
+            None => Unverifiable::Refetch(reason),
+        })
+    }
+
+    /// The same by a set that is fetched for this token: within the budget if the provider answers, by the back-off if it
+    /// does not. What that does not settle stays open.
+    async fn check_by_fetched(
+        &self,
+        token: &Unverified<'_>,
+        reason: RefetchReason,
+        now: Now,
+    ) -> Result<(Claims, KeysInUse), NotVerified> {
+        let KeySource { budgets, config: KeysConfig { policy, .. }, .. } = self.0.source();
+        let may_begin = |last, now: Now| lock(budgets).begin(reason, last, policy, now.steady()).map_err(unsettled);
+        let fetched = self.0.ask(may_begin).await;
         #[cfg(candor_mutants)]
         if crate::mutants::is("unknown-kid-is-refused") && fetched.is_err() {
-            return Err(Unproven::Forged(Forged::unknown_key(token.kid(), now.wall()), 0));
+            return Err(NotVerified::Forged(Forged::unknown_key(token.kid(), now.wall()), 0));
         }
-        if let Err(down) = fetched {
-            // A stranger can cause this at will, by a made-up key name: it does not ring as an outage does.
-            return Err(Unproven::Stop(down.unsettled().into()));
-        }
-        let held = self.0.held_or_first().await.map_err(|down| Unproven::Stop(down.unsettled().into()))?;
-        let said = held.set.says(token);
-        if let Said::Holds(key) = said {
-            return signed(token, key, held.generation);
-        }
-        let known = lock(&self.0.known);
-        match known.proven(&held, &said, token, &self.0.policy, now) {
-            Some(forged) => Err(Unproven::Forged(forged, held.generation)),
-            None => {
-                let wait = known.budgets.wait(open, &self.0.policy, now.steady());
-                Err(Unproven::Stop(unsettled(wait.max(Unavailable::RETRY_AFTER)).into()))
+        // A stranger can cause this at will, by a made-up key name: it does not ring as an outage does.
+        fetched.map_err(|down| NotVerified::unavailable(down.unsettled()))?;
+        match self.check_by_known(token, now) {
+            Ok(verified) => Ok(verified),
+            Err(Unverifiable::Settled(not_verified)) => Err(not_verified),
+            Err(Unverifiable::Refetch(_) | Unverifiable::NoKeys) => {
+                let wait = lock(budgets).wait(reason, policy, now.steady());
+                Err(NotVerified::unavailable(unsettled(wait.max(Unavailable::RETRY_AFTER))))
             }
         }
     }
-}
 
-impl Contradiction {
-    /// What [`signed`] found wrong.
-    fn of_claims(unproven: Unproven) -> Self {
-        match unproven {
-            Unproven::Stop(Stop::Rejected(rejected)) => Self::Claims(rejected),
-            Unproven::Stop(Stop::Unavailable(unavailable)) => Self::Unavailable(unavailable),
-            Unproven::Forged(forged, _) => Self::Claims(Rejected::proven_by(forged)),
+    /// The keys in use; where there are none, the first are fetched.
+    async fn known_or_first(&self) -> Result<Arc<KnownKeys>, Unavailable> {
+        if let Some(known) = self.0.load().value.clone() {
+            return Ok(known);
         }
+        self.0.ask(|_, _| Ok(())).await?;
+        self.0.load().value.clone().ok_or_else(no_keys)
     }
-}
 
-impl From<Unavailable> for Contradiction {
-    fn from(unavailable: Unavailable) -> Self {
-        Self::Unavailable(unavailable)
+    fn freshness_of(&self, snapshot: &Snapshot<Option<Arc<KnownKeys>>>, now: Now) -> Freshness {
+        let freshness = self.0.freshness(snapshot, Dependency::Keys, now);
+        // Where they are too old for a route, nobody asks for a fetch by asking.
+        if freshness != Freshness::Live {
+            self.0.want(now);
+        }
+        freshness
+    }
+
+    #[cfg(candor_mutants)]
+    fn is_down(&self, now: Now) -> bool {
+        self.0.is_failing() || self.freshness(now) != Freshness::Live
     }
 }
 
 /// The claims of a token whose signature holds under `key`, if the key may sign for the issuer that they name.
-fn signed(token: &Unverified<'_>, key: &VerifyingKey, generation: u64) -> Result<(Claims, u64), Unproven> {
+fn signed(token: &Unverified<'_>, key: &VerifyingKey) -> Result<Claims, NotVerified> {
     let claims = token.claims().map_err(|lack| incomplete(lack.0))?;
-    let Some(signs_for) = key.issuer() else { return Ok((claims, generation)) };
+    let Some(signs_for) = key.issuer() else { return Ok(claims) };
     // Entra's shared keys name a template; a key with a tenant of its own is good for that tenant alone.
     let signs_for = signs_for.replace("{tenantid}", claims.text("tid").unwrap_or_default());
     if signs_for == claims.iss {
-        return Ok((claims, generation));
+        return Ok(claims);
     }
     let proof = WrongIssuer { issuer: claims.iss, key_signs_for: signs_for };
-    Err(Unproven::Stop(Rejected::proven_by(proof).into()))
+    Err(NotVerified::Stop(Rejected::proven_by(proof).into()))
 }
 
-fn incomplete(claim: &'static str) -> Unproven {
-    Unproven::Stop(Rejected::proven_by(Incomplete { claim }).into())
+fn incomplete(claim: &'static str) -> NotVerified {
+    NotVerified::Stop(Rejected::proven_by(Incomplete { claim }).into())
+}
+
+fn no_keys() -> Unavailable {
+    Unavailable::because(Dependency::Keys, "we have never had this issuer's keys")
 }
 
 /// No fetch could help: it is our configuration that does not take what may be good.
-fn not_looked_at() -> Unavailable {
+fn algorithm_not_configured() -> Unavailable {
     let cause = "the token is signed by an algorithm that its key may use and `algorithms` does not name";
     Unavailable::because(Dependency::OwnJudgement, cause).unsettled()
 }
@@ -283,82 +297,6 @@ fn not_looked_at() -> Unavailable {
 fn unsettled(wait: Duration) -> Unavailable {
     let cause = "the token does not verify, and our keys are too old to prove it false";
     Unavailable::because(Dependency::Keys, cause).retry_after(wait).unsettled()
-}
-
-impl Inner {
-    fn held(&self) -> Option<Arc<KeptKeySet>> {
-        lock(&self.known).set.clone()
-    }
-
-    /// The set in use; where there is none, the first is fetched.
-    async fn held_or_first(self: &Arc<Self>) -> Result<Arc<KeptKeySet>, Unavailable> {
-        if let Some(held) = self.held() {
-            return Ok(held);
-        }
-        self.attempts.ask(|_, _| Ok(()), || Arc::clone(self).fetch()).await?;
-        self.held().ok_or_else(|| Unavailable::because(Dependency::Keys, "we have never had this issuer's keys"))
-    }
-
-    /// A set for a token that the one in use leaves `open`: within the budget if the provider answers, by the back-off
-    /// if it does not.
-    async fn fetched_for(self: &Arc<Self>, open: Open) -> Result<(), Unavailable> {
-        let may_begin = |standing, now: Now| {
-            lock(&self.known).budgets.begin(open, standing, &self.policy, now.steady()).map_err(unsettled)
-        };
-        self.attempts.ask(may_begin, || Arc::clone(self).fetch()).await
-    }
-
-    async fn fetch(self: Arc<Self>) -> Result<(), FailedAttempt> {
-        let now = self.clock.now();
-        let adopted = match self.get(now).await {
-            Ok(fetched) => {
-                let adopted = lock(&self.known).adopt(fetched, &self.algorithms, &self.policy);
-                adopted.map_err(|nonsense| Unavailable::because(Dependency::Keys, nonsense).into())
-            }
-            Err(failure) => Err(failure),
-        };
-        match adopted {
-            Ok(stored) => {
-                self.copy.write(stored).await;
-                Ok(())
-            }
-            Err(failure) => {
-                let mut known = lock(&self.known);
-                known.schedule = known.schedule.failed(now.steady());
-                Err(failure)
-            }
-        }
-    }
-
-    async fn get(&self, now: Now) -> Result<Fetched, FailedAttempt> {
-        let url = match &self.from {
-            KeysFrom::Uri(url) => url.clone(),
-            KeysFrom::Discovery(discovery) => match discovery.document().await {
-                Ok(document) => document.jwks_uri.clone(),
-                Err(down) => {
-                    // Until the document is asked for again there is nothing to ask for here.
-                    let wait = down.retry_after;
-                    return Err(FailedAttempt::from(down).leaving_alone(Some(wait)));
-                }
-            },
-        };
-        let answer =
-            self.outbound.get(&url, LONGEST).await.map_err(|fault| Unavailable::because(Dependency::Keys, fault))?;
-        if answer.status != StatusCode::OK {
-            let cause = format!("{url} answered {}", answer.status);
-            return Err(
-                FailedAttempt::from(Unavailable::because(Dependency::Keys, cause)).leaving_alone(answer.retry_after())
-            );
-        }
-        // With a clock that may be ahead, a set could look younger than it is: it then proves nothing.
-        let born = set::born(now.earlier(), &answer.headers).filter(|_| !now.is_in_doubt());
-        Ok(Fetched { begun: now.steady(), born, body: answer.body.to_vec() })
-    }
-
-    #[cfg(candor_mutants)]
-    fn is_down(&self, now: Now) -> bool {
-        self.attempts.are_failing() || lock(&self.known).schedule.freshness(Dependency::Keys, now) != Freshness::Live
-    }
 }
 
 #[cfg(test)]

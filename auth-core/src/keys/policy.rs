@@ -1,8 +1,8 @@
-//! The numbers of refreshing keys and of refusing by them, and the brake on fetches that strangers can cause.
+//! The numbers of refreshing keys and of refusing by them, and how many fetches strangers can cause.
 
 use std::time::Duration;
 
-use crate::{clock::Steady, last_known_good::BeforeAttempt};
+use crate::{clock::Steady, last_known_good::LastAttempt};
 
 /// The numbers of refreshing and of refusing.
 #[derive(Clone, Copy, Debug)]
@@ -19,12 +19,12 @@ pub struct KeyPolicy {
     pub refill: Duration,
 }
 
-/// What a token leaves open that makes it worth another fetch. Each has a budget of its own.
+/// Why a token is worth another fetch. Each reason has a budget of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Open {
-    /// Whether its issuer has a key of that name.
+pub(super) enum RefetchReason {
+    /// It names a key that we do not know: its issuer may have published it since.
     UnknownKey,
-    /// Whether a key of that name has become another.
+    /// It does not verify under the key that it names: the issuer may have replaced that key.
     BadSignature,
 }
 
@@ -64,20 +64,20 @@ impl Default for KeyPolicy {
 impl Budgets {
     pub(super) const FULL: Self = Self { unknown: Budget::FULL, bad: Budget::FULL };
 
-    /// Begins a fetch on the budget of what is `open`. After a failure the back-off has decided already.
+    /// Begins a fetch for this reason, on its budget. After a failure the back-off has decided already.
     ///
     /// # Errors
     /// How long until the budget has one.
     pub(super) fn begin(
         &mut self,
-        open: Open,
-        standing: BeforeAttempt,
+        reason: RefetchReason,
+        last: LastAttempt,
         policy: &KeyPolicy,
         now: Steady,
     ) -> Result<(), Duration> {
-        let budget = match open {
-            Open::UnknownKey => &mut self.unknown,
-            Open::BadSignature => &mut self.bad,
+        let budget = match reason {
+            RefetchReason::UnknownKey => &mut self.unknown,
+            RefetchReason::BadSignature => &mut self.bad,
         };
         let wait = budget.bucket.wait(policy, now);
         #[cfg(candor_mutants)]
@@ -85,7 +85,7 @@ impl Budgets {
             budget.bucket.take(policy, now);
             return if wait.is_zero() { Ok(()) } else { Err(policy.refill) };
         }
-        if standing == BeforeAttempt::Well && !wait.is_zero() {
+        if last == LastAttempt::Succeeded && !wait.is_zero() {
             return Err(wait);
         }
         budget.owing = true;
@@ -101,11 +101,11 @@ impl Budgets {
         }
     }
 
-    /// How long until what is `open` may cause another fetch.
-    pub(super) fn wait(&self, open: Open, policy: &KeyPolicy, now: Steady) -> Duration {
-        let budget = match open {
-            Open::UnknownKey => &self.unknown,
-            Open::BadSignature => &self.bad,
+    /// How long until there may be another fetch for this reason.
+    pub(super) fn wait(&self, reason: RefetchReason, policy: &KeyPolicy, now: Steady) -> Duration {
+        let budget = match reason {
+            RefetchReason::UnknownKey => &self.unknown,
+            RefetchReason::BadSignature => &self.bad,
         };
         budget.bucket.wait(policy, now)
     }
@@ -155,23 +155,27 @@ mod tests {
     fn only_what_went_well_is_paid_for() {
         let (policy, noon) = (KeyPolicy::default(), Steady::from_millis(43_200_000));
         let mut budgets = Budgets::FULL;
-        let mut begin = |open, standing, went_well: bool| {
-            let begun = budgets.begin(open, standing, &policy, noon);
+        let mut begin = |reason, last, went_well: bool| {
+            let begun = budgets.begin(reason, last, &policy, noon);
             if went_well {
                 budgets.settle(&policy, noon);
             }
             begun
         };
-        use BeforeAttempt::{Failing, Well};
+        use LastAttempt::{Failed, Succeeded};
         for _ in 0..100 {
-            assert_eq!(begin(Open::UnknownKey, Well, false), Ok(()), "a failure costs nothing");
+            assert_eq!(begin(RefetchReason::UnknownKey, Succeeded, false), Ok(()), "a failure costs nothing");
         }
         for _ in 0..5 {
-            assert_eq!(begin(Open::UnknownKey, Well, true), Ok(()));
+            assert_eq!(begin(RefetchReason::UnknownKey, Succeeded, true), Ok(()));
         }
-        assert_eq!(begin(Open::UnknownKey, Well, false), Err(policy.refill));
-        assert_eq!(begin(Open::BadSignature, Well, true), Ok(()), "the other budget is another");
-        assert_eq!(begin(Open::UnknownKey, Failing, true), Ok(()), "a provider that fails has a back-off instead");
-        assert_eq!(begin(Open::UnknownKey, Well, false), Err(policy.refill));
+        assert_eq!(begin(RefetchReason::UnknownKey, Succeeded, false), Err(policy.refill));
+        assert_eq!(begin(RefetchReason::BadSignature, Succeeded, true), Ok(()), "the other budget is another");
+        assert_eq!(
+            begin(RefetchReason::UnknownKey, Failed, true),
+            Ok(()),
+            "a provider that fails has a back-off instead"
+        );
+        assert_eq!(begin(RefetchReason::UnknownKey, Succeeded, false), Err(policy.refill));
     }
 }

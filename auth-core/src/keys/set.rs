@@ -51,19 +51,19 @@ pub(super) enum NotAKeySet {
 }
 
 /// What a set says about a token's signature.
-pub(super) enum Said<'s> {
+pub(super) enum SignatureCheck<'s> {
     /// It holds, under this key.
     Holds(&'s VerifyingKey),
     /// It holds under none of the keys that it could be of.
     Fails,
     /// It does not hold under the one key that it can ever be of: the name that it gives is that key's hash.
-    BadForGood,
+    FailsForGood,
     /// The set has no key of that name.
-    Unknown,
+    NoSuchKey,
     /// The set has such a key, but not one that we can use.
-    Undecided,
+    KeyUnusable,
     /// The set has such a key, and it may sign by this algorithm, which is not configured.
-    NotLookedAt,
+    AlgorithmNotConfigured,
 }
 
 impl KeySet {
@@ -134,27 +134,29 @@ impl KeySet {
         &self.fingerprints
     }
 
-    /// What it says about a token.
-    pub(super) fn says(&self, token: &Unverified<'_>) -> Said<'_> {
+    /// What it says about a token's signature.
+    pub(super) fn check(&self, token: &Unverified<'_>) -> SignatureCheck<'_> {
         let may_be = |key: &&VerifyingKey| token.kid().is_none_or(|kid| key.kid().is_none_or(|named| named == kid));
         let candidates: Vec<_> = self.keys.iter().filter(may_be).take(MOST_TRIED + 1).collect();
         let mut said = Vec::new();
         for key in candidates.iter().take(MOST_TRIED) {
             match key.says(token) {
                 // The one that holds settles it: no further key is tried.
-                Signature::Holds => return Said::Holds(key),
+                Signature::Holds => return SignatureCheck::Holds(key),
                 other => said.push(other),
             }
         }
         let named_unusable = token.kid().map_or(!self.unusable.is_empty(), |kid| self.unusable.contains(kid));
         if named_unusable || self.nameless_unusable || candidates.len() > MOST_TRIED {
-            return Said::Undecided;
+            return SignatureCheck::KeyUnusable;
         }
         match (&*candidates, &*said) {
-            ([], _) => Said::Unknown,
-            (_, said) if said.contains(&Signature::NotLookedAt) => Said::NotLookedAt,
-            ([only], [Signature::Fails]) if token.kid().is_some() && only.is_named_by_hash() => Said::BadForGood,
-            _ => Said::Fails,
+            ([], _) => SignatureCheck::NoSuchKey,
+            (_, said) if said.contains(&Signature::NotLookedAt) => SignatureCheck::AlgorithmNotConfigured,
+            ([only], [Signature::Fails]) if token.kid().is_some() && only.is_named_by_hash() => {
+                SignatureCheck::FailsForGood
+            }
+            _ => SignatureCheck::Fails,
         }
     }
 }

@@ -4,13 +4,14 @@ use std::time::UNIX_EPOCH;
 
 use serde_json::{Value, json};
 
-use super::*;
+use super::{source::LONGEST, *};
 use crate::{
     clock::Timestamp,
     discovery,
     jws::{self, TokenKind, tests::TestIssuer},
     outbound::OutboundPolicy,
     testing::{Folder, RawServer},
+    verdict::Stop,
 };
 
 const NOON: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -34,13 +35,13 @@ impl Setting {
 
     fn keys_at(&self, path: &str) -> IssuerKeys {
         let url = Url::parse(self.server.base()).and_then(|base| base.join(path)).expect("an address");
-        self.keys_from(KeysFrom::Uri(url))
+        self.keys_from(KeySetLocation::Uri(url))
     }
 
     fn discovery(&self) -> Discovery {
         let issuer = self.server.base().into();
         let provider = discovery::DiscoveryConfig { issuer, discovery_url: None, endpoint_hosts: Vec::new() };
-        Discovery::new(provider, self.outbound(), Background::current(), self.clock.clone(), self.data.path())
+        Discovery::new(provider, self.outbound(), Background::current(), self.clock.clone(), &self.data.taken())
     }
 
     fn outbound(&self) -> Outbound {
@@ -49,17 +50,15 @@ impl Setting {
         Outbound::new(&url, policy, self.clock.clone()).expect("no extra certificates")
     }
 
-    fn keys_from(&self, from: KeysFrom) -> IssuerKeys {
-        IssuerKeys::new(
-            self.server.base().into(),
-            from,
-            &[Algorithm::EdDsa],
-            KeyPolicy::default(),
-            self.outbound(),
-            Background::current(),
-            self.clock.clone(),
-            self.data.path(),
-        )
+    fn keys_from(&self, location: KeySetLocation) -> IssuerKeys {
+        let config = KeysConfig {
+            issuer: self.server.base().into(),
+            location,
+            algorithms: vec![Algorithm::EdDsa],
+            policy: KeyPolicy::default(),
+        };
+        let (background, clock) = (Background::current(), self.clock.clone());
+        IssuerKeys::new(config, self.outbound(), background, clock, &self.data.taken())
     }
 
     /// Serves a key set, dated by the clock.
@@ -95,9 +94,17 @@ impl Setting {
 }
 
 impl IssuerKeys {
+    async fn verify(&self, token: &Unverified<'_>, now: Now) -> Result<Claims, Stop> {
+        match self.check(token, now).await {
+            Ok((claims, _)) => Ok(claims),
+            Err(NotVerified::Forged(forged, _)) => Err(Rejected::proven_by(forged).into()),
+            Err(NotVerified::Stop(stop)) => Err(stop),
+        }
+    }
+
     /// Fetches now, whatever came before.
     async fn fetched(&self) -> Result<(), Unavailable> {
-        self.0.attempts.make(|| Arc::clone(&self.0).fetch()).await
+        self.0.refresh().await
     }
 }
 
@@ -523,7 +530,7 @@ async fn who_joins_a_fetch_is_served_by_it_whatever_the_budget_is() {
 async fn a_first_set_comes_as_soon_as_the_document_does() {
     let (setting, k1) = (Setting::new().await, TestIssuer::new("k1"));
     let discovery = setting.discovery();
-    let keys = setting.keys_from(KeysFrom::Discovery(discovery));
+    let keys = setting.keys_from(KeySetLocation::Discovery(discovery));
     setting.breaks();
     let token = setting.token(&k1, 0);
     for _ in 0..100 {
@@ -643,12 +650,12 @@ async fn a_set_fetched_in_doubt_proves_nothing_and_a_step_makes_none_stale() {
     for step in [365 * 24 * 3600, -24 * 3600] {
         setting.clock.step_wall(step);
         assert_eq!(keys.freshness(setting.clock.now()), Freshness::Live, "{step}");
-        keys.0.clone().fetch().await.unwrap_or_else(|_| panic!("it is healthy"));
+        keys.fetched().await.expect("it is healthy");
         assert_eq!(setting.verdict(&keys, &foreign).await, "unsettled", "{step}");
         assert_eq!(setting.verdict(&keys, &good).await, "good", "{step}");
         setting.clock.step_wall(-step);
         assert!(!setting.clock.now().is_in_doubt());
-        keys.0.clone().fetch().await.unwrap_or_else(|_| panic!("it is healthy"));
+        keys.fetched().await.expect("it is healthy");
         assert_eq!(setting.verdict(&keys, &foreign).await, "unknown-key", "{step}, and the clock is right again");
     }
 }

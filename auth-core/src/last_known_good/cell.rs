@@ -1,208 +1,232 @@
-//! Attempts to get what only somebody else can give: one at a time, for everybody who needs it, with one back-off.
-//!
-//! After a failure the next attempt is made in the background: nobody's request is needed for it, and no number of
-//! requests makes more of them. Whoever comes before it is turned away and told when it is. The back-off doubles up to
-//! a minute, and to five seconds only once somebody has asked in vain, counted from the beginning of the attempt that
-//! failed: so whoever asks more than five seconds after a provider is whole again is served. What the provider itself
-//! asks for (`Retry-After`, RFC 9110 §10.2.3) comes first.
+//! The cell: what is known, who is asked for it, and its copy on disk.
 
 use std::{
     future::Future,
-    sync::{Arc, Mutex, Weak},
+    io,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
-use tokio::sync::Notify;
+use arc_swap::{ArcSwap, Guard};
+use tokio::sync::{Mutex, Notify};
 
 use super::{
-    SingleFlight,
-    back_off::{self, BackOff},
+    DiskCopy,
+    attempts::{Attempt, FailedAttempt},
+    back_off::BackOff,
+    schedule::{Cadence, Schedule},
+    single_flight::SingleFlight,
 };
 use crate::{
     background::Background,
     clock::{Clock, Now, Steady},
-    lock::lock,
-    verdict::Unavailable,
+    dependency::Dependency,
+    principal::Freshness,
 };
 
-/// The attempts at one thing. Cheap to clone; clones share them.
-pub(crate) struct Attempts<T>(Arc<Inner<T>>);
+/// Who can give something that is worth keeping.
+pub(crate) trait Source: Sized + Send + Sync + 'static {
+    /// What is known; by default, nothing. Cheap to clone.
+    type Value: Clone + Default + Send + Sync + 'static;
 
-struct Inner<T> {
+    /// Asks once. Gives what a good answer changes; nothing, if it says nothing new. Nonsense is a failure.
+    fn fetch(
+        cell: &LastKnownGood<Self>,
+        now: Now,
+    ) -> impl Future<Output = Result<Option<Change<Self::Value>>, FailedAttempt>> + Send;
+
+    /// The copy on disk.
+    fn write(&self, known: &Self::Value, schedule: Schedule) -> io::Result<Vec<u8>>;
+
+    /// What [`Source::write`] wrote.
+    fn read(&self, copy: &[u8]) -> io::Result<(Self::Value, Schedule)>;
+}
+
+/// What is known now, from what was known. It may be called more than once.
+pub(crate) type Change<V> = Box<dyn Fn(&V) -> V + Send + Sync>;
+
+/// Something known from a [`Source`], and what keeps it fresh. Cheap to clone: clones share all of it, so a later
+/// configuration goes on with what an earlier one knew. What keeps it fresh ends when the last clone is dropped.
+pub(crate) struct LastKnownGood<S: Source>(pub(super) Arc<Inner<S>>);
+
+pub(super) struct Inner<S: Source> {
     /// What it is, for the log.
     what: String,
-    clock: Clock,
-    keeper: Background,
-    flight: SingleFlight<Attempt<T>>,
-    back_off: Mutex<BackOff>,
-    /// Wakes who waits for the next attempt: it may have become another.
-    changed: Notify,
+    source: S,
+    pub(super) cadence: Cadence,
+    pub(super) background: Background,
+    pub(super) clock: Clock,
+    pub(super) flight: SingleFlight<Attempt>,
+    pub(super) started: AtomicBool,
+    /// Wakes the loop: the next attempt may be due at another time, or nobody needs it any more.
+    pub(super) changed: Arc<Notify>,
+    /// Replaced as a whole, and read without a lock.
+    snapshot: ArcSwap<Snapshot<S::Value>>,
+    copy: DiskCopy,
+    /// Held while the copy is written; the confirmation that it tells of.
+    pub(super) written: Mutex<Option<Steady>>,
 }
 
-/// One attempt, when it is over.
+/// All that there is to know at one moment.
 #[derive(Clone)]
-struct Attempt<T> {
-    begun: Steady,
-    outcome: Result<T, Unavailable>,
+pub(crate) struct Snapshot<V> {
+    /// What is known.
+    pub(crate) value: V,
+    /// When it was confirmed, and when that is due again.
+    pub(crate) schedule: Schedule,
+    /// When the last attempt of this process began that went well: what lies on disk is no contact.
+    pub(crate) contact: Option<Steady>,
+    pub(super) back_off: BackOff,
 }
 
-/// Why an attempt failed.
-pub(crate) struct FailedAttempt {
-    down: Unavailable,
-    leave_alone: Option<Duration>,
-}
+/// A copy that is not written with every confirmation says at least this often when the last one was.
+const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
-/// How things stood when somebody was about to begin an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum BeforeAttempt {
-    /// The last attempt went well, or there was none.
-    Well,
-    /// The last attempt failed, and the next is due.
-    Failing,
-}
-
-/// No sleep is longer: the clock may move meanwhile, and a machine may be paused.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
-
-impl FailedAttempt {
-    /// Whoever was asked wants to be left alone for this long, if they say so.
-    pub(crate) fn leaving_alone(self, wait: Option<Duration>) -> Self {
-        Self { leave_alone: wait, ..self }
+impl<S: Source> LastKnownGood<S> {
+    /// Reads what `copy` says, and asks nobody. `what` is its name in the log.
+    pub(crate) fn new(
+        what: String,
+        source: S,
+        cadence: Cadence,
+        copy: DiskCopy,
+        background: Background,
+        clock: Clock,
+    ) -> Self {
+        let (value, schedule) = copy.read(|bytes| source.read(bytes)).unwrap_or((S::Value::default(), Schedule::NEVER));
+        let written = Mutex::new(schedule.confirmed_at());
+        let snapshot = ArcSwap::from_pointee(Snapshot { value, schedule, contact: None, back_off: BackOff::default() });
+        let (flight, started, changed) =
+            (SingleFlight::new(background.clone()), AtomicBool::new(false), Arc::default());
+        Self(Arc::new(Inner {
+            what,
+            source,
+            cadence,
+            background,
+            clock,
+            flight,
+            started,
+            changed,
+            snapshot,
+            copy,
+            written,
+        }))
     }
-}
 
-impl<T: Clone + Send + Sync + 'static> Attempts<T> {
-    /// None yet. `what` says in the log what they are about.
-    pub(crate) fn new(what: String, keeper: Background, clock: Clock) -> Self {
-        let (flight, back_off) = (SingleFlight::new(keeper.clone()), Mutex::default());
-        Self(Arc::new(Inner { what, clock, keeper, flight, back_off, changed: Notify::new() }))
+    /// What is known now. Takes no lock and waits for nothing.
+    pub(crate) fn load(&self) -> Guard<Arc<Snapshot<S::Value>>> {
+        self.0.snapshot.load()
     }
 
-    /// The outcome of an attempt for somebody who needs it now: of the one under way, else of one that `work` begins,
-    /// if the back-off is over and `may_begin` agrees. Who joins an attempt asks nobody.
+    /// Whether what is known was confirmed when that was due.
+    pub(crate) fn freshness(&self, snapshot: &Snapshot<S::Value>, of: Dependency, now: Now) -> Freshness {
+        snapshot.schedule.freshness(of, now, self.0.cadence)
+    }
+
+    pub(crate) fn source(&self) -> &S {
+        &self.0.source
+    }
+
+    pub(crate) fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    pub(crate) fn background(&self) -> &Background {
+        &self.0.background
+    }
+
+    /// Changes what is known, in memory.
+    pub(crate) fn change(&self, change: impl Fn(&S::Value) -> S::Value) {
+        self.update(|snapshot| snapshot.value = change(&snapshot.value));
+    }
+
+    /// The same on disk first, for what must not be lost once it was promised.
     ///
     /// # Errors
-    /// Unavailable, if it fails, or must not begin yet. It says when the next attempt is.
-    pub(crate) async fn ask<F: Future<Output = Result<T, FailedAttempt>> + Send + 'static>(
-        &self,
-        may_begin: impl Fn(BeforeAttempt, Now) -> Result<(), Unavailable>,
-        work: impl Fn() -> F,
-    ) -> Result<T, Unavailable> {
-        let asked = self.0.clock.now();
-        if lock(&self.0.back_off).want(asked) {
-            self.0.changed.notify_one();
-        }
-        let begin = || {
-            let now = self.0.clock.now();
-            let standing = lock(&self.0.back_off).standing(now)?;
-            may_begin(standing, now)?;
-            let attempt = self.attempt(now, work());
-            lock(&self.0.back_off).want(now);
-            Ok(attempt)
-        };
-        let mut joined = self.0.flight.join(begin).await;
-        // One that was so old already says nothing about now.
-        if joined.as_ref().is_ok_and(|attempt| attempt.outcome.is_err() && back_off::is_old(attempt.begun, asked)) {
-            joined = self.0.flight.join(begin).await;
-        }
-        joined.and_then(|attempt| attempt.outcome).map_err(|down| {
-            match lock(&self.0.back_off).wait(self.0.clock.now()) {
-                Some(wait) => down.retry_after(wait),
-                None => down,
+    /// Whatever the file system says. Nothing has changed then.
+    pub(crate) async fn change_on_disk_first(&self, change: impl Fn(&S::Value) -> S::Value) -> io::Result<()> {
+        let mut written = self.0.written.lock().await;
+        let now = self.0.snapshot.load_full();
+        self.0.copy.write(self.0.source.write(&change(&now.value), now.schedule)?).await?;
+        *written = now.schedule.confirmed_at();
+        self.change(change);
+        Ok(())
+    }
+
+    /// Writes the copy; what is in memory stands whether or not that works. With `tolerated`, only if what the copy tells
+    /// of the last confirmation is older than that, so that a restart knows how old all is, or if somebody removed it.
+    pub(crate) async fn write(&self, tolerated: Option<Duration>) {
+        let mut written = self.0.written.lock().await;
+        let now = self.0.snapshot.load_full();
+        if let Some(tolerated) = tolerated {
+            let removed = written.is_some() && self.0.copy.was_removed().await;
+            let is_late = |at: Steady| written.is_none_or(|then| then > at || at.since(then) > tolerated);
+            if !removed && !now.schedule.confirmed_at().is_some_and(is_late) {
+                return;
             }
+        }
+        let content = self.0.source.write(&now.value, now.schedule);
+        let done = async { self.0.copy.write(content?).await };
+        match done.await {
+            Ok(()) => *written = now.schedule.confirmed_at(),
+            Err(fault) => self.0.copy.unwritten(&fault),
+        }
+    }
+
+    /// An attempt has gone well. Memory does not wait for the disk.
+    pub(super) async fn confirm(&self, change: Option<Change<S::Value>>, begun: Now) {
+        let schedule = Schedule::confirmed(begun.steady(), self.0.cadence);
+        let before = self.update(|snapshot| {
+            if let Some(change) = &change {
+                snapshot.value = change(&snapshot.value);
+            }
+            (snapshot.schedule, snapshot.contact) = (schedule, Some(begun.steady()));
+            snapshot.back_off = BackOff::default();
+        });
+        if before.back_off.has_failed() {
+            tracing::info!("{} can be had again", self.0.what);
+        }
+        match (change, self.0.cadence) {
+            (Some(_), _) => self.write(None).await,
+            (None, Cadence::Store { .. }) => self.write(Some(WRITTEN_EVERY)).await,
+            (None, Cadence::Provider { .. }) => {}
+        }
+    }
+
+    /// An attempt has failed.
+    pub(super) async fn fail(&self, FailedAttempt { down, leave_alone }: &FailedAttempt, begun: Now) {
+        let now = self.0.clock.now();
+        let before = self.update(|snapshot| {
+            snapshot.back_off.fail(down, *leave_alone, now);
+            snapshot.schedule = snapshot.schedule.failed(begun.steady(), self.0.cadence);
+        });
+        if before.back_off.has_failed() {
+            tracing::debug!("{} still cannot be had: {down}", self.0.what);
+            return;
+        }
+        tracing::warn!("{} cannot be had: {down}", self.0.what);
+        if let Cadence::Store { .. } = self.0.cadence {
+            self.write(Some(Duration::ZERO)).await;
+        }
+    }
+
+    /// Replaces the snapshot, and gives the one before. `change` may be called more than once.
+    pub(super) fn update(&self, change: impl Fn(&mut Snapshot<S::Value>)) -> Arc<Snapshot<S::Value>> {
+        self.0.snapshot.rcu(|now| {
+            let mut next = Snapshot::clone(now);
+            change(&mut next);
+            next
         })
     }
+}
 
-    /// Somebody needs it, and has to go on without: while it cannot be had, no pause is long. Waits for nothing.
-    pub(crate) fn want(&self) {
-        let now = self.0.clock.now();
-        let mut back_off = lock(&self.0.back_off);
-        if back_off.want(now) || back_off.wait(now) == Some(Duration::ZERO) {
-            self.0.changed.notify_one();
-        }
-    }
-
-    /// The outcome of an attempt that asks for no leave: of the one under way, else of one that begins now.
-    ///
-    /// # Errors
-    /// Unavailable, if it fails.
-    pub(crate) async fn make<F: Future<Output = Result<T, FailedAttempt>> + Send + 'static>(
-        &self,
-        work: impl FnOnce() -> F,
-    ) -> Result<T, Unavailable> {
-        self.0.flight.join(|| Ok(self.attempt(self.0.clock.now(), work()))).await?.outcome
-    }
-
-    /// Makes the next attempt whenever it is due, on the keeper, until nobody holds `of`: as the back-off says after a
-    /// failure, else when `due_in` has passed. While the clock is in doubt it is due at once, and then every minute, since
-    /// the answer may say what time it is.
-    pub(crate) fn keep<O: Send + Sync + 'static, F: Future<Output = Result<T, FailedAttempt>> + Send + 'static>(
-        &self,
-        of: Weak<O>,
-        due_in: impl Fn(&O, Now) -> Duration + Send + 'static,
-        work: impl Fn(Arc<O>) -> F + Send + Sync + 'static,
-    ) {
-        let this = Self(Arc::clone(&self.0));
-        self.0.keeper.spawn(async move {
-            let mut doubts = this.0.clock.doubts();
-            loop {
-                let wait = {
-                    let Some(of) = of.upgrade() else { return };
-                    let now = this.0.clock.now();
-                    let longest = if now.is_in_doubt() { LONGEST_SLEEP } else { Duration::MAX };
-                    lock(&this.0.back_off).wait(now).unwrap_or_else(|| due_in(&of, now).min(longest))
-                };
-                let is_due = tokio::select! {
-                    () = this.0.changed.notified() => false,
-                    () = doubts.begun() => true,
-                    () = tokio::time::sleep(wait.min(LONGEST_SLEEP)) => wait <= LONGEST_SLEEP,
-                };
-                let Some(of) = of.upgrade() else { return };
-                if is_due {
-                    // Its outcome is noted and logged where it is made.
-                    let _ = this.make(|| work(of)).await;
-                }
-            }
-        });
-    }
-
-    #[cfg(candor_mutants)]
-    pub(crate) fn are_failing(&self) -> bool {
-        lock(&self.0.back_off).wait(self.0.clock.now()).is_some()
-    }
-
-    /// Runs `work`, and notes what came of it. Until it has ended well it counts as failed: a panic is a failure too.
-    fn attempt<F: Future<Output = Result<T, FailedAttempt>> + Send + 'static>(
-        &self,
-        now: Now,
-        work: F,
-    ) -> impl Future<Output = Attempt<T>> + Send + 'static {
-        let this = Self(Arc::clone(&self.0));
-        let begun = lock(&self.0.back_off).begin(now);
-        async move {
-            let outcome = work.await;
-            let outcome = outcome.map_err(|failure| this.failed(failure));
-            if outcome.is_ok() && lock(&this.0.back_off).succeed() {
-                tracing::info!("{} can be had again", this.0.what);
-            }
-            this.0.changed.notify_one();
-            Attempt { begun, outcome }
-        }
-    }
-
-    fn failed(&self, FailedAttempt { down, leave_alone }: FailedAttempt) -> Unavailable {
-        let mut back_off = lock(&self.0.back_off);
-        if back_off.fail(&down, leave_alone, self.0.clock.now()) {
-            tracing::warn!("{} cannot be had: {down}", self.0.what);
-        } else {
-            tracing::debug!("{} still cannot be had: {down}", self.0.what);
-        }
-        down
+impl<S: Source> Clone for LastKnownGood<S> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
     }
 }
 
-impl From<Unavailable> for FailedAttempt {
-    fn from(down: Unavailable) -> Self {
-        Self { down, leave_alone: None }
+impl<S: Source> Drop for Inner<S> {
+    fn drop(&mut self) {
+        self.changed.notify_one();
     }
 }

@@ -1,93 +1,167 @@
 //! What was last known good, on disk, so that a start with every dependency down still knows whom it knew.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Mutex,
-};
+use std::{io, path::PathBuf, sync::Mutex};
 
 use aws_lc_rs::digest::{SHA256, digest};
-use serde::{Serialize, de::DeserializeOwned};
 
 use crate::{
     alarm::{self, Alarm},
+    data_folder::{DataFolder, FolderPath},
     disk,
     lock::lock,
 };
 
-/// One thing's last good copy.
-#[derive(Clone, Debug)]
-pub(crate) struct LastGood {
+/// One thing's copy on disk, in a data folder that we hold.
+pub(crate) struct DiskCopy {
     path: PathBuf,
+    folder: FolderPath,
+    kind: CopyKind,
 }
 
-/// The longest copy that is read, in bytes: a key set of the longest kind, written as text inside text.
-const LONGEST: usize = 2 * 1024 * 1024;
+/// What the copy is of: it decides what an operator is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CopyKind {
+    OfAnIssuer,
+    Revocations,
+}
+
+/// The folder of what issuers gave us, in the data folder.
+const ISSUERS: &str = "issuers";
+
+/// The longest copy that is read, in bytes: some hundred thousand revocations.
+const LONGEST: usize = 64 * 1024 * 1024;
 
 /// One issuer's keys may be held twice, for other algorithms: two who write one file at once would mix what they write.
 static WRITING: Mutex<()> = Mutex::new(());
 
-impl LastGood {
-    /// The copy of what `name` and `of` say, under `data`. `of` may be any text; its hash names the file.
-    pub(crate) fn new(data: &Path, name: &str, of: &str) -> Self {
+impl DiskCopy {
+    /// Of what `name` and `of` say of an issuer. `of` may be any text; its hash names the file.
+    pub(crate) fn of_an_issuer(data: &DataFolder, name: &str, of: &str) -> Self {
         let hash = digest(&SHA256, of.as_bytes());
         let short: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        Self { path: data.join("issuers").join(format!("{short}.{name}.json")) }
+        let path = data.path().join(ISSUERS).join(format!("{short}.{name}.json"));
+        Self { path, folder: data.place().clone(), kind: CopyKind::OfAnIssuer }
     }
 
-    /// Reads it. A file that is absent or makes no sense is none; the latter rings an alarm.
-    pub(crate) fn read<T: DeserializeOwned>(&self) -> Option<T> {
-        let read = disk::read(&self.path, LONGEST)
-            .and_then(|bytes| Ok(bytes.as_deref().map(serde_json::from_slice).transpose()?));
-        read.unwrap_or_else(|fault| {
-            alarm::ring(Alarm::LastGoodUnread, &format!("{}: {fault}", self.path.display()));
+    /// Of the revocation set.
+    pub(crate) fn of_revocations(data: &DataFolder) -> Self {
+        Self { path: data.path().join("revocations"), folder: data.place().clone(), kind: CopyKind::Revocations }
+    }
+
+    /// Reads it by `read`. A file that is absent or makes no sense is none; the latter rings an alarm.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&[u8]) -> io::Result<T>) -> Option<T> {
+        let unread = match self.kind {
+            CopyKind::OfAnIssuer => Alarm::LastGoodUnread,
+            CopyKind::Revocations => Alarm::RevocationsUnreadable,
+        };
+        let copy = disk::read(&self.path, LONGEST).and_then(|bytes| bytes.as_deref().map(read).transpose());
+        copy.unwrap_or_else(|fault| {
+            alarm::ring(unread, &format!("{} is left aside: {fault}", self.path.display()));
             None
         })
     }
 
-    /// Replaces it. What is in memory stands whether or not this works, so a failure only rings an alarm.
-    pub(crate) async fn write<T: Serialize + Send + 'static>(&self, value: T) {
-        let path = self.path.clone();
-        let written = tokio::task::spawn_blocking(move || {
+    /// Replaces it, unless the folder at its path is not the one that we hold.
+    ///
+    /// # Errors
+    /// Whatever the file system says; the copy is then as it was.
+    pub(super) async fn write(&self, content: Vec<u8>) -> io::Result<()> {
+        let (path, folder, kind) = (self.path.clone(), self.folder.clone(), self.kind);
+        let writing = move || {
             let _writing = lock(&WRITING);
-            disk::make_folder(path.parent().unwrap_or(Path::new(".")))?;
-            disk::write_whole(&path, &serde_json::to_vec(&value)?)
-        });
-        if let Err(fault) = written.await.map_err(io::Error::other).flatten() {
-            alarm::ring(Alarm::LastGoodUnwritten, &format!("{}: {fault}", self.path.display()));
+            folder.must_be_ours()?;
+            if kind == CopyKind::OfAnIssuer {
+                // The data folder itself is not ours to make: it may have been moved away a moment ago.
+                disk::make_subfolder(&folder.join(ISSUERS))?;
+            }
+            disk::write_whole(&path, &content)
+        };
+        tokio::task::spawn_blocking(writing).await.map_err(io::Error::other).flatten()
+    }
+
+    /// Says that it could not be written. What is in memory stands.
+    pub(super) fn unwritten(&self, fault: &io::Error) {
+        let path = self.path.display();
+        match self.kind {
+            CopyKind::OfAnIssuer => alarm::ring(Alarm::LastGoodUnwritten, &format!("{path}: {fault}")),
+            CopyKind::Revocations => tracing::warn!("the revocation set, or its age, is not in {path}: {fault}"),
         }
+    }
+
+    /// Whether somebody removed the revocation set, which must always be there. That rings an alarm.
+    pub(super) async fn was_removed(&self) -> bool {
+        let path = self.path.clone();
+        let found = tokio::task::spawn_blocking(move || disk::id(&path)).await;
+        let removed = self.kind == CopyKind::Revocations && matches!(found, Ok(Ok(None)));
+        if removed {
+            alarm::ring(
+                Alarm::RevocationsFileGone,
+                &format!("{} was removed; it is written again", self.path.display()),
+            );
+        }
+        removed
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs, sync::Arc};
+
     use super::*;
     use crate::testing::Folder;
+
+    fn copy(data: &Folder, of: &str) -> DiskCopy {
+        DiskCopy::of_an_issuer(&data.taken(), "keys", of)
+    }
+
+    fn plain<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
     async fn two_who_write_at_once_do_not_mix() {
         let data = Folder::new();
-        let copy = LastGood::new(data.path(), "keys", "https://idp.example");
+        let copy = Arc::new(copy(&data, "https://idp.example"));
         let writes = (1..=40_usize).map(|n| {
-            let copy = copy.clone();
-            tokio::spawn(async move { copy.write(vec![n; n * 500]).await })
+            let (copy, content) = (Arc::clone(&copy), serde_json::to_vec(&vec![n; n * 500]).expect("plain"));
+            tokio::spawn(async move { copy.write(content).await })
         });
         for write in writes.collect::<Vec<_>>() {
-            write.await.expect("writes");
+            write.await.expect("writes").expect("the folder is ours");
         }
-        let read: Vec<usize> = copy.read().expect("the last of them");
+        let read: Vec<usize> = copy.read(plain).expect("the last of them");
         assert!(read.iter().all(|n| n * 500 == read.len()), "one of them, whole");
     }
 
     #[tokio::test]
     async fn what_was_written_reads_back_and_garbage_is_nothing() {
         let data = Folder::new();
-        let copy = LastGood::new(data.path(), "keys", "https://idp.example");
-        assert_eq!(copy.read::<Vec<u8>>(), None);
-        copy.write(vec![1_u8, 2]).await;
-        assert_eq!(copy.read(), Some(vec![1_u8, 2]));
-        std::fs::write(&copy.path, b"{half").expect("the folder is there");
-        assert_eq!(copy.read::<Vec<u8>>(), None);
-        assert_eq!(LastGood::new(data.path(), "keys", "https://other.example").read::<Vec<u8>>(), None);
+        let one = copy(&data, "https://idp.example");
+        assert_eq!(one.read(plain::<Vec<u8>>), None);
+        one.write(b"[1,2]".to_vec()).await.expect("the folder is ours");
+        assert_eq!(one.read(plain), Some(vec![1_u8, 2]));
+        fs::write(&one.path, b"{half").expect("the folder is there");
+        assert_eq!(one.read(plain::<Vec<u8>>), None);
+        assert_eq!(copy(&data, "https://other.example").read(plain::<Vec<u8>>), None);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_written_to_a_folder_that_is_not_the_one_we_hold() {
+        let data = Folder::new();
+        let path = data.path().join("data");
+        let ours = DataFolder::take(&path, crate::Now::at(crate::Timestamp::from_secs(0))).expect("nobody has it");
+        let copy = DiskCopy::of_an_issuer(&ours, "keys", "https://idp.example");
+        copy.write(b"[1]".to_vec()).await.expect("it is ours");
+        fs::rename(&path, data.path().join("elsewhere")).expect("it is there");
+        copy.write(b"[2]".to_vec()).await.expect_err("there is no folder of ours");
+        assert!(!path.exists(), "none was made");
+        fs::create_dir(&path).expect("the path is free");
+        fs::write(path.join("lock"), b"").expect("somebody else's");
+        copy.write(b"[2]".to_vec()).await.expect_err("it is somebody else's");
+        assert!(!path.join("issuers").exists(), "nothing was put there");
+        fs::remove_dir_all(&path).expect("it is there");
+        fs::rename(data.path().join("elsewhere"), &path).expect("it is there");
+        assert_eq!(copy.read(plain), Some(vec![1_u8]));
+        copy.write(b"[2]".to_vec()).await.expect("it is ours again");
     }
 }

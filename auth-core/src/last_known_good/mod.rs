@@ -1,6 +1,7 @@
-//! What only somebody else can give, kept from the last time that it was good: when it is due again, one fetch at a
-//! time, one back-off for all who need it, and a copy on disk.
+//! What only somebody else can give, kept from the last time that it was good: a snapshot that readers take without a
+//! lock, when it is due again, one attempt at a time with one back-off for all who need it, and a copy on disk.
 
+mod attempts;
 mod back_off;
 mod cell;
 mod disk_copy;
@@ -10,8 +11,8 @@ mod single_flight;
 mod tests;
 
 pub(crate) use self::{
-    cell::{Attempts, BeforeAttempt, FailedAttempt},
-    disk_copy::LastGood,
-    schedule::{Schedule, fraction},
-    single_flight::SingleFlight,
+    attempts::{FailedAttempt, LastAttempt},
+    cell::{Change, LastKnownGood, Snapshot, Source},
+    disk_copy::DiskCopy,
+    schedule::{Cadence, Schedule},
 };

@@ -1,4 +1,4 @@
-//! One fetch at a time, on the keeper. Whoever needs the same thing waits for the one that is under way, and a client
+//! One fetch at a time, in the background. Whoever needs the same thing waits for the one that is under way, and a client
 //! that goes away neither stops it nor starts a second.
 
 use std::{future::Future, sync::Mutex};
@@ -9,32 +9,33 @@ use crate::{background::Background, dependency::Dependency, lock::lock, verdict:
 
 /// At most one piece of work under way.
 pub(crate) struct SingleFlight<T> {
-    keeper: Background,
+    background: Background,
     under_way: Mutex<Option<watch::Receiver<Option<T>>>>,
 }
 
 impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
-    pub(crate) fn new(keeper: Background) -> Self {
-        Self { keeper, under_way: Mutex::new(None) }
+    pub(crate) fn new(background: Background) -> Self {
+        Self { background, under_way: Mutex::new(None) }
     }
 
     /// Waits for the work that is under way, else for the work that `begin` gives.
     ///
     /// # Errors
-    /// What `begin` says, if nothing is to begin now. Unavailable(Keeper), if the work panicked or the keeper is going
+    /// What `begin` says, if nothing is to begin now. Unavailable(Background), if the work panicked or its runtime is going
     /// down.
     pub(crate) async fn join<F: Future<Output = T> + Send + 'static>(
         &self,
         begin: impl FnOnce() -> Result<F, Unavailable>,
     ) -> Result<T, Unavailable> {
-        let mut landed = self.board(begin)?;
-        match landed.wait_for(Option::is_some).await {
+        let mut result = self.under_way(begin)?;
+        match result.wait_for(Option::is_some).await {
             Ok(result) => result.clone().ok_or_else(lost),
             Err(_) => Err(lost()),
         }
     }
 
-    fn board<F: Future<Output = T> + Send + 'static>(
+    /// Where the result will be of the work that is under way, or begins now.
+    fn under_way<F: Future<Output = T> + Send + 'static>(
         &self,
         begin: impl FnOnce() -> Result<F, Unavailable>,
     ) -> Result<watch::Receiver<Option<T>>, Unavailable> {
@@ -46,13 +47,13 @@ impl<T: Clone + Send + Sync + 'static> SingleFlight<T> {
             return Ok(flight.clone());
         }
         let work = begin()?;
-        let (land, landed) = watch::channel(None);
-        *under_way = Some(landed.clone());
-        self.keeper.spawn(async move {
+        let (done, result) = watch::channel(None);
+        *under_way = Some(result.clone());
+        self.background.spawn(async move {
             // Fails only when nobody waits any more.
-            let _ = land.send(Some(work.await));
+            let _ = done.send(Some(work.await));
         });
-        Ok(landed)
+        Ok(result)
     }
 }
 

@@ -1,70 +1,108 @@
 //! Failing and healing, in virtual time; what happens by itself is waited for.
 
 use std::{
+    io,
     sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::{runtime::Handle, sync::watch, task::yield_now};
 
 use super::*;
-use crate::{background::Background, clock::Clock, dependency::Dependency, lock::lock, verdict::Unavailable};
+use crate::{
+    background::Background,
+    clock::{Clock, Now},
+    dependency::Dependency,
+    lock::{lock, without_locks},
+    principal::Freshness,
+    testing::Folder,
+    verdict::Unavailable,
+};
 
 const NOON: crate::Timestamp = crate::Timestamp::from_secs(1_800_000_000);
 const SECOND: Duration = Duration::from_secs(1);
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// Something that can fail, and counts how often it was asked for.
-#[derive(Default)]
 struct Thing {
-    whole: AtomicBool,
+    /// It is whole from the attempt of this number on.
+    whole_from: AtomicUsize,
     asked: watch::Sender<usize>,
     leave_alone: Mutex<Option<Duration>>,
+    panics: AtomicBool,
+    /// Closed, it keeps attempts waiting.
+    gate: watch::Sender<bool>,
 }
 
 impl Thing {
-    async fn get(self: Arc<Self>) -> Result<&'static str, FailedAttempt> {
-        self.asked.send_modify(|asked| *asked += 1);
-        if self.whole.load(SeqCst) {
-            return Ok("it");
+    fn heal(&self) {
+        self.whole_from.store(0, SeqCst);
+    }
+}
+
+impl Source for Thing {
+    type Value = Option<&'static str>;
+    async fn fetch(cell: &LastKnownGood<Self>, _now: Now) -> Result<Option<Change<Self::Value>>, FailedAttempt> {
+        let thing = cell.source();
+        thing.gate.subscribe().wait_for(|open| *open).await.expect("the sender is its own");
+        assert!(!thing.panics.load(SeqCst), "planned");
+        thing.asked.send_modify(|asked| *asked += 1);
+        if *thing.asked.borrow() >= thing.whole_from.load(SeqCst) {
+            return Ok(Some(Box::new(|_| Some("it"))));
         }
         let down = Unavailable::because(Dependency::Keys, "planned");
-        Err(FailedAttempt::from(down).leaving_alone(*lock(&self.leave_alone)))
+        Err(FailedAttempt::from(down).leaving_alone(*lock(&thing.leave_alone)))
+    }
+
+    fn write(&self, known: &Self::Value, _schedule: Schedule) -> io::Result<Vec<u8>> {
+        Ok(serde_json::to_vec(known)?)
+    }
+
+    fn read(&self, _copy: &[u8]) -> io::Result<(Self::Value, Schedule)> {
+        Ok((Some("what was"), Schedule::NEVER))
     }
 }
 
 struct Setting {
-    thing: Arc<Thing>,
+    cell: LastKnownGood<Thing>,
     clock: Clock,
-    attempts: Attempts<&'static str>,
+    _data: Folder,
 }
 
 impl Setting {
     fn new() -> Self {
-        let clock = Clock::standing_at(NOON);
-        let attempts = Attempts::new("the thing".to_owned(), Background::current(), clock.clone());
-        Self { thing: Arc::default(), clock, attempts }
+        let (clock, data) = (Clock::standing_at(NOON), Folder::new());
+        let thing = Thing {
+            whole_from: AtomicUsize::new(usize::MAX),
+            asked: watch::Sender::new(0),
+            leave_alone: Mutex::default(),
+            panics: AtomicBool::new(false),
+            gate: watch::Sender::new(true),
+        };
+        let copy = DiskCopy::of_an_issuer(&data.taken(), "thing", "");
+        let (what, cadence) = ("the thing".to_owned(), Cadence::Provider { every: HOUR });
+        let cell = LastKnownGood::new(what, thing, cadence, copy, Background::current(), clock.clone());
+        Self { cell, clock, _data: data }
+    }
+
+    fn thing(&self) -> &Thing {
+        self.cell.source()
     }
 
     async fn ask(&self) -> Result<&'static str, Duration> {
-        let thing = || Arc::clone(&self.thing).get();
-        self.attempts.ask(|_, _| Ok(()), thing).await.map_err(|down| down.retry_after)
+        self.cell.ask(|_, _| Ok(())).await.map_err(|down| down.retry_after)?;
+        Ok(self.cell.load().value.expect("it was had"))
     }
 
     fn asked(&self) -> usize {
-        *self.thing.asked.borrow()
-    }
-
-    /// Begins to make the attempts by themselves: the first at once, and the next an hour after it went well.
-    fn keep(&self) {
-        let due_in = |thing: &Thing, _| if *thing.asked.borrow() == 0 { Duration::ZERO } else { 3600 * SECOND };
-        self.attempts.keep(Arc::downgrade(&self.thing), due_in, Thing::get);
+        *self.thing().asked.borrow()
     }
 
     async fn until_asked(&self, times: usize) {
-        self.thing.asked.subscribe().wait_for(|asked| *asked >= times).await.expect("the sender is our own");
+        self.thing().asked.subscribe().wait_for(|asked| *asked >= times).await.expect("the sender is our own");
     }
 }
 
@@ -93,7 +131,7 @@ async fn whoever_asks_five_seconds_after_it_healed_is_served() {
             setting.clock.advance(SECOND);
             let _ = setting.ask().await.expect_err("it is broken");
         }
-        setting.thing.whole.store(true, SeqCst);
+        setting.thing().heal();
         setting.clock.advance(5 * SECOND);
         assert_eq!(setting.ask().await, Ok("it"), "broken for {broken_for} s");
     }
@@ -103,11 +141,11 @@ async fn whoever_asks_five_seconds_after_it_healed_is_served() {
 async fn the_first_who_asks_waits_for_no_pause_that_grew_while_nobody_did() {
     let setting = Setting::new();
     for _ in 0..20 {
-        let _ = setting.attempts.make(|| Arc::clone(&setting.thing).get()).await;
+        let _ = setting.cell.refresh().await;
         setting.clock.advance(60 * SECOND);
     }
-    let _ = setting.attempts.make(|| Arc::clone(&setting.thing).get()).await;
-    setting.thing.whole.store(true, SeqCst);
+    let _ = setting.cell.refresh().await;
+    setting.thing().heal();
     setting.clock.advance(5 * SECOND);
     assert_eq!(setting.ask().await, Ok("it"));
 }
@@ -115,9 +153,9 @@ async fn the_first_who_asks_waits_for_no_pause_that_grew_while_nobody_did() {
 #[tokio::test]
 async fn whoever_wants_to_be_left_alone_is() {
     let setting = Setting::new();
-    *lock(&setting.thing.leave_alone) = Some(30 * SECOND);
+    *lock(&setting.thing().leave_alone) = Some(30 * SECOND);
     assert_eq!(setting.ask().await, Err(30 * SECOND));
-    setting.thing.whole.store(true, SeqCst);
+    setting.thing().heal();
     setting.clock.advance(29 * SECOND);
     assert_eq!(setting.ask().await, Err(SECOND));
     setting.clock.advance(SECOND);
@@ -128,48 +166,28 @@ async fn whoever_wants_to_be_left_alone_is() {
 #[tokio::test]
 async fn a_panic_is_backed_off_from_like_any_failure() {
     let setting = Setting::new();
+    setting.thing().panics.store(true, SeqCst);
     for _ in 0..20 {
-        let panicking = || async {
-            setting_off();
-            Ok("never")
-        };
-        let lost = setting.attempts.ask(|_, _| Ok(()), panicking).await.expect_err("it panics");
+        let lost = setting.cell.ask(|_, _| Ok(())).await.expect_err("it panics");
         assert_eq!(lost.dependency, Dependency::Background);
     }
     assert_eq!(setting.ask().await.expect_err("not yet").as_secs(), 0, "the first pause is short");
-    setting.thing.whole.store(true, SeqCst);
+    setting.thing().panics.store(false, SeqCst);
+    setting.thing().heal();
     setting.clock.advance(SECOND);
     assert_eq!(setting.ask().await, Ok("it"));
-}
-
-fn setting_off() {
-    panic!("planned");
 }
 
 #[tokio::test]
 async fn an_attempt_from_before_says_nothing_about_now() {
     let setting = Setting::new();
-    let (open, gate) = watch::channel(false);
-    let hanging = {
-        let thing = Arc::clone(&setting.thing);
-        move || {
-            let (thing, mut gate) = (Arc::clone(&thing), gate.clone());
-            async move {
-                let _ = gate.wait_for(|open| *open).await;
-                thing.get().await
-            }
-        }
-    };
-    let first = setting.attempts.ask(|_, _| Ok(()), &hanging);
+    setting.thing().whole_from.store(2, SeqCst);
+    setting.thing().gate.send_replace(false);
+    let first = setting.ask();
     let second = async {
         setting.clock.advance(5 * SECOND);
-        let healing = || {
-            setting.thing.whole.store(true, SeqCst);
-            Arc::clone(&setting.thing).get()
-        };
-        let asked = setting.attempts.ask(|_, _| Ok(()), healing);
-        let opening = async { open.send(true).expect("it waits") };
-        tokio::join!(asked, opening).0
+        let opening = async { setting.thing().gate.send_replace(true) };
+        tokio::join!(setting.ask(), opening).0
     };
     let (first, second) = tokio::join!(first, second);
     assert!(first.is_err(), "its own attempt failed");
@@ -179,9 +197,9 @@ async fn an_attempt_from_before_says_nothing_about_now() {
 #[tokio::test]
 async fn nobodys_request_is_needed_for_the_next_attempt() {
     let setting = Setting::new();
-    setting.keep();
+    setting.cell.start();
     setting.until_asked(1).await;
-    setting.thing.whole.store(true, SeqCst);
+    setting.thing().heal();
     setting.until_asked(2).await;
     assert_eq!(setting.ask().await, Ok("it"));
 }
@@ -190,11 +208,60 @@ async fn nobodys_request_is_needed_for_the_next_attempt() {
 async fn whoever_asks_in_vain_wakes_who_waits_longer() {
     let setting = Setting::new();
     for _ in 0..10 {
-        let _ = setting.attempts.make(|| Arc::clone(&setting.thing).get()).await;
+        let _ = setting.cell.refresh().await;
     }
     // By the clock that stands still it would wait for three quarters of a minute at least.
-    setting.keep();
+    setting.cell.start();
     setting.clock.advance(3 * SECOND);
     let _ = setting.ask().await.expect_err("it is not due");
     setting.until_asked(11).await;
+}
+
+/// As a configuration that is replaced by a later one, which names the same issuer.
+#[tokio::test]
+async fn handles_share_one_cell_and_its_loop_ends_with_the_last_of_them() {
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let setting = Setting::new();
+    let later = setting.cell.clone();
+    setting.thing().heal();
+    let mut asked = later.source().asked.subscribe();
+    setting.cell.start();
+    later.start();
+    assert_eq!(tasks(), 1, "there is one loop, whoever starts it");
+    setting.until_asked(1).await;
+    let Setting { cell: earlier, clock, _data } = setting;
+    assert_eq!(later.load().value, Some("it"), "what one handle learned, all know");
+    drop(earlier);
+    // Doubt wakes the loop.
+    clock.step_wall(3600);
+    clock.now();
+    asked.wait_for(|asked| *asked == 2).await.expect("the loop goes on for the handle that is left");
+    drop(later);
+    while asked.changed().await.is_ok() {}
+    while tasks() > 0 {
+        yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_reader_takes_no_lock_whatever_a_writer_holds() {
+    let setting = Setting::new();
+    let cell = &setting.cell;
+    let writing = cell.0.written.lock().await;
+    setting.thing().heal();
+    let asking = tokio::spawn({
+        let cell = cell.clone();
+        async move { cell.ask(|_, _| Ok(())).await }
+    });
+    setting.until_asked(1).await;
+    let now = setting.clock.now();
+    without_locks(|| {
+        let snapshot = cell.load();
+        assert_eq!(snapshot.value, Some("it"), "memory does not wait for the disk");
+        assert_eq!(cell.freshness(&snapshot, Dependency::Keys, now), Freshness::Live);
+        cell.want(now);
+    });
+    assert!(!asking.is_finished(), "the disk is not done");
+    drop(writing);
+    asking.await.expect("it does not panic").expect("it is whole");
 }

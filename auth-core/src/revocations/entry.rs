@@ -77,6 +77,13 @@ impl RevocationEntry {
 }
 
 impl RevocationSet {
+    /// The same, changed.
+    pub(super) fn with(&self, change: impl FnOnce(&mut Self)) -> Arc<Self> {
+        let mut set = self.clone();
+        change(&mut set);
+        Arc::new(set)
+    }
+
     /// Adds an entry that the store has. Of two for one user the later stands.
     pub(super) fn add(&mut self, entry: &Arc<RevocationEntry>) {
         if self.holds(entry) {
@@ -95,13 +102,13 @@ impl RevocationSet {
     }
 
     /// The store must be told everything once more.
-    pub(super) fn tell_all_again(&mut self) {
+    pub(super) fn mark_all_pending(&mut self) {
         let all: Vec<_> = self.all().cloned().collect();
         self.pending.extend(all.into_iter().map(|entry| (entry.name(), entry)));
     }
 
     /// The store has been told.
-    pub(super) fn settle(&mut self, entry: &RevocationEntry) {
+    pub(super) fn mark_stored(&mut self, entry: &RevocationEntry) {
         self.pending.remove(&entry.name());
     }
 

@@ -3,19 +3,16 @@
 //! The hash tells a damaged file from a good one. A damaged one is no set at all: half a set would let in whom the
 //! other half names.
 
-use std::{io, path::Path, sync::Arc};
+use std::{io, sync::Arc};
 
 use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use super::entry::{RevocationEntry, RevocationSet};
-use crate::{clock::Steady, disk};
+use crate::clock::Steady;
 
 const VERSION: &str = "candor revocations 1";
-
-/// Some hundred thousand entries.
-const CAP: usize = 64 * 1024 * 1024;
 
 #[derive(Serialize, Deserialize)]
 struct Content {
@@ -34,9 +31,8 @@ pub(super) fn write(set: &RevocationSet, confirmed: Option<Steady>) -> io::Resul
     Ok(bytes)
 }
 
-/// The set in the file at `path`, and when it was last confirmed; `None` if there is no file.
-pub(super) fn read(path: &Path) -> io::Result<Option<(RevocationSet, Option<Steady>)>> {
-    let Some(bytes) = disk::read(path, CAP)? else { return Ok(None) };
+/// The set that a file of these bytes holds, and when it was last confirmed.
+pub(super) fn read(bytes: &[u8]) -> io::Result<(RevocationSet, Option<Steady>)> {
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, what.to_owned());
     let end = bytes.iter().position(|byte| *byte == b'\n').ok_or_else(|| wrong("it has no first line"))?;
     let (head, json) = (&bytes[..end], &bytes[end + 1..]);
@@ -47,7 +43,7 @@ pub(super) fn read(path: &Path) -> io::Result<Option<(RevocationSet, Option<Stea
     let mut set = RevocationSet::default();
     content.entries.iter().for_each(|entry| set.add(entry));
     content.pending.iter().for_each(|entry| set.add_pending(entry));
-    Ok(Some((set, content.confirmed)))
+    Ok((set, content.confirmed))
 }
 
 fn hash(bytes: &[u8]) -> String {

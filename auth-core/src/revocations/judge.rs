@@ -1,6 +1,6 @@
 //! What the set says of a principal, and how old that is.
 
-use std::sync::{Arc, atomic::Ordering};
+use std::sync::Arc;
 
 use super::{Revocations, entry::RevocationEntry};
 use crate::{
@@ -29,12 +29,13 @@ impl Revocations {
     /// [`Stop::Rejected`] if an entry names them; [`Stop::Unavailable`] if there has never been a set.
     pub fn judge(&self, principal: &Principal, now: Now) -> Result<Freshness, Stop> {
         #[cfg(candor_mutants)]
-        if crate::mutants::is("failed-poll-revokes") && self.0.standing.failed.load(Ordering::SeqCst) {
+        if crate::mutants::is("failed-poll-revokes") && self.0.load().schedule.has_failed() {
             let ends = super::RevokedThing::User { subject: principal.subject.clone(), not_before: now.wall() };
             let row = Arc::new(RevocationEntry::new(ends, now.wall(), "planted", "", now));
             return Err(Rejected::proven_by(UserRevoked { row, whose: principal.subject.clone() }).into());
         }
-        let set = self.0.set.load();
+        let snapshot = self.0.load();
+        let set = &snapshot.value;
         let whose = || principal.subject.clone();
         if let Some(row) = principal.session.and_then(|session| set.of_session(session)) {
             return Err(Rejected::proven_by(SessionEnded { row: row.clone(), whose: whose() }).into());
@@ -46,25 +47,11 @@ impl Revocations {
             }
             return Err(Rejected::proven_by(UserRevoked { row: row.clone(), whose: whose() }).into());
         }
-        Ok(self.freshness(now)?)
-    }
-
-    /// How fresh the set is. The next confirmation is due one poll after the last; it is missing once an attempt
-    /// failed, or once it is late by more than the policy's patience.
-    ///
-    /// # Errors
-    /// Unavailable, if there has never been a set: neither on disk nor from the store.
-    pub fn freshness(&self, now: Now) -> Result<Freshness, Unavailable> {
-        let confirmed = self.confirmed().ok_or_else(|| {
-            Unavailable::because(Dependency::Revocations, "neither the disk nor the store has said yet who is revoked")
-        })?;
-        let due = now.due(confirmed + self.0.policy.poll, confirmed);
-        let late = now.steady() > due + self.0.policy.patience;
-        Ok(if late || self.0.standing.failed.load(Ordering::SeqCst) {
-            Freshness::LastKnownGood { missing: Dependency::Revocations, since: due }
-        } else {
-            Freshness::Live
-        })
+        if snapshot.schedule.confirmed_at().is_none() {
+            let cause = "neither the disk nor the store has said yet who is revoked";
+            return Err(Unavailable::because(Dependency::Revocations, cause).into());
+        }
+        Ok(self.0.freshness(&snapshot, Dependency::Revocations, now))
     }
 }
 

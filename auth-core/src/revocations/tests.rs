@@ -3,6 +3,7 @@ use std::fs;
 use super::*;
 use crate::{
     database::{Disturbance, Ids},
+    dependency::Dependency,
     principal::{Freshness, Groups, Kind, Principal, Roles, Silence, UserName},
     testing::Folder,
     verdict::{Reason, Stop},
@@ -41,7 +42,7 @@ impl Site {
         self.clock.now()
     }
 
-    async fn end(&self, set: &Revocations, session: u8) -> Result<Elsewhere, Unavailable> {
+    async fn end(&self, set: &Revocations, session: u8) -> Result<LogoutReach, Unavailable> {
         let until = NOON + Duration::from_secs(12 * 3600);
         set.end_session(SessionId::from_bytes([session; 16]), until, "ada", "signed out", self.now()).await
     }
@@ -99,7 +100,7 @@ async fn a_logout_ends_one_session_here_elsewhere_and_after_a_restart() {
         (site, other)
     };
     let (set, there) = (site.open().await, other.open().await);
-    assert_eq!(site.end(&set, 1).await.expect("healthy"), Elsewhere::Done);
+    assert_eq!(site.end(&set, 1).await.expect("healthy"), LogoutReach::Everywhere);
     assert_eq!(site.says(&set, &session(1)), "ended");
     assert_eq!(site.says(&set, &session(2)), "live");
     assert_eq!(other.says(&there, &session(1)), "live", "nobody has told it yet");
@@ -152,7 +153,7 @@ async fn a_logout_while_the_store_is_down_is_kept_on_disk_and_told_later() {
         let other = site.beside();
         let (set, there) = (site.open().await, other.open().await);
         site.store.disturb(how).await.expect("healthy until now");
-        assert_eq!(site.end(&set, 1).await.expect("the disk takes it"), Elsewhere::WhenTheStoreIsBack, "{how:?}");
+        assert_eq!(site.end(&set, 1).await.expect("the disk takes it"), LogoutReach::ThisGateway, "{how:?}");
         assert_eq!(site.says(&set, &session(1)), "ended", "{how:?}");
         drop(set);
         let set = site.open().await;
@@ -162,7 +163,7 @@ async fn a_logout_while_the_store_is_down_is_kept_on_disk_and_told_later() {
         set.poll().await.expect("healed");
         there.poll().await.expect("healed");
         assert_eq!(other.says(&there, &session(1)), "ended", "{how:?}");
-        assert_eq!(set.0.set.load().pending().count(), 0);
+        assert_eq!(set.0.load().value.pending().count(), 0);
     }
 }
 
@@ -171,13 +172,13 @@ async fn a_store_that_is_full_still_says_who_is_revoked() {
     let site = Site::new().await;
     let other = site.beside();
     let (set, there) = (site.open().await, other.open().await);
-    assert_eq!(other.end(&there, 2).await.expect("healthy"), Elsewhere::Done);
+    assert_eq!(other.end(&there, 2).await.expect("healthy"), LogoutReach::Everywhere);
     site.store.disturb(Disturbance::Full).await.expect("healthy until now");
-    assert_eq!(site.end(&set, 1).await.expect("the disk takes it"), Elsewhere::WhenTheStoreIsBack);
+    assert_eq!(site.end(&set, 1).await.expect("the disk takes it"), LogoutReach::ThisGateway);
     set.poll().await.expect("it answers");
     assert_eq!(site.says(&set, &session(2)), "ended");
     assert_eq!(site.says(&set, &session(3)), "live");
-    assert_eq!(set.0.set.load().pending().count(), 1);
+    assert_eq!(set.0.load().value.pending().count(), 1);
 }
 
 #[tokio::test]
@@ -185,7 +186,7 @@ async fn a_logout_that_nothing_took_has_not_happened() {
     let site = Site::new().await;
     let set = site.open().await;
     fs::create_dir(site.folder.path().join("revocations.new")).expect("the folder can be written");
-    assert_eq!(site.end(&set, 1).await.expect("the store takes it"), Elsewhere::Done);
+    assert_eq!(site.end(&set, 1).await.expect("the store takes it"), LogoutReach::Everywhere);
     assert_eq!(site.says(&set, &session(1)), "ended");
     site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
     assert_eq!(site.end(&set, 2).await.expect_err("nothing takes it").dependency.as_str(), "store");
@@ -283,7 +284,7 @@ async fn an_entry_goes_a_day_after_its_credential_expired() {
     for (hours, kept) in [(36, 1), (1, 0)] {
         site.clock.advance(Duration::from_secs(hours * 3600));
         set.poll().await.expect("healthy");
-        assert_eq!(set.0.set.load().all().count(), kept, "{hours} h later");
+        assert_eq!(set.0.load().value.all().count(), kept, "{hours} h later");
         assert_eq!(sql::read(&site.store, None).await.expect("healthy").len(), kept);
     }
 }
@@ -324,10 +325,10 @@ async fn a_step_of_the_clock_makes_nothing_stale_and_passes_over_nothing() {
         set.poll().await.expect("healthy");
         other.clock.advance(Duration::from_secs(300));
         site.clock.advance(Duration::from_secs(300));
-        assert_eq!(other.end(&there, 1).await.expect("healthy"), Elsewhere::Done);
+        assert_eq!(other.end(&there, 1).await.expect("healthy"), LogoutReach::Everywhere);
         set.poll().await.expect("healthy");
         assert_eq!(site.says(&set, &session(1)), "ended", "{step}: another's word is heard");
-        assert_eq!(site.end(&set, 2).await.expect("healthy"), Elsewhere::Done);
+        assert_eq!(site.end(&set, 2).await.expect("healthy"), LogoutReach::Everywhere);
         there.poll().await.expect("healthy");
         assert_eq!(other.says(&there, &session(2)), "ended", "{step}: and ours");
         assert_eq!(site.says(&site.open().await, &session(3)), "live", "{step}: after a restart too");
@@ -355,14 +356,14 @@ async fn a_store_that_was_lost_is_made_again_and_told_everything() {
     let site = Site::new().await;
     site.store.must_have(Ids { store: "s".to_owned(), keyring: "k".to_owned() });
     let set = site.open().await;
-    assert_eq!(site.end(&set, 1).await.expect("healthy"), Elsewhere::Done);
+    assert_eq!(site.end(&set, 1).await.expect("healthy"), LogoutReach::Everywhere);
     set.revoke_user(ada(), "operator", "left", site.now()).await.expect("healthy");
     for lost in
         [&["store.sqlite"][..], &["store.sqlite", "store.sqlite-wal", "store.sqlite-shm"], &["store.sqlite-wal"]]
     {
         lost.iter().for_each(|file| fs::remove_file(site.folder.path().join(file)).expect("it is there"));
         // While it is gone, a logout is kept on disk and nobody says that the others know.
-        assert_eq!(site.end(&set, 2).await.expect("the disk takes it"), Elsewhere::WhenTheStoreIsBack);
+        assert_eq!(site.end(&set, 2).await.expect("the disk takes it"), LogoutReach::ThisGateway);
         set.poll().await.expect("it was made again");
         assert_eq!(site.says(&set, &session(9)), "revoked", "ada was signed out everywhere");
         let there = site.beside();
@@ -381,7 +382,7 @@ async fn a_store_that_was_put_back_from_a_backup_is_told_what_is_newer() {
     let (path, backup) = (site.store.path().to_owned(), site.folder.path().join("backup"));
     fs::copy(&path, &backup).expect("it is there");
     let set = site.open().await;
-    assert_eq!(site.end(&set, 1).await.expect("healthy"), Elsewhere::Done);
+    assert_eq!(site.end(&set, 1).await.expect("healthy"), LogoutReach::Everywhere);
     for file in ["store.sqlite-wal", "store.sqlite-shm"] {
         fs::remove_file(site.folder.path().join(file)).expect("it is there");
     }
@@ -408,11 +409,11 @@ async fn a_lost_store_that_was_never_read_is_not_made_again() {
 async fn a_set_whose_file_was_removed_is_written_again_and_not_to_anothers_folder() {
     let site = Site::new().await;
     let set = site.open().await;
-    assert_eq!(site.end(&set, 1).await.expect("healthy"), Elsewhere::Done);
+    assert_eq!(site.end(&set, 1).await.expect("healthy"), LogoutReach::Everywhere);
     let path = site.folder.path().join("revocations");
     fs::remove_file(&path).expect("it is there");
     set.poll().await.expect("healthy");
-    let (kept, _) = file::read(&path).expect("it can be read").expect("it is there again");
+    let (kept, _) = file::read(&fs::read(&path).expect("it is there again")).expect("it can be read");
     assert_eq!(kept.all().count(), 1);
     // Somebody else's lock: the folder is not the one that we hold.
     fs::write(site.folder.path().join("theirs"), b"").expect("the folder can be written");

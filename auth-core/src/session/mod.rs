@@ -24,7 +24,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 pub(crate) use self::earlier::EarlierTokens;
-pub use crate::revocations::Elsewhere;
+pub use crate::revocations::LogoutReach;
 use crate::{
     alarm::{self, Alarm},
     clock::{Now, Past, Timestamp},
@@ -126,7 +126,7 @@ pub struct LoggedOut {
     /// The right to forget the ticket.
     pub logout: Logout,
     /// Whether the other gateways know.
-    pub elsewhere: Elsewhere,
+    pub reach: LogoutReach,
     /// Who it was.
     pub principal: Principal,
 }
@@ -229,11 +229,11 @@ impl Sessions {
         if let Err(Stop::Rejected(ended)) = self.0.revocations.judge(&principal, now) {
             return Err(ended.into());
         }
-        let elsewhere = self.end(&principal, &principal.subject.to_string(), "signed out", now).await?;
-        Ok(LoggedOut { logout: Logout::of_credential(ticket.id()), elsewhere, principal })
+        let reach = self.end(&principal, &principal.subject.to_string(), "signed out", now).await?;
+        Ok(LoggedOut { logout: Logout::of_credential(ticket.id()), reach, principal })
     }
 
-    async fn end(&self, whose: &Principal, who: &str, why: &str, now: Now) -> Result<Elsewhere, Unavailable> {
+    async fn end(&self, whose: &Principal, who: &str, why: &str, now: Now) -> Result<LogoutReach, Unavailable> {
         let Some(session) = whose.session else {
             return Err(Unavailable::because(Dependency::Keyring, "a ticket without a session"));
         };
@@ -257,7 +257,7 @@ impl Sessions {
     pub(crate) async fn end_before(&self, before: &Before, who: &str, now: Now) {
         let Ok(session) = before.session.parse() else { return };
         match self.0.revocations.end_session(session, before.until, who, "signed in again", now).await {
-            Ok(Elsewhere::Done | Elsewhere::WhenTheStoreIsBack) => {}
+            Ok(LogoutReach::Everywhere | LogoutReach::ThisGateway) => {}
             Err(unavailable) => tracing::warn!("the session before a sign-in could not be ended: {unavailable}"),
         }
     }

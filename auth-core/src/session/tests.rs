@@ -340,7 +340,7 @@ async fn a_logout_ends_this_session_only_and_writes_a_row() {
     let site = Site::new().await;
     let (ticket, other) = (site.begin().await, site.begin().await);
     let done = site.sessions.logout(&shown(&ticket), site.clock.now()).await.expect("healthy");
-    assert_eq!(done.elsewhere, Elsewhere::Done);
+    assert_eq!(done.reach, LogoutReach::Everywhere);
     assert_eq!(done.logout.credential(), CredentialId::of(ticket.as_bytes()));
     assert_eq!((site.says(&ticket).await.as_str(), site.says(&other).await.as_str()), ("ended", "ada"));
     let ended: Vec<_> = site.rows().await.into_iter().filter_map(|row| Some((row.2?, row.3?))).collect();
@@ -358,7 +358,7 @@ async fn a_logout_while_the_store_is_down_holds_here_and_reaches_the_row_later()
         let ticket = site.begin().await;
         site.store.disturb(how).await.expect("healthy until now");
         let done = site.sessions.logout(&shown(&ticket), site.clock.now()).await.expect("the disk takes it");
-        assert_eq!(done.elsewhere, Elsewhere::WhenTheStoreIsBack, "{how:?}");
+        assert_eq!(done.reach, LogoutReach::ThisGateway, "{how:?}");
         assert_eq!(site.says(&ticket).await, "ended", "{how:?}");
         let site = site.restarted(&[]).await;
         assert_eq!(site.says(&ticket).await, "ended", "{how:?}");
@@ -377,7 +377,7 @@ async fn a_logout_without_any_revocation_set_is_still_a_logout() {
     let site = site.restarted(&[]).await;
     assert_eq!(site.says(&ticket).await, "no revocations");
     let done = site.sessions.logout(&shown(&ticket), site.clock.now()).await.expect("the disk takes it");
-    assert_eq!(done.elsewhere, Elsewhere::WhenTheStoreIsBack);
+    assert_eq!(done.reach, LogoutReach::ThisGateway);
     assert_eq!(site.says(&ticket).await, "ended");
 }
 

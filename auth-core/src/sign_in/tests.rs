@@ -13,7 +13,7 @@ use crate::{
     discovery::{self, Discovery},
     idp::{ProviderConfig, ResponseMode},
     jws::Algorithm,
-    keys::{IssuerKeys, KeyPolicy, KeysFrom},
+    keys::{IssuerKeys, KeyPolicy, KeySetLocation, KeysConfig},
     outbound::{Outbound, OutboundPolicy},
     principal::{
         Membership, Silence, UserClaim,
@@ -113,17 +113,14 @@ fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Background, clock:
     let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
     let outbound = Outbound::new(&url, policy, clock.clone()).expect("no extra certificates");
     let known = discovery::DiscoveryConfig { issuer: issuer.into(), discovery_url: None, endpoint_hosts: Vec::new() };
-    let discovery = Discovery::new(known, outbound.clone(), keeper.clone(), clock.clone(), data.path());
-    let keys = IssuerKeys::new(
-        issuer.into(),
-        KeysFrom::Discovery(discovery.clone()),
-        &[Algorithm::EdDsa],
-        KeyPolicy::default(),
-        outbound.clone(),
-        keeper.clone(),
-        clock.clone(),
-        data.path(),
-    );
+    let discovery = Discovery::new(known, outbound.clone(), keeper.clone(), clock.clone(), &data.taken());
+    let keys = KeysConfig {
+        issuer: issuer.into(),
+        location: KeySetLocation::Discovery(discovery.clone()),
+        algorithms: vec![Algorithm::EdDsa],
+        policy: KeyPolicy::default(),
+    };
+    let keys = IssuerKeys::new(keys, outbound.clone(), keeper.clone(), clock.clone(), &data.taken());
     let config = ProviderConfig {
         name: name.into(),
         client_id: "candor".to_owned(),

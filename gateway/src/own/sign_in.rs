@@ -199,9 +199,9 @@ pub(super) async fn logout(context: &RequestContext, head: &RequestHead) -> Answ
     let id = ticket.id();
     match context.running.sessions.logout(&ticket, context.now).await {
         Ok(out) => {
-            let elsewhere = out.elsewhere;
+            let reach = out.reach;
             let forget = ClearCookie::because(&Ended::LoggedOut(out.logout), id);
-            Answer::Own(OwnAnswer::SignedOut { forget, elsewhere })
+            Answer::Own(OwnAnswer::SignedOut { forget, reach })
         }
         Err(Stop::Unavailable(unavailable)) => Answer::Unavailable(unavailable),
         // A ticket that is no good any more is as signed out as can be.

@@ -3,7 +3,7 @@
 
 use auth_core::{
     principal::Principal,
-    session::Elsewhere,
+    session::LogoutReach,
     sign_in::{Objection, WrongAnswer},
     verdict::{Rejected, Unavailable},
 };
@@ -105,7 +105,7 @@ pub enum OwnAnswer {
         /// The right to forget the ticket.
         forget: Option<ClearCookie>,
         /// How far it has reached.
-        elsewhere: Elsewhere,
+        reach: LogoutReach,
     },
     /// The metrics of the admin listener, in the text form that Prometheus reads.
     Metrics(String),

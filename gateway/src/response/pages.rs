@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use auth_core::{
     principal::{Principal, Silence},
-    session::Elsewhere,
+    session::LogoutReach,
     sign_in::{Objection, WrongAnswer},
 };
 
@@ -180,10 +180,12 @@ pub(crate) fn confirm_logout(site: &Site) -> Page {
 }
 
 /// Signed out, here and as far as the other gateways know.
-pub(crate) fn signed_out(elsewhere: Elsewhere) -> Page {
-    match elsewhere {
-        Elsewhere::Done => Page::new("You are signed out", "Here and everywhere else where this sign-in was used."),
-        Elsewhere::WhenTheStoreIsBack => Page::new(
+pub(crate) fn signed_out(reach: LogoutReach) -> Page {
+    match reach {
+        LogoutReach::Everywhere => {
+            Page::new("You are signed out", "Here and everywhere else where this sign-in was used.")
+        }
+        LogoutReach::ThisGateway => Page::new(
             "You are signed out here",
             "Elsewhere as soon as the store is back; nothing more is for you to do.",
         ),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use auth_core::{
     alarm::{self, Alarm},
     principal::Silence,
-    session::Elsewhere,
+    session::LogoutReach,
     verdict::{Reason, Rejected, Unavailable, Uncertainty},
 };
 use http::{
@@ -256,10 +256,10 @@ impl Form<'_> {
                 response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
                 response
             }
-            OwnAnswer::SignedOut { forget, elsewhere } => {
-                let done = serde_json::json!({ "signed_out": true, "elsewhere": elsewhere == Elsewhere::Done });
+            OwnAnswer::SignedOut { forget, reach } => {
+                let done = serde_json::json!({ "signed_out": true, "elsewhere": reach == LogoutReach::Everywhere });
                 let response = match self.client_kind {
-                    ClientKind::Browser => self.page(&ok, &pages::signed_out(elsewhere)),
+                    ClientKind::Browser => self.page(&ok, &pages::signed_out(reach)),
                     _ => self.content(&ok, done.to_string(), "application/json"),
                 };
                 self.forgetting(response, forget)

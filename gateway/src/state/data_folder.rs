@@ -43,7 +43,7 @@ impl Gateway {
     /// The same at the end, without asking the store: what was removed a moment ago must not keep the next start back.
     pub async fn repair_before_exit(&self) {
         let folder = self.repair_folder().await;
-        if let Err(fault) = self.revocations.settle().await.and(folder) {
+        if let Err(fault) = self.revocations.restore_store().await.and(folder) {
             tracing::warn!("the data folder is not as it should be: {fault}");
         }
     }

@@ -1,15 +1,16 @@
 //! The providers and issuers of one configuration, each with its document and keys.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use auth_core::{
     background::Background,
     bearer::{BearerIssuer, Bearers},
     clock::Clock,
+    data_folder::DataFolder,
     discovery::{self, Discovery},
     idp::{self, Provider, ProviderConfig},
     jws::Algorithm,
-    keys::{IssuerKeys, KeysFrom},
+    keys::{IssuerKeys, KeySetLocation, KeysConfig},
     outbound::{CaFault, Outbound, OutboundPolicy},
     principal::Kind,
 };
@@ -30,6 +31,7 @@ pub(super) struct IssuerBuilder<'a> {
     pub(super) tuning: &'a Tuning,
     pub(super) background: &'a Background,
     pub(super) clock: &'a Clock,
+    pub(super) data: &'a DataFolder,
 }
 
 /// An issuer that has been met: the same one gets the same client, document and keys.
@@ -114,7 +116,7 @@ impl IssuerBuilder<'_> {
             endpoint_hosts: identity.map(|identity| identity.endpoint_hosts.clone()).unwrap_or_default(),
         };
         let discovery =
-            Discovery::new(provider, outbound.clone(), self.background.clone(), self.clock.clone(), self.data());
+            Discovery::new(provider, outbound.clone(), self.background.clone(), self.clock.clone(), self.data);
         met.push(Issuer { issuer: issuer.clone(), outbound, discovery, keys: Vec::new() });
         Ok(met.len() - 1)
     }
@@ -128,29 +130,23 @@ impl IssuerBuilder<'_> {
         if let Some((.., keys)) = met.keys.iter().find(same) {
             return keys.clone();
         }
-        let from = match uri {
-            Some(uri) => KeysFrom::Uri(uri.clone()),
+        let location = match uri {
+            Some(uri) => KeySetLocation::Uri(uri.clone()),
             None => {
                 met.discovery.start();
-                KeysFrom::Discovery(met.discovery.clone())
+                KeySetLocation::Discovery(met.discovery.clone())
             }
         };
-        let keys = IssuerKeys::new(
-            met.issuer.clone(),
-            from,
-            &algorithms,
-            self.tuning.keys,
-            met.outbound.clone(),
-            self.background.clone(),
-            self.clock.clone(),
-            self.data(),
-        );
+        let config = KeysConfig {
+            issuer: met.issuer.clone(),
+            location,
+            algorithms: algorithms.clone(),
+            policy: self.tuning.keys,
+        };
+        let (outbound, background, clock) = (met.outbound.clone(), self.background.clone(), self.clock.clone());
+        let keys = IssuerKeys::new(config, outbound, background, clock, self.data);
         keys.start();
         met.keys.push((uri.cloned(), algorithms, keys.clone()));
         keys
-    }
-
-    fn data(&self) -> &Path {
-        &self.config.server.data
     }
 }

@@ -156,6 +156,7 @@ impl Gateway {
         let every = tuning.revocations.poll;
         let guard = Arc::new(RefusalGuard::new());
         let parts = ProcessParts {
+            data: data.clone(),
             clock: clock.clone(),
             background: background.clone(),
             tuning,

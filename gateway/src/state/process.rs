@@ -9,6 +9,7 @@ use auth_core::{
     authenticator::Authenticator,
     background::Background,
     clock::Clock,
+    data_folder::DataFolder,
     database::Database,
     keyring::Keyring,
     refusal_guard::RefusalGuard,
@@ -30,6 +31,7 @@ use crate::{
 
 /// What configurations are brought to life with.
 pub(super) struct ProcessParts {
+    pub(super) data: Arc<DataFolder>,
     pub(super) clock: Clock,
     pub(super) background: Background,
     pub(super) tuning: Tuning,
@@ -43,8 +45,13 @@ pub(super) struct ProcessParts {
 impl ProcessParts {
     /// The live parts of `config`. Nothing is changed for any other configuration until nothing can fail any more.
     pub(super) fn running(&self, config: Config) -> Result<Running, StartFault> {
-        let builder =
-            IssuerBuilder { config: &config, tuning: &self.tuning, background: &self.background, clock: &self.clock };
+        let builder = IssuerBuilder {
+            config: &config,
+            tuning: &self.tuning,
+            background: &self.background,
+            clock: &self.clock,
+            data: &self.data,
+        };
         let Issuers { providers, bearers } = builder.issuers()?;
         let people = config.identity.iter();
         let policy = SessionPolicy {

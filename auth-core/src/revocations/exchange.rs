@@ -1,0 +1,184 @@
+//! What passes between the set and the store: what is new there, what it has not taken yet, and what it lost.
+
+use std::{io, sync::Arc, time::Duration};
+
+use tokio::sync::Mutex;
+
+use super::{
+    RevocationPolicy,
+    entry::{RevocationEntry, RevocationSet},
+    file, sql,
+};
+use crate::{
+    clock::{Clock, Now, Steady, Timestamp},
+    data_folder::FolderPath,
+    database::Database,
+    dependency::Dependency,
+    last_known_good::{Change, FailedAttempt, LastKnownGood, Schedule, Source},
+    verdict::{OrUnavailable, Unavailable},
+};
+
+/// The store, as what says who is revoked.
+pub(super) struct RevocationSource {
+    pub(super) store: Database,
+    pub(super) policy: RevocationPolicy,
+    pub(super) folder: FolderPath,
+    pub(super) clock: Clock,
+    /// Held during an exchange.
+    pub(super) exchanged: Mutex<Exchanged>,
+}
+
+/// What earlier exchanges of this process did.
+#[derive(Default)]
+pub(super) struct Exchanged {
+    /// When the last good one began, if the clock was beyond doubt.
+    at: Option<Timestamp>,
+    purged: Option<Steady>,
+    /// Whether the store answers, and does not take what it does not know.
+    refusing: bool,
+    /// Whether this process has read all that the store says: then the set has it, should the store be lost.
+    whole: bool,
+    /// How many losses of the store's files have been mended.
+    losses: u64,
+}
+
+/// Answers are asked for again from this long before the last one.
+const OVERLAP: Duration = Duration::from_secs(120);
+
+/// So many entries are told to the store in one transaction.
+const TOLD_AT_ONCE: usize = 256;
+
+/// What is over goes this long after its hard expiry, this often.
+const KEPT_AFTER: Duration = Duration::from_secs(24 * 3600);
+const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
+
+impl Source for RevocationSource {
+    type Value = Arc<RevocationSet>;
+
+    async fn fetch(cell: &LastKnownGood<Self>, now: Now) -> Result<Option<Change<Self::Value>>, FailedAttempt> {
+        let mut exchanged = cell.source().exchanged.lock().await;
+        match exchange(cell, &mut exchanged, now).await {
+            #[cfg(candor_mutants)]
+            Err(_) if crate::mutants::is("failed-poll-is-fresh") => Ok(None),
+            outcome => Ok(outcome?),
+        }
+    }
+
+    fn write(&self, known: &Arc<RevocationSet>, schedule: Schedule) -> io::Result<Vec<u8>> {
+        file::write(known, schedule.confirmed_at())
+    }
+
+    fn read(&self, copy: &[u8]) -> io::Result<(Arc<RevocationSet>, Schedule)> {
+        let (set, confirmed) = file::read(copy)?;
+        let (now, cadence) = (self.clock.now().steady(), self.policy.cadence());
+        let schedule = confirmed.map_or(Schedule::NEVER, |at| Schedule::confirmed(at, cadence));
+        // A confirmation from the future says that what we know of time was lost, and nothing about age.
+        let schedule = if schedule.is_from_the_future(now, cadence) {
+            Schedule::confirmed(now - self.policy.poll, cadence).failed(now, cadence)
+        } else {
+            schedule
+        };
+        Ok((Arc::new(set), schedule))
+    }
+}
+
+/// Reads what we do not know, and tells the store what it does not know. A full store says who is revoked though it
+/// takes nothing: what it says counts. `None`: neither knew anything new.
+async fn exchange(
+    cell: &LastKnownGood<RevocationSource>,
+    exchanged: &mut Exchanged,
+    now: Now,
+) -> Result<Option<Change<Arc<RevocationSet>>>, Unavailable> {
+    let store = &cell.source().store;
+    mend(cell, exchanged).await?;
+    // The first answer of a process is whole; and so is every one while the clock is in doubt, and the next after it:
+    // others write by their clocks, and a time of ours that is ahead of theirs would pass over what they wrote.
+    let since = exchanged.at.filter(|_| !now.is_in_doubt()).map(|at| at.min(now.earlier()) - OVERLAP);
+    let mut learned = sql::read(store, since).await?;
+    exchanged.whole |= since.is_none();
+    let known = Arc::clone(&cell.load().value);
+    learned.retain(|entry| !known.holds(entry));
+    let stored = push_pending(store, &known, exchanged, now).await;
+    exchanged.at = (!now.is_in_doubt()).then(|| now.earlier());
+    if exchanged.purged.is_none_or(|at| now.steady().since(at) >= PURGE_EVERY) {
+        exchanged.purged = Some(now.steady());
+        purge(cell, now).await;
+    }
+    if learned.is_empty() && stored.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Box::new(move |set| {
+        set.with(|set| {
+            learned.iter().for_each(|entry| set.add(entry));
+            stored.iter().for_each(|entry| set.mark_stored(entry));
+        })
+    })))
+}
+
+/// Restores the store, where its files were removed.
+pub(super) async fn restore_store(cell: &LastKnownGood<RevocationSource>) -> Result<(), Unavailable> {
+    mend(cell, &mut *cell.source().exchanged.lock().await).await
+}
+
+/// Mends that the store's files were removed or replaced under our hands. All that it knew of who is revoked is in the
+/// set, so the store is told again; where there is no file any more, the store is made again first. The rows of sessions
+/// are not in the set, and no ticket needs them.
+async fn mend(cell: &LastKnownGood<RevocationSource>, exchanged: &mut Exchanged) -> Result<(), Unavailable> {
+    let source = cell.source();
+    let look = source.store.look().await?;
+    #[cfg(candor_mutants)]
+    if crate::mutants::is("store-files-unwatched") {
+        return Ok(());
+    }
+    if look.losses != exchanged.losses || look.absent {
+        // On disk first: should we end before the store has been told, the next start tells it.
+        let marked = cell.change_on_disk_first(|set| set.with(RevocationSet::mark_all_pending)).await;
+        marked.or_unavailable(Dependency::Store)?;
+        (exchanged.at, exchanged.losses) = (None, look.losses);
+    }
+    if !look.absent {
+        return Ok(());
+    }
+    if !exchanged.whole {
+        let why = "its file is gone, and what it said of who is revoked was never read";
+        return Err(Unavailable::because(Dependency::Store, why));
+    }
+    source.folder.must_be_ours().or_unavailable(Dependency::Store)?;
+    source.store.make_again().await?;
+    let ends = cell.load().value.all().count();
+    tracing::warn!("the store was made again from what is held: {ends} revocations; no rows of earlier sessions");
+    Ok(())
+}
+
+/// Tells the store what it has not taken yet. Gives what it took.
+async fn push_pending(
+    store: &Database,
+    known: &RevocationSet,
+    exchanged: &mut Exchanged,
+    now: Now,
+) -> Vec<Arc<RevocationEntry>> {
+    let mut stored = Vec::new();
+    let mut refusing = false;
+    let pending: Vec<_> = known.pending().cloned().collect();
+    for some in pending.chunks(TOLD_AT_ONCE) {
+        if let Err(unavailable) = sql::write_all(store, some, now).await {
+            if !exchanged.refusing {
+                tracing::warn!("the store is not told yet who has signed out: {unavailable}");
+            }
+            refusing = true;
+            break;
+        }
+        stored.extend_from_slice(some);
+    }
+    exchanged.refusing = refusing;
+    stored
+}
+
+/// Forgets what has been over for a day: its credential is refused for its own expiry. What fails now is done next time.
+async fn purge(cell: &LastKnownGood<RevocationSource>, now: Now) {
+    let over = now.earlier() - KEPT_AFTER;
+    if let Err(unavailable) = sql::purge(&cell.source().store, over).await {
+        tracing::debug!("what is over stays in the store for now: {unavailable}");
+    }
+    cell.change(|set| set.with(|set| set.purge(over)));
+}
