@@ -26,7 +26,7 @@
 //! - 8 [`discovery`]: providers' documents, last known good, hosts pinned.
 //! - 8 [`revocations`]: who is revoked, and how old that knowledge is.
 //! - 9 [`keys`]: issuers' keys, last known good, and the proof that they are fresh.
-//! - 10 [`idp`]: OpenID Connect providers, and the only module that names oauth2.
+//! - 10 [`idp`]: OpenID Connect providers, and the only module that names openidconnect.
 //! - 10 [`bearer`]: JWT bearer tokens of trusted issuers.
 //! - 11 [`session`]: the sessions of people: a ticket with them, a row in the store.
 //! - 12 [`sign_in`]: browser sign-in: begin, and finish at the callback.

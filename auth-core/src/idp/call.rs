@@ -4,7 +4,7 @@
 use std::{future::Future, pin::Pin, time::Duration};
 
 use http::StatusCode;
-use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
 use super::answer::ErrorAnswer;
 use crate::outbound::{Answer, Outbound, OutboundError};

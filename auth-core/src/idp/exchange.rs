@@ -2,11 +2,10 @@
 
 use std::{borrow::Cow, fmt, time::Duration};
 
-use oauth2::{
-    AccessToken, AuthType, AuthorizationCode, ClientId, ClientSecret, EmptyExtraTokenFields, PkceCodeVerifier,
-    RedirectUrl, RefreshToken, RequestTokenError, Scope, StandardRevocableToken, StandardTokenIntrospectionResponse,
-    TokenUrl,
-    basic::{BasicRevocationErrorResponse, BasicTokenType},
+use openidconnect::{
+    AccessToken, AuthorizationCode, EmptyAdditionalClaims, ErrorResponse, IdToken, OAuth2TokenResponse,
+    PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope, TokenResponse,
+    core::{CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm, CoreTokenType},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
@@ -16,7 +15,7 @@ use super::{
     Provider,
     answer::{ErrorAnswer, Meaning},
     call::{CallFault, TokenCall},
-    lacks,
+    client::{client, lacks},
 };
 use crate::{
     alarm::{self, Alarm},
@@ -50,14 +49,6 @@ pub(crate) enum ExchangeFault {
 /// How long to wait for somebody who changes a configuration.
 const MENDED_BY_HAND: Duration = Duration::from_secs(60);
 
-pub(super) type Client = oauth2::Client<
-    ErrorAnswer,
-    TokenAnswer,
-    StandardTokenIntrospectionResponse<EmptyExtraTokenFields, BasicTokenType>,
-    StandardRevocableToken,
-    BasicRevocationErrorResponse,
->;
-
 /// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3). The ID token stays text, so that a bad one is not
 /// mistaken for an answer that cannot be read; `expires_in`, which some providers spell as a string, is not read.
 #[derive(Deserialize, Serialize)]
@@ -83,17 +74,11 @@ impl Provider {
         redirect_uri: &Url,
     ) -> Result<Tokens, ExchangeFault> {
         let Ok(_call) = self.0.calls.try_acquire() else { return Err(ExchangeFault::Busy) };
-        let endpoint = document.token_endpoint.clone().ok_or_else(|| lacks("token_endpoint"))?;
-        let config = &self.0.config;
-        let mut client = Client::new(ClientId::new(config.client_id.clone()))
-            .set_auth_type(client_authentication(document))
-            .set_token_uri(TokenUrl::from_url(endpoint));
-        if let Some(secret) = &config.client_secret {
-            client = client.set_client_secret(ClientSecret::new(secret.expose_secret().to_owned()));
-        }
+        let client = client(&self.0.config, document)?;
         let call = TokenCall::over(self.0.outbound.clone());
         let answer = client
             .exchange_code(AuthorizationCode::new(code.expose_secret().to_owned()))
+            .map_err(|_| lacks("token_endpoint"))?
             .set_pkce_verifier(PkceCodeVerifier::new(verifier.expose_secret().to_owned()))
             .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(redirect_uri.clone())))
             .request_async(&call)
@@ -101,7 +86,7 @@ impl Provider {
         match answer {
             Ok(answer) => answer.into_tokens(),
             Err(error) => {
-                let client_secret = config.client_secret.as_ref().map_or("", |secret| secret.expose_secret());
+                let client_secret = self.0.config.client_secret.as_ref().map_or("", |secret| secret.expose_secret());
                 Err(self.fault(error, &[code.expose_secret(), verifier.expose_secret(), client_secret]))
             }
         }
@@ -175,32 +160,20 @@ impl TokenAnswer {
     }
 }
 
-/// `client_secret_basic` is the default (OpenID Connect Discovery 1.0 §3); `client_secret_post` where only that is
-/// offered.
-fn client_authentication(document: &Document) -> AuthType {
-    let offered = document.raw.get("token_endpoint_auth_methods_supported").and_then(serde_json::Value::as_array);
-    let offers = |method: &str| offered.is_some_and(|offered| offered.iter().any(|one| one == method));
-    if offers("client_secret_post") && !offers("client_secret_basic") {
-        AuthType::RequestBody
-    } else {
-        AuthType::BasicAuth
-    }
-}
-
 fn nonsense(what: String) -> ExchangeFault {
     ExchangeFault::Unavailable(Unavailable::because(Dependency::TokenEndpoint, what))
 }
 
-impl oauth2::ErrorResponse for ErrorAnswer {}
+impl ErrorResponse for ErrorAnswer {}
 
-impl oauth2::TokenResponse for TokenAnswer {
-    type TokenType = BasicTokenType;
+impl OAuth2TokenResponse for TokenAnswer {
+    type TokenType = CoreTokenType;
 
     fn access_token(&self) -> &AccessToken {
         &self.access_token
     }
-    fn token_type(&self) -> &BasicTokenType {
-        &BasicTokenType::Bearer
+    fn token_type(&self) -> &CoreTokenType {
+        &CoreTokenType::Bearer
     }
     fn expires_in(&self) -> Option<Duration> {
         None
@@ -209,6 +182,19 @@ impl oauth2::TokenResponse for TokenAnswer {
         self.refresh_token.as_ref()
     }
     fn scopes(&self) -> Option<&Vec<Scope>> {
+        None
+    }
+}
+
+/// The library's own way to the ID token: none leads there, since it is verified before the library reads it.
+impl TokenResponse<EmptyAdditionalClaims, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>
+    for TokenAnswer
+{
+    fn id_token(
+        &self,
+    ) -> Option<
+        &IdToken<EmptyAdditionalClaims, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>,
+    > {
         None
     }
 }

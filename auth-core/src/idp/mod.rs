@@ -1,28 +1,36 @@
 //! OpenID Connect providers: where a person is sent to sign in, and what their code is exchanged for.
 //!
-//! The only module that names `oauth2`. ID tokens leave it unverified, as text: [`crate::sign_in`] verifies them by
-//! [`crate::keys`] and [`crate::jws`], which know leeway, fresh keys and the difference between a forgery and an
-//! outage. Deliberately absent: userinfo, and any other flow than the code flow with PKCE (RFC 6749 §4.1, RFC 7636).
+//! The only module that names `openidconnect`, which fetches nothing here and reads no clock. ID tokens leave a token
+//! answer unverified, as text: [`crate::sign_in`] verifies them, first by [`crate::keys`] and [`crate::jws`], which know
+//! fresh keys and the difference between a forgery and an outage, then by the library's verifier ([`SignedIdToken`]).
+//! Deliberately absent: userinfo, logout at the provider, and any other flow than the code flow with PKCE (RFC 6749 §4.1,
+//! RFC 7636).
 
 mod answer;
 mod call;
+mod client;
 mod exchange;
+mod id_token;
+mod proven_key;
 
 use std::{borrow::Cow, fmt, sync::Arc};
 
-use oauth2::{AuthUrl, ClientId, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope};
+use openidconnect::{
+    AuthenticationFlow, CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    core::{CoreAuthPrompt, CoreResponseType},
+};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use self::exchange::Client;
+use self::client::client;
 pub(crate) use self::{
     answer::{hiding, presentable},
     exchange::{ExchangeFault, Tokens},
+    id_token::{Mismatch, SignedIdToken},
 };
 use crate::{
     clock::{Clock, Now},
-    dependency::Dependency,
     discovery::{Discovery, Document},
     keys::IssuerKeys,
     outbound::Outbound,
@@ -49,10 +57,22 @@ pub struct ProviderConfig {
     pub groups_claim: String,
     /// What it means that an ID token states no groups or roles.
     pub absence: Absence,
-    /// OpenID Connect Core §3.1.2.1, such as `consent`.
-    pub prompt: Option<String>,
+    /// What the provider is to ask of the person, whatever it knows already.
+    pub prompt: Option<Prompt>,
     /// How the answer comes back.
     pub response_mode: ResponseMode,
+}
+
+/// What a provider asks a person for though it need not (OpenID Connect Core §3.1.2.1). One of them at a time: Entra ID
+/// takes no two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// Their consent to what we ask for.
+    Consent,
+    /// Their credentials.
+    Login,
+    /// Which of their accounts it shall be.
+    SelectAccount,
 }
 
 /// How the provider's answer comes back (OAuth 2.0 Multiple Response Type Encoding Practices §2.1).
@@ -82,8 +102,8 @@ struct Parts {
 /// second; a slow one must not gather more of ours than it can answer, each with our secret.
 const MOST_CALLS: usize = 32;
 
-/// What an authorisation request carries besides the configuration.
-pub(crate) struct Asking<'a> {
+/// What an authentication request carries besides the configuration (OpenID Connect Core §3.1.2.1).
+pub(crate) struct AuthenticationRequest<'a> {
     pub(crate) state: &'a str,
     pub(crate) nonce: &'a str,
     pub(crate) verifier: &'a SecretString,
@@ -135,27 +155,43 @@ impl Provider {
     ///
     /// # Errors
     /// Unavailable(Discovery), if the document names no authorisation endpoint.
-    pub(crate) fn authorise_url(&self, document: &Document, asking: &Asking<'_>) -> Result<Url, Unavailable> {
-        let endpoint = document.authorization_endpoint.clone().ok_or_else(|| lacks("authorization_endpoint"))?;
+    pub(crate) fn authorise_url(
+        &self,
+        document: &Document,
+        request: &AuthenticationRequest<'_>,
+    ) -> Result<Url, Unavailable> {
         let config = &self.0.config;
-        let client = Client::new(ClientId::new(config.client_id.clone())).set_auth_uri(AuthUrl::from_url(endpoint));
-        let verifier = PkceCodeVerifier::new(asking.verifier.expose_secret().to_owned());
-        let mut request = client
-            .authorize_url(|| CsrfToken::new(asking.state.to_owned()))
-            .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(asking.redirect_uri.clone())))
+        let client = client(config, document)?;
+        let (state, nonce) = (request.state.to_owned(), request.nonce.to_owned());
+        let verifier = PkceCodeVerifier::new(request.verifier.expose_secret().to_owned());
+        // `openid` is asked for by the library.
+        let scopes = config.scopes.iter().filter(|scope| *scope != "openid");
+        let mut asked = client
+            .authorize_url(
+                AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
+                || CsrfToken::new(state),
+                || Nonce::new(nonce),
+            )
+            .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(request.redirect_uri.clone())))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
-            .add_extra_param("nonce", asking.nonce);
-        if !config.scopes.iter().any(|scope| scope == "openid") {
-            request = request.add_scope(Scope::new("openid".to_owned()));
-        }
-        request = request.add_scopes(config.scopes.iter().cloned().map(Scope::new));
-        if let Some(prompt) = &config.prompt {
-            request = request.add_extra_param("prompt", prompt);
+            .add_scopes(scopes.cloned().map(Scope::new));
+        if let Some(prompt) = config.prompt {
+            asked = asked.add_prompt(prompt.into());
         }
         if config.response_mode == ResponseMode::FormPost {
-            request = request.add_extra_param("response_mode", "form_post");
+            asked = asked.add_extra_param("response_mode", "form_post");
         }
-        Ok(request.url().0)
+        Ok(asked.url().0)
+    }
+}
+
+impl From<Prompt> for CoreAuthPrompt {
+    fn from(prompt: Prompt) -> Self {
+        match prompt {
+            Prompt::Consent => Self::Consent,
+            Prompt::Login => Self::Login,
+            Prompt::SelectAccount => Self::SelectAccount,
+        }
     }
 }
 
@@ -164,10 +200,6 @@ impl ResponseMode {
     pub fn is_cross_site_post(self) -> bool {
         self == Self::FormPost
     }
-}
-
-fn lacks(member: &str) -> Unavailable {
-    Unavailable::because(Dependency::Discovery, format!("the provider's document has no `{member}`"))
 }
 
 impl fmt::Debug for Provider {

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::{Algorithm, MalformedToken, Unverified, decoded, header::Header, key_name, parts};
 
 /// A public key that may verify.
+#[derive(Clone)]
 pub(crate) struct VerifyingKey {
     kid: Option<String>,
     issuer: Option<String>,
@@ -117,7 +118,8 @@ impl VerifyingKey {
         }
     }
 
-    fn verifies(&self, algorithm: Algorithm, signed: &str, signature: &str) -> bool {
+    /// Whether the signature of `signed` holds. `signature` is encoded (RFC 7515 §2).
+    pub(crate) fn verifies(&self, algorithm: Algorithm, signed: &str, signature: &str) -> bool {
         install_provider();
         self.algorithms.contains(&algorithm)
             && jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.key, jwa(algorithm)).unwrap_or(false)

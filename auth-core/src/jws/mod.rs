@@ -133,6 +133,21 @@ impl Unverified<'_> {
         self.header.kid.as_deref()
     }
 
+    /// The algorithm that it says it is signed by.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.header.algorithm
+    }
+
+    /// What its signature is of: header and payload, encoded (RFC 7515 §5.1).
+    pub(crate) fn signed(&self) -> &str {
+        self.signed
+    }
+
+    /// Its signature, encoded.
+    pub(crate) fn signature(&self) -> &str {
+        self.signature
+    }
+
     /// When it claims to have been issued, else to begin. Nothing vouches for it.
     pub(crate) fn claimed_start(&self) -> Option<Timestamp> {
         ["iat", "nbf"].into_iter().find_map(|name| claims::numeric_date(self.payload.get(name)?))

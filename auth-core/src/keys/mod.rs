@@ -117,19 +117,24 @@ impl IssuerKeys {
     /// Whether the signature holds of a token that came straight from the issuer, over a connection of ours. No stranger
     /// can have caused this, so a set is fetched for it whatever strangers' tokens have used up; and where that set does
     /// not verify it either, the issuer's own answers contradict each other.
+    /// Gives the key that it holds under, too.
     ///
     /// # Errors
     /// [`Contradiction`].
-    pub(crate) async fn verify_own(&self, token: &Unverified<'_>) -> Result<Claims, Contradiction> {
+    pub(crate) async fn verify_own(&self, token: &Unverified<'_>) -> Result<(Claims, VerifyingKey), Contradiction> {
+        let proven = |key: &VerifyingKey| match signed(token, key) {
+            Ok(claims) => Ok((claims, key.clone())),
+            Err(not_verified) => Err(Contradiction::of_claims(not_verified)),
+        };
         let known = self.known_or_first().await?;
         if let SignatureCheck::Holds(key) = known.set.check(token) {
-            return signed(token, key).map_err(Contradiction::of_claims);
+            return proven(key);
         }
         self.0.ask(|_, _| Ok(())).await?;
         let known = self.known_or_first().await?;
         let kid = proof::shown(token.kid());
         match known.set.check(token) {
-            SignatureCheck::Holds(key) => signed(token, key).map_err(Contradiction::of_claims),
+            SignatureCheck::Holds(key) => proven(key),
             SignatureCheck::Fails | SignatureCheck::FailsForGood => {
                 Err(Contradiction::BadSignature(Detail::new(format!("does not hold under key {kid}"))))
             }

@@ -33,7 +33,7 @@ use self::{
 use crate::{
     background::Background,
     clock::Now,
-    idp::{Asking, Provider},
+    idp::{AuthenticationRequest, Provider},
     keyring::{Keyring, seal::Seals},
     session::{Sessions, Ticket},
 };
@@ -154,13 +154,13 @@ impl SignIn {
         })?;
         let mut new = PendingSignIn::begin(name, begin.return_to, now).map_err(unavailable)?;
         new.before = begin.replaces.and_then(|ticket| parts.sessions.before(ticket.expose_secret(), now));
-        let asking = Asking {
+        let authentication = AuthenticationRequest {
             state: &new.state(&parts.seals, begin.again, now),
             nonce: &new.nonce,
             verifier: &new.verifier(),
             redirect_uri: &parts.callbacks.of(provider),
         };
-        let location = provider.authorise_url(&document, &asking).map_err(unavailable)?;
+        let location = provider.authorise_url(&document, &authentication).map_err(unavailable)?;
         let cross_site = provider.config().response_mode.is_cross_site_post();
         let cookie = new.cookie(&parts.seals, parts.names, cross_site, now);
         let forget = parts.names.beyond_the_most(&parts.seals, begin.tries, &cookie, now);

@@ -11,7 +11,7 @@ use crate::{
     credential::CredentialText,
     database::{Database, Disturbance},
     discovery::{self, Discovery},
-    idp::{ProviderConfig, ResponseMode},
+    idp::{Prompt, ProviderConfig, ResponseMode},
     jws::Algorithm,
     keys::{IssuerKeys, KeyPolicy, KeySetLocation, KeysConfig},
     outbound::{Outbound, OutboundPolicy},
@@ -134,7 +134,7 @@ fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Background, clock:
         } else {
             Absence::default()
         },
-        prompt: Some("consent".to_owned()),
+        prompt: Some(Prompt::Consent),
         response_mode: mode,
     };
     Provider::new(config, discovery, keys, outbound)
@@ -224,6 +224,42 @@ async fn a_client_authenticates_as_the_document_says() {
     let (authorization, form) = crate::lock::lock(&gateway.provider.told).heard.clone();
     assert_eq!(authorization, "");
     assert!(form.contains("client_id=candor&client_secret=s%26cret"));
+}
+
+/// What a document must have by OpenID Connect Discovery 1.0 §3 and nobody here asks for may be missing or nonsense.
+#[tokio::test]
+async fn a_document_need_not_say_what_nobody_asks_for() {
+    let gateway = Gateway::start("https://app.example").await;
+    let document = json!({
+        "response_types_supported": null, "subject_types_supported": "public",
+        "id_token_signing_alg_values_supported": null, "service_documentation": "", "op_policy_uri": 7,
+        "request_uri_parameter_supported": "no", "claims_supported": {}, "registration_endpoint": "/register",
+        "token_endpoint_auth_methods_supported": [7, "client_secret_post", "tls_client_auth"],
+    });
+    gateway.provider.tell(|told| told.document = document);
+    let away = gateway.begin(false).await;
+    assert_eq!(word(&gateway.back(&away, "code=good").await), "signed in");
+    let (_, form) = crate::lock::lock(&gateway.provider.told).heard.clone();
+    assert!(form.contains("client_secret="), "of what it offers, what can be read counts");
+}
+
+/// An issuer that only signs access tokens.
+#[tokio::test]
+async fn where_nobody_can_sign_in_a_document_is_said_to_lack_something() {
+    let gateway = Gateway::start("https://app.example").await;
+    let lacking = async |name: &str, member: &str| {
+        gateway.provider.tell(|told| told.document = json!({ member: null }));
+        let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None, request: "r" };
+        let begun = gateway.sign_in.begin(name, begin, gateway.clock.now()).await;
+        match begun {
+            Ok(_) => "begun".to_owned(),
+            Err(BeginFault::Unavailable(unavailable)) => unavailable.to_string(),
+            Err(fault) => panic!("{fault:?}"),
+        }
+    };
+    let said = lacking("first", "authorization_endpoint").await;
+    assert!(said.contains("the provider's document has no `authorization_endpoint`"), "{said}");
+    assert_eq!(lacking("second", "token_endpoint").await, "begun");
 }
 
 #[tokio::test]

@@ -42,7 +42,9 @@ const STORES: &[&str] = &[
 /// A word of code, the files where it may stand, and why nowhere else.
 const WALLS: &[(&str, &[&str], &str)] = &[
     ("jsonwebtoken", &["auth-core/src/jws"], "strict JOSE is one module's business"),
-    ("oauth2::", &["auth-core/src/idp"], "its type parameters stay in one module"),
+    ("openidconnect", &["auth-core/src/idp"], "its type parameters stay in one module"),
+    ("oauth2::", &["auth-core/src/idp"], "it comes with openidconnect, and stays where that is"),
+    ("chrono", &["auth-core/src/idp"], "time is a `Timestamp`; chrono is what openidconnect is told the time in"),
     ("Sqlite", STORES, "what kind of store it is, is one module's business"),
     ("sqlx::", STORES, "statements stand in `sql.rs`, and connections in `database`"),
     ("hyper::server", &["gateway/src"], "auth-core knows no HTTP server"),

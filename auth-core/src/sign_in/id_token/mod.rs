@@ -1,20 +1,20 @@
 //! ID tokens: verified by keys and jws, judged by OpenID Connect Core §3.1.3.7, and read as who somebody is.
 //!
+//! Issuer, audience, nonce and expiry are judged by openidconnect's verifier ([`SignedIdToken`]); here are the rules that
+//! it leaves to its callers, and time, of which we have two readings.
+//!
 //! An ID token is the provider's word to us, not a credential that a person holds. So what is wrong with one is a
 //! fault of the sign-in, not a verdict: nobody's credential is refused here.
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
-use subtle::ConstantTimeEq;
 
 use super::wrong_answer::WrongAnswer;
 use crate::{
     clock::{Now, Past, Witness},
     dependency::Dependency,
-    idp::{Provider, ProviderConfig},
+    idp::{Mismatch, Provider, ProviderConfig, SignedIdToken},
     jws::{self, Claims, TokenKind},
     keys::Contradiction,
     principal::{Subject, UserName, stated::Stated},
@@ -68,8 +68,9 @@ pub(super) async fn verify(
     if unverified.issuer() != expected.issuer {
         return wrong(WrongAnswer::Issuer);
     }
-    let claims = provider.keys().verify_own(&unverified).await?;
-    judge(&claims, expected, || {
+    let (claims, key) = provider.keys().verify_own(&unverified).await?;
+    let signed = SignedIdToken::new(&unverified, &claims, key)?;
+    judge(&signed, &claims, expected, || {
         // Made for this sign-in and signed: what it says of the time may end a doubt about ours.
         let clock = provider.clock();
         clock.hear(Witness::issued(claims.iat, clock.now().steady().since(now.steady())), expected.issuer);
@@ -79,62 +80,49 @@ pub(super) async fn verify(
     Ok(Identity::stated_by(claims, config)?)
 }
 
-/// The rules of OpenID Connect Core §3.1.3.7 beyond the signature. The time is asked for last.
-fn judge(claims: &Claims, expected: &ExpectedToken<'_>, now: impl FnOnce() -> Now) -> Result<(), IdTokenFault> {
-    if claims.iss != expected.issuer {
-        return wrong(WrongAnswer::Issuer);
-    }
-    if claims.aud.is_empty() || claims.aud.iter().any(|audience| audience != expected.client_id) {
-        return wrong(WrongAnswer::Audience);
-    }
+/// The rules of OpenID Connect Core §3.1.3.7 beyond the signature. The time is asked for last, once the token is found to
+/// be made for this sign-in, whatever the time is.
+fn judge(
+    signed: &SignedIdToken,
+    claims: &Claims,
+    expected: &ExpectedToken<'_>,
+    now: impl FnOnce() -> Now,
+) -> Result<(), IdTokenFault> {
+    signed.is_for(expected.issuer, expected.client_id)?;
     if claims.azp.as_ref().is_some_and(|party| party != expected.client_id) {
         return wrong(WrongAnswer::AuthorizedParty);
     }
-    if !claims.nonce.as_ref().is_some_and(|nonce| same(nonce, expected.nonce)) {
-        return wrong(WrongAnswer::Nonce);
-    }
+    signed.answers(expected.nonce)?;
     if claims.sub.is_empty() || claims.sub.len() > LONGEST_SUBJECT {
         return wrong(WrongAnswer::Subject);
     }
-    if !access_token_fits(claims, expected.access_token) {
+    if let Some(stated) = claims.all.get("at_hash")
+        && !stated.as_str().is_some_and(|stated| signed.hashes(stated, expected.access_token))
+    {
         return wrong(WrongAnswer::AccessToken);
     }
-    judge_time(claims, now())
+    judge_time(signed, claims, expected, now())
 }
 
-fn judge_time(claims: &Claims, now: Now) -> Result<(), IdTokenFault> {
-    match now.past(claims.exp + LEEWAY) {
-        Past::No => {}
-        Past::Yes => return wrong(WrongAnswer::Expired),
-        Past::InDoubt => return Err(Unavailable::because(Dependency::Clock, "whether it expired is in doubt").into()),
+fn judge_time(
+    signed: &SignedIdToken,
+    claims: &Claims,
+    expected: &ExpectedToken<'_>,
+    now: Now,
+) -> Result<(), IdTokenFault> {
+    let past = now.past(claims.exp + LEEWAY);
+    if past == Past::InDoubt {
+        return Err(Unavailable::because(Dependency::Clock, "whether it expired is in doubt").into());
+    }
+    // By the earlier reading: what is over by it is over by both.
+    signed.is_good(expected.issuer, expected.client_id, expected.nonce, now.earlier() - LEEWAY)?;
+    if past == Past::Yes {
+        return wrong(WrongAnswer::Expired);
     }
     match claims.not_before(LEEWAY, now) {
         Some(begins) => Err(Unavailable::not_yet(begins, now, "an ID token that is not valid yet").into()),
         None => Ok(()),
     }
-}
-
-/// Whether `at_hash` fits the access token (OpenID Connect Core §3.1.3.6), if there is one. Its length says which
-/// hash it is half of; the provider signed it, so nobody else can choose.
-fn access_token_fits(claims: &Claims, access_token: &str) -> bool {
-    let Some(stated) = claims.all.get("at_hash") else { return true };
-    let Some(stated) = stated.as_str().and_then(|text| URL_SAFE_NO_PAD.decode(text.trim_end_matches('=')).ok()) else {
-        return false;
-    };
-    let algorithm = match stated.len() {
-        16 => &SHA256,
-        24 => &SHA384,
-        32 => &SHA512,
-        _ => return false,
-    };
-    let hash = digest::digest(algorithm, access_token.as_bytes());
-    bool::from(hash.as_ref()[..stated.len()].ct_eq(&stated))
-}
-
-/// Compares by hash, so that nothing about the place of a difference can be measured.
-fn same(a: &str, b: &str) -> bool {
-    let [a, b] = [a, b].map(|text| digest::digest(&SHA256, text.as_bytes()));
-    bool::from(a.as_ref().ct_eq(b.as_ref()))
 }
 
 impl Identity {
@@ -169,6 +157,18 @@ impl From<WrongAnswer> for IdTokenFault {
 impl From<Unavailable> for IdTokenFault {
     fn from(unavailable: Unavailable) -> Self {
         Self::Unavailable(unavailable)
+    }
+}
+
+impl From<Mismatch> for IdTokenFault {
+    fn from(mismatch: Mismatch) -> Self {
+        match mismatch {
+            Mismatch::Issuer => Self::Wrong(WrongAnswer::Issuer),
+            Mismatch::Audience => Self::Wrong(WrongAnswer::Audience),
+            Mismatch::Nonce => Self::Wrong(WrongAnswer::Nonce),
+            Mismatch::Expired => Self::Wrong(WrongAnswer::Expired),
+            Mismatch::Undecided(unavailable) => Self::Unavailable(unavailable),
+        }
     }
 }
 

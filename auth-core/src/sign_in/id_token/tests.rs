@@ -1,15 +1,22 @@
+use std::sync::LazyLock;
+
+use aws_lc_rs::digest::{self, SHA256, SHA384, SHA512};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, json};
 
 use super::*;
 use crate::{
-    clock::Timestamp,
+    clock::{Clock, Timestamp},
     idp::ResponseMode,
+    jws::{Algorithm, VerifyingKey, tests::TestIssuer},
     principal::{UserClaim, stated::Absence},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
 const ISSUER: &str = "https://idp.example/tenant";
 const ACCESS: &str = "the access token";
+
+static PROVIDER: LazyLock<TestIssuer> = LazyLock::new(|| TestIssuer::new("k1"));
 
 fn good() -> Map<String, Value> {
     let claims = json!({
@@ -19,7 +26,7 @@ fn good() -> Map<String, Value> {
     claims.as_object().expect("an object").clone()
 }
 
-/// The typed claims of an object, as [`crate::jws`] reads them after the signature.
+/// The typed claims of an object, those too that [`crate::jws`] does not let pass.
 fn typed(all: Map<String, Value>) -> Claims {
     let text = |name: &str| all.get(name).and_then(Value::as_str).map(str::to_owned);
     let date = |name: &str| all.get(name).and_then(Value::as_i64).map(Timestamp::from_secs);
@@ -41,6 +48,11 @@ fn typed(all: Map<String, Value>) -> Claims {
 }
 
 fn judged(changes: &Value) -> &'static str {
+    judged_at(changes, Now::at(NOW))
+}
+
+/// What comes of a token with these `changes`, signed by its provider.
+fn judged_at(changes: &Value, now: Now) -> &'static str {
     let mut all = good();
     for (name, value) in changes.as_object().expect("an object") {
         if value.is_null() {
@@ -50,7 +62,13 @@ fn judged(changes: &Value) -> &'static str {
         }
     }
     let expected = ExpectedToken { issuer: ISSUER, client_id: "gateway", nonce: "n-1", access_token: ACCESS };
-    match judge(&typed(all), &expected, || Now::at(NOW)) {
+    let token = PROVIDER.token(&Value::Object(all.clone()));
+    let unverified = jws::read(&token, TokenKind::IdToken).expect("well formed");
+    let jwk = PROVIDER.jwk();
+    let key = VerifyingKey::from_jwk(jwk.as_object().expect("an object"), &[Algorithm::EdDsa]).expect("a key");
+    let claims = unverified.claims().unwrap_or_else(|_| typed(all));
+    let signed = SignedIdToken::new(&unverified, &claims, key).expect("it can be read");
+    match judge(&signed, &claims, &expected, || now) {
         Ok(()) => "good",
         Err(IdTokenFault::Wrong(_)) => "wrong",
         Err(IdTokenFault::Unavailable(unavailable)) => unavailable.dependency.as_str(),
@@ -90,6 +108,8 @@ fn time_has_thirty_seconds_of_leeway_and_the_future_is_the_clocks_fault() {
     check(json!({ "exp": at(-29) }), "good");
     check(json!({ "exp": at(-30) }), "wrong");
     check(json!({ "exp": at(-3600) }), "wrong");
+    check(json!({ "exp": 1_799_999_970.5 }), "wrong");
+    check(json!({ "exp": 1_799_999_971.5 }), "good");
     check(json!({ "iat": at(30) }), "good");
     check(json!({ "iat": at(31) }), "clock");
     check(json!({ "nbf": at(30) }), "good");
@@ -107,6 +127,39 @@ fn a_hash_of_the_access_token_is_checked_where_there_is_one() {
     check(json!(""), "wrong");
     check(json!("not base64!"), "wrong");
     check(json!(7), "wrong");
+}
+
+/// No machine's clock is asked: it would call the first token over and the second one good.
+#[test]
+fn a_token_is_judged_by_the_time_that_is_given_and_by_no_other() {
+    let at = |year: i64| Timestamp::from_secs((year - 1970) * 31_556_952);
+    let in_year = |year: i64| json!({ "iat": at(year).as_secs(), "exp": at(year).as_secs() + 3600 });
+    assert_eq!(judged_at(&in_year(1990), Now::at(at(1990))), "good");
+    assert_eq!(judged_at(&in_year(2090), Now::at(at(2091))), "wrong");
+}
+
+#[test]
+fn a_token_is_over_only_by_both_readings_of_the_clock() {
+    let clock = Clock::standing_at(NOW);
+    let expired = json!({ "exp": NOW.as_secs() - 60, "iat": NOW.as_secs() - 3600 });
+    assert_eq!(judged_at(&expired, clock.now()), "wrong");
+    clock.step_wall(-3600);
+    assert_eq!(judged_at(&expired, clock.now()), "clock", "the wall clock calls it good");
+    clock.step_wall(7200);
+    assert_eq!(judged_at(&expired, clock.now()), "wrong");
+    assert_eq!(judged_at(&json!({}), clock.now()), "good");
+    clock.step_wall(3600);
+    assert_eq!(judged_at(&json!({}), clock.now()), "clock", "the wall clock calls it over");
+}
+
+/// What nobody here asks for costs no sign-in, whatever its type.
+#[test]
+fn claims_that_are_not_judged_may_be_of_any_type() {
+    let check = |changes: Value| assert_eq!(judged(&changes), "good", "{changes}");
+    check(json!({ "email_verified": "true", "phone_number_verified": "no", "updated_at": "2026-11-27T15:40:41.000Z" }));
+    check(json!({ "name": 7, "name#de": ["Ada"], "email": ["a@acme", "b@acme"], "picture": {}, "address": "here" }));
+    check(json!({ "acr": 1, "amr": "pwd", "auth_time": "1800000000", "c_hash": 7, "gender": {}, "locale": 3 }));
+    check(json!({ "aud": ["gateway", "gateway"] }));
 }
 
 #[test]
