@@ -13,17 +13,17 @@ mod exchange;
 mod id_token;
 mod proven_key;
 
-use std::{borrow::Cow, fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use openidconnect::{
-    AuthenticationFlow, CsrfToken, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    AuthenticationFlow, CsrfToken, LoginHint, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
     core::{CoreAuthPrompt, CoreResponseType},
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use self::client::client;
+use self::client::{client, listed};
 pub(crate) use self::{
     answer::{hiding, presentable},
     exchange::{ExchangeFault, Tokens},
@@ -108,6 +108,12 @@ pub(crate) struct AuthenticationRequest<'a> {
     pub(crate) nonce: &'a str,
     pub(crate) verifier: &'a SecretString,
     pub(crate) redirect_uri: &'a Url,
+    /// Whether the person is to choose an account.
+    pub(crate) select_account: bool,
+    /// How long ago they may have signed in there at most.
+    pub(crate) max_age: Option<Duration>,
+    /// Who they probably are.
+    pub(crate) login_hint: Option<&'a str>,
 }
 
 impl Provider {
@@ -175,13 +181,35 @@ impl Provider {
             .set_redirect_uri(Cow::Owned(RedirectUrl::from_url(request.redirect_uri.clone())))
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .add_scopes(scopes.cloned().map(Scope::new));
-        if let Some(prompt) = config.prompt {
+        if let Some(prompt) = self.prompt(document, request.select_account) {
             asked = asked.add_prompt(prompt.into());
+        }
+        if let Some(max_age) = request.max_age {
+            asked = asked.set_max_age(max_age);
+        }
+        if let Some(hint) = request.login_hint {
+            asked = asked.set_login_hint(LoginHint::new(hint.to_owned()));
         }
         if config.response_mode == ResponseMode::FormPost {
             asked = asked.add_extra_param("response_mode", "form_post");
         }
         Ok(asked.url().0)
+    }
+
+    /// What is asked of the person. Where they are to choose an account, that takes the configured one's place, but that of
+    /// their credentials, which they can give for any account. A provider that says which it knows, and not this one
+    /// (`prompt_values_supported`, Initiating User Registration via OpenID Connect 1.0 §4), asks for credentials too.
+    fn prompt(&self, document: &Document, select_account: bool) -> Option<Prompt> {
+        match self.0.config.prompt {
+            configured if !select_account => configured,
+            Some(Prompt::Login) => Some(Prompt::Login),
+            Some(Prompt::Consent | Prompt::SelectAccount) | None => {
+                let known: Option<Vec<String>> = listed(document, "prompt_values_supported");
+                let knows = |word: &str| known.as_ref().is_none_or(|known| known.iter().any(|one| one == word));
+                let asks_for_credentials = !knows("select_account") && knows("login");
+                Some(if asks_for_credentials { Prompt::Login } else { Prompt::SelectAccount })
+            }
+        }
     }
 }
 

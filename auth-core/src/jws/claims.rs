@@ -45,6 +45,11 @@ impl Claims {
         texts(self.all.get(name)?)
     }
 
+    /// A claim that is a moment (`NumericDate`).
+    pub(crate) fn date(&self, name: &str) -> Option<Timestamp> {
+        numeric_date(self.all.get(name)?)
+    }
+
     /// From when on it may be used, if that lies ahead. Its issuer has signed it, so it was issued: where the readings of
     /// the clock are at odds about that, the one that calls it the future is wrong. `nbf` may be later than that, and both
     /// must say that it has passed.

@@ -120,6 +120,7 @@ impl Conclusion {
             client_id: &self.provider.config().client_id,
             nonce: &self.found.nonce,
             access_token: tokens.access_token.expose_secret(),
+            max_age: self.found.max_age,
         };
         id_token::verify(&self.provider, tokens.id_token.expose_secret(), &expected, self.now).await
     }

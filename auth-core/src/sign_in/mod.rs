@@ -13,7 +13,7 @@ mod pending;
 mod returned;
 mod wrong_answer;
 
-use std::{fmt, net::IpAddr, sync::Arc};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -62,6 +62,7 @@ pub struct Callbacks {
 }
 
 /// What a sign-in begins with.
+#[derive(Default)]
 pub struct Begin<'a> {
     /// Where the person wants to go: already found safe. Opaque here.
     pub return_to: &'a str,
@@ -72,6 +73,14 @@ pub struct Begin<'a> {
     /// The ticket that the browser has already. Its session ends once the new one stands, also if the callback comes
     /// without it.
     pub replaces: Option<SecretString>,
+    /// Whether the provider is to let the person choose an account, though it may know one of theirs already: without
+    /// this, signing in again there comes back at once, as the same person.
+    pub select_account: bool,
+    /// How long ago the person may have signed in at the provider at most (`max_age`, OpenID Connect Core §3.1.2.1): it asks
+    /// whoever did before that again, and an ID token that says otherwise signs nobody in.
+    pub max_age: Option<Duration>,
+    /// Who it probably is, as the provider names people (`login_hint`).
+    pub login_hint: Option<&'a str>,
     /// The request's id, which the page shows and the log line repeats.
     pub request: &'a str,
 }
@@ -153,12 +162,16 @@ impl SignIn {
             None => unavailable(down),
         })?;
         let mut new = PendingSignIn::begin(name, begin.return_to, now).map_err(unavailable)?;
+        new.max_age = begin.max_age;
         new.before = begin.replaces.and_then(|ticket| parts.sessions.before(ticket.expose_secret(), now));
         let authentication = AuthenticationRequest {
             state: &new.state(&parts.seals, begin.again, now),
             nonce: &new.nonce,
             verifier: &new.verifier(),
             redirect_uri: &parts.callbacks.of(provider),
+            select_account: begin.select_account,
+            max_age: begin.max_age,
+            login_hint: begin.login_hint,
         };
         let location = provider.authorise_url(&document, &authentication).map_err(unavailable)?;
         let cross_site = provider.config().response_mode.is_cross_site_post();

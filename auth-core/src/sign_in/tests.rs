@@ -45,6 +45,10 @@ struct Away {
 
 impl Gateway {
     async fn start(public_url: &str) -> Self {
+        Self::prompting(public_url, Some(Prompt::Consent)).await
+    }
+
+    async fn prompting(public_url: &str, prompt: Option<Prompt>) -> Self {
         let (data, keeper) = (Folder::new(), Background::current());
         let clock = Clock::standing_at(Clock::system().now().wall());
         let provider = TestProvider::start().await;
@@ -59,11 +63,12 @@ impl Gateway {
             issuers: [(provider.issuer.clone(), UserClaim::Subject)].into(),
         };
         let sessions = Sessions::new(&keyring, store.clone(), revocations, policy);
+        let idp = |name, mode| idp(&provider.issuer, name, mode, prompt, &keeper, &clock, &data);
         let providers = vec![
-            idp(&provider.issuer, "first", ResponseMode::Query, &keeper, &clock, &data),
-            idp(&provider.issuer, "second", ResponseMode::FormPost, &keeper, &clock, &data),
-            idp(&provider.issuer, "silent", ResponseMode::Query, &keeper, &clock, &data),
-            idp(&provider.issuer, "named", ResponseMode::Query, &keeper, &clock, &data),
+            idp("first", ResponseMode::Query),
+            idp("second", ResponseMode::FormPost),
+            idp("silent", ResponseMode::Query),
+            idp("named", ResponseMode::Query),
         ];
         let callbacks = Callbacks { public_url: public_url.parse().expect("a URL"), own_prefix: "/.candor".to_owned() };
         let sign_in = SignIn::new(providers, callbacks, &keyring, sessions.clone(), keeper);
@@ -75,7 +80,10 @@ impl Gateway {
     }
 
     async fn begin_at(&self, name: &str, again: bool) -> Away {
-        let begin = Begin { return_to: "/report?month=7", again, tries: &[], replaces: None, request: "r" };
+        self.away(name, Begin { return_to: "/report?month=7", again, request: "r", ..Begin::default() }).await
+    }
+
+    async fn away(&self, name: &str, begin: Begin<'_>) -> Away {
         let begun = self.sign_in.begin(name, begin, self.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
         let state = self.provider.visit(&begun.location);
         let cookies = vec![(begun.cookie.name.clone(), begun.cookie.value.expose_secret().to_owned())];
@@ -108,7 +116,15 @@ impl Gateway {
     }
 }
 
-fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Background, clock: &Clock, data: &Folder) -> Provider {
+fn idp(
+    issuer: &str,
+    name: &str,
+    mode: ResponseMode,
+    prompt: Option<Prompt>,
+    keeper: &Background,
+    clock: &Clock,
+    data: &Folder,
+) -> Provider {
     let url = issuer.parse().expect("a URL");
     let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
     let outbound = Outbound::new(&url, policy, clock.clone()).expect("no extra certificates");
@@ -134,7 +150,7 @@ fn idp(issuer: &str, name: &str, mode: ResponseMode, keeper: &Background, clock:
         } else {
             Absence::default()
         },
-        prompt: Some(Prompt::Consent),
+        prompt,
         response_mode: mode,
     };
     Provider::new(config, discovery, keys, outbound)
@@ -204,10 +220,73 @@ async fn somebody_signs_in_and_gets_where_they_wanted() {
     assert!(!form.contains("client_secret"));
 }
 
+/// The prompt of a sign-in at `first` (which asks for `consent`), and of one where an account is to be chosen.
+#[tokio::test]
+async fn who_is_to_choose_an_account_is_asked_which() {
+    let check = async |configured, document: Value, expected: [&str; 2]| {
+        let gateway = Gateway::prompting("https://app.example", configured).await;
+        gateway.provider.tell(|told| told.document = document.clone());
+        let mut found = Vec::new();
+        for select_account in [false, true] {
+            let begin = Begin { return_to: "/", select_account, request: "r", ..Begin::default() };
+            let begun = gateway.sign_in.begin("first", begin, gateway.clock.now()).await;
+            let location = begun.unwrap_or_else(|fault| panic!("{fault:?}")).location;
+            let prompts = location.query_pairs().filter(|(name, _)| name == "prompt");
+            found.push(prompts.map(|(_, value)| value.into_owned()).collect::<Vec<_>>().join(" and "));
+        }
+        assert_eq!(found, expected, "{configured:?} {document}");
+    };
+    let none = || json!({});
+    check(None, none(), ["", "select_account"]).await;
+    check(Some(Prompt::Consent), none(), ["consent", "select_account"]).await;
+    check(Some(Prompt::SelectAccount), none(), ["select_account", "select_account"]).await;
+    check(Some(Prompt::Login), none(), ["login", "login"]).await;
+    let knows = |prompts: Value| json!({ "prompt_values_supported": prompts });
+    check(None, knows(json!(["none", "login", "consent"])), ["", "login"]).await;
+    check(None, knows(json!(["none", "login", "select_account"])), ["", "select_account"]).await;
+    check(None, knows(json!(["none", "consent"])), ["", "select_account"]).await;
+    check(None, knows(json!("login")), ["", "select_account"]).await;
+}
+
+#[tokio::test]
+async fn a_request_says_who_it_probably_is_and_how_long_ago_they_may_have_signed_in() {
+    let gateway = Gateway::start("https://app.example").await;
+    let away = async |max_age: Option<u64>, login_hint| {
+        let max_age = max_age.map(Duration::from_secs);
+        let begin = Begin { return_to: "/report?month=7", max_age, login_hint, request: "r", ..Begin::default() };
+        gateway.away("first", begin).await
+    };
+    let said = |away: &Away, wanted: &str| {
+        let found = away.location.query_pairs().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| value.into_owned())
+    };
+    let plain = away(None, None).await;
+    assert_eq!((said(&plain, "max_age"), said(&plain, "login_hint")), (None, None));
+    let asked = away(Some(900), Some("ada@acme")).await;
+    assert_eq!(said(&asked, "max_age").as_deref(), Some("900"));
+    assert_eq!(said(&asked, "login_hint").as_deref(), Some("ada@acme"));
+
+    let now = gateway.clock.now().wall().as_secs();
+    let check = async |max_age, auth_time: Value, expected: &str| {
+        gateway.provider.tell(|told| told.claims = json!({ "auth_time": auth_time }));
+        let away = away(max_age, None).await;
+        assert_eq!(word(&gateway.back(&away, "code=good").await), expected, "{max_age:?} {auth_time}");
+    };
+    check(None, Value::Null, "signed in").await;
+    check(None, json!("long ago"), "signed in").await;
+    check(None, json!(0), "signed in").await;
+    check(Some(900), json!(now), "signed in").await;
+    check(Some(900), json!(now - 929), "signed in").await;
+    check(Some(900), json!(now - 930), "wrong: auth-time, spent").await;
+    check(Some(0), json!(now - 29), "signed in").await;
+    check(Some(900), Value::Null, "wrong: auth-time, spent").await;
+    check(Some(900), json!("now"), "wrong: auth-time, spent").await;
+}
+
 #[tokio::test]
 async fn a_form_post_needs_a_cookie_that_crosses_sites() {
     let gateway = Gateway::start("https://app.example").await;
-    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None, request: "r" };
+    let begin = Begin { return_to: "/", request: "r", ..Begin::default() };
     let begun =
         gateway.sign_in.begin("second", begin, gateway.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
     assert!(begun.cookie.cross_site);
@@ -249,7 +328,7 @@ async fn where_nobody_can_sign_in_a_document_is_said_to_lack_something() {
     let gateway = Gateway::start("https://app.example").await;
     let lacking = async |name: &str, member: &str| {
         gateway.provider.tell(|told| told.document = json!({ member: null }));
-        let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None, request: "r" };
+        let begin = Begin { return_to: "/", request: "r", ..Begin::default() };
         let begun = gateway.sign_in.begin(name, begin, gateway.clock.now()).await;
         match begun {
             Ok(_) => "begun".to_owned(),
@@ -418,7 +497,7 @@ async fn an_id_token_that_its_provider_did_not_sign_is_its_wrong_answer_and_no_o
 #[tokio::test]
 async fn a_document_of_another_issuer_is_its_wrong_answer_and_no_outage() {
     let gateway = Gateway::start("https://app.example").await;
-    let begin = || Begin { return_to: "/", again: false, tries: &[], replaces: None, request: "r" };
+    let begin = || Begin { return_to: "/", request: "r", ..Begin::default() };
     gateway.provider.tell(|told| told.document = json!({ "issuer": "https://idp.example/other" }));
     let fault = gateway.sign_in.begin("first", begin(), gateway.clock.now()).await.err().expect("not begun");
     let BeginFault::Wrong(wrong) = fault else { panic!("{fault:?}") };
@@ -597,7 +676,7 @@ async fn a_form_post_ends_the_session_before_it_though_it_comes_without_its_tick
     let first = gateway.begin(false).await;
     let first = gateway.back(&first, "code=good").await.unwrap_or_else(|fault| panic!("{fault:?}"));
     let old = first.ticket.text().clone();
-    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: Some(old.clone()), request: "r" };
+    let begin = Begin { return_to: "/", replaces: Some(old.clone()), request: "r", ..Begin::default() };
     let begun =
         gateway.sign_in.begin("second", begin, gateway.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
     let query = format!("state={}&code=good", gateway.provider.visit(&begun.location));
@@ -614,10 +693,10 @@ async fn a_form_post_ends_the_session_before_it_though_it_comes_without_its_tick
 async fn a_dead_provider_is_said_before_anybody_is_sent_there() {
     let mut gateway = Gateway::start("https://app.example").await;
     gateway.provider.kill().await;
-    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None, request: "r" };
+    let begin = Begin { return_to: "/", request: "r", ..Begin::default() };
     let fault = gateway.sign_in.begin("first", begin, gateway.clock.now()).await.err().expect("it is dead");
     assert!(matches!(fault, BeginFault::Unavailable(down) if down.dependency == crate::Dependency::Discovery));
-    let begin = Begin { return_to: "/", again: false, tries: &[], replaces: None, request: "r" };
+    let begin = Begin { return_to: "/", request: "r", ..Begin::default() };
     let fault = gateway.sign_in.begin("third", begin, gateway.clock.now()).await.err();
     assert!(matches!(fault, Some(BeginFault::NoSuchProvider)));
 }

@@ -49,6 +49,8 @@ pub enum WrongAnswer {
     UserName(NoUserName),
     /// It has expired, by both readings of the clock.
     Expired,
+    /// `auth_time` is missing, or longer ago than was asked for.
+    AuthTime,
 }
 
 impl WrongAnswer {
@@ -98,6 +100,7 @@ impl WrongAnswer {
             Self::UserName(NoUserName::Absent(_)) => "no-user-claim",
             Self::UserName(NoUserName::Unverified) => "unverified-email",
             Self::Expired => "expired",
+            Self::AuthTime => "auth-time",
         }
     }
 
@@ -132,6 +135,7 @@ impl WrongAnswer {
                  by their address."
             }
             Self::Expired => "Its ID token has expired already.",
+            Self::AuthTime => "It was to make sure that it is you, and did not say that it has.",
         }
     }
 }
@@ -161,6 +165,7 @@ impl fmt::Display for WrongAnswer {
             Self::AccessToken => f.write_str("the ID token's `at_hash` does not fit the access token"),
             Self::UserName(none) => write!(f, "the ID token does not say whom services know: {none}"),
             Self::Expired => f.write_str("the ID token has expired"),
+            Self::AuthTime => f.write_str("the ID token's `auth_time` is missing, or longer ago than `max_age` allows"),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use auth_core::{
+    idp::Prompt,
     jws::Algorithm,
     outbound::{Forbidden, Named},
     principal::{
@@ -31,7 +32,7 @@ pub struct IdentityConfig {
     /// What we ask for, `openid` among it. Default `openid profile email`, and for Entra ID `offline_access`.
     pub scopes: Vec<String>,
     /// The `prompt` parameter.
-    pub prompt: Option<String>,
+    pub prompt: Option<Prompt>,
     /// Where the discovery document is, if not below the issuer.
     pub discovery_url: Option<Url>,
     /// Certificate authorities to trust for its hosts besides the public ones, PEM.
@@ -150,7 +151,11 @@ impl IdentityConfig {
         let client_secret = section.value("client_secret").map(|value| value.secret());
         let scopes = section.value("scopes").map(|value| scopes(&value, kind).unwrap_or_default());
         let prompt = section.value("prompt").and_then(|value| {
-            value.choice(&[("consent", "consent"), ("login", "login"), ("select_account", "select_account")])
+            value.choice(&[
+                ("consent", Prompt::Consent),
+                ("login", Prompt::Login),
+                ("select_account", Prompt::SelectAccount),
+            ])
         });
         let discovery_url = section.value("discovery_url").and_then(|value| provider_url(&value));
         let ca = section.value("ca").and_then(|value| certificates(&value));
@@ -175,7 +180,7 @@ impl IdentityConfig {
             client_id: client_id?.to_owned(),
             client_secret: client_secret.flatten(),
             scopes: scopes.unwrap_or_else(|| default_scopes(kind)),
-            prompt: prompt.map(str::to_owned),
+            prompt,
             discovery_url,
             ca,
             algorithms,

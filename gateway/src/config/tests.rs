@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use auth_core::{
+    idp::Prompt,
     jws::Algorithm,
     outbound::Named,
     policy::{Allow, Attribute},
@@ -234,8 +235,8 @@ own_challenges = ["Digest"]
     assert_eq!(identity.client_secret.as_ref().map(ExposeSecret::expose_secret), Some("canary"));
     assert_eq!(identity.algorithms, [Algorithm::Es256, Algorithm::EdDsa]);
     assert_eq!(
-        (identity.prompt.as_deref(), &identity.endpoint_hosts[..]),
-        (Some("consent"), &["keys.example.com".into()][..])
+        (identity.prompt, &identity.endpoint_hosts[..]),
+        (Some(Prompt::Consent), &["keys.example.com".into()][..])
     );
     let bearer = &config.bearer[1];
     assert_eq!((config.bearer[0].kind, config.bearer[0].leeway.as_secs()), (BearerKind::Service, 30));

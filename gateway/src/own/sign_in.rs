@@ -66,7 +66,8 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
     }
     let tries = tries(head);
     let (replaces, request) = (replaces(head), context.id.to_string());
-    let begin = Begin { return_to: return_to.as_str(), again, tries: &tries, replaces, request: &request };
+    let begin =
+        Begin { return_to: return_to.as_str(), again, tries: &tries, replaces, request: &request, ..Begin::default() };
     match context.running.sign_in.begin(&provider, begin, context.now).await {
         Ok(begun) => to_provider(context, &begun).unwrap_or_else(cannot_set),
         Err(BeginFault::NoSuchProvider) => bad_parameters(),

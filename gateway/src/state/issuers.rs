@@ -65,7 +65,7 @@ impl IssuerBuilder<'_> {
             name_claim: identity.name_claim.clone(),
             groups_claim: identity.groups_claim.clone(),
             absence: identity.absence,
-            prompt: identity.prompt.clone(),
+            prompt: identity.prompt,
             response_mode: match identity.response_mode {
                 ResponseMode::Query => idp::ResponseMode::Query,
                 ResponseMode::FormPost => idp::ResponseMode::FormPost,

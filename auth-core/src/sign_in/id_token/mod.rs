@@ -46,6 +46,7 @@ pub(super) struct ExpectedToken<'e> {
     pub(super) client_id: &'e str,
     pub(super) nonce: &'e str,
     pub(super) access_token: &'e str,
+    pub(super) max_age: Option<Duration>,
 }
 
 /// Why an ID token signs nobody in.
@@ -119,9 +120,23 @@ fn judge_time(
     if past == Past::Yes {
         return wrong(WrongAnswer::Expired);
     }
+    if let Some(max_age) = expected.max_age {
+        judge_age(claims, max_age, now)?;
+    }
     match claims.not_before(LEEWAY, now) {
         Some(begins) => Err(Unavailable::not_yet(begins, now, "an ID token that is not valid yet").into()),
         None => Ok(()),
+    }
+}
+
+/// Where the request said how long ago the person may have signed in there at most, `auth_time` must be there and say so
+/// (OpenID Connect Core §2, §3.1.3.7 step 13).
+fn judge_age(claims: &Claims, max_age: Duration, now: Now) -> Result<(), IdTokenFault> {
+    let Some(signed_in) = claims.date("auth_time") else { return wrong(WrongAnswer::AuthTime) };
+    match now.past(signed_in + max_age + LEEWAY) {
+        Past::No => Ok(()),
+        Past::Yes => wrong(WrongAnswer::AuthTime),
+        Past::InDoubt => Err(Unavailable::because(Dependency::Clock, "how long ago it was is in doubt").into()),
     }
 }
 

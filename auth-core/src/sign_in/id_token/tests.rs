@@ -61,7 +61,8 @@ fn judged_at(changes: &Value, now: Now) -> &'static str {
             all.insert(name.clone(), value.clone());
         }
     }
-    let expected = ExpectedToken { issuer: ISSUER, client_id: "gateway", nonce: "n-1", access_token: ACCESS };
+    let expected =
+        ExpectedToken { issuer: ISSUER, client_id: "gateway", nonce: "n-1", access_token: ACCESS, max_age: None };
     let token = PROVIDER.token(&Value::Object(all.clone()));
     let unverified = jws::read(&token, TokenKind::IdToken).expect("well formed");
     let jwk = PROVIDER.jwk();

@@ -56,6 +56,9 @@ pub(super) struct PendingSignIn {
     /// The session that the browser had when it left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) before: Option<Before>,
+    /// How long ago the person may have signed in at the provider at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) max_age: Option<Duration>,
 }
 
 /// What the `state` parameter holds.
@@ -85,6 +88,7 @@ impl PendingSignIn {
             return_to: return_to.to_owned(),
             begun: now.anchor(),
             before: None,
+            max_age: None,
         })
     }
 
