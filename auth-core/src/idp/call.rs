@@ -6,7 +6,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 use http::StatusCode;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
-use super::answer::ErrorAnswer;
+use super::error_response::ErrorAnswer;
 use crate::outbound::{Answer, Outbound, OutboundError};
 
 /// The longest token answer that is read, in bytes: three tokens of [`crate::jws::MAX_TOKEN`] and some.

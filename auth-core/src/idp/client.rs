@@ -17,7 +17,7 @@ use openidconnect::{
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
-use super::{ProviderConfig, answer::ErrorAnswer, exchange::TokenAnswer};
+use super::{ProviderConfig, error_response::ErrorAnswer, exchange::TokenAnswer};
 use crate::{dependency::Dependency, discovery::Document, verdict::Unavailable};
 
 /// Us, at a provider whose document names an authorisation endpoint.

@@ -13,9 +13,9 @@ use url::Url;
 
 use super::{
     Provider,
-    answer::{ErrorAnswer, Meaning},
     call::{CallFault, TokenCall},
     client::{client, lacks},
+    error_response::{ErrorAnswer, Meaning},
 };
 use crate::{
     alarm::{self, Alarm},

@@ -6,9 +6,9 @@
 //! Deliberately absent: userinfo, logout at the provider, and any other flow than the code flow with PKCE (RFC 6749 §4.1,
 //! RFC 7636).
 
-mod answer;
 mod call;
 mod client;
+mod error_response;
 mod exchange;
 mod id_token;
 mod proven_key;
@@ -25,7 +25,7 @@ use url::Url;
 
 use self::client::{client, listed};
 pub(crate) use self::{
-    answer::{hiding, presentable},
+    error_response::{hiding, presentable},
     exchange::{ExchangeFault, Tokens},
     id_token::{Mismatch, SignedIdToken},
 };

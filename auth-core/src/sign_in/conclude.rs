@@ -10,10 +10,10 @@ use super::{
     callback::{CallbackParams, ProviderAnswer},
     fault::Objection,
     id_token::{self, ExpectedToken, IdTokenFault, Identity},
-    noted::SignInRecord,
+    invalid_response::WrongAnswer,
     pending::PendingSignIn,
-    returned::Finishing,
-    wrong_answer::WrongAnswer,
+    record::SignInRecord,
+    replay::Finishing,
 };
 use crate::{
     clock::Now,

@@ -3,7 +3,7 @@
 //! Three situations are told apart, since each needs somebody else: the provider refused (the person, or whoever set
 //! this up), its answer was wrong (whoever runs it), it did not answer (time).
 
-use super::{callback::MalformedCallback, wrong_answer::WrongAnswer};
+use super::{callback::MalformedCallback, invalid_response::WrongAnswer};
 use crate::verdict::Unavailable;
 
 /// Why a sign-in did not begin.

@@ -8,10 +8,10 @@ mod callback;
 mod conclude;
 mod fault;
 mod id_token;
-mod noted;
+mod invalid_response;
 mod pending;
-mod returned;
-mod wrong_answer;
+mod record;
+mod replay;
 
 use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
@@ -21,14 +21,14 @@ use url::Url;
 pub use self::{
     callback::{CallbackParams, MalformedCallback},
     fault::{BeginFault, BeginsAgain, Objection, SignInFault},
+    invalid_response::WrongAnswer,
     pending::PendingCookie,
-    wrong_answer::WrongAnswer,
 };
 use self::{
     conclude::Conclusion,
-    noted::SignInRecord,
     pending::{PendingSignIn, SealedState, SignInIds},
-    returned::{NotTaken, Returned},
+    record::SignInRecord,
+    replay::{NotTaken, Returned},
 };
 use crate::{
     background::Background,

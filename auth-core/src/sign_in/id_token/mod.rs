@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::wrong_answer::WrongAnswer;
+use super::invalid_response::WrongAnswer;
 use crate::{
     clock::{Now, Past, Witness},
     dependency::Dependency,

@@ -3,7 +3,7 @@
 
 use super::{
     fault::{BeginsAgain, Objection},
-    wrong_answer::WrongAnswer,
+    invalid_response::WrongAnswer,
 };
 use crate::{
     dependency::Dependency,
