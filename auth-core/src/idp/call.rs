@@ -6,7 +6,7 @@ use std::{future::Future, pin::Pin, time::Duration};
 use http::StatusCode;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 
-use super::error_response::ErrorAnswer;
+use super::error_response::TokenErrorResponse;
 use crate::outbound::{Answer, Outbound, OutboundError};
 
 /// The longest token answer that is read, in bytes: three tokens of [`crate::jws::MAX_TOKEN`] and some.
@@ -26,7 +26,7 @@ pub(super) enum CallFault {
     Status { status: StatusCode, retry_after: Option<Duration> },
     /// A client error that RFC 6749 §5.2 does not define for a code: it means us, not the person.
     #[error("the token endpoint refuses this gateway with {status}")]
-    Denied { status: StatusCode, error: Option<ErrorAnswer> },
+    Denied { status: StatusCode, error: Option<TokenErrorResponse> },
     #[error("the answer cannot be passed on")]
     Answer(#[from] http::Error),
 }
@@ -65,7 +65,7 @@ fn judge(answer: Answer) -> Result<HttpResponse, CallFault> {
             Ok(response)
         }
         status if status.is_client_error() && !is_busy(status) => {
-            Err(CallFault::Denied { status, error: ErrorAnswer::read(&answer.body) })
+            Err(CallFault::Denied { status, error: TokenErrorResponse::read(&answer.body) })
         }
         status => Err(CallFault::Status { status, retry_after: answer.retry_after() }),
     }

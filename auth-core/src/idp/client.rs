@@ -17,7 +17,7 @@ use openidconnect::{
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 
-use super::{ProviderConfig, error_response::ErrorAnswer, exchange::TokenAnswer};
+use super::{ProviderConfig, error_response::TokenErrorResponse, exchange::TokenEndpointResponse};
 use crate::{dependency::Dependency, discovery::Document, verdict::Unavailable};
 
 /// Us, at a provider whose document names an authorisation endpoint.
@@ -28,8 +28,8 @@ pub(super) type Client = openidconnect::Client<
     CoreJweContentEncryptionAlgorithm,
     CoreJsonWebKey,
     CoreAuthPrompt,
-    ErrorAnswer,
-    TokenAnswer,
+    TokenErrorResponse,
+    TokenEndpointResponse,
     CoreTokenIntrospectionResponse,
     CoreRevocableToken,
     CoreRevocationErrorResponse,

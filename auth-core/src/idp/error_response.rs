@@ -10,16 +10,16 @@ use serde_json::{Map, Value};
 
 /// An error answer of the token endpoint (RFC 6749 §5.2), with what a provider adds to it.
 #[derive(Clone, Deserialize, Serialize)]
-pub(super) struct ErrorAnswer {
+pub(super) struct TokenErrorResponse {
     error: String,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
 
-/// What an [`ErrorAnswer`] means for a sign-in under way.
+/// What an [`TokenErrorResponse`] means for a sign-in under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The code is old, used, or not of this try: a second click, or the back button. Begin again.
+    /// The code is old, used, or of another sign-in: a second click, or the back button. Begin again.
     StaleCode,
     /// The provider will not sign this person in, and told us why.
     Denied,
@@ -44,7 +44,7 @@ const TRANSIENT: [u64; 16] =
     [50033, 50087, 70012, 80002, 80005, 80014, 90006, 90012, 90024, 90033, 90055, 90090, 90091, 40010, 50166, 501_621];
 const THROTTLED: [u64; 3] = [50196, 50088, 50053];
 
-impl ErrorAnswer {
+impl TokenErrorResponse {
     /// Reads an error answer from a body, if it is one.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(body).ok()
@@ -112,7 +112,7 @@ pub(crate) fn hiding(text: &str, secrets: &[&str]) -> String {
     })
 }
 
-impl fmt::Display for ErrorAnswer {
+impl fmt::Display for TokenErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.word())?;
         match self.description() {
@@ -122,7 +122,7 @@ impl fmt::Display for ErrorAnswer {
     }
 }
 
-impl fmt::Debug for ErrorAnswer {
+impl fmt::Debug for TokenErrorResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -135,7 +135,7 @@ mod tests {
     #[test]
     fn only_what_is_listed_is_the_persons_doing() {
         let check = |body: &str, expected| {
-            let answer = ErrorAnswer::read(body.as_bytes()).expect("an error answer");
+            let answer = TokenErrorResponse::read(body.as_bytes()).expect("an error answer");
             assert_eq!(answer.meaning(), expected, "{body}");
         };
         check(r#"{"error":"invalid_grant"}"#, Meaning::StaleCode);
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn what_is_no_error_answer_is_none() {
-        let check = |body: &str| assert!(ErrorAnswer::read(body.as_bytes()).is_none(), "{body}");
+        let check = |body: &str| assert!(TokenErrorResponse::read(body.as_bytes()).is_none(), "{body}");
         check("");
         check("<html>");
         check("{}");
@@ -177,7 +177,7 @@ mod tests {
         check("a b+ or a+b%2B", "[…] or […]");
         check("nothing", "nothing");
         let body = r#"{"error":"c0d3","error_description":"not c0d3","error_codes":[50196]}"#;
-        let answer = ErrorAnswer::read(body.as_bytes()).expect("an error answer").without(&["c0d3"]);
+        let answer = TokenErrorResponse::read(body.as_bytes()).expect("an error answer").without(&["c0d3"]);
         assert_eq!(answer.to_string(), "[…]: not […]");
         assert_eq!(answer.meaning(), Meaning::Throttled, "the rest stays");
     }

@@ -15,7 +15,7 @@ use super::{
     Provider,
     call::{CallFault, TokenCall},
     client::{client, lacks},
-    error_response::{ErrorAnswer, Meaning},
+    error_response::{Meaning, TokenErrorResponse},
 };
 use crate::{
     alarm::{self, Alarm},
@@ -52,7 +52,7 @@ const MENDED_BY_HAND: Duration = Duration::from_secs(60);
 /// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3). The ID token stays text, so that a bad one is not
 /// mistaken for an answer that cannot be read; `expires_in`, which some providers spell as a string, is not read.
 #[derive(Deserialize, Serialize)]
-pub(super) struct TokenAnswer {
+pub(super) struct TokenEndpointResponse {
     #[serde(skip_serializing)]
     access_token: AccessToken,
     #[serde(skip_serializing)]
@@ -93,7 +93,7 @@ impl Provider {
     }
 
     /// What `error` means. What the provider says of it is told without the `secrets` that it was sent.
-    fn fault(&self, error: RequestTokenError<CallFault, ErrorAnswer>, secrets: &[&str]) -> ExchangeFault {
+    fn fault(&self, error: RequestTokenError<CallFault, TokenErrorResponse>, secrets: &[&str]) -> ExchangeFault {
         match error {
             RequestTokenError::ServerResponse(answer) => self.refused(&answer.without(secrets)),
             RequestTokenError::Request(CallFault::Denied { status, error }) => {
@@ -114,7 +114,7 @@ impl Provider {
         }
     }
 
-    fn refused(&self, answer: &ErrorAnswer) -> ExchangeFault {
+    fn refused(&self, answer: &TokenErrorResponse) -> ExchangeFault {
         match answer.meaning() {
             Meaning::StaleCode => ExchangeFault::StaleCode,
             Meaning::Denied => ExchangeFault::Denied { word: answer.word(), description: answer.description() },
@@ -149,7 +149,7 @@ impl Provider {
     }
 }
 
-impl TokenAnswer {
+impl TokenEndpointResponse {
     fn into_tokens(self) -> Result<Tokens, ExchangeFault> {
         let Some(id_token) = self.id_token else { return Err(ExchangeFault::NoIdToken) };
         Ok(Tokens {
@@ -164,9 +164,9 @@ fn nonsense(what: String) -> ExchangeFault {
     ExchangeFault::Unavailable(Unavailable::because(Dependency::TokenEndpoint, what))
 }
 
-impl ErrorResponse for ErrorAnswer {}
+impl ErrorResponse for TokenErrorResponse {}
 
-impl OAuth2TokenResponse for TokenAnswer {
+impl OAuth2TokenResponse for TokenEndpointResponse {
     type TokenType = CoreTokenType;
 
     fn access_token(&self) -> &AccessToken {
@@ -188,7 +188,7 @@ impl OAuth2TokenResponse for TokenAnswer {
 
 /// The library's own way to the ID token: none leads there, since it is verified before the library reads it.
 impl TokenResponse<EmptyAdditionalClaims, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>
-    for TokenAnswer
+    for TokenEndpointResponse
 {
     fn id_token(
         &self,
@@ -205,8 +205,8 @@ impl From<Unavailable> for ExchangeFault {
     }
 }
 
-impl fmt::Debug for TokenAnswer {
+impl fmt::Debug for TokenEndpointResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("TokenAnswer(..)")
+        f.write_str("TokenEndpointResponse(..)")
     }
 }

@@ -81,7 +81,7 @@ pub enum ResponseMode {
     /// In the query of a GET: the default of the code flow, so nothing is asked for.
     #[default]
     Query,
-    /// In the body of a cross-site POST (OAuth 2.0 Form Post Response Mode): needs a `SameSite=None` try cookie.
+    /// In the body of a cross-site POST (OAuth 2.0 Form Post Response Mode): needs a cookie with `SameSite=None`.
     FormPost,
 }
 
@@ -172,7 +172,7 @@ impl Provider {
         let verifier = PkceCodeVerifier::new(request.verifier.expose_secret().to_owned());
         // `openid` is asked for by the library.
         let scopes = config.scopes.iter().filter(|scope| *scope != "openid");
-        let mut asked = client
+        let mut url = client
             .authorize_url(
                 AuthenticationFlow::<CoreResponseType>::AuthorizationCode,
                 || CsrfToken::new(state),
@@ -182,18 +182,18 @@ impl Provider {
             .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier))
             .add_scopes(scopes.cloned().map(Scope::new));
         if let Some(prompt) = self.prompt(document, request.select_account) {
-            asked = asked.add_prompt(prompt.into());
+            url = url.add_prompt(prompt.into());
         }
         if let Some(max_age) = request.max_age {
-            asked = asked.set_max_age(max_age);
+            url = url.set_max_age(max_age);
         }
         if let Some(hint) = request.login_hint {
-            asked = asked.set_login_hint(LoginHint::new(hint.to_owned()));
+            url = url.set_login_hint(LoginHint::new(hint.to_owned()));
         }
         if config.response_mode == ResponseMode::FormPost {
-            asked = asked.add_extra_param("response_mode", "form_post");
+            url = url.add_extra_param("response_mode", "form_post");
         }
-        Ok(asked.url().0)
+        Ok(url.url().0)
     }
 
     /// What is asked of the person. Where they are to choose an account, that takes the configured one's place, but that of

@@ -1,4 +1,4 @@
-//! From a recognised callback to a session: what runs on the keeper, to its end.
+//! From a recognised callback to a session: what runs in the background, to its end.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use super::{
     callback::{CallbackParams, ProviderAnswer},
     fault::Objection,
     id_token::{self, ExpectedToken, IdTokenFault, Identity},
-    invalid_response::WrongAnswer,
+    invalid_response::InvalidResponse,
     pending::PendingSignIn,
     record::SignInRecord,
-    replay::Finishing,
+    replay::InProgress,
 };
 use crate::{
     clock::Now,
@@ -29,8 +29,8 @@ use crate::{
 pub(super) struct Conclusion {
     pub(super) provider: Provider,
     pub(super) found: PendingSignIn,
-    pub(super) finishing: Finishing,
-    /// The name of the try's cookie.
+    pub(super) in_progress: InProgress,
+    /// The name of the pending sign-in's cookie.
     pub(super) cookie: String,
     pub(super) redirect_uri: Url,
     pub(super) sessions: Sessions,
@@ -40,31 +40,31 @@ pub(super) struct Conclusion {
 impl Conclusion {
     pub(super) async fn reach(mut self, callback: Callback) -> Result<Finished, SignInFault> {
         let concluded = self.conclude(callback).await;
-        if concluded.as_ref().err().is_none_or(SignInFault::spends_the_try) {
-            self.finishing.spend();
+        if concluded.as_ref().err().is_none_or(SignInFault::spends_it) {
+            self.in_progress.spend();
         }
         concluded
     }
 
     async fn conclude(&mut self, callback: Callback) -> Result<Finished, SignInFault> {
         let provider = Arc::clone(self.provider.name());
-        let asked = SignInRecord { provider: &provider, request: &callback.request };
+        let record = SignInRecord { provider: &provider, request: &callback.request };
         let params = &callback.params;
         let answer = params.answer().map_err(SignInFault::Malformed)?;
-        let document = self.provider.document().await.map_err(|down| self.keeping_the_try(asked, down))?;
-        self.check_issuer(params, &document).map_err(|wrong| self.wrong(asked, wrong))?;
+        let document = self.provider.document().await.map_err(|down| self.keeping_it_pending(record, down))?;
+        self.check_issuer(params, &document).map_err(|response| self.invalid(record, response))?;
         let code = match answer {
             ProviderAnswer::Code(code) => code,
-            ProviderAnswer::Error(word) => return Err(self.error(asked, word, params)),
+            ProviderAnswer::Error(word) => return Err(self.error(record, word, params)),
         };
         // A code can be spent once, so it is not spent while nobody could read what it buys.
-        self.provider.keys().ready().await.map_err(|down| self.keeping_the_try(asked, down))?;
+        self.provider.keys().ready().await.map_err(|down| self.keeping_it_pending(record, down))?;
         let exchanged = self.provider.exchange(&document, code, &self.found.verifier(), &self.redirect_uri).await;
-        let tokens = exchanged.map_err(|fault| self.not_exchanged(asked, fault))?;
-        self.finishing.spend();
+        let tokens = exchanged.map_err(|fault| self.not_exchanged(record, fault))?;
+        self.in_progress.spend();
         let identity = self.identity(&tokens).await.map_err(|fault| match fault {
-            IdTokenFault::Wrong(wrong) => self.wrong(asked, wrong),
-            IdTokenFault::Unavailable(unavailable) => self.spending_the_try(asked, unavailable),
+            IdTokenFault::Invalid(response) => self.invalid(record, response),
+            IdTokenFault::Unavailable(unavailable) => self.spending_it(record, unavailable),
         })?;
         // Its token may have ended a doubt about the clock.
         self.now = self.provider.clock().now();
@@ -72,45 +72,45 @@ impl Conclusion {
     }
 
     /// RFC 9207 §2.4: by simple string comparison, for codes and errors.
-    fn check_issuer(&self, params: &CallbackParams, document: &Document) -> Result<(), WrongAnswer> {
+    fn check_issuer(&self, params: &CallbackParams, document: &Document) -> Result<(), InvalidResponse> {
         let promised = document.raw.get("authorization_response_iss_parameter_supported");
         match &params.iss {
-            Some(issuer) if **issuer != **self.provider.issuer() => Err(WrongAnswer::CallbackIssuer),
-            None if promised.and_then(serde_json::Value::as_bool) == Some(true) => Err(WrongAnswer::CallbackIssuer),
+            Some(issuer) if **issuer != **self.provider.issuer() => Err(InvalidResponse::CallbackIssuer),
+            None if promised.and_then(serde_json::Value::as_bool) == Some(true) => Err(InvalidResponse::CallbackIssuer),
             Some(_) | None => Ok(()),
         }
     }
 
     /// The provider sent an error instead of a code (RFC 6749 §4.1.2.1). It came by the browser, so anybody who began a
     /// sign-in can make it up: it rings nothing.
-    fn error(&self, asked: SignInRecord<'_>, word: &str, params: &CallbackParams) -> SignInFault {
+    fn error(&self, record: SignInRecord<'_>, word: &str, params: &CallbackParams) -> SignInFault {
         match word {
             "server_error" | "temporarily_unavailable" => {
                 let said = format!("the provider says `{word}`");
-                self.keeping_the_try(asked, Unavailable::because(Dependency::TokenEndpoint, said).unsettled())
+                self.keeping_it_pending(record, Unavailable::because(Dependency::TokenEndpoint, said).unsettled())
             }
             _ => {
                 // Some providers quote the request that they refuse.
                 let secrets = [params.state.as_deref().unwrap_or_default(), &*self.found.nonce];
                 let description = params.error_description.as_deref().map(|text| hiding(text, &secrets));
-                self.refused(asked, Objection::of(word), &hiding(word, &secrets), description.as_deref())
+                self.refused(record, Objection::of(word), &hiding(word, &secrets), description.as_deref())
             }
         }
     }
 
-    fn not_exchanged(&self, asked: SignInRecord<'_>, fault: ExchangeFault) -> SignInFault {
+    fn not_exchanged(&self, record: SignInRecord<'_>, fault: ExchangeFault) -> SignInFault {
         match fault {
             ExchangeFault::StaleCode => {
-                asked.begins_again(BeginsAgain::StaleCode);
+                record.begins_again(BeginsAgain::StaleCode);
                 let (return_to, spent) = (Some(self.found.return_to.clone()), Some(self.cookie.clone()));
                 SignInFault::BeginAgain { why: BeginsAgain::StaleCode, return_to, again: false, spent }
             }
             ExchangeFault::Denied { word, description } => {
-                self.refused(asked, Objection::of(&word), &word, description.as_deref())
+                self.refused(record, Objection::of(&word), &word, description.as_deref())
             }
-            ExchangeFault::NoIdToken => self.wrong(asked, WrongAnswer::NoIdToken),
+            ExchangeFault::NoIdToken => self.invalid(record, InvalidResponse::NoIdToken),
             ExchangeFault::Busy => SignInFault::Busy { return_to: self.found.return_to.clone() },
-            ExchangeFault::Unavailable(unavailable) => self.keeping_the_try(asked, unavailable),
+            ExchangeFault::Unavailable(unavailable) => self.keeping_it_pending(record, unavailable),
         }
     }
 
@@ -154,8 +154,8 @@ impl Conclusion {
         };
         let replaces = callback.replaces.as_ref().map(ExposeSecret::expose_secret);
         let begun = self.sessions.begin(new, replaces, self.now).await;
-        let asked = SignInRecord { provider: self.provider.name(), request: &request };
-        let ticket = begun.map_err(|unavailable| self.spending_the_try(asked, unavailable))?;
+        let record = SignInRecord { provider: self.provider.name(), request: &request };
+        let ticket = begun.map_err(|unavailable| self.spending_it(record, unavailable))?;
         if let (None, Some(before)) = (replaces, &self.found.before) {
             self.sessions.end_before(before, &subject, self.now).await;
         }
@@ -165,40 +165,42 @@ impl Conclusion {
 
     fn refused(
         &self,
-        asked: SignInRecord<'_>,
+        record: SignInRecord<'_>,
         objection: Objection,
         word: &str,
         description: Option<&str>,
     ) -> SignInFault {
         let word = presentable(word, 64);
         let description = description.map(|text| presentable(text, 400));
-        asked.refused(objection, &word, description.as_deref().unwrap_or_default());
+        record.refused(objection, &word, description.as_deref().unwrap_or_default());
         let (return_to, spent) = (self.found.return_to.clone(), Some(self.cookie.clone()));
         SignInFault::Refused { objection, word, description, return_to, spent }
     }
 
     /// The provider has answered, and wrongly: only a new sign-in can help.
-    fn wrong(&self, asked: SignInRecord<'_>, wrong: WrongAnswer) -> SignInFault {
+    fn invalid(&self, record: SignInRecord<'_>, response: InvalidResponse) -> SignInFault {
         #[cfg(candor_mutants)]
-        if crate::mutants::is("wrong-answer-is-an-outage") {
-            return self.spending_the_try(asked, Unavailable::because(Dependency::TokenEndpoint, wrong.to_string()));
+        if crate::mutants::is("invalid-response-is-an-outage") {
+            return self.spending_it(record, Unavailable::because(Dependency::TokenEndpoint, response.to_string()));
         }
         let (return_to, spent) = (self.found.return_to.clone(), Some(self.cookie.clone()));
-        SignInFault::Wrong { wrong: asked.wrong(wrong), return_to, spent }
+        SignInFault::InvalidResponse { response: record.invalid(response), return_to, spent }
     }
 
     /// The code may still be good: the same callback can be tried again.
-    fn keeping_the_try(&self, asked: SignInRecord<'_>, down: Unavailable) -> SignInFault {
+    fn keeping_it_pending(&self, record: SignInRecord<'_>, down: Unavailable) -> SignInFault {
         let return_to = self.found.return_to.clone();
-        match WrongAnswer::behind(&down) {
-            Some(wrong) => SignInFault::Wrong { wrong: asked.wrong(wrong), return_to, spent: None },
-            None => SignInFault::Unavailable { unavailable: asked.unavailable(down), return_to, spent: None },
+        match InvalidResponse::behind(&down) {
+            Some(response) => {
+                SignInFault::InvalidResponse { response: record.invalid(response), return_to, spent: None }
+            }
+            None => SignInFault::Unavailable { unavailable: record.unavailable(down), return_to, spent: None },
         }
     }
 
     /// The provider has answered the code: only a new sign-in helps.
-    fn spending_the_try(&self, asked: SignInRecord<'_>, down: Unavailable) -> SignInFault {
+    fn spending_it(&self, record: SignInRecord<'_>, down: Unavailable) -> SignInFault {
         let (return_to, spent) = (self.found.return_to.clone(), Some(self.cookie.clone()));
-        SignInFault::Unavailable { unavailable: asked.unavailable(down), return_to, spent }
+        SignInFault::Unavailable { unavailable: record.unavailable(down), return_to, spent }
     }
 }

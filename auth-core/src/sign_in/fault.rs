@@ -3,7 +3,7 @@
 //! Three situations are told apart, since each needs somebody else: the provider refused (the person, or whoever set
 //! this up), its answer was wrong (whoever runs it), it did not answer (time).
 
-use super::{callback::MalformedCallback, invalid_response::WrongAnswer};
+use super::{callback::MalformedCallback, invalid_response::InvalidResponse};
 use crate::verdict::Unavailable;
 
 /// Why a sign-in did not begin.
@@ -11,13 +11,14 @@ use crate::verdict::Unavailable;
 pub enum BeginFault {
     /// No provider has this name.
     NoSuchProvider,
-    /// The provider answered, and its answer was wrong: a 502 page that does not load itself again.
-    Wrong(WrongAnswer),
+    /// The provider answered, and its answer is invalid: a 502 page that does not load itself again.
+    InvalidResponse(InvalidResponse),
     /// The provider, or our own keyring, cannot be had: a 503 page.
     Unavailable(Unavailable),
 }
 
-/// Why a sign-in did not end well. `spent` is the name of a try cookie that is of no more use.
+/// Why a sign-in did not end well. `spent` is the name of the cookie of a pending sign-in that is
+/// of no more use.
 #[derive(Debug)]
 pub enum SignInFault {
     /// No provider has this name.
@@ -34,7 +35,7 @@ pub enum SignInFault {
         /// Whether the sign-in that the link begins must say so ([`super::Begin::again`]): if its cookie is missing
         /// again, cookies are blocked.
         again: bool,
-        /// The try cookie to forget.
+        /// The cookie to clear.
         spent: Option<String>,
     },
     /// This browser keeps no cookies.
@@ -49,20 +50,20 @@ pub enum SignInFault {
         description: Option<String>,
         /// Where the person wanted to go.
         return_to: String,
-        /// The try cookie to forget.
+        /// The cookie to clear.
         spent: Option<String>,
     },
-    /// The provider answered, and its answer was wrong: a 502 page that does not load itself again.
-    Wrong {
+    /// The provider answered, and its answer is invalid: a 502 page that does not load itself again.
+    InvalidResponse {
         /// In which way.
-        wrong: WrongAnswer,
+        response: InvalidResponse,
         /// Where the person wanted to go.
         return_to: String,
-        /// The try cookie to forget, if the provider has answered the code.
+        /// The cookie to clear, if the provider has answered the code.
         spent: Option<String>,
     },
-    /// This sign-in, or as many as the provider is asked about at once, are being finished at the moment. The try is
-    /// kept, and nobody was asked: the same callback may yet succeed.
+    /// This sign-in, or as many as the provider is asked about at once, are being finished at the moment. It stays
+    /// pending, and nobody was asked: the same callback may yet succeed.
     Busy {
         /// Where the person wanted to go.
         return_to: String,
@@ -73,8 +74,8 @@ pub enum SignInFault {
         unavailable: Unavailable,
         /// Where the person wanted to go.
         return_to: String,
-        /// The try cookie to forget: the provider answered the code, so the same callback cannot work again. Without
-        /// it the try is kept, and the same callback may yet succeed.
+        /// The cookie to clear: the provider answered the code, so the same callback cannot work again. Without
+        /// it the sign-in stays pending, and the same callback may yet succeed.
         spent: Option<String>,
     },
 }
@@ -98,20 +99,20 @@ pub enum BeginsAgain {
     /// A `state` of another provider's sign-in (RFC 9700 §4.4).
     OtherProvider,
     /// The `state` is ours, and the browser does not have its cookie.
-    NoTry,
-    /// The try is spent: the provider has answered its code before.
+    NoPendingSignIn,
+    /// It is spent: the provider has answered its code before.
     Spent,
     /// The provider does not take the code, or not any more.
     StaleCode,
 }
 
 impl SignInFault {
-    /// Whether the try is of no more use.
-    pub(super) fn spends_the_try(&self) -> bool {
+    /// Whether the pending sign-in is of no more use.
+    pub(super) fn spends_it(&self) -> bool {
         match self {
             Self::BeginAgain { spent, .. }
             | Self::Refused { spent, .. }
-            | Self::Wrong { spent, .. }
+            | Self::InvalidResponse { spent, .. }
             | Self::Unavailable { spent, .. } => spent.is_some(),
             Self::NoSuchProvider | Self::Malformed(_) | Self::CookiesBlocked | Self::Busy { .. } => false,
         }
@@ -155,7 +156,7 @@ impl BeginsAgain {
             Self::NoState => "no-state",
             Self::StateUnreadable => "state-unreadable",
             Self::OtherProvider => "other-provider",
-            Self::NoTry => "no-try",
+            Self::NoPendingSignIn => "no-pending-sign-in",
             Self::Spent => "spent",
             Self::StaleCode => "stale-code",
         }

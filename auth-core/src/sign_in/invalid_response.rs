@@ -1,6 +1,6 @@
-//! What can be wrong with a provider's answer, when it did answer.
+//! What can be invalid about a provider's answer, when it did answer.
 //!
-//! A wrong answer signs nobody in, and it is no verdict: an ID token is the provider's word to us, and nobody's
+//! An invalid response signs nobody in, and it is no verdict: an ID token is the provider's word to us, and nobody's
 //! credential. It is no outage either, so it is counted apart from those: waiting does not make it right.
 
 use std::fmt;
@@ -12,9 +12,9 @@ use crate::{
     verdict::{Detail, Unavailable},
 };
 
-/// In which way a provider's answer was wrong. Its `Display` is for the log, and may hold what the provider said.
+/// In which way a provider's answer is invalid. Its `Display` is for the log, and may hold what the provider said.
 #[derive(Clone, Debug)]
-pub enum WrongAnswer {
+pub enum InvalidResponse {
     /// Its discovery document is another issuer's (OpenID Connect Discovery 1.0 §4.3).
     Document(NotADocument),
     /// The callback names another issuer, or none although the provider promises it (RFC 9207 §2.4).
@@ -53,7 +53,7 @@ pub enum WrongAnswer {
     AuthTime,
 }
 
-impl WrongAnswer {
+impl InvalidResponse {
     /// The answer that made a document unavailable, if the provider did answer, and in another issuer's name. Nonsense
     /// of every other kind is what broken servers say.
     pub(super) fn behind(down: &Unavailable) -> Option<Self> {
@@ -61,8 +61,9 @@ impl WrongAnswer {
         matches!(nonsense, NotADocument::OtherIssuer { .. }).then(|| Self::Document(nonsense.clone()))
     }
 
-    /// Every word of [`WrongAnswer::as_str`], in their order.
-    pub(super) const WORDS: [&str; 15] = [
+    /// Every word of [`InvalidResponse::as_str`], in their order.
+    pub(super) const WORDS: [&str; 16] = [
+        "auth-time",
         "bad-signature",
         "bad-subject",
         "callback-issuer",
@@ -140,7 +141,7 @@ impl WrongAnswer {
     }
 }
 
-impl fmt::Display for WrongAnswer {
+impl fmt::Display for InvalidResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Document(nonsense) => nonsense.fmt(f),

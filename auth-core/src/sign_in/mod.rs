@@ -1,7 +1,7 @@
 //! Browser sign-in by OpenID Connect: begin, and finish at the callback.
 //!
 //! What makes it different: nothing that goes wrong here can sign anybody out, and nothing turns in circles. An
-//! outage keeps the try and the address that the person wanted; a callback that is nobody's begins again, by a link.
+//! outage keeps the pending sign-in and the address that the person wanted; a callback that is nobody's begins again, by a link.
 //! Ending sessions is [`crate::session`]'s.
 
 mod callback;
@@ -21,14 +21,14 @@ use url::Url;
 pub use self::{
     callback::{CallbackParams, MalformedCallback},
     fault::{BeginFault, BeginsAgain, Objection, SignInFault},
-    invalid_response::WrongAnswer,
+    invalid_response::InvalidResponse,
     pending::PendingCookie,
 };
 use self::{
     conclude::Conclusion,
-    pending::{PendingSignIn, SealedState, SignInIds},
+    pending::{PendingCookieNames, PendingSignIn, SealedState},
     record::SignInRecord,
-    replay::{NotTaken, Returned},
+    replay::{Replay, ReplayGuard},
 };
 use crate::{
     background::Background,
@@ -45,11 +45,11 @@ pub struct SignIn(Arc<Parts>);
 struct Parts {
     providers: Vec<Provider>,
     callbacks: Callbacks,
-    names: SignInIds,
+    names: PendingCookieNames,
     seals: Arc<Seals>,
     sessions: Sessions,
-    keeper: Background,
-    returned: Returned,
+    background: Background,
+    replay: ReplayGuard,
 }
 
 /// Where providers send people back to: from the configuration alone, never from a request.
@@ -68,8 +68,8 @@ pub struct Begin<'a> {
     pub return_to: &'a str,
     /// Whether this is the link of [`SignInFault::BeginAgain`] with `again`.
     pub again: bool,
-    /// The browser's try cookies: name and value.
-    pub tries: &'a [(String, String)],
+    /// The browser's cookies of pending sign-ins: name and value.
+    pub pending: &'a [(String, String)],
     /// The ticket that the browser has already. Its session ends once the new one stands, also if the callback comes
     /// without it.
     pub replaces: Option<SecretString>,
@@ -91,8 +91,8 @@ pub struct Begun {
     pub location: Url,
     /// The cookie to set.
     pub cookie: PendingCookie,
-    /// Older try cookies to forget.
-    pub forget: Vec<String>,
+    /// The cookies of older pending sign-ins to clear, by name.
+    pub clear: Vec<String>,
 }
 
 /// A callback.
@@ -100,8 +100,8 @@ pub struct Begun {
 pub struct Callback {
     /// What the provider sent with the browser.
     pub params: CallbackParams,
-    /// The browser's try cookies: name and value.
-    pub tries: Vec<(String, String)>,
+    /// The browser's cookies of pending sign-ins: name and value.
+    pub pending: Vec<(String, String)>,
     /// The ticket that the browser has already: its session ends once the new one stands.
     pub replaces: Option<SecretString>,
     /// Whence the browser comes.
@@ -118,7 +118,7 @@ pub struct Finished {
     pub ticket: Ticket,
     /// Where the person wanted to go.
     pub return_to: String,
-    /// The try cookie to forget.
+    /// The cookie of the pending sign-in to clear, by name.
     pub spent: String,
 }
 
@@ -129,23 +129,18 @@ impl SignIn {
         callbacks: Callbacks,
         keyring: &Keyring,
         sessions: Sessions,
-        keeper: Background,
+        background: Background,
     ) -> Self {
-        let names = SignInIds { secure: callbacks.public_url.scheme() == "https" };
+        let names = PendingCookieNames { secure: callbacks.public_url.scheme() == "https" };
         let seals = Arc::clone(keyring.seals());
-        let returned = Returned::default();
-        noted::count_from_zero();
-        Self(Arc::new(Parts { providers, callbacks, names, seals, sessions, keeper, returned }))
+        let replay = ReplayGuard::default();
+        record::count_from_zero();
+        Self(Arc::new(Parts { providers, callbacks, names, seals, sessions, background, replay }))
     }
 
     /// The providers, in the order of the configuration.
     pub fn providers(&self) -> &[Provider] {
         &self.0.providers
-    }
-
-    /// What the names of try cookies begin with.
-    pub fn try_prefix(&self) -> &'static str {
-        self.0.names.prefix()
     }
 
     /// Begins a sign-in at the provider `name`.
@@ -154,11 +149,11 @@ impl SignIn {
     /// [`BeginFault`]. Unavailable, if the provider did not answer just now: a person sent to a dead one would be lost.
     pub async fn begin(&self, name: &str, begin: Begin<'_>, now: Now) -> Result<Begun, BeginFault> {
         let parts = &self.0;
-        let asked = SignInRecord { provider: name, request: begin.request };
+        let record = SignInRecord { provider: name, request: begin.request };
         let provider = parts.provider(name).ok_or(BeginFault::NoSuchProvider)?;
-        let unavailable = |down| BeginFault::Unavailable(asked.unavailable(down));
-        let document = provider.ask(now).await.map_err(|down| match WrongAnswer::behind(&down) {
-            Some(wrong) => BeginFault::Wrong(asked.wrong(wrong)),
+        let unavailable = |down| BeginFault::Unavailable(record.unavailable(down));
+        let document = provider.ask(now).await.map_err(|down| match InvalidResponse::behind(&down) {
+            Some(response) => BeginFault::InvalidResponse(record.invalid(response)),
             None => unavailable(down),
         })?;
         let mut new = PendingSignIn::begin(name, begin.return_to, now).map_err(unavailable)?;
@@ -176,37 +171,39 @@ impl SignIn {
         let location = provider.authorise_url(&document, &authentication).map_err(unavailable)?;
         let cross_site = provider.config().response_mode.is_cross_site_post();
         let cookie = new.cookie(&parts.seals, parts.names, cross_site, now);
-        let forget = parts.names.beyond_the_most(&parts.seals, begin.tries, &cookie, now);
-        Ok(Begun { location, cookie, forget })
+        let clear = parts.names.beyond_the_most(&parts.seals, begin.pending, &cookie, now);
+        Ok(Begun { location, cookie, clear })
     }
 
-    /// Finishes a sign-in at the callback of the provider `name`. Runs on the keeper, whoever stops waiting: a code
-    /// once spent must not be lost halfway. One try is finished once, and one at a time.
+    /// Finishes a sign-in at the callback of the provider `name`. Runs to its end in the background, whoever stops waiting:
+    /// a code once spent must not be lost halfway. A pending sign-in is finished once, and by one callback at a time.
     ///
     /// # Errors
     /// [`SignInFault`].
     pub async fn finish(&self, name: &str, callback: Callback, now: Now) -> Result<Finished, SignInFault> {
         let parts = &self.0;
         let request = callback.request.clone();
-        let asked = SignInRecord { provider: name, request: &request };
+        let record = SignInRecord { provider: name, request: &request };
         let provider = parts.provider(name).ok_or(SignInFault::NoSuchProvider)?.clone();
-        let (found, cookie) = parts.recognise(asked, &callback, now)?;
+        let (found, cookie) = parts.recognise(record, &callback, now)?;
         let return_to = found.return_to.clone();
-        let finishing = match parts.returned.take(&found.id) {
-            Ok(finishing) => finishing,
-            Err(NotTaken::UnderWay) => return Err(SignInFault::Busy { return_to }),
-            Err(NotTaken::Spent) => {
-                asked.begins_again(BeginsAgain::Spent);
+        let in_progress = match parts.replay.take(&found.id) {
+            Ok(in_progress) => in_progress,
+            Err(Replay::UnderWay) => return Err(SignInFault::Busy { return_to }),
+            Err(Replay::Spent) => {
+                record.begins_again(BeginsAgain::Spent);
                 let (return_to, spent) = (Some(return_to), Some(cookie));
                 return Err(SignInFault::BeginAgain { why: BeginsAgain::Spent, return_to, again: false, spent });
             }
         };
         let redirect_uri = parts.callbacks.of(&provider);
         let sessions = parts.sessions.clone();
-        let conclusion = Conclusion { provider, found, finishing, cookie, redirect_uri, sessions, now };
-        match parts.keeper.run(conclusion.reach(callback)).await {
+        let conclusion = Conclusion { provider, found, in_progress, cookie, redirect_uri, sessions, now };
+        match parts.background.run(conclusion.reach(callback)).await {
             Ok(concluded) => concluded,
-            Err(down) => Err(SignInFault::Unavailable { unavailable: asked.unavailable(down), return_to, spent: None }),
+            Err(down) => {
+                Err(SignInFault::Unavailable { unavailable: record.unavailable(down), return_to, spent: None })
+            }
         }
     }
 }
@@ -216,32 +213,32 @@ impl Parts {
         self.providers.iter().find(|provider| **provider.name() == *name)
     }
 
-    /// The try that this callback belongs to, and its cookie's name.
+    /// The pending sign-in that this callback belongs to, and its cookie's name.
     fn recognise(
         &self,
-        asked: SignInRecord<'_>,
+        record: SignInRecord<'_>,
         callback: &Callback,
         now: Now,
     ) -> Result<(PendingSignIn, String), SignInFault> {
         let again = |why: BeginsAgain, return_to, again| {
-            asked.begins_again(why);
+            record.begins_again(why);
             SignInFault::BeginAgain { why, return_to, again, spent: None }
         };
         let Some(state) = &callback.params.state else { return Err(again(BeginsAgain::NoState, None, false)) };
         let Some(state) = SealedState::read(&self.seals, state, now) else {
             return Err(again(BeginsAgain::StateUnreadable, None, false));
         };
-        if state.provider != asked.provider {
+        if state.provider != record.provider {
             return Err(again(BeginsAgain::OtherProvider, state.return_to, false));
         }
-        if let Some(found) = state.find(&self.seals, self.names, &callback.tries, now) {
+        if let Some(found) = state.find(&self.seals, self.names, &callback.pending, now) {
             return Ok(found);
         }
-        let has_cookies = callback.replaces.is_some() || !callback.tries.is_empty();
+        let has_cookies = callback.replaces.is_some() || !callback.pending.is_empty();
         if state.again && !has_cookies {
             return Err(SignInFault::CookiesBlocked);
         }
-        Err(again(BeginsAgain::NoTry, state.return_to, true))
+        Err(again(BeginsAgain::NoPendingSignIn, state.return_to, true))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     fault::{BeginsAgain, Objection},
-    invalid_response::WrongAnswer,
+    invalid_response::InvalidResponse,
 };
 use crate::{
     dependency::Dependency,
@@ -50,14 +50,14 @@ impl SignInRecord<'_> {
         unavailable
     }
 
-    /// The provider's answer was wrong. That is no outage.
-    pub(super) fn wrong(self, wrong: WrongAnswer) -> WrongAnswer {
+    /// The provider's answer is invalid. That is no outage.
+    pub(super) fn invalid(self, response: InvalidResponse) -> InvalidResponse {
         let Self { provider, request } = self;
-        let reason = wrong.as_str();
-        debug_assert!(WrongAnswer::WORDS.contains(&reason), "{reason}");
+        let reason = response.as_str();
+        debug_assert!(InvalidResponse::WORDS.contains(&reason), "{reason}");
         SIGN_IN_FAILED.with([reason]).increment(1);
-        tracing::warn!(provider, id = request, reason, detail = %wrong, "a sign-in failed: the provider's answer was wrong");
-        wrong
+        tracing::warn!(provider, id = request, reason, detail = %response, "a sign-in failed: the provider's answer was wrong");
+        response
     }
 
     /// The provider said no.

@@ -49,21 +49,22 @@ impl Gateway {
     }
 
     async fn prompting(public_url: &str, prompt: Option<Prompt>) -> Self {
-        let (data, keeper) = (Folder::new(), Background::current());
+        let (data, background) = (Folder::new(), Background::current());
         let clock = Clock::standing_at(Clock::system().now().wall());
         let provider = TestProvider::start().await;
-        let store = Database::at(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
+        let store = Database::at(data.path().join("candor.sqlite"), background.clone(), Duration::from_secs(2));
         let keyring =
             Keyring::open(&data.taken(), &store, clock.now()).await.expect("keyring and store are both absent");
         let policy = RevocationPolicy::default();
-        let revocations = Revocations::open(&data.taken(), store.clone(), keeper.clone(), clock.clone(), policy).await;
+        let revocations =
+            Revocations::open(&data.taken(), store.clone(), background.clone(), clock.clone(), policy).await;
         let policy = SessionPolicy {
             hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
             groups_asked: BTreeSet::from(["staff".to_owned()]),
             issuers: [(provider.issuer.clone(), UserClaim::Subject)].into(),
         };
         let sessions = Sessions::new(&keyring, store.clone(), revocations, policy);
-        let idp = |name, mode| idp(&provider.issuer, name, mode, prompt, &keeper, &clock, &data);
+        let idp = |name, mode| idp(&provider.issuer, name, mode, prompt, &background, &clock, &data);
         let providers = vec![
             idp("first", ResponseMode::Query),
             idp("second", ResponseMode::FormPost),
@@ -71,7 +72,7 @@ impl Gateway {
             idp("named", ResponseMode::Query),
         ];
         let callbacks = Callbacks { public_url: public_url.parse().expect("a URL"), own_prefix: "/.candor".to_owned() };
-        let sign_in = SignIn::new(providers, callbacks, &keyring, sessions.clone(), keeper);
+        let sign_in = SignIn::new(providers, callbacks, &keyring, sessions.clone(), background);
         Self { provider, sign_in, sessions, store, clock, _data: data }
     }
 
@@ -109,9 +110,9 @@ impl Gateway {
         self.callback("first", &query, &away.cookies).await
     }
 
-    async fn callback(&self, name: &str, query: &str, tries: &[(String, String)]) -> Result<Finished, SignInFault> {
+    async fn callback(&self, name: &str, query: &str, pending: &[(String, String)]) -> Result<Finished, SignInFault> {
         let params = CallbackParams::parse(query.as_bytes()).expect("nothing came twice");
-        let callback = Callback { params, tries: tries.to_vec(), ..Callback::default() };
+        let callback = Callback { params, pending: pending.to_vec(), ..Callback::default() };
         self.sign_in.finish(name, callback, self.clock.now()).await
     }
 }
@@ -121,7 +122,7 @@ fn idp(
     name: &str,
     mode: ResponseMode,
     prompt: Option<Prompt>,
-    keeper: &Background,
+    background: &Background,
     clock: &Clock,
     data: &Folder,
 ) -> Provider {
@@ -129,14 +130,14 @@ fn idp(
     let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
     let outbound = Outbound::new(&url, policy, clock.clone()).expect("no extra certificates");
     let known = discovery::DiscoveryConfig { issuer: issuer.into(), discovery_url: None, endpoint_hosts: Vec::new() };
-    let discovery = Discovery::new(known, outbound.clone(), keeper.clone(), clock.clone(), &data.taken());
+    let discovery = Discovery::new(known, outbound.clone(), background.clone(), clock.clone(), &data.taken());
     let keys = KeysConfig {
         issuer: issuer.into(),
         location: KeySetLocation::Discovery(discovery.clone()),
         algorithms: vec![Algorithm::EdDsa],
         policy: KeyPolicy::default(),
     };
-    let keys = IssuerKeys::new(keys, outbound.clone(), keeper.clone(), clock.clone(), &data.taken());
+    let keys = IssuerKeys::new(keys, outbound.clone(), background.clone(), clock.clone(), &data.taken());
     let config = ProviderConfig {
         name: name.into(),
         client_id: "candor".to_owned(),
@@ -156,7 +157,7 @@ fn idp(
     Provider::new(config, discovery, keys, outbound)
 }
 
-/// One word for what came of a sign-in: what its page would be, and whether the try is kept.
+/// One word for what came of a sign-in: what its page would be, and whether it stays pending.
 fn word(finished: &Result<Finished, SignInFault>) -> String {
     let kept = |spent: &Option<String>| if spent.is_some() { "spent" } else { "kept" };
     match finished {
@@ -171,8 +172,8 @@ fn word(finished: &Result<Finished, SignInFault>) -> String {
             let of = objection.as_str();
             format!("refused: {word} ({of}), {}{}", kept(spent), to(Some(return_to)))
         }
-        Err(SignInFault::Wrong { wrong, return_to, spent }) => {
-            format!("wrong: {}, {}{}", wrong.as_str(), kept(spent), to(Some(return_to)))
+        Err(SignInFault::InvalidResponse { response, return_to, spent }) => {
+            format!("wrong: {}, {}{}", response.as_str(), kept(spent), to(Some(return_to)))
         }
         Err(SignInFault::Busy { return_to }) => format!("busy{}", to(Some(return_to))),
         Err(SignInFault::Unavailable { unavailable, return_to, spent }) => {
@@ -345,8 +346,8 @@ async fn where_nobody_can_sign_in_a_document_is_said_to_lack_something() {
 async fn a_callback_that_is_nobodys_begins_again() {
     let gateway = Gateway::start("https://app.example").await;
     let away = gateway.begin(false).await;
-    let check = async |name: &str, query: &str, tries: &[(String, String)], expected: &str| {
-        assert_eq!(word(&gateway.callback(name, query, tries).await), expected, "{name}?{query}");
+    let check = async |name: &str, query: &str, pending: &[(String, String)], expected: &str| {
+        assert_eq!(word(&gateway.callback(name, query, pending).await), expected, "{name}?{query}");
     };
     let state = format!("state={}&code=good", away.state);
     check("third", &state, &away.cookies, "no such provider").await;
@@ -354,15 +355,21 @@ async fn a_callback_that_is_nobodys_begins_again() {
     check("first", "state=&code=good", &away.cookies, "begin again: state-unreadable, nowhere").await;
     check("first", "state=abc&code=good", &away.cookies, "begin again: state-unreadable, nowhere").await;
     check("second", &state, &away.cookies, "begin again: other-provider").await;
-    check("first", &state, &[], "begin again: no-try, again").await;
+    check("first", &state, &[], "begin again: no-pending-sign-in, again").await;
     let other = gateway.begin(false).await;
-    check("first", &state, &other.cookies, "begin again: no-try, again").await;
+    check("first", &state, &other.cookies, "begin again: no-pending-sign-in, again").await;
     check("first", &format!("state={}", away.state), &away.cookies, "neither a code nor an error").await;
     check("first", &format!("{state}&error=x"), &away.cookies, "both a code and an error").await;
 
     let second = gateway.begin(true).await;
     check("first", &format!("state={}&code=good", second.state), &[], "cookies blocked").await;
-    check("first", &format!("state={}&code=good", second.state), &other.cookies, "begin again: no-try, again").await;
+    check(
+        "first",
+        &format!("state={}&code=good", second.state),
+        &other.cookies,
+        "begin again: no-pending-sign-in, again",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -500,7 +507,7 @@ async fn a_document_of_another_issuer_is_its_wrong_answer_and_no_outage() {
     let begin = || Begin { return_to: "/", request: "r", ..Begin::default() };
     gateway.provider.tell(|told| told.document = json!({ "issuer": "https://idp.example/other" }));
     let fault = gateway.sign_in.begin("first", begin(), gateway.clock.now()).await.err().expect("not begun");
-    let BeginFault::Wrong(wrong) = fault else { panic!("{fault:?}") };
+    let BeginFault::InvalidResponse(wrong) = fault else { panic!("{fault:?}") };
     assert_eq!(wrong.as_str(), "document-issuer");
     let (ours, theirs) = (&gateway.provider.issuer, "https://idp.example/other");
     assert_eq!(wrong.to_string(), format!("the discovery document names the issuer {theirs}, not {ours}"));
@@ -511,7 +518,7 @@ async fn a_document_of_another_issuer_is_its_wrong_answer_and_no_outage() {
 }
 
 #[tokio::test]
-async fn one_try_asks_its_provider_once() {
+async fn a_pending_sign_in_asks_its_provider_once() {
     let gateway = Gateway::start("https://app.example").await;
     let asked = || crate::lock::lock(&gateway.provider.told).asked;
     let away = gateway.begin(false).await;
@@ -546,7 +553,7 @@ async fn a_provider_is_asked_by_no_more_than_it_may_be_at_once() {
         let (away, now) = (gateway.begin(false).await, gateway.clock.now());
         let (sign_in, query) = (gateway.sign_in.clone(), format!("state={}&code=foreign", away.state));
         let params = CallbackParams::parse(query.as_bytes()).expect("nothing came twice");
-        let callback = Callback { params, tries: away.cookies.clone(), ..Callback::default() };
+        let callback = Callback { params, pending: away.cookies.clone(), ..Callback::default() };
         backs.spawn(async move { (sign_in.finish("first", callback, now).await, away) });
     }
     gateway.provider.until_asked(32).await;
@@ -562,7 +569,7 @@ async fn a_provider_is_asked_by_no_more_than_it_may_be_at_once() {
     }
     assert_eq!(crate::lock::lock(&gateway.provider.told).asked, 32);
     let kept = &busy[0];
-    assert_eq!(word(&gateway.back(kept, "code=foreign").await), "begin again: stale-code", "its try was kept");
+    assert_eq!(word(&gateway.back(kept, "code=foreign").await), "begin again: stale-code", "it stayed pending");
 }
 
 #[tokio::test]
@@ -659,7 +666,7 @@ async fn a_new_sign_in_ends_the_session_before_it() {
     let old = first.ticket.text().clone();
     let away = gateway.begin(false).await;
     let params = CallbackParams::parse(format!("state={}&code=good", away.state).as_bytes()).expect("well formed");
-    let callback = Callback { params, tries: away.cookies, replaces: Some(old.clone()), ..Callback::default() };
+    let callback = Callback { params, pending: away.cookies, replaces: Some(old.clone()), ..Callback::default() };
     let second = gateway.sign_in.finish("first", callback, gateway.clock.now()).await;
     let second = second.unwrap_or_else(|fault| panic!("{fault:?}"));
     let opened = async |ticket: &SecretString| {
@@ -680,8 +687,8 @@ async fn a_form_post_ends_the_session_before_it_though_it_comes_without_its_tick
     let begun =
         gateway.sign_in.begin("second", begin, gateway.clock.now()).await.unwrap_or_else(|fault| panic!("{fault:?}"));
     let query = format!("state={}&code=good", gateway.provider.visit(&begun.location));
-    let tries = [(begun.cookie.name.clone(), begun.cookie.value.expose_secret().to_owned())];
-    let second = gateway.callback("second", &query, &tries).await.unwrap_or_else(|fault| panic!("{fault:?}"));
+    let pending = [(begun.cookie.name.clone(), begun.cookie.value.expose_secret().to_owned())];
+    let second = gateway.callback("second", &query, &pending).await.unwrap_or_else(|fault| panic!("{fault:?}"));
     let opened = async |ticket: &SecretString| {
         gateway.sessions.open(&CredentialText::new(ticket.clone()), gateway.clock.now()).await
     };

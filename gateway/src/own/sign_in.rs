@@ -64,16 +64,26 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
     if let Err(limited) = context.gateway.limits.begin_sign_in(head.forwarded.client, context.now) {
         return Answer::Fault(limited);
     }
-    let tries = tries(head);
+    let pending = pending(head);
     let (replaces, request) = (replaces(head), context.id.to_string());
-    let begin =
-        Begin { return_to: return_to.as_str(), again, tries: &tries, replaces, request: &request, ..Begin::default() };
+    let begin = Begin {
+        return_to: return_to.as_str(),
+        again,
+        pending: &pending,
+        replaces,
+        request: &request,
+        ..Begin::default()
+    };
     match context.running.sign_in.begin(&provider, begin, context.now).await {
         Ok(begun) => to_provider(context, &begun).unwrap_or_else(cannot_set),
         Err(BeginFault::NoSuchProvider) => bad_parameters(),
-        Err(BeginFault::Wrong(wrong)) => {
+        Err(BeginFault::InvalidResponse(response)) => {
             let begin = begin_address(context, Some(return_to.as_str()), again);
-            Answer::Own(OwnAnswer::SignInFailed { how: SignInFailure::Wrong(wrong), begin, cookies: Vec::new() })
+            Answer::Own(OwnAnswer::SignInFailed {
+                how: SignInFailure::InvalidResponse(response),
+                begin,
+                cookies: Vec::new(),
+            })
         }
         Err(BeginFault::Unavailable(unavailable)) => {
             let several = context.running.sign_in.providers().len() > 1;
@@ -89,7 +99,7 @@ fn to_provider(context: &RequestContext, begun: &Begun) -> Result<Answer, NotACo
     let value = keep.value.expose_secret();
     let mut cookies = vec![SetCookie::sign_in_try(&keep.name, value, keep.lifetime, keep.cross_site, site)?];
     // One that cannot be named stays: whoever planted it must not keep anybody from signing in.
-    cookies.extend(begun.forget.iter().filter_map(|name| SetCookie::forget_try(name, site).ok()));
+    cookies.extend(begun.clear.iter().filter_map(|name| SetCookie::forget_try(name, site).ok()));
     Ok(Answer::Own(OwnAnswer::ToProvider { location: begun.location.to_string(), cookies }))
 }
 
@@ -114,7 +124,7 @@ pub(super) async fn callback(
     let Ok(params) = CallbackParams::parse(&form) else { return bad_parameters() };
     let callback = Callback {
         params,
-        tries: tries(head),
+        pending: pending(head),
         replaces: replaces(head),
         address: Some(head.forwarded.client),
         browser: single(&parts.headers, header::USER_AGENT.as_str()).map(str::to_owned),
@@ -156,8 +166,8 @@ fn not_signed_in(context: &RequestContext, fault: SignInFault) -> Answer {
             let begin = begin_address(context, Some(&return_to), false);
             failed(SignInFailure::Refused { objection, word, description }, begin, spent)
         }
-        SignInFault::Wrong { wrong, return_to, spent } => {
-            failed(SignInFailure::Wrong(wrong), begin_address(context, Some(&return_to), false), spent)
+        SignInFault::InvalidResponse { response, return_to, spent } => {
+            failed(SignInFailure::InvalidResponse(response), begin_address(context, Some(&return_to), false), spent)
         }
         SignInFault::Busy { return_to } => {
             Answer::Own(OwnAnswer::SignInBusy { begin: begin_address(context, Some(&return_to), false) })
@@ -220,7 +230,7 @@ fn replaces(head: &RequestHead) -> Option<SecretString> {
 }
 
 /// The sign-ins that this browser has begun: name and value.
-fn tries(head: &RequestHead) -> Vec<(String, String)> {
+fn pending(head: &RequestHead) -> Vec<(String, String)> {
     let text = |(name, value): &(String, SecretString)| (name.clone(), value.expose_secret().to_owned());
     head.tries().iter().map(text).collect()
 }

@@ -4,7 +4,7 @@
 use auth_core::{
     principal::Principal,
     session::LogoutReach,
-    sign_in::{Objection, WrongAnswer},
+    sign_in::{InvalidResponse, Objection},
     verdict::{Rejected, Unavailable},
 };
 use http::HeaderMap;
@@ -136,8 +136,8 @@ pub enum SignInFailure {
         /// Its explanation.
         description: Option<String>,
     },
-    /// The provider answered, and its answer was wrong.
-    Wrong(WrongAnswer),
+    /// The provider answered, and its answer is invalid.
+    InvalidResponse(InvalidResponse),
 }
 
 /// What the log says about an answer.
@@ -179,8 +179,8 @@ impl Answer {
             Self::Own(OwnAnswer::SignInFailed { how: SignInFailure::Refused { word, .. }, .. }) => {
                 Why { detail: Some(format!("the provider said {word:?}")), ..Why::default() }
             }
-            Self::Own(OwnAnswer::SignInFailed { how: SignInFailure::Wrong(wrong), .. }) => {
-                Why { reason: Some(wrong.as_str()), detail: Some(wrong.to_string()), fault: None }
+            Self::Own(OwnAnswer::SignInFailed { how: SignInFailure::InvalidResponse(response), .. }) => {
+                Why { reason: Some(response.as_str()), detail: Some(response.to_string()), fault: None }
             }
             Self::Own(_) | Self::Upstream(_) => undecided.map_or_else(Why::default, Why::missing),
         }

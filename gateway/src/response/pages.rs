@@ -5,7 +5,7 @@ use std::time::Duration;
 use auth_core::{
     principal::{Principal, Silence},
     session::LogoutReach,
-    sign_in::{Objection, WrongAnswer},
+    sign_in::{InvalidResponse, Objection},
 };
 
 use crate::{
@@ -151,11 +151,11 @@ pub(crate) fn provider_refused(objection: Objection, word: &str, description: Op
     page.say("If you ask for help, give the number of the request, below.").link("Try again", begin)
 }
 
-/// The provider answered, and its answer was wrong. Nothing here tries again by itself: that would help nobody. The number
+/// The provider answered, and its answer is invalid. Nothing here tries again by itself: that would help nobody. The number
 /// below finds the log line.
-pub(crate) fn wrong_answer(wrong: &WrongAnswer, begin: String) -> Page {
+pub(crate) fn invalid_response(invalid: &InvalidResponse, begin: String) -> Page {
     Page::new("Signing in failed", "Your provider answered, but its answer cannot be used.")
-        .say(wrong.explain())
+        .say(invalid.explain())
         .say(
             "Nobody was signed in, and whoever is signed in already stays so. You can begin again. If it happens once \
              more, whoever looks after this service has to put it right: give them the number of the request, below.",

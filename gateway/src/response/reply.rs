@@ -283,11 +283,11 @@ impl Form<'_> {
             SignInFailure::Refused { objection, word, description } => {
                 pages::provider_refused(objection, &word, description.as_deref(), begin)
             }
-            SignInFailure::Wrong(wrong) => {
+            SignInFailure::InvalidResponse(invalid) => {
                 let head = Head::new(FaultStatus::BadGateway.into(), AnswerWord::SignInFailed);
-                let page = || pages::wrong_answer(&wrong, begin);
-                let mut response = self.said(&head, Some(wrong.explain()), page);
-                set(&mut response, PROXY_STATUS, WRONG_ANSWER);
+                let page = || pages::invalid_response(&invalid, begin);
+                let mut response = self.said(&head, Some(invalid.explain()), page);
+                set(&mut response, PROXY_STATUS, INVALID_RESPONSE);
                 return response;
             }
         };
@@ -404,7 +404,7 @@ impl Form<'_> {
 }
 
 /// The `Proxy-Status` of a provider's wrong answer: nothing was forwarded (RFC 9209 §2.3).
-const WRONG_ANSWER: &str = "candor; error=proxy_internal_response; details=\"sign-in-failed\"";
+const INVALID_RESPONSE: &str = "candor; error=proxy_internal_response; details=\"sign-in-failed\"";
 
 impl Head {
     fn new(status: StatusCode, word: AnswerWord) -> Self {

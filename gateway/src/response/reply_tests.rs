@@ -25,7 +25,7 @@ use auth_core::{
     refusal_guard::{Ended, RefusalGuard},
     revocations::{RevocationPolicy, Revocations},
     session::{NewSession, SessionPolicy, Sessions},
-    sign_in::{Objection, WrongAnswer},
+    sign_in::{InvalidResponse, Objection},
     verdict::{Stop, Verdict},
 };
 use secrecy::ExposeSecret;
@@ -452,7 +452,9 @@ async fn a_sign_in_that_cannot_be_finished_keeps_what_was_wanted() {
 async fn a_wrong_answer_of_the_providers_is_said_in_words_and_loads_nothing_again() {
     let begin = "/.candor/login?return_to=%2Forders";
     let failed = || {
-        let how = SignInFailure::Wrong(WrongAnswer::IdToken(auth_core::jws::MalformedToken::Unsigned("not signed")));
+        let how = SignInFailure::InvalidResponse(InvalidResponse::IdToken(auth_core::jws::MalformedToken::Unsigned(
+            "not signed",
+        )));
         Answer::Own(OwnAnswer::SignInFailed { how, begin: begin.to_owned(), cookies: Vec::new() })
     };
     for client_kind in [ClientKind::Browser, ClientKind::Script] {

@@ -25,10 +25,10 @@ use super::{Attack, Probes};
 pub(super) const ATTACKS: &[Attack] = &[
     Attack {
         name: "wrong_answers_of_a_provider",
-        fault: "wrong-answer-is-an-outage",
+        fault: "invalid-response-is-an-outage",
         run: || Box::pin(wrong_answers()),
     },
-    Attack { name: "one_try_and_many_codes", fault: "tries-are-never-spent", run: || Box::pin(many_codes()) },
+    Attack { name: "one_try_and_many_codes", fault: "sign-ins-are-never-spent", run: || Box::pin(many_codes()) },
     Attack { name: "documents_that_lead_inside", fault: "documents-name-anything", run: || Box::pin(leads_inside()) },
 ];
 

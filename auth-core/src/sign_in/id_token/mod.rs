@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use super::invalid_response::WrongAnswer;
+use super::invalid_response::InvalidResponse;
 use crate::{
     clock::{Now, Past, Witness},
     dependency::Dependency,
@@ -53,7 +53,7 @@ pub(super) struct ExpectedToken<'e> {
 #[derive(Debug)]
 pub(super) enum IdTokenFault {
     /// It is not the one that this sign-in is owed.
-    Wrong(WrongAnswer),
+    Invalid(InvalidResponse),
     /// We cannot tell.
     Unavailable(Unavailable),
 }
@@ -65,9 +65,9 @@ pub(super) async fn verify(
     expected: &ExpectedToken<'_>,
     now: Now,
 ) -> Result<Identity, IdTokenFault> {
-    let unverified = jws::read(token, TokenKind::IdToken).map_err(WrongAnswer::IdToken)?;
+    let unverified = jws::read(token, TokenKind::IdToken).map_err(InvalidResponse::IdToken)?;
     if unverified.issuer() != expected.issuer {
-        return wrong(WrongAnswer::Issuer);
+        return invalid(InvalidResponse::Issuer);
     }
     let (claims, key) = provider.keys().verify_own(&unverified).await?;
     let signed = SignedIdToken::new(&unverified, &claims, key)?;
@@ -91,16 +91,16 @@ fn judge(
 ) -> Result<(), IdTokenFault> {
     signed.is_for(expected.issuer, expected.client_id)?;
     if claims.azp.as_ref().is_some_and(|party| party != expected.client_id) {
-        return wrong(WrongAnswer::AuthorizedParty);
+        return invalid(InvalidResponse::AuthorizedParty);
     }
     signed.answers(expected.nonce)?;
     if claims.sub.is_empty() || claims.sub.len() > LONGEST_SUBJECT {
-        return wrong(WrongAnswer::Subject);
+        return invalid(InvalidResponse::Subject);
     }
     if let Some(stated) = claims.all.get("at_hash")
         && !stated.as_str().is_some_and(|stated| signed.hashes(stated, expected.access_token))
     {
-        return wrong(WrongAnswer::AccessToken);
+        return invalid(InvalidResponse::AccessToken);
     }
     judge_time(signed, claims, expected, now())
 }
@@ -118,7 +118,7 @@ fn judge_time(
     // By the earlier reading: what is over by it is over by both.
     signed.is_good(expected.issuer, expected.client_id, expected.nonce, now.earlier() - LEEWAY)?;
     if past == Past::Yes {
-        return wrong(WrongAnswer::Expired);
+        return invalid(InvalidResponse::Expired);
     }
     if let Some(max_age) = expected.max_age {
         judge_age(claims, max_age, now)?;
@@ -132,10 +132,10 @@ fn judge_time(
 /// Where the request said how long ago the person may have signed in there at most, `auth_time` must be there and say so
 /// (OpenID Connect Core §2, §3.1.3.7 step 13).
 fn judge_age(claims: &Claims, max_age: Duration, now: Now) -> Result<(), IdTokenFault> {
-    let Some(signed_in) = claims.date("auth_time") else { return wrong(WrongAnswer::AuthTime) };
+    let Some(signed_in) = claims.date("auth_time") else { return invalid(InvalidResponse::AuthTime) };
     match now.past(signed_in + max_age + LEEWAY) {
         Past::No => Ok(()),
-        Past::Yes => wrong(WrongAnswer::AuthTime),
+        Past::Yes => invalid(InvalidResponse::AuthTime),
         Past::InDoubt => Err(Unavailable::because(Dependency::Clock, "how long ago it was is in doubt").into()),
     }
 }
@@ -159,13 +159,13 @@ impl Identity {
     }
 }
 
-fn wrong<T>(what: WrongAnswer) -> Result<T, IdTokenFault> {
+fn invalid<T>(what: InvalidResponse) -> Result<T, IdTokenFault> {
     Err(what.into())
 }
 
-impl From<WrongAnswer> for IdTokenFault {
-    fn from(wrong: WrongAnswer) -> Self {
-        Self::Wrong(wrong)
+impl From<InvalidResponse> for IdTokenFault {
+    fn from(response: InvalidResponse) -> Self {
+        Self::Invalid(response)
     }
 }
 
@@ -178,10 +178,10 @@ impl From<Unavailable> for IdTokenFault {
 impl From<Mismatch> for IdTokenFault {
     fn from(mismatch: Mismatch) -> Self {
         match mismatch {
-            Mismatch::Issuer => Self::Wrong(WrongAnswer::Issuer),
-            Mismatch::Audience => Self::Wrong(WrongAnswer::Audience),
-            Mismatch::Nonce => Self::Wrong(WrongAnswer::Nonce),
-            Mismatch::Expired => Self::Wrong(WrongAnswer::Expired),
+            Mismatch::Issuer => Self::Invalid(InvalidResponse::Issuer),
+            Mismatch::Audience => Self::Invalid(InvalidResponse::Audience),
+            Mismatch::Nonce => Self::Invalid(InvalidResponse::Nonce),
+            Mismatch::Expired => Self::Invalid(InvalidResponse::Expired),
             Mismatch::Undecided(unavailable) => Self::Unavailable(unavailable),
         }
     }
@@ -189,17 +189,17 @@ impl From<Mismatch> for IdTokenFault {
 
 impl From<Contradiction> for IdTokenFault {
     fn from(contradiction: Contradiction) -> Self {
-        let wrong = match contradiction {
-            Contradiction::BadSignature(detail) => WrongAnswer::BadSignature(detail),
-            Contradiction::NoKey(detail) => WrongAnswer::NoKey(detail),
-            Contradiction::NotTaken(detail) => WrongAnswer::NotTaken(detail),
+        let response = match contradiction {
+            Contradiction::BadSignature(detail) => InvalidResponse::BadSignature(detail),
+            Contradiction::NoKey(detail) => InvalidResponse::NoKey(detail),
+            Contradiction::NotTaken(detail) => InvalidResponse::NotTaken(detail),
             Contradiction::Claims(rejected) => match rejected.reason() {
-                Reason::WrongIssuer => WrongAnswer::KeyIssuer(rejected.detail().clone()),
-                _ => WrongAnswer::Incomplete(rejected.detail().clone()),
+                Reason::WrongIssuer => InvalidResponse::KeyIssuer(rejected.detail().clone()),
+                _ => InvalidResponse::Incomplete(rejected.detail().clone()),
             },
             Contradiction::Unavailable(unavailable) => return Self::Unavailable(unavailable),
         };
-        Self::Wrong(wrong)
+        Self::Invalid(response)
     }
 }
 

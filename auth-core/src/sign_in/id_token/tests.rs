@@ -71,7 +71,7 @@ fn judged_at(changes: &Value, now: Now) -> &'static str {
     let signed = SignedIdToken::new(&unverified, &claims, key).expect("it can be read");
     match judge(&signed, &claims, &expected, || now) {
         Ok(()) => "good",
-        Err(IdTokenFault::Wrong(_)) => "wrong",
+        Err(IdTokenFault::Invalid(_)) => "wrong",
         Err(IdTokenFault::Unavailable(unavailable)) => unavailable.dependency.as_str(),
     }
 }

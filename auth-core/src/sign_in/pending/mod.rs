@@ -1,7 +1,7 @@
-//! Sign-in tries: what must survive the way to the provider and back, sealed into one cookie a try.
+//! Pending sign-ins: what must survive the way to the provider and back, sealed into one cookie each.
 //!
 //! The `state` names its cookie and holds nothing that the cookie needs; the cookie holds the nonce and the PKCE
-//! verifier, so a `state` without it is worth nothing. Nothing is kept here, so tries cost no store and outlive a
+//! verifier, so a `state` without it is worth nothing. Nothing is kept here, so they cost no store and outlive a
 //! restart.
 
 use std::time::Duration;
@@ -19,18 +19,18 @@ use crate::{
     verdict::{OrUnavailable, Unavailable},
 };
 
-/// How long a try lives: as long as a code does (RFC 6749 §4.1.2 recommends ten minutes at most).
+/// How long one lives: as long as a code does (RFC 6749 §4.1.2 recommends ten minutes at most).
 pub(super) const LIFETIME: Duration = Duration::from_secs(600);
-/// How many tries one browser may have under way.
+/// How many one browser may have at a time.
 const MOST: usize = 8;
 /// How many bytes their cookies may take together, so that they leave room in a request head.
 const MOST_BYTES: usize = 6 * 1024;
-/// The longest return address that a try keeps, in bytes.
+/// The longest return address that one keeps, in bytes.
 const LONGEST_RETURN: usize = 2048;
 /// The longest one that `state` carries too, for a person who comes back without the cookie.
 const LONGEST_RETURN_IN_STATE: usize = 512;
 
-/// A cookie to set for a try. Always `HttpOnly` and `Path=/`.
+/// A cookie to set for a pending sign-in. Always `HttpOnly` and `Path=/`.
 pub struct PendingCookie {
     /// Its name; `__Host-` where `public_url` is https.
     pub name: String,
@@ -44,7 +44,7 @@ pub struct PendingCookie {
     pub secure: bool,
 }
 
-/// A try as its cookie holds it.
+/// A pending sign-in as its cookie holds it.
 #[derive(Deserialize, Serialize)]
 pub(super) struct PendingSignIn {
     pub(super) id: String,
@@ -66,14 +66,14 @@ pub(super) struct PendingSignIn {
 pub(super) struct SealedState {
     id: String,
     pub(super) provider: String,
-    /// Whether this try was begun because an earlier one came back without its cookie.
+    /// Whether it was begun because an earlier one came back without its cookie.
     pub(super) again: bool,
     pub(super) return_to: Option<String>,
 }
 
-/// The names of try cookies.
+/// What the cookies of pending sign-ins are called.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct SignInIds {
+pub(super) struct PendingCookieNames {
     pub(super) secure: bool,
 }
 
@@ -103,7 +103,7 @@ impl PendingSignIn {
         seal(seals, Purpose::SignInState, &state, now)
     }
 
-    pub(super) fn cookie(&self, seals: &Seals, names: SignInIds, cross_site: bool, now: Now) -> PendingCookie {
+    pub(super) fn cookie(&self, seals: &Seals, names: PendingCookieNames, cross_site: bool, now: Now) -> PendingCookie {
         PendingCookie {
             name: names.of(&self.id),
             value: seal(seals, Purpose::PendingSignIn, self, now).into(),
@@ -120,12 +120,12 @@ impl SealedState {
         open(seals, Purpose::SignInState, state, now)
     }
 
-    /// Finds the try that this names among the browser's cookies, and the name of its cookie. A cookie of that name
+    /// Finds the pending sign-in that this names among the browser's cookies, and the name of its cookie. A cookie of that name
     /// which does not open is somebody else's doing, and is passed over.
     pub(super) fn find(
         &self,
         seals: &Seals,
-        names: SignInIds,
+        names: PendingCookieNames,
         cookies: &[(String, String)],
         now: Now,
     ) -> Option<(PendingSignIn, String)> {
@@ -139,7 +139,7 @@ impl SealedState {
     }
 }
 
-impl SignInIds {
+impl PendingCookieNames {
     pub(super) fn prefix(self) -> &'static str {
         if self.secure { "__Host-candor-try-" } else { "candor-try-" }
     }
@@ -148,7 +148,7 @@ impl SignInIds {
         format!("{}{id}", self.prefix())
     }
 
-    /// Which of the browser's tries to forget so that there is room for `new`: those that do not open, then the
+    /// Which of the browser's pending sign-ins to clear so that there is room for `new`: those that do not open, then the
     /// oldest.
     pub(super) fn beyond_the_most(
         self,
@@ -167,7 +167,7 @@ impl SignInIds {
         known.sort_by_key(|(begun, ..)| std::cmp::Reverse(*begun));
         let mut room = MOST_BYTES.saturating_sub(new.name.len() + new.value.expose_secret().len());
         let mut kept = 1;
-        let mut forget: Vec<String> = Vec::new();
+        let mut clear: Vec<String> = Vec::new();
         for (begun, name, value) in known {
             let size = name.len() + value.len();
             if begun.is_some() && kept < MOST && size <= room {
@@ -175,10 +175,10 @@ impl SignInIds {
                 room -= size;
             } else {
                 room = 0;
-                forget.push(name.clone());
+                clear.push(name.clone());
             }
         }
-        forget
+        clear
     }
 }
 
@@ -187,8 +187,8 @@ fn seal(seals: &Seals, purpose: Purpose, content: &impl Serialize, now: Now) -> 
     seals.seal(purpose, now.earlier() + LIFETIME, &content)
 }
 
-/// What is sealed; `None` if it is not ours, or over. What only one reading of the clock calls over is good here: a try
-/// admits nobody by itself, and the ID token at its end may be what ends the doubt.
+/// What is sealed; `None` if it is not ours, or over. What only one reading of the clock calls over is good here: a
+/// pending sign-in admits nobody by itself, and the ID token at its end may be what ends the doubt.
 fn open<T: for<'de> Deserialize<'de>>(seals: &Seals, purpose: Purpose, envelope: &str, now: Now) -> Option<T> {
     let opened = seals.open_if_perhaps_over(purpose, envelope, now).ok()?;
     serde_json::from_slice(&opened.content).ok()

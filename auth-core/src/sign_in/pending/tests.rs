@@ -2,7 +2,7 @@ use super::*;
 use crate::clock::Clock;
 
 const NOON: Timestamp = Timestamp::from_secs(43_200);
-const HTTPS: SignInIds = SignInIds { secure: true };
+const HTTPS: PendingCookieNames = PendingCookieNames { secure: true };
 
 fn seals(key: u8) -> Seals {
     Seals::new(&[key; Seals::KEY_LEN], &[], Vec::new()).expect("a key of the right length")
@@ -33,15 +33,15 @@ fn a_state_finds_its_own_cookie_and_no_other() {
     assert_eq!(found(std::slice::from_ref(&cookie), 600), None, "ten minutes have passed");
     assert_eq!(found(std::slice::from_ref(&other_cookie), 0), None);
     let renamed = (cookie.0.clone(), other_cookie.1.clone());
-    assert_eq!(found(std::slice::from_ref(&renamed), 0), None, "another try under this name");
+    assert_eq!(found(std::slice::from_ref(&renamed), 0), None, "another pending sign-in under this name");
     assert_eq!(
         found(&[renamed, cookie.clone()], 0),
         Some(("/a?b=c".to_owned(), true)),
         "a planted twin is passed over"
     );
-    assert_eq!(found(&[(cookie.0.clone(), state.clone())], 0), None, "a state is no try");
+    assert_eq!(found(&[(cookie.0.clone(), state.clone())], 0), None, "a state is no pending sign-in");
     assert!(SealedState::read(&theirs, &state, after(0)).is_none());
-    assert!(SealedState::read(&ours, &cookie.1, after(0)).is_none(), "a try is no state");
+    assert!(SealedState::read(&ours, &cookie.1, after(0)).is_none(), "a pending sign-in is no state");
     assert!(SealedState::read(&ours, "", after(0)).is_none());
     assert_ne!(new.nonce, other.nonce);
     assert_eq!(new.verifier().expose_secret().len(), 43, "RFC 7636 §4.1 wants at least 43 characters");
@@ -64,23 +64,23 @@ fn long_return_addresses_do_not_make_long_urls_or_cookies() {
 }
 
 #[test]
-fn a_browser_keeps_eight_tries_and_forgets_the_oldest() {
+fn a_browser_keeps_eight_pending_sign_ins_and_clears_the_oldest() {
     let seals = seals(1);
     let cookies: Vec<_> = (0..9).map(|secs| begun(&seals, "/", secs).1).collect();
-    let forgotten = |cookies: &[(String, String)]| {
+    let cleared = |cookies: &[(String, String)]| {
         let new =
             PendingSignIn::begin("entra", "/", after(20)).expect("randomness").cookie(&seals, HTTPS, false, after(20));
         HTTPS.beyond_the_most(&seals, cookies, &new, after(20))
     };
-    assert_eq!(forgotten(&[]), Vec::<String>::new());
-    assert_eq!(forgotten(&cookies[..7]), Vec::<String>::new());
-    assert_eq!(forgotten(&cookies[..8]), [cookies[0].0.clone()]);
-    assert_eq!(forgotten(&cookies), [cookies[1].0.clone(), cookies[0].0.clone()]);
+    assert_eq!(cleared(&[]), Vec::<String>::new());
+    assert_eq!(cleared(&cookies[..7]), Vec::<String>::new());
+    assert_eq!(cleared(&cookies[..8]), [cookies[0].0.clone()]);
+    assert_eq!(cleared(&cookies), [cookies[1].0.clone(), cookies[0].0.clone()]);
     let garbage = ("__Host-candor-try-x".to_owned(), "y".to_owned());
-    assert_eq!(forgotten(std::slice::from_ref(&garbage)), [garbage.0]);
-    assert_eq!(forgotten(&[("session".to_owned(), "y".to_owned())]), Vec::<String>::new(), "not a try");
+    assert_eq!(cleared(std::slice::from_ref(&garbage)), [garbage.0]);
+    assert_eq!(cleared(&[("session".to_owned(), "y".to_owned())]), Vec::<String>::new(), "not a pending sign-in");
     let long: Vec<_> = (0..4).map(|secs| begun(&seals, &format!("/{}", "a".repeat(2000)), secs).1).collect();
-    assert_eq!(forgotten(&long), [long[2].0.clone(), long[1].0.clone(), long[0].0.clone()], "a head has 16 KiB");
+    assert_eq!(cleared(&long), [long[2].0.clone(), long[1].0.clone(), long[0].0.clone()], "a head has 16 KiB");
 }
 
 #[test]
@@ -89,13 +89,13 @@ fn a_cookie_says_how_it_is_to_be_set() {
     let new = PendingSignIn::begin("entra", "/", after(0)).expect("randomness");
     let posted = new.cookie(&seals, HTTPS, true, after(0));
     assert!(posted.name.starts_with("__Host-candor-try-") && posted.secure && posted.cross_site);
-    let plain = new.cookie(&seals, SignInIds { secure: false }, false, after(0));
+    let plain = new.cookie(&seals, PendingCookieNames { secure: false }, false, after(0));
     assert!(plain.name.starts_with("candor-try-") && !plain.secure && !plain.cross_site);
     assert_eq!(plain.lifetime, Duration::from_secs(600));
 }
 
 #[test]
-fn a_try_that_only_one_clock_calls_over_is_good() {
+fn a_pending_sign_in_that_only_one_clock_calls_over_is_good() {
     let (seals, clock) = (seals(1), Clock::standing_at(NOON));
     let new = PendingSignIn::begin("entra", "/", clock.now()).expect("randomness");
     let (state, cookie) = (new.state(&seals, false, clock.now()), new.cookie(&seals, HTTPS, false, clock.now()));
