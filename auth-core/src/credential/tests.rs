@@ -73,7 +73,7 @@ fn a_credential_is_read_to_the_letter() {
     check("__Host-candor=\"abc\"", "ticket \"abc\"");
     check("__host-candor=abc", "none");
     check("\u{2000}__Host-candor=abc", "none");
-    check("__Host-candor-try-x=abc", "none");
+    check("__Host-candor-signin-x=abc", "none");
     check("=__Host-candor=abc", "none");
     check("__Host-candor=\u{fc}", "ticket \u{fc}");
     check("a=\u{fc}; __Host-candor=abc", "ticket abc");

@@ -34,7 +34,7 @@ pub(crate) enum Purpose {
     SignInState,
     /// A session ticket.
     Ticket,
-    /// The cookie of a sign-in try.
+    /// The cookie of a pending sign-in.
     PendingSignIn,
 }
 

@@ -22,7 +22,7 @@ pub use self::{
     callback::{CallbackParams, MalformedCallback},
     fault::{BeginFault, BeginsAgain, Objection, SignInFault},
     invalid_response::InvalidResponse,
-    pending::PendingCookie,
+    pending::{PendingCookie, pending_cookie_prefix},
 };
 use self::{
     conclude::Conclusion,

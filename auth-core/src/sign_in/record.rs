@@ -26,7 +26,7 @@ pub(super) fn count_from_zero() {
         UNAVAILABLE.with([dependency.as_str(), OUTAGE]).increment(0);
         UNAVAILABLE.with([dependency.as_str(), UNSETTLED]).increment(0);
     }
-    for reason in WrongAnswer::WORDS {
+    for reason in InvalidResponse::WORDS {
         SIGN_IN_FAILED.with([reason]).increment(0);
     }
     for objection in [Objection::ToPerson, Objection::ToRequest] {

@@ -207,7 +207,7 @@ async fn somebody_signs_in_and_gets_where_they_wanted() {
     check("code_challenge_method", "S256");
     check("prompt", "consent");
     assert!(asked.iter().all(|(name, value)| !value.is_empty() && name != "response_mode"));
-    assert!(away.cookies[0].0.starts_with("__Host-candor-try-"));
+    assert!(away.cookies[0].0.starts_with("__Host-candor-signin-"));
 
     let finished = gateway.back(&away, "code=good&session_state=x").await.unwrap_or_else(|fault| panic!("{fault:?}"));
     assert_eq!(finished.return_to, "/report?month=7");

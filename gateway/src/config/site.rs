@@ -1,5 +1,6 @@
 //! What our own addresses and cookies are called here: the part of the configuration that replies need.
 
+use auth_core::sign_in;
 use http::HeaderValue;
 use url::{Url, form_urlencoded};
 
@@ -50,14 +51,14 @@ impl Site {
         if self.secure { "__Host-candor" } else { "candor" }
     }
 
-    /// What the name of every cookie of a sign-in that has begun starts with.
-    pub fn try_cookie_prefix(&self) -> &'static str {
-        if self.secure { "__Host-candor-try-" } else { "candor-try-" }
+    /// What the name of every cookie of a pending sign-in begins with.
+    pub fn pending_cookie_prefix(&self) -> &'static str {
+        sign_in::pending_cookie_prefix(self.secure)
     }
 
     /// The names of both, for whoever reads or removes them.
     pub fn cookies(&self) -> CookieNames {
-        CookieNames { ticket: self.ticket_cookie(), tries: self.try_cookie_prefix() }
+        CookieNames { ticket: self.ticket_cookie(), pending: self.pending_cookie_prefix() }
     }
 
     /// One of our own paths: `/.candor/` and `rest`.

@@ -8,8 +8,8 @@ use http::{HeaderMap, HeaderValue, header};
 pub struct CookieNames {
     /// The ticket's.
     pub ticket: &'static str,
-    /// What the name of every sign-in try's begins with.
-    pub tries: &'static str,
+    /// What the name of every pending sign-in's begins with.
+    pub pending: &'static str,
 }
 
 impl CookieNames {
@@ -18,7 +18,7 @@ impl CookieNames {
         let begins = |prefix: &str| {
             name.split_at_checked(prefix.len()).is_some_and(|(start, _)| start.eq_ignore_ascii_case(prefix.as_bytes()))
         };
-        name.eq_ignore_ascii_case(self.ticket.as_bytes()) || begins(self.tries)
+        name.eq_ignore_ascii_case(self.ticket.as_bytes()) || begins(self.pending)
     }
 }
 
@@ -68,7 +68,7 @@ fn trimmed(text: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    const OURS: CookieNames = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
+    const OURS: CookieNames = CookieNames { ticket: "__Host-candor", pending: "__Host-candor-signin-" };
 
     fn headers(fields: &[&str]) -> HeaderMap {
         let value = |text: &&str| HeaderValue::from_bytes(text.as_bytes()).expect("a header value");
@@ -88,7 +88,7 @@ mod tests {
         check(&["__Host-candor=x"], &[]);
         check(&["a=1; __Host-candor=x; b=2"], &["a=1; b=2"]);
         check(&["__Host-candor=x; a=\u{fc};b"], &["a=\u{fc};b"]);
-        check(&["a=1; __Host-candor-try-7=x", "__Host-candor=y", "b"], &["a=1", "b"]);
+        check(&["a=1; __Host-candor-signin-7=x", "__Host-candor=y", "b"], &["a=1", "b"]);
         check(&["__host-CANDOR=x; a=1; __Host-candor"], &["a=1"]);
         check(
             &["__Host-candora=1; x__Host-candor=2; y=__Host-candor=3"],
@@ -105,7 +105,7 @@ mod tests {
         check("__host-candor=x", true);
         check(" __Host-candor =x", true);
         check("=__Host-candor=x; Secure", true);
-        check("== __Host-candor-try-1=x", true);
+        check("== __Host-candor-signin-1=x", true);
         check("__Host-candor; Path=/", true);
         check("session=__Host-candor=x", false);
         check("a=b; x=__Host-candor", false);

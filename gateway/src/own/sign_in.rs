@@ -97,9 +97,9 @@ fn to_provider(context: &RequestContext, begun: &Begun) -> Result<Answer, NotACo
     let site = &context.running.site;
     let keep = &begun.cookie;
     let value = keep.value.expose_secret();
-    let mut cookies = vec![SetCookie::sign_in_try(&keep.name, value, keep.lifetime, keep.cross_site, site)?];
+    let mut cookies = vec![SetCookie::pending(&keep.name, value, keep.lifetime, keep.cross_site, site)?];
     // One that cannot be named stays: whoever planted it must not keep anybody from signing in.
-    cookies.extend(begun.clear.iter().filter_map(|name| SetCookie::forget_try(name, site).ok()));
+    cookies.extend(begun.clear.iter().filter_map(|name| SetCookie::forget_pending(name, site).ok()));
     Ok(Answer::Own(OwnAnswer::ToProvider { location: begun.location.to_string(), cookies }))
 }
 
@@ -141,7 +141,7 @@ fn signed_in(context: &RequestContext, finished: &Finished) -> Result<Answer, No
     // By the clock as it stands now: the sign-in may have ended a doubt about it.
     let lifetime = finished.ticket.until().since(context.gateway.now().earlier());
     let ticket = SetCookie::ticket(finished.ticket.text().expose_secret(), lifetime, site)?;
-    let cookies = vec![ticket, SetCookie::forget_try(&finished.spent, site)?];
+    let cookies = vec![ticket, SetCookie::forget_pending(&finished.spent, site)?];
     let return_to = safe(context, Some(&finished.return_to)).as_str().to_owned();
     Ok(Answer::Own(OwnAnswer::SignedIn { cookies, return_to }))
 }
@@ -232,7 +232,7 @@ fn replaces(head: &RequestHead) -> Option<SecretString> {
 /// The sign-ins that this browser has begun: name and value.
 fn pending(head: &RequestHead) -> Vec<(String, String)> {
     let text = |(name, value): &(String, SecretString)| (name.clone(), value.expose_secret().to_owned());
-    head.tries().iter().map(text).collect()
+    head.pending().iter().map(text).collect()
 }
 
 /// A safe address to come back to: the front page, unless `wanted` is one.
@@ -251,7 +251,7 @@ fn begin_address(context: &RequestContext, return_to: Option<&str>, again: bool)
 
 /// The spent try's cookie, taken back. One that cannot be named stays, and runs out by itself.
 fn forget(context: &RequestContext, spent: Option<String>) -> Vec<SetCookie> {
-    spent.and_then(|name| SetCookie::forget_try(&name, &context.running.site).ok()).into_iter().collect()
+    spent.and_then(|name| SetCookie::forget_pending(&name, &context.running.site).ok()).into_iter().collect()
 }
 
 async fn read_form(parts: &request::Parts, body: Received) -> Result<Vec<u8>, Fault> {

@@ -50,7 +50,7 @@ pub struct RequestHead {
     pub same_origin: bool,
     /// What could be a credential.
     pub credentials: CredentialCandidates,
-    tries: Vec<(String, SecretString)>,
+    pending: Vec<(String, SecretString)>,
 }
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -77,7 +77,7 @@ pub fn read<B>(
         path: strict.path,
         same_origin: is_same_origin(&parts.headers, &policy.origin),
         credentials,
-        tries: tries(&parts.headers, policy.cookies),
+        pending: pending(&parts.headers, policy.cookies),
     };
     Ok((head, Request::from_parts(parts, body)))
 }
@@ -98,8 +98,8 @@ impl RequestHead {
     }
 
     /// The sign-ins that this browser has begun: names and values of their cookies.
-    pub fn tries(&self) -> &[(String, SecretString)] {
-        &self.tries
+    pub fn pending(&self) -> &[(String, SecretString)] {
+        &self.pending
     }
 }
 
@@ -107,8 +107,8 @@ fn bad_request(bad: impl Into<BadRequest>) -> Fault {
     Fault::BadRequest(bad.into())
 }
 
-fn tries(headers: &HeaderMap, names: CookieNames) -> Vec<(String, SecretString)> {
-    let ours = cookies(headers).filter(|(name, _)| name.starts_with(names.tries.as_bytes()));
+fn pending(headers: &HeaderMap, names: CookieNames) -> Vec<(String, SecretString)> {
+    let ours = cookies(headers).filter(|(name, _)| name.starts_with(names.pending.as_bytes()));
     let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
     ours.map(|(name, value)| (text(name), text(value).into())).collect()
 }

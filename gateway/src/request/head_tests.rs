@@ -7,7 +7,7 @@ fn policy() -> HeadPolicy {
     HeadPolicy {
         rules: IngressRules { max_target: 8 << 10, max_head: 16 << 10, reserved: Reserved::default() },
         forwarded: ForwardedPolicy { proxies: vec!["10.0.0.0/8".parse().expect("a network")], secure: true },
-        cookies: CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" },
+        cookies: CookieNames { ticket: "__Host-candor", pending: "__Host-candor-signin-" },
         origin: "https://app.example".to_owned(),
     }
 }
@@ -60,9 +60,9 @@ fn only_our_own_pages_are_same_origin() {
 
 #[test]
 fn sign_ins_that_have_begun_are_kept_by_name() {
-    let begun = head(&[("cookie", "__Host-candor-try-a=1; __Host-candor-try-b=2; __Host-candor-tryx=3; x=4")]);
-    let names: Vec<_> = begun.tries().iter().map(|(name, _)| name.as_str()).collect();
-    assert_eq!(names, ["__Host-candor-try-a", "__Host-candor-try-b"]);
+    let begun = head(&[("cookie", "__Host-candor-signin-a=1; __Host-candor-signin-b=2; __Host-candor-signinx=3; x=4")]);
+    let names: Vec<_> = begun.pending().iter().map(|(name, _)| name.as_str()).collect();
+    assert_eq!(names, ["__Host-candor-signin-a", "__Host-candor-signin-b"]);
     assert!(!format!("{begun:?}").contains("\"1\""));
 }
 

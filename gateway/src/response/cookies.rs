@@ -28,7 +28,7 @@ impl SetCookie {
     ///
     /// # Errors
     /// [`NotACookie`], if name or value hold a character that a cookie cannot.
-    pub fn sign_in_try(
+    pub fn pending(
         name: &str,
         value: &str,
         lifetime: Duration,
@@ -44,8 +44,8 @@ impl SetCookie {
     ///
     /// # Errors
     /// [`NotACookie`], if the name is not that of a sign-in.
-    pub fn forget_try(name: &str, site: &Site) -> Result<Self, NotACookie> {
-        let prefix = site.try_cookie_prefix();
+    pub fn forget_pending(name: &str, site: &Site) -> Result<Self, NotACookie> {
+        let prefix = site.pending_cookie_prefix();
         if !name.starts_with(prefix) {
             return Err(NotACookie);
         }
@@ -127,16 +127,16 @@ mod tests {
     #[test]
     fn only_a_form_post_needs_a_cookie_across_sites() {
         let cookie =
-            |cross| SetCookie::sign_in_try("__Host-candor-try-x", "v", Duration::from_secs(600), cross, &site());
+            |cross| SetCookie::pending("__Host-candor-signin-x", "v", Duration::from_secs(600), cross, &site());
         assert!(text(cookie(true).expect("a cookie")).contains("SameSite=None; Secure"));
         assert!(text(cookie(false).expect("a cookie")).contains("SameSite=Lax"));
     }
 
     #[test]
     fn a_sign_in_is_forgotten_by_its_own_name_only() {
-        assert!(SetCookie::forget_try("__Host-candor", &site()).is_err());
-        assert!(SetCookie::forget_try("session", &site()).is_err());
-        let cookie = SetCookie::forget_try("__Host-candor-try-x", &site()).expect("a cookie");
+        assert!(SetCookie::forget_pending("__Host-candor", &site()).is_err());
+        assert!(SetCookie::forget_pending("session", &site()).is_err());
+        let cookie = SetCookie::forget_pending("__Host-candor-signin-x", &site()).expect("a cookie");
         assert!(text(cookie).ends_with("Max-Age=0"));
     }
 

@@ -441,7 +441,7 @@ async fn a_sign_in_that_cannot_be_finished_keeps_what_was_wanted() {
     let kept = http(Answer::Own(answer(Vec::new())), ClientKind::Browser, true);
     assert_eq!(kept.status(), 503);
     assert!(text(kept).await.contains("http-equiv=\"refresh\""), "the same callback may yet succeed");
-    let spent = SetCookie::forget_try("__Host-candor-try-x", &site()).expect("a try's name");
+    let spent = SetCookie::forget_pending("__Host-candor-signin-x", &site()).expect("a pending sign-in's name");
     let spent = http(Answer::Own(answer(vec![spent])), ClientKind::Browser, true);
     assert_eq!(spent.status(), 503);
     let text = text(spent).await;

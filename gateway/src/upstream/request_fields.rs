@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::request::{forwarded::ForwardedPolicy, host::Host};
 
-    const OURS: CookieNames = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
+    const OURS: CookieNames = CookieNames { ticket: "__Host-candor", pending: "__Host-candor-signin-" };
 
     fn ada() -> Principal {
         Principal {

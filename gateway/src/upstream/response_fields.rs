@@ -117,7 +117,7 @@ mod tests {
         let mut found = headers(fields);
         let endpoints = [Url::parse("http://10.0.0.7:9000").expect("an address")];
         let public_url = Url::parse("https://app.example.com").expect("an address");
-        let cookies = CookieNames { ticket: "__Host-candor", tries: "__Host-candor-try-" };
+        let cookies = CookieNames { ticket: "__Host-candor", pending: "__Host-candor-signin-" };
         from_upstream(
             &mut found,
             &ResponseFields { endpoints: &endpoints, public_url: &public_url, cookies, private: false },
@@ -154,7 +154,7 @@ mod tests {
     fn our_cookies_are_not_the_upstreams_to_set() {
         let set = "set-cookie";
         check(&[(set, "a=1"), (set, "__Host-candor=; Max-Age=0"), (set, "b=2")], &[(set, "a=1"), (set, "b=2")]);
-        check(&[(set, "=__Host-candor=x"), (set, "__host-candor-TRY-1=x")], &[]);
+        check(&[(set, "=__Host-candor=x"), (set, "__host-candor-SIGNIN-1=x")], &[]);
         check(&[(set, "a=1"), (set, "a=2")], &[(set, "a=1"), (set, "a=2")]);
     }
 

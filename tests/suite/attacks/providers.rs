@@ -28,7 +28,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         fault: "invalid-response-is-an-outage",
         run: || Box::pin(wrong_answers()),
     },
-    Attack { name: "one_try_and_many_codes", fault: "sign-ins-are-never-spent", run: || Box::pin(many_codes()) },
+    Attack { name: "one_sign_in_and_many_codes", fault: "sign-ins-are-never-spent", run: || Box::pin(many_codes()) },
     Attack { name: "documents_that_lead_inside", fault: "documents-name-anything", run: || Box::pin(leads_inside()) },
 ];
 
@@ -117,7 +117,7 @@ async fn outages(admin: &Url) -> BTreeMap<String, String> {
     counted.into_iter().map(|(name, count)| (name.to_owned(), count.to_owned())).collect()
 }
 
-/// One try cookie, and callbacks with codes that somebody made up, one after the other and all at once: each that reaches
+/// One pending sign-in, and callbacks with codes that somebody made up, one after the other and all at once: each that reaches
 /// the token endpoint is a call with our secret.
 async fn many_codes() -> Probes {
     let world = World::new().standing_clock().start().await;
@@ -143,17 +143,17 @@ async fn many_codes() -> Probes {
     let told = all.join_all().await;
     let calls = world.idp.asked(Part::Token) - asked;
     for call in 0..told.len() {
-        probes.made(call > 0 && call < calls, || format!("{calls} calls for one try: {told:?}"));
+        probes.made(call > 0 && call < calls, || format!("{calls} calls for one pending sign-in: {told:?}"));
     }
     probes
 }
 
-/// A try of somebody who is back from the provider: its callback with another code, and its cookie.
+/// The pending sign-in of somebody who is back from the provider: its callback with another code, and its cookie.
 async fn a_try(world: &World, person: &mut Caller) -> (impl Fn(usize) -> Url + use<>, (String, String)) {
     let callback = world.until_callback(person, "ada", "/calendar").await;
     let state = parameter(&callback, "state");
-    let name = person.browser().cookie_names(&callback).into_iter().find(|name| name.contains("-try-"));
-    let name = name.expect("a try has a cookie");
+    let name = person.browser().cookie_names(&callback).into_iter().find(|name| name.contains("-signin-"));
+    let name = name.expect("a pending sign-in has a cookie");
     let value = person.browser().cookie(&callback, &name).expect("it has a value").to_owned();
     person.browser().forget_cookie(&callback, &name);
     let with_code = move |code: usize| {

@@ -93,7 +93,7 @@ pub(super) fn fuzzed(host: &str) -> Vec<Case> {
             "GET /api/x HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer eyJhbGciOiJSUzI1NiJ9.e30.AAAA\r\nConnection: close\r\n\r\n"
         ),
         format!(
-            "GET /x HTTP/1.1\r\nHost: {host}\r\nCookie: candor=AAAA; candor-try-a=b\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
+            "GET /x HTTP/1.1\r\nHost: {host}\r\nCookie: candor=AAAA; candor-signin-a=b\r\nAccept: text/html\r\nConnection: close\r\n\r\n"
         ),
         format!("GET /.candor/callback/pretend?code=a&state=b HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),
         format!("GET http://{host}/public/%2e%2e/x;a=b//c HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"),

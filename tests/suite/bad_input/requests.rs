@@ -78,7 +78,7 @@ fn cookies(make: &Make<'_>) -> Vec<Case> {
             let ours = format!("{fields}Origin: http://{}\r\n", make.host);
             cases.push(make.case(Expected::Answered, ("POST", "/.candor/logout"), &ours, ""));
         }
-        let fields = format!("Cookie: candor-try-{value}={value}; candor-try-={value}\r\n");
+        let fields = format!("Cookie: candor-signin-{value}={value}; candor-signin-={value}\r\n");
         let target = "/.candor/callback/pretend?code=a&state=b";
         cases.push(make.case(Expected::Answered, ("GET", target), &fields, ""));
     }

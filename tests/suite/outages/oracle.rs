@@ -148,7 +148,7 @@ pub(crate) fn blame(heard: &Heard, flow: Flow, expected: Outcome) -> Option<&'st
         Some("was refused")
     } else if signs_in && flow != Flow::SignInBegin {
         Some("was sent to sign in")
-    } else if seen.deleted_cookies().iter().any(|name| !name.contains("-try-")) && flow != Flow::Logout {
+    } else if seen.deleted_cookies().iter().any(|name| !name.contains("-signin-")) && flow != Flow::Logout {
         Some("lost its ticket")
     } else if seen.header("www-authenticate").is_some() || seen.header("clear-site-data").is_some() {
         Some("was asked for a credential")
@@ -271,7 +271,7 @@ pub(crate) fn begin_link(heard: &Heard) -> Option<Url> {
 }
 
 fn forgets_a_try(heard: &Heard) -> bool {
-    heard.answer.as_ref().is_ok_and(|seen| seen.deleted_cookies().iter().any(|name| name.contains("-try-")))
+    heard.answer.as_ref().is_ok_and(|seen| seen.deleted_cookies().iter().any(|name| name.contains("-signin-")))
 }
 
 /// Whether it is a redirect to `path`.

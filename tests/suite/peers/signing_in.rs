@@ -87,8 +87,8 @@ pub(super) async fn an_answer_by_form_post() {
     let begun = at_gateway.browser().get(&login).await.expect("an answer");
     let lines: Vec<_> =
         begun.headers.get_all(header::SET_COOKIE).iter().filter_map(|line| line.to_str().ok()).collect();
-    let [line] = lines[..] else { panic!("one cookie, the try's: {}", begun.status) };
-    assert!(line.starts_with("__Host-candor-try-"), "{line}");
+    let [line] = lines[..] else { panic!("one cookie, the pending sign-in's: {}", begun.status) };
+    assert!(line.starts_with("__Host-candor-signin-"), "{line}");
     for attribute in ["; SameSite=None", "; Secure", "; HttpOnly", "; Path=/"] {
         assert!(line.contains(attribute), "{attribute}");
     }
@@ -113,7 +113,7 @@ pub(super) async fn an_answer_by_form_post() {
         answered.text()
     );
     let ticket = answered.set_cookies().into_iter().find(|cookie| cookie.name() == "__Host-candor").expect("a ticket");
-    assert!(ticket.same_site().is_some_and(|same_site| same_site.is_lax()), "the try alone crosses sites");
+    assert!(ticket.same_site().is_some_and(|same_site| same_site.is_lax()), "the pending sign-in's alone crosses sites");
     let home = stage.behind_tls(&stage.url("/calendar"));
     let heard = at_gateway.get(&home, &stage.monolith).await;
     goes_on(&heard, "ada");

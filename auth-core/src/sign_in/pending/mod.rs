@@ -40,8 +40,6 @@ pub struct PendingCookie {
     pub lifetime: Duration,
     /// Whether it needs `SameSite=None`, since the provider answers by a cross-site POST; else `Lax`.
     pub cross_site: bool,
-    /// Whether it is `Secure`.
-    pub secure: bool,
 }
 
 /// A pending sign-in as its cookie holds it.
@@ -77,6 +75,12 @@ pub(super) struct PendingCookieNames {
     pub(super) secure: bool,
 }
 
+/// What the name of every cookie of a pending sign-in begins with, by whether people reach us by https: then browsers bind
+/// it to this host (RFC 6265bis §4.1.3.2).
+pub const fn pending_cookie_prefix(secure: bool) -> &'static str {
+    if secure { "__Host-candor-signin-" } else { "candor-signin-" }
+}
+
 impl PendingSignIn {
     pub(super) fn begin(provider: &str, return_to: &str, now: Now) -> Result<Self, Unavailable> {
         let return_to = if return_to.len() > LONGEST_RETURN { "/" } else { return_to };
@@ -109,7 +113,6 @@ impl PendingSignIn {
             value: seal(seals, Purpose::PendingSignIn, self, now).into(),
             lifetime: LIFETIME,
             cross_site,
-            secure: names.secure,
         }
     }
 }
@@ -140,8 +143,8 @@ impl SealedState {
 }
 
 impl PendingCookieNames {
-    pub(super) fn prefix(self) -> &'static str {
-        if self.secure { "__Host-candor-try-" } else { "candor-try-" }
+    fn prefix(self) -> &'static str {
+        pending_cookie_prefix(self.secure)
     }
 
     fn of(self, id: &str) -> String {

@@ -76,7 +76,7 @@ fn a_browser_keeps_eight_pending_sign_ins_and_clears_the_oldest() {
     assert_eq!(cleared(&cookies[..7]), Vec::<String>::new());
     assert_eq!(cleared(&cookies[..8]), [cookies[0].0.clone()]);
     assert_eq!(cleared(&cookies), [cookies[1].0.clone(), cookies[0].0.clone()]);
-    let garbage = ("__Host-candor-try-x".to_owned(), "y".to_owned());
+    let garbage = ("__Host-candor-signin-x".to_owned(), "y".to_owned());
     assert_eq!(cleared(std::slice::from_ref(&garbage)), [garbage.0]);
     assert_eq!(cleared(&[("session".to_owned(), "y".to_owned())]), Vec::<String>::new(), "not a pending sign-in");
     let long: Vec<_> = (0..4).map(|secs| begun(&seals, &format!("/{}", "a".repeat(2000)), secs).1).collect();
@@ -88,9 +88,9 @@ fn a_cookie_says_how_it_is_to_be_set() {
     let seals = seals(1);
     let new = PendingSignIn::begin("entra", "/", after(0)).expect("randomness");
     let posted = new.cookie(&seals, HTTPS, true, after(0));
-    assert!(posted.name.starts_with("__Host-candor-try-") && posted.secure && posted.cross_site);
+    assert!(posted.name.starts_with("__Host-candor-signin-") && posted.cross_site);
     let plain = new.cookie(&seals, PendingCookieNames { secure: false }, false, after(0));
-    assert!(plain.name.starts_with("candor-try-") && !plain.secure && !plain.cross_site);
+    assert!(plain.name.starts_with("candor-signin-") && !plain.cross_site);
     assert_eq!(plain.lifetime, Duration::from_secs(600));
 }
 
