@@ -72,6 +72,21 @@ impl TokenErrorResponse {
         }
     }
 
+    /// What to do about one that means our configuration.
+    pub(super) fn remedy(&self) -> &'static str {
+        match self.error.as_str() {
+            "invalid_client" => {
+                "check `client_id` and `client_secret` in its `[[identity]]`, and whether the secret has run out there"
+            }
+            "unauthorized_client" | "unsupported_grant_type" | "unsupported_response_type" => {
+                "check `client_id` in its `[[identity]]`, and that the provider lets this client sign people in by the \
+                 authorization code flow"
+            }
+            "invalid_resource" => "check `scopes` in its `[[identity]]`",
+            _ => "check its `[[identity]]` against what the provider has registered, the callback's address among it",
+        }
+    }
+
     /// The `error` word, fit to be shown.
     pub(super) fn word(&self) -> String {
         presentable(&self.error, 64)

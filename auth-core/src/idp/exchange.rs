@@ -42,6 +42,8 @@ pub(crate) enum ExchangeFault {
     NoIdToken,
     /// It is being asked by as many as may ask it at once. Nothing was sent.
     Busy,
+    /// The provider does not know us, or not our request. We cannot tell who this is before that is put right.
+    Misconfigured(Unavailable),
     /// We cannot tell.
     Unavailable(Unavailable),
 }
@@ -99,9 +101,14 @@ impl Provider {
             RequestTokenError::Request(CallFault::Denied { status, error }) => {
                 let Some(error) = error else {
                     // Anything between us and the provider may have said that, and be mended in a moment.
-                    return self.misconfigured(&format!("status {status}, nothing more"), Unavailable::RETRY_AFTER);
+                    let refused = self.refuses_us(&format!("status {status}, nothing more"));
+                    return ExchangeFault::Unavailable(refused.retry_after(Unavailable::RETRY_AFTER));
                 };
-                self.misconfigured(&format!("status {status}, {}", error.without(secrets)), MENDED_BY_HAND)
+                let error = error.without(secrets);
+                match error.meaning() {
+                    Meaning::OurConfiguration => self.misconfigured(&error, &format!("status {status}, {error}")),
+                    _ => ExchangeFault::Unavailable(self.refuses_us(&format!("status {status}, {error}"))),
+                }
             }
             RequestTokenError::Request(fault) => {
                 let retry_after = fault.retry_after();
@@ -126,7 +133,7 @@ impl Provider {
                 );
                 ExchangeFault::Denied { word: answer.word(), description: answer.description() }
             }
-            Meaning::OurConfiguration => self.misconfigured(&answer.to_string(), MENDED_BY_HAND),
+            Meaning::OurConfiguration => self.misconfigured(answer, &answer.to_string()),
             Meaning::Throttled => {
                 let unavailable = Unavailable::because(Dependency::TokenEndpoint, answer.to_string());
                 ExchangeFault::Unavailable(unavailable.retry_after(Duration::from_secs(300)))
@@ -135,17 +142,20 @@ impl Provider {
         }
     }
 
-    /// The provider does not know us: no fault of the person's.
-    fn misconfigured(&self, said: &str, wait: Duration) -> ExchangeFault {
+    /// The provider does not know us, and says so: no fault of the person's.
+    fn misconfigured(&self, error: &TokenErrorResponse, said: &str) -> ExchangeFault {
+        ExchangeFault::Misconfigured(self.refuses_us(&format!("{said}; {}", error.remedy())))
+    }
+
+    /// The token endpoint refuses us, whoever comes.
+    fn refuses_us(&self, said: &str) -> Unavailable {
         let name = self.name();
         alarm::ring(
             Alarm::ProviderConfiguration,
             &format!("the provider `{name}` refuses this gateway itself: {said}"),
         );
-        ExchangeFault::Unavailable(
-            Unavailable::because(Dependency::TokenEndpoint, format!("the provider refuses this gateway: {said}"))
-                .retry_after(wait),
-        )
+        Unavailable::because(Dependency::TokenEndpoint, format!("the provider refuses this gateway: {said}"))
+            .retry_after(MENDED_BY_HAND)
     }
 }
 

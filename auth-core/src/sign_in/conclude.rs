@@ -110,6 +110,10 @@ impl Conclusion {
             }
             ExchangeFault::NoIdToken => self.invalid(record, InvalidResponse::NoIdToken),
             ExchangeFault::Busy => SignInFault::Busy { return_to: self.found.return_to.clone() },
+            ExchangeFault::Misconfigured(unavailable) => {
+                let return_to = self.found.return_to.clone();
+                SignInFault::Misconfigured { unavailable: record.unavailable(unavailable), return_to }
+            }
             ExchangeFault::Unavailable(unavailable) => self.keeping_it_pending(record, unavailable),
         }
     }

@@ -68,6 +68,14 @@ pub enum SignInFault {
         /// Where the person wanted to go.
         return_to: String,
     },
+    /// The provider does not know this gateway, or not what it asks for: it is set up wrongly here or there, for everybody
+    /// who signs in. A 503 page that says so, since waiting alone does not help. It stays pending: nobody's fault ends it.
+    Misconfigured {
+        /// What was missing, and what to do about it.
+        unavailable: Unavailable,
+        /// Where the person wanted to go.
+        return_to: String,
+    },
     /// We cannot tell: a 503 page that offers to try again, by `login` with `return_to`.
     Unavailable {
         /// What was missing.
@@ -114,7 +122,11 @@ impl SignInFault {
             | Self::Refused { spent, .. }
             | Self::InvalidResponse { spent, .. }
             | Self::Unavailable { spent, .. } => spent.is_some(),
-            Self::NoSuchProvider | Self::Malformed(_) | Self::CookiesBlocked | Self::Busy { .. } => false,
+            Self::NoSuchProvider
+            | Self::Malformed(_)
+            | Self::CookiesBlocked
+            | Self::Busy { .. }
+            | Self::Misconfigured { .. } => false,
         }
     }
 }

@@ -105,6 +105,14 @@ impl InvalidResponse {
         }
     }
 
+    /// What to do about it, where that is the gateway's configuration.
+    pub(super) const fn remedy(&self) -> Option<&'static str> {
+        if let Self::Document(_) = self {
+            return Some("`issuer` in its `[[identity]]` must be what its document says, to the letter");
+        }
+        None
+    }
+
     /// One sentence for the person, without anything that the provider said.
     pub const fn explain(&self) -> &'static str {
         match self {

@@ -56,7 +56,15 @@ impl SignInRecord<'_> {
         let reason = response.as_str();
         debug_assert!(InvalidResponse::WORDS.contains(&reason), "{reason}");
         SIGN_IN_FAILED.with([reason]).increment(1);
-        tracing::warn!(provider, id = request, reason, detail = %response, "a sign-in failed: the provider's answer was wrong");
+        let remedy = response.remedy();
+        tracing::warn!(
+            provider,
+            id = request,
+            reason,
+            detail = %response,
+            remedy,
+            "a sign-in failed: the provider's answer is invalid"
+        );
         response
     }
 

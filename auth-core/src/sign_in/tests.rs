@@ -175,6 +175,9 @@ fn word(finished: &Result<Finished, SignInFault>) -> String {
         Err(SignInFault::InvalidResponse { response, return_to, spent }) => {
             format!("wrong: {}, {}{}", response.as_str(), kept(spent), to(Some(return_to)))
         }
+        Err(SignInFault::Misconfigured { unavailable, return_to }) => {
+            format!("{}, kept{}", unavailable.dependency, to(Some(return_to)))
+        }
         Err(SignInFault::Busy { return_to }) => format!("busy{}", to(Some(return_to))),
         Err(SignInFault::Unavailable { unavailable, return_to, spent }) => {
             format!("{}, {}{}", unavailable.dependency, kept(spent), to(Some(return_to)))
@@ -428,7 +431,9 @@ async fn a_broken_token_endpoint_is_unavailable_and_heals() {
         check(400, json, &json!({ "error": error }).to_string(), down).await.err();
     }
     let told = async |status, fields, body| match check(status, fields, body, down).await {
-        Err(SignInFault::Unavailable { unavailable, .. }) => unavailable.retry_after.as_secs(),
+        Err(SignInFault::Unavailable { unavailable, .. } | SignInFault::Misconfigured { unavailable, .. }) => {
+            unavailable.retry_after.as_secs()
+        }
         _ => panic!("it is unavailable"),
     };
     assert_eq!(told(503, ("retry-after", "17"), "").await, 17);
@@ -437,6 +442,34 @@ async fn a_broken_token_endpoint_is_unavailable_and_heals() {
     assert_eq!(told(401, json, r#"{"error":"invalid_client"}"#).await, 60, "the provider's own");
     gateway.provider.tell(|told| told.token = None);
     assert_eq!(word(&gateway.back(&away, "code=good").await), "signed in");
+}
+
+/// A provider that does not know us says so to everybody who signs in: their page and the log say what is to be done.
+#[tokio::test]
+async fn a_provider_that_does_not_know_us_is_a_matter_of_the_configuration() {
+    let gateway = Gateway::start("https://app.example").await;
+    let away = gateway.begin(false).await;
+    let check = async |status, error: &str, expected: Option<&str>| {
+        let json = vec![("content-type", "application/json")];
+        gateway.provider.tell(|told| told.token = Some((status, json, json!({ "error": error }).to_string())));
+        let cause = match gateway.back(&away, "code=good").await {
+            Err(SignInFault::Misconfigured { unavailable, .. }) => Some(unavailable.to_string()),
+            Err(SignInFault::Unavailable { .. }) => None,
+            other => panic!("{}", word(&other)),
+        };
+        let says = |expected: &str| cause.as_ref().is_some_and(|cause| cause.contains(expected));
+        assert!(expected.map_or(cause.is_none(), says), "{status} {error}: {cause:?}");
+    };
+    for status in [400, 401, 403] {
+        check(status, "invalid_client", Some("check `client_id` and `client_secret`")).await;
+        check(status, "unauthorized_client", Some("check `client_id`")).await;
+        check(status, "invalid_request", Some("what the provider has registered")).await;
+        check(status, "temporarily_unavailable", None).await;
+        check(status, "made_up", None).await;
+    }
+    check(500, "invalid_client", None).await;
+    gateway.provider.tell(|told| told.token = None);
+    assert_eq!(word(&gateway.back(&away, "code=good").await), "signed in", "nothing was spent");
 }
 
 #[tokio::test]

@@ -172,6 +172,10 @@ fn not_signed_in(context: &RequestContext, fault: SignInFault) -> Answer {
         SignInFault::Busy { return_to } => {
             Answer::Own(OwnAnswer::SignInBusy { begin: begin_address(context, Some(&return_to), false) })
         }
+        SignInFault::Misconfigured { unavailable, return_to } => {
+            let begin = Some(begin_address(context, Some(&return_to), false));
+            Answer::Own(OwnAnswer::SignInUnavailable { unavailable, begin, cookies: Vec::new() })
+        }
         SignInFault::Unavailable { unavailable, return_to, spent } => {
             let begin = Some(begin_address(context, Some(&return_to), false));
             let cookies = forget(context, spent);
