@@ -44,7 +44,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("jsonwebtoken", &["auth-core/src/jws"], "strict JOSE is one module's business"),
     ("openidconnect", &["auth-core/src/idp"], "its type parameters stay in one module"),
     ("oauth2::", &["auth-core/src/idp"], "it comes with openidconnect, and stays where that is"),
-    ("chrono", &["auth-core/src/idp"], "time is a `Timestamp`; chrono is what openidconnect is told the time in"),
+    ("chrono::", &["auth-core/src/idp"], "time is a `Timestamp`; chrono is what openidconnect is told the time in"),
     ("Sqlite", STORES, "what kind of store it is, is one module's business"),
     ("sqlx::", STORES, "statements stand in `sql.rs`, and connections in `database`"),
     ("hyper::server", &["gateway/src"], "auth-core knows no HTTP server"),
