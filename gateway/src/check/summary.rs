@@ -2,9 +2,12 @@
 
 use std::fmt::Write as _;
 
-use auth_core::policy::{Allow, Requirement};
+use auth_core::{
+    policy::{Allow, Requirement},
+    principal::Kind,
+};
 
-use crate::config::{BearerKind, Config, OnDenial, Route};
+use crate::config::{Config, OnDenial, Route};
 use crate::server::control;
 
 /// Listeners, issuers, routes, and what our own paths shadow.
@@ -32,8 +35,8 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
     }
     for bearer in &config.bearer {
         let whose = match bearer.kind {
-            BearerKind::Service => "programs",
-            BearerKind::User => "people",
+            Kind::Service | Kind::Device => "programs",
+            Kind::User => "people",
         };
         let name = bearer.name.as_deref().map(|name| format!(", named {name}")).unwrap_or_default();
         writeln!(text, "tokens   {whose}: {}, for {}{name}", bearer.issuer, bearer.audience.join(" or "))?;

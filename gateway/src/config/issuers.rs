@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use auth_core::{
-    idp::Prompt,
+    idp::{Prompt, ResponseMode},
     jws::Algorithm,
     outbound::{Forbidden, Named},
     principal::{
-        UserClaim,
+        Kind, UserClaim,
         stated::{Absence, WhenAbsent},
     },
 };
@@ -62,15 +62,6 @@ pub enum ProviderKind {
     Entra,
 }
 
-/// How the provider sends its answer through the browser.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ResponseMode {
-    /// In the address of a GET (OAuth 2.0 Multiple Response Type Encoding Practices §2.1).
-    Query,
-    /// In the body of a POST (OAuth 2.0 Form Post Response Mode).
-    FormPost,
-}
-
 /// `[[bearer]]`: an issuer whose JWT access tokens we take (RFC 9068).
 #[derive(Clone, Debug)]
 pub struct BearerConfig {
@@ -84,23 +75,14 @@ pub struct BearerConfig {
     pub algorithms: Vec<Algorithm>,
     /// How far clocks may differ. Default 30 s.
     pub leeway: Duration,
-    /// Whom its tokens speak for. Default services.
-    pub kind: BearerKind,
+    /// Whom its tokens speak for: programs (the default) or people.
+    pub kind: Kind,
     /// The claim that services know its people by; of programs always the subject. Default `sub`.
     pub user_claim: UserClaim,
     /// What it means that a token has no claim of groups, or of roles. Default: nothing, we were not told.
     pub absence: Absence,
     /// Where its keys are; `None`: by discovery.
     pub jwks_uri: Option<Url>,
-}
-
-/// Whom an issuer's tokens speak for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BearerKind {
-    /// Programs.
-    Service,
-    /// People.
-    User,
 }
 
 /// OpenID Connect Core §11.
@@ -213,11 +195,10 @@ impl BearerConfig {
         let algorithms = algorithms(section);
         let leeway =
             section.value("leeway").and_then(|value| value.duration(Duration::ZERO..=Duration::from_secs(300)));
-        let kind = section
-            .value("kind")
-            .and_then(|value| value.choice(&[("service", BearerKind::Service), ("user", BearerKind::User)]));
+        let kind =
+            section.value("kind").and_then(|value| value.choice(&[("service", Kind::Service), ("user", Kind::User)]));
         let user_claim = user_claim(section);
-        if user_claim.is_some() && kind != Some(BearerKind::User) {
+        if user_claim.is_some() && kind != Some(Kind::User) {
             section.problem(
                 "`user_claim` is for people: a program is told by its subject".to_owned(),
                 Some("leave it out, or add kind = \"user\"".to_owned()),
@@ -235,7 +216,7 @@ impl BearerConfig {
             audience: audience?,
             algorithms,
             leeway: leeway.unwrap_or(Duration::from_secs(30)),
-            kind: kind.unwrap_or(BearerKind::Service),
+            kind: kind.unwrap_or(Kind::Service),
             user_claim: user_claim.unwrap_or_default(),
             absence,
             jwks_uri,

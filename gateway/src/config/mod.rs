@@ -32,7 +32,7 @@ use self::{
 
 use crate::headers::reserved::Reserved;
 
-pub use issuers::{BearerConfig, BearerKind, IdentityConfig, ProviderKind, ResponseMode};
+pub use issuers::{BearerConfig, IdentityConfig, ProviderKind};
 pub use problem::ConfigProblem;
 pub use routes::{Cache, Expect, OnDenial, Route, RouteClientKind};
 pub use server::{AdminConfig, ForwardAuthConfig, LogConfig, ServerConfig, SessionsConfig, StoreConfig};

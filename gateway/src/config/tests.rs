@@ -3,7 +3,7 @@
 use std::{fs, path::PathBuf, time::Duration};
 
 use auth_core::{
-    idp::Prompt,
+    idp::{Prompt, ResponseMode},
     jws::Algorithm,
     outbound::Named,
     policy::{Allow, Attribute},
@@ -239,11 +239,8 @@ own_challenges = ["Digest"]
         (Some(Prompt::Consent), &["keys.example.com".into()][..])
     );
     let bearer = &config.bearer[1];
-    assert_eq!((config.bearer[0].kind, config.bearer[0].leeway.as_secs()), (BearerKind::Service, 30));
-    assert_eq!(
-        (bearer.kind, bearer.leeway, bearer.algorithms[0]),
-        (BearerKind::User, Duration::ZERO, Algorithm::Ps512)
-    );
+    assert_eq!((config.bearer[0].kind, config.bearer[0].leeway.as_secs()), (Kind::Service, 30));
+    assert_eq!((bearer.kind, bearer.leeway, bearer.algorithms[0]), (Kind::User, Duration::ZERO, Algorithm::Ps512));
     assert_eq!((&bearer.audience[..], bearer.jwks_uri.is_some()), (&["a".to_owned(), "b".to_owned()][..], true));
     let (monolith, other) = (&config.upstreams["monolith"], &config.upstreams["other"]);
     assert!(!monolith.reuse_after_body);

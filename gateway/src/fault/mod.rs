@@ -53,8 +53,6 @@ pub enum Fault {
     UpstreamReset(FaultContext),
     /// What the endpoint sent is not HTTP, or is more of it than we take.
     UpstreamGarbage(FaultContext),
-    /// The endpoint's TLS could not be trusted or spoken.
-    UpstreamBadTls(FaultContext),
     /// The endpoint denied somebody whom we vouch for.
     DisputedIdentity(DisputedDenial),
     /// The endpoint denied somebody of whom we could not tell who they are: it was not told, and they may be known.
@@ -71,17 +69,6 @@ pub enum Fault {
     PermitMismatch,
     /// Something else of ours that cannot be, said for the log.
     Internal(Arc<str>),
-}
-
-/// Whose fault it was.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Whose {
-    /// The client's: the request itself is wrong.
-    Client,
-    /// The upstream's.
-    Upstream,
-    /// Ours.
-    Ours,
 }
 
 /// How a connection could not be made.
@@ -138,33 +125,6 @@ pub struct UndecidedDenial {
 }
 
 impl Fault {
-    /// Whose fault it was.
-    pub const fn whose(&self) -> Whose {
-        match self {
-            Self::BadRequest(_)
-            | Self::NoSuchRoute
-            | Self::WrongMethod(_)
-            | Self::TargetTooLong
-            | Self::HeadTooLarge
-            | Self::BodyTooLarge
-            | Self::ExpectationUnknown
-            | Self::RateLimited { .. } => Whose::Client,
-            Self::NoEndpoint { .. }
-            | Self::ConnectFailed(..)
-            | Self::UpstreamReset(_)
-            | Self::UpstreamGarbage(_)
-            | Self::UpstreamBadTls(_)
-            | Self::DisputedIdentity(_)
-            | Self::RenewalRequired(_)
-            | Self::TimedOut(..) => Whose::Upstream,
-            Self::UndecidedIdentity(_)
-            | Self::Overloaded
-            | Self::Panicked
-            | Self::PermitMismatch
-            | Self::Internal(_) => Whose::Ours,
-        }
-    }
-
     /// The status that `client_kind` sees.
     ///
     /// A display sees 503 where others see 500, 502 or 504: it knows one way to wait, and nothing else to do about it.
@@ -183,9 +143,7 @@ impl Fault {
             | Self::UndecidedIdentity(_)
             | Self::RenewalRequired(_)
             | Self::Overloaded => FaultStatus::ServiceUnavailable,
-            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) | Self::UpstreamBadTls(_) => {
-                FaultStatus::BadGateway
-            }
+            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) => FaultStatus::BadGateway,
             Self::TimedOut(..) => FaultStatus::GatewayTimeout,
             Self::Panicked | Self::PermitMismatch | Self::Internal(_) => FaultStatus::InternalServerError,
         };
@@ -210,9 +168,7 @@ impl Fault {
             Self::NoSuchRoute => AnswerWord::NoSuchRoute,
             Self::RateLimited { .. } | Self::Overloaded => AnswerWord::Overloaded,
             Self::NoEndpoint { .. } => AnswerWord::NoEndpoint,
-            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) | Self::UpstreamBadTls(_) => {
-                AnswerWord::UpstreamFailed
-            }
+            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) => AnswerWord::UpstreamFailed,
             Self::DisputedIdentity(_) => AnswerWord::UpstreamDisputed,
             Self::UndecidedIdentity(_) => AnswerWord::VerdictUnavailable,
             Self::RenewalRequired(_) => AnswerWord::RenewalRequired,
@@ -231,7 +187,6 @@ impl Fault {
             | Self::ConnectFailed(..)
             | Self::UpstreamReset(_)
             | Self::UpstreamGarbage(_)
-            | Self::UpstreamBadTls(_)
             | Self::DisputedIdentity(_)
             | Self::RenewalRequired(_)
             | Self::TimedOut(..)
@@ -265,7 +220,6 @@ impl Fault {
             Self::ConnectFailed(ConnectFault::Unreachable, _) => "destination_ip_unroutable",
             Self::UpstreamReset(_) => "connection_terminated",
             Self::UpstreamGarbage(_) => "http_protocol_error",
-            Self::UpstreamBadTls(_) => "tls_protocol_error",
             Self::TimedOut(Deadline::ConnectFault, _) => "connection_timeout",
             Self::TimedOut(Deadline::ResponseHead, _) => "http_response_timeout",
             Self::TimedOut(Deadline::RequestBody, _) => "connection_write_timeout",
@@ -316,7 +270,7 @@ impl Fault {
             Self::ExpectationUnknown => "The request expects something that this gateway does not know.",
             Self::RateLimited { .. } => "Too many requests came from here. Please wait a little.",
             Self::NoEndpoint { .. } => "The service is not reachable at the moment. Your sign-in is not affected.",
-            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamBadTls(_) => {
+            Self::ConnectFailed(..) | Self::UpstreamReset(_) => {
                 "The service could not be reached. Your sign-in is not affected."
             }
             Self::UpstreamGarbage(_) => "The service gave no answer that makes sense. Your sign-in is not affected.",
@@ -367,7 +321,6 @@ impl fmt::Display for Fault {
             Self::ConnectFailed(how, at) => write!(f, "no connection ({how:?}) to {at}"),
             Self::UpstreamReset(at) => write!(f, "connection closed by {at}"),
             Self::UpstreamGarbage(at) => write!(f, "nonsense from {at}"),
-            Self::UpstreamBadTls(at) => write!(f, "bad TLS at {at}"),
             Self::DisputedIdentity(dispute) => write!(
                 f,
                 "{} answered {} to somebody we vouch for; `{}` would let it pass",

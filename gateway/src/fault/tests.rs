@@ -20,7 +20,6 @@ fn every_fault() -> Vec<Fault> {
         Fault::ConnectFailed(ConnectFault::Refused, at()),
         Fault::UpstreamReset(at()),
         Fault::UpstreamGarbage(at()),
-        Fault::UpstreamBadTls(at()),
         Fault::DisputedIdentity(DisputedDenial {
             endpoint: "http://127.0.0.1:9000".into(),
             received: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
@@ -62,7 +61,8 @@ fn a_display_sees_503_where_others_see_500_502_or_504() {
 fn what_is_not_the_clients_fault_says_when_to_ask_again() {
     for fault in every_fault() {
         let rate = matches!(fault, Fault::RateLimited { .. });
-        assert_eq!(fault.retry_after().is_some(), rate || fault.whose() != Whose::Client, "{fault}");
+        let clients = StatusCode::from(fault.status(ClientKind::Script)).is_client_error();
+        assert_eq!(fault.retry_after().is_some(), rate || !clients, "{fault}");
     }
 }
 
@@ -71,9 +71,9 @@ fn proxy_status_names_the_error_and_nothing_inside() {
     let check = |fault: &Fault, expected: &str| assert_eq!(fault.proxy_status(), expected);
     let faults = every_fault();
     check(&faults[9], "candor; error=connection_refused");
-    check(&faults[13], "candor; error=destination_unavailable; received-status=407");
+    check(&faults[12], "candor; error=destination_unavailable; received-status=407");
     let undecided = "candor; error=proxy_internal_error; details=\"verdict-unavailable\"; received-status=401";
-    check(&faults[14], undecided);
+    check(&faults[13], undecided);
     assert!(faults.iter().all(|fault| !fault.proxy_status().contains("127.0.0.1")));
     assert!(faults.iter().all(|fault| !fault.explain().contains("127.0.0.1")));
 }

@@ -390,7 +390,6 @@ fn faults_have_the_status_that_the_table_says() {
     let failed = "upstream-failed";
     check(Fault::ConnectFailed(ConnectFault::Refused, at()), [502, 502, 503, 502], failed);
     check(Fault::UpstreamReset(at()), [502, 502, 503, 502], failed);
-    check(Fault::UpstreamBadTls(at()), [502, 502, 503, 502], failed);
     check(Fault::UpstreamGarbage(at()), [502, 502, 503, 502], failed);
     check(Fault::NoEndpoint { upstream: "u".into() }, [503; 4], "no-endpoint");
     check(Fault::TimedOut(Deadline::ResponseHead, at()), [504, 504, 503, 504], "upstream-timeout");

@@ -8,16 +8,15 @@ use auth_core::{
     clock::Clock,
     data_folder::DataFolder,
     discovery::{self, Discovery},
-    idp::{self, Provider, ProviderConfig},
+    idp::{Provider, ProviderConfig},
     jws::Algorithm,
     keys::{IssuerKeys, KeySetLocation, KeysConfig},
     outbound::{CaFault, Outbound, OutboundPolicy},
-    principal::Kind,
 };
 use url::Url;
 
 use super::{StartFault, Tuning};
-use crate::config::{BearerConfig, BearerKind, Config, IdentityConfig, ResponseMode};
+use crate::config::{BearerConfig, Config, IdentityConfig};
 
 /// Everything that vouches for somebody.
 pub(super) struct Issuers {
@@ -66,10 +65,7 @@ impl IssuerBuilder<'_> {
             groups_claim: identity.groups_claim.clone(),
             absence: identity.absence,
             prompt: identity.prompt,
-            response_mode: match identity.response_mode {
-                ResponseMode::Query => idp::ResponseMode::Query,
-                ResponseMode::FormPost => idp::ResponseMode::FormPost,
-            },
+            response_mode: identity.response_mode,
         };
         Ok(Provider::new(config, met[at].discovery.clone(), keys, met[at].outbound.clone()))
     }
@@ -81,10 +77,7 @@ impl IssuerBuilder<'_> {
             issuer: bearer.issuer.clone(),
             audience: bearer.audience.clone(),
             leeway: bearer.leeway,
-            kind: match bearer.kind {
-                BearerKind::Service => Kind::Service,
-                BearerKind::User => Kind::User,
-            },
+            kind: bearer.kind,
             user_claim: bearer.user_claim.clone(),
             absence: bearer.absence,
             keys,

@@ -8,10 +8,7 @@ use auth_core::{
 };
 
 use super::Parts;
-use crate::config::{
-    issuers::{BearerConfig, BearerKind},
-    routes::Written,
-};
+use crate::config::{issuers::BearerConfig, routes::Written};
 
 impl Parts<'_, '_> {
     /// Whether anybody can be known who meets the route's `allow`.
@@ -73,10 +70,7 @@ impl Parts<'_, '_> {
     pub(super) fn issuers_of(&self, is: Option<&Attribute>) -> BTreeMap<&str, Option<&str>> {
         let may_be = |kind: Kind| is.is_none_or(|is| is.may_be(kind));
         let tokens = self.bearer.iter().filter_map(|(it, _)| it.as_ref());
-        let tokens = tokens.filter(|it| match it.kind {
-            BearerKind::Service => may_be(Kind::Service),
-            BearerKind::User => may_be(Kind::User),
-        });
+        let tokens = tokens.filter(|it| may_be(it.kind));
         let people = self.identity.iter().filter_map(|(it, _)| it.as_ref()).filter(|_| may_be(Kind::User));
         let people = people.map(|it| (&*it.issuer, Some(&*it.name)));
         // An issuer that both sign-ins and tokens come from has a name by either.
@@ -85,15 +79,14 @@ impl Parts<'_, '_> {
 
     /// Whether a person can be known at all, by a ticket or by a token, and `from` this issuer if one is named.
     fn people_are_known(&self, from: Option<&str>) -> bool {
-        let by_token = |it: &BearerConfig| it.kind == BearerKind::User && from.is_none_or(|from| *it.issuer == *from);
+        let by_token = |it: &BearerConfig| it.kind == Kind::User && from.is_none_or(|from| *it.issuer == *from);
         self.identity.iter().any(|(it, _)| it.as_ref().is_none_or(|it| from.is_none_or(|from| *it.issuer == *from)))
             || self.bearer.iter().any(|(it, _)| it.as_ref().is_none_or(by_token))
     }
 
     /// The same for a program.
     fn programs_are_known(&self, from: Option<&str>) -> bool {
-        let by_token =
-            |it: &BearerConfig| it.kind == BearerKind::Service && from.is_none_or(|from| *it.issuer == *from);
+        let by_token = |it: &BearerConfig| it.kind == Kind::Service && from.is_none_or(|from| *it.issuer == *from);
         self.bearer.iter().any(|(it, _)| it.as_ref().is_none_or(by_token))
     }
 }

@@ -5,6 +5,7 @@ mod known;
 use std::net::{IpAddr, SocketAddr};
 
 use auth_core::{
+    idp::ResponseMode,
     policy::{Allow, Attribute},
     principal::{Kind, UserClaim},
 };
@@ -13,7 +14,7 @@ use url::{Host, Url};
 
 use super::{
     file::{Section, nearest},
-    issuers::{BearerConfig, BearerKind, IdentityConfig, ResponseMode},
+    issuers::{BearerConfig, IdentityConfig},
     routes::{Cache, OnDenial, Written},
     server::{AdminConfig, ForwardAuthConfig, ServerConfig},
     upstreams::{IdentityHeaders, UpstreamConfig},
