@@ -445,5 +445,4 @@ fn set(response: &mut Response<Body>, name: HeaderName, value: impl AsRef<str>) 
 }
 
 #[cfg(test)]
-#[path = "reply_tests.rs"]
 mod tests;
