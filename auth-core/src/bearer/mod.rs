@@ -16,7 +16,7 @@ use crate::{
     dependency::Dependency,
     jws::{self, Claims, MalformedToken, TokenKind},
     keys::{Forged, IssuerKeys, NotVerified},
-    principal::{Kind, Principal, UserClaim, stated::Absence},
+    principal::{Freshness, Kind, Principal, UserClaim, stated::Absence},
     verdict::{Rejected, Stop, Unavailable},
 };
 

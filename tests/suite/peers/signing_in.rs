@@ -113,7 +113,10 @@ pub(super) async fn an_answer_by_form_post() {
         answered.text()
     );
     let ticket = answered.set_cookies().into_iter().find(|cookie| cookie.name() == "__Host-candor").expect("a ticket");
-    assert!(ticket.same_site().is_some_and(|same_site| same_site.is_lax()), "the pending sign-in's alone crosses sites");
+    assert!(
+        ticket.same_site().is_some_and(|same_site| same_site.is_lax()),
+        "the pending sign-in's alone crosses sites"
+    );
     let home = stage.behind_tls(&stage.url("/calendar"));
     let heard = at_gateway.get(&home, &stage.monolith).await;
     goes_on(&heard, "ada");

@@ -142,12 +142,12 @@ fn judge_age(claims: &Claims, max_age: Duration, now: Now) -> Result<(), IdToken
 
 impl Identity {
     /// Who it is, in what the configuration asks of the claims.
-    fn stated_by(claims: Claims, config: &ProviderConfig) -> Result<Self, WrongAnswer> {
+    fn stated_by(claims: Claims, config: &ProviderConfig) -> Result<Self, InvalidResponse> {
         let text = |name: &str| claims.text(name).filter(|text| !text.is_empty()).map(Arc::from);
         Ok(Self {
             subject: Subject::new(claims.iss.as_str(), claims.sub.as_str()),
             tenant: text("tid"),
-            user_name: config.user_claim.of(&claims.all).map_err(WrongAnswer::UserName)?,
+            user_name: config.user_claim.of(&claims.all).map_err(InvalidResponse::UserName)?,
             name: text(&config.name_claim),
             preferred_username: text("preferred_username"),
             email: text("email"),

@@ -160,7 +160,7 @@ impl Parts<'_, '_> {
             }
         }
         for (bearer, section) in self.bearer {
-            let Some(bearer) = bearer.as_ref().filter(|it| it.kind == BearerKind::User) else { continue };
+            let Some(bearer) = bearer.as_ref().filter(|it| it.kind == Kind::User) else { continue };
             let mut identities = self.identity.iter().filter_map(|(it, _)| it.as_ref());
             if identities.any(|it| it.issuer == bearer.issuer && it.user_claim != bearer.user_claim) {
                 let message = "the [[identity]] of the same issuer has another `user_claim`".to_owned();
