@@ -1,7 +1,7 @@
 //! What is done to the data folder by mistake, with a shell on the machine, and who would come back by it who has signed
 //! out.
 
-use std::time::Duration;
+use std::{fs, io, path::Path, time::Duration};
 
 use gateway::server;
 use world::{
@@ -75,9 +75,7 @@ async fn files_removed() -> Probes {
         let before = ticket(&world, &mut ada);
         let _ = ada.post(&world.url("/.candor/logout"), &[], &world.monolith).await;
         for file in lost {
-            let path = world.folder().join("data").join(file);
-            let removed = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
-            removed.expect("it is there");
+            remove(&world.folder().join("data").join(file));
         }
         // Until the store is whole again, or held to be so, nobody can sign in: a busy machine takes its time.
         let mut beat = tokio::time::interval(Duration::from_millis(20));
@@ -117,4 +115,13 @@ async fn with_ticket(world: &World, ticket: &str) -> world::caller::Heard {
     let mut thief = Caller::new(Form::Browser);
     thief.browser().set_cookie(&world.url("/"), TICKET, ticket);
     world.ask(&mut thief, "/calendar").await
+}
+
+/// Removes a file, or a folder with what is written into it meanwhile.
+fn remove(path: &Path) {
+    let once = || if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+    let removed = (0..100)
+        .map(|_| once())
+        .find(|removed| !matches!(removed, Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty));
+    removed.expect("an end of what is written").expect("it is there");
 }
