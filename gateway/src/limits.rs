@@ -1,7 +1,8 @@
 //! How often one address may do what costs us something: a bucket each, by address, IPv6 by its /64.
 //!
 //! Beginning a sign-in and coming back from the provider are limited, each by itself: both make us ask a provider. Being
-//! limited is 429 and no verdict.
+//! limited is 429 and no verdict. What is allowed is an argument: buckets outlive a configuration, and the next one may
+//! allow something else.
 
 use std::{collections::HashMap, net::IpAddr, sync::Mutex, time::Duration};
 
@@ -12,7 +13,16 @@ use auth_core::{
 
 use crate::fault::Fault;
 
-/// The limits of one process.
+/// How many sign-ins one address may begin, and as many finish.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SignInLimit {
+    /// So many at once, from 1.
+    pub at_once: u32,
+    /// After that so many a minute, from 1.
+    pub per_minute: u32,
+}
+
+/// What addresses have used up, in one process.
 #[derive(Debug, Default)]
 pub struct RateLimits {
     begins: Mutex<Buckets>,
@@ -33,10 +43,7 @@ struct Bucket {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Prefix(u128);
 
-/// How many sign-ins an address may begin, and finish, at once: an office behind one address, all signing in after lunch.
-const BURST: u32 = 60;
-/// How long one more takes to become available.
-const REFILL: Duration = Duration::from_millis(500);
+const MINUTE: Duration = Duration::from_secs(60);
 /// How many addresses are remembered at most.
 const MOST: usize = 100_000;
 
@@ -45,30 +52,41 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Fault::RateLimited`], if it has begun too many just now.
-    pub fn begin_sign_in(&self, address: IpAddr, now: Now) -> Result<(), Fault> {
-        take(&self.begins, address, now)
+    pub fn begin_sign_in(&self, address: IpAddr, limit: SignInLimit, now: Now) -> Result<(), Fault> {
+        take(&self.begins, address, limit, now)
     }
 
     /// Counts a callback: a sign-in that `address` wants to finish.
     ///
     /// # Errors
     /// [`Fault::RateLimited`], if it has sent too many just now.
-    pub fn finish_sign_in(&self, address: IpAddr, now: Now) -> Result<(), Fault> {
-        take(&self.callbacks, address, now)
+    pub fn finish_sign_in(&self, address: IpAddr, limit: SignInLimit, now: Now) -> Result<(), Fault> {
+        take(&self.callbacks, address, limit, now)
     }
 }
 
-fn take(buckets: &Mutex<Buckets>, address: IpAddr, now: Now) -> Result<(), Fault> {
-    let taken = lock(buckets).take(Prefix::of(address), now.steady());
+fn take(buckets: &Mutex<Buckets>, address: IpAddr, limit: SignInLimit, now: Now) -> Result<(), Fault> {
+    let taken = lock(buckets).take(Prefix::of(address), limit, now.steady());
     taken.map_err(|retry_after| Fault::RateLimited { retry_after })
 }
 
+impl SignInLimit {
+    /// An office behind one address, all signing in after lunch.
+    pub const DEFAULT: Self = Self { at_once: 60, per_minute: 120 };
+
+    /// How long one more takes to become available.
+    fn refill(self) -> Duration {
+        MINUTE / self.per_minute.max(1)
+    }
+}
+
 impl Buckets {
-    fn take(&mut self, prefix: Prefix, now: Steady) -> Result<(), Duration> {
+    fn take(&mut self, prefix: Prefix, limit: SignInLimit, now: Steady) -> Result<(), Duration> {
         let full_at = self.0.get(&prefix).map_or(now, |bucket| bucket.full_at.max(now));
-        let missing = full_at.since(now) + REFILL;
-        if missing > REFILL * BURST {
-            return Err(missing - REFILL * BURST);
+        let missing = full_at.since(now) + limit.refill();
+        let most = limit.refill() * limit.at_once.max(1);
+        if missing > most {
+            return Err(missing - most);
         }
         if self.0.len() >= MOST {
             self.forget_the_full(now);
@@ -102,9 +120,11 @@ mod tests {
 
     use super::*;
 
+    const LIMIT: SignInLimit = SignInLimit::DEFAULT;
+
     fn begins(limits: &RateLimits, address: &str, at: i64) -> bool {
         let address = address.parse().expect("an address");
-        limits.begin_sign_in(address, Now::at(Timestamp::from_millis(at))).is_ok()
+        limits.begin_sign_in(address, SignInLimit::DEFAULT, Now::at(Timestamp::from_millis(at))).is_ok()
     }
 
     #[test]
@@ -124,8 +144,8 @@ mod tests {
         let limits = RateLimits::default();
         let address = "192.0.2.1".parse().expect("an address");
         let now = Now::at(Timestamp::from_secs(0));
-        assert_eq!((0..100).filter(|_| limits.begin_sign_in(address, now).is_ok()).count(), 60);
-        assert_eq!((0..1000).filter(|_| limits.finish_sign_in(address, now).is_ok()).count(), 60);
+        assert_eq!((0..100).filter(|_| limits.begin_sign_in(address, LIMIT, now).is_ok()).count(), 60);
+        assert_eq!((0..1000).filter(|_| limits.finish_sign_in(address, LIMIT, now).is_ok()).count(), 60);
     }
 
     #[test]
@@ -133,8 +153,24 @@ mod tests {
         let limits = RateLimits::default();
         let now = Now::at(Timestamp::from_secs(0));
         let address = "192.0.2.1".parse().expect("an address");
-        let refused = (0..61).find_map(|_| limits.begin_sign_in(address, now).err());
-        assert!(matches!(refused, Some(Fault::RateLimited { retry_after }) if retry_after == REFILL), "{refused:?}");
+        let refused = (0..61).find_map(|_| limits.begin_sign_in(address, LIMIT, now).err());
+        assert!(
+            matches!(refused, Some(Fault::RateLimited { retry_after }) if retry_after == LIMIT.refill()),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn the_configuration_says_how_many_and_the_next_one_may_say_otherwise() {
+        let limits = RateLimits::default();
+        let address = "192.0.2.1".parse().expect("an address");
+        let at = |seconds| Now::at(Timestamp::from_secs(seconds));
+        let few = SignInLimit { at_once: 2, per_minute: 6 };
+        assert_eq!((0..9).filter(|_| limits.begin_sign_in(address, few, at(0)).is_ok()).count(), 2);
+        assert!(limits.begin_sign_in(address, few, at(9)).is_err());
+        assert!(limits.begin_sign_in(address, few, at(10)).is_ok(), "six a minute");
+        let many = SignInLimit { at_once: 1000, per_minute: 6 };
+        assert!((0..900).all(|_| limits.begin_sign_in(address, many, at(10)).is_ok()));
     }
 
     #[test]
@@ -152,7 +188,7 @@ mod tests {
     fn memory_is_bounded() {
         let mut buckets = Buckets::default();
         for address in 0..MOST as u128 + 10 {
-            assert!(buckets.take(Prefix(address), Steady::from_millis(1000)).is_ok());
+            assert!(buckets.take(Prefix(address), LIMIT, Steady::from_millis(1000)).is_ok());
         }
         assert!(buckets.0.len() <= MOST);
     }

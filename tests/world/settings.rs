@@ -34,7 +34,7 @@ impl Settings {
             ("/", r#"["user"]"#, ""),
             ("/engineers/", r#"["group:engineers"]"#, ""),
             ("/api/", r#"["user", "service"]"#, "expect = \"json\""),
-            ("/display/", r#"["service"]"#, "asker = \"device\"\nexpect = \"json\""),
+            ("/display/", r#"["service"]"#, "client_kind = \"device\"\nexpect = \"json\""),
             ("/public/", r#"["anyone"]"#, ""),
             ("/passed/", r#"["user", "service"]"#, "on_denial = \"pass\""),
             ("/admin/", r#"["user", "service"]"#, "max_stale = \"0s\""),

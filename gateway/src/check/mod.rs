@@ -100,14 +100,16 @@ mod tests {
         let text = "[server]\npublic_url = \"https://app.example.com\"\n\
              [[bearer]]\nname = \"machines\"\nissuer = \"https://idp.invalid\"\naudience = [\"a\"]\n\
              [upstreams.monolith]\nendpoints = [\"http://127.0.0.1:9000\"]\n\
-             [[routes]]\npath = \"/\"\nhost = \"admin.test\"\nupstream = \"monolith\"\nallow = [\"service\"]\n";
+             [[routes]]\npath = \"/\"\nhost = \"admin.test\"\nupstream = \"monolith\"\nallow = [\"service\"]\n\
+             [[routes]]\npath = \"/\"\nhost = \"admin.test\"\nmethods = [\"PUT\"]\nupstream = \"monolith\"\n\
+             allow = [\"role:writer\"]\n";
         fs::write(&path, text).expect("the file can be written");
         let (_, said) = run(&path);
         for line in [
             "tokens   programs: https://idp.invalid, for a, named machines",
             "shadows  /.candor/… of route admin.test/ is the gateway's own",
         ] {
-            assert!(said.contains(line), "{said}");
+            assert_eq!(said.matches(line).count(), 1, "{said}");
         }
         fs::remove_dir_all(&folder).expect("the folder goes");
     }

@@ -1,6 +1,6 @@
 //! What a good configuration means, on one screen.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeSet, fmt::Write as _};
 
 use auth_core::{
     policy::{Allow, Requirement},
@@ -44,8 +44,10 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
     for route in &config.routes {
         writeln!(text, "route    {}", line(route))?;
     }
-    for route in config.routes.iter().filter(|route| shadowed(&route.path, &config.own_prefix)) {
-        writeln!(text, "shadows  {}/… of route {} is the gateway's own", config.own_prefix, place(route))?;
+    // Routes of one place that differ by method are shadowed alike: it is said once.
+    let shadowed = config.routes.iter().filter(|route| shadowed(&route.path, &config.own_prefix)).map(place);
+    for place in shadowed.collect::<BTreeSet<_>>() {
+        writeln!(text, "shadows  {}/… of route {place} is the gateway's own", config.own_prefix)?;
     }
     Ok(())
 }

@@ -107,8 +107,7 @@ fn kind(value: &Value<'_>, text: &str) -> Option<Option<Kind>> {
         "user" => Some(Some(Kind::User)),
         "service" => Some(Some(Kind::Service)),
         "device" => {
-            let instead =
-                "a display that comes with a JWT is a \"service\"; say asker = \"device\" for answers in its form";
+            let instead = "a display that comes with a JWT is a \"service\"; say client_kind = \"device\" for answers in its form";
             value.problem("`device` is not built yet in `allow`", instead);
             None
         }

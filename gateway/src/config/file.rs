@@ -24,10 +24,9 @@ pub(super) struct File<'a> {
     pub(super) secrets: Secrets<'a>,
     problems: RefCell<Vec<ConfigProblem>>,
     warnings: RefCell<Vec<ConfigProblem>>,
-    /// The lines that could not be read: what else seems wrong there is an echo.
-    broken_lines: Vec<usize>,
-    /// Whether the text itself is broken: then what seems to be missing may only be unreadable.
-    pub(super) broken: bool,
+    /// Whether the text itself is broken. Then nothing else is known of it: what seems to be missing may stand in what could
+    /// not be read, and a key may seem to be in another table than it is.
+    broken: bool,
 }
 
 /// A table of the file.
@@ -46,36 +45,28 @@ impl<'a> File<'a> {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(ends).collect();
         let (problems, warnings) = (RefCell::default(), RefCell::default());
-        Self { lines, text, base, secrets, problems, warnings, broken_lines: Vec::new(), broken: false }
+        Self { lines, text, base, secrets, problems, warnings, broken: false }
     }
 
-    /// Notes what the TOML parser could not read.
+    /// Notes what the TOML parser could not read, the first fault of each line: the next ones are its echo.
     pub(super) fn note_syntax(&mut self, faults: Vec<toml::de::Error>) {
-        for fault in faults {
-            self.broken = true;
-            let at = fault.span().unwrap_or(0..0);
-            let problem = self.locate(&at, fault.message().to_owned(), None);
-            self.broken_lines.push(problem.line);
-            self.problems.borrow_mut().push(problem);
-        }
+        self.broken = !faults.is_empty();
+        let faults = faults.iter().map(|it| self.locate(&it.span().unwrap_or(0..0), it.message().to_owned(), None));
+        let mut faults: Vec<_> = faults.collect();
+        faults.sort();
+        faults.dedup_by_key(|problem| problem.line);
+        self.problems.borrow_mut().extend(faults);
     }
 
+    /// A problem, unless the text is broken.
     pub(super) fn problem(&self, at: &Range<usize>, message: String, suggestion: Option<String>) {
-        let problem = self.locate(at, message, suggestion);
-        if !self.broken_lines.contains(&problem.line) {
-            self.problems.borrow_mut().push(problem);
+        if !self.broken {
+            self.problems.borrow_mut().push(self.locate(at, message, suggestion));
         }
     }
 
     pub(super) fn warning(&self, at: &Range<usize>, message: String, suggestion: Option<String>) {
         self.warnings.borrow_mut().push(self.locate(at, message, suggestion));
-    }
-
-    /// A problem unless the text is broken: what seems absent may stand in the part that could not be read.
-    pub(super) fn absent(&self, at: &Range<usize>, message: String, suggestion: Option<String>) {
-        if !self.broken {
-            self.problem(at, message, suggestion);
-        }
     }
 
     /// All problems and all warnings, in the order of the file.
@@ -118,7 +109,7 @@ impl<'a> Section<'a> {
     pub(super) fn required(&self, key: &'static str, example: &str) -> Option<Value<'a>> {
         let value = self.value(key);
         if value.is_none() {
-            self.absent(format!("{} has no `{key}`", self.name), Some(format!("write `{key} = {example}`")));
+            self.problem(format!("{} has no `{key}`", self.name), Some(format!("write `{key} = {example}`")));
         }
         value
     }
@@ -137,7 +128,7 @@ impl<'a> Section<'a> {
         self.asked.borrow_mut().push(key);
         let (key_text, value) = self.find(key)?;
         let DeValue::Table(table) = value.get_ref() else {
-            self.file.absent(&key_text.span(), format!("`{key}` must be a table"), Some(format!("write `[{key}]`")));
+            self.file.problem(&key_text.span(), format!("`{key}` must be a table"), Some(format!("write `[{key}]`")));
             return None;
         };
         Some(Section::new(self.file, format!("[{key}]"), key_text.span(), table))
@@ -149,7 +140,7 @@ impl<'a> Section<'a> {
         let Some((key_text, value)) = self.find(key) else { return Vec::new() };
         let wrong = |at: &Range<usize>| {
             let suggestion = format!("write `[[{key}]]` above each");
-            self.file.absent(at, format!("`{key}` must be a list of tables"), Some(suggestion));
+            self.file.problem(at, format!("`{key}` must be a list of tables"), Some(suggestion));
         };
         let DeValue::Array(elements) = value.get_ref() else {
             wrong(&key_text.span());
@@ -199,11 +190,6 @@ impl<'a> Section<'a> {
     /// Something about the whole section that is allowed and probably not meant.
     pub(super) fn warning(&self, message: String, suggestion: &str) {
         self.file.warning(&self.at, message, Some(suggestion.to_owned()));
-    }
-
-    /// Something that the section lacks.
-    pub(super) fn absent(&self, message: String, suggestion: Option<String>) {
-        self.file.absent(&self.at, message, suggestion);
     }
 
     /// Reports every key that nobody asked for.

@@ -121,7 +121,7 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
         in_upstreams.named().into_iter().map(|(name, at)| (UpstreamConfig::read(&name, &at), at, name)).collect();
     let in_routes = root.sections("routes");
     if !root.has("routes") {
-        root.absent(
+        root.problem(
             "there is no [[routes]]: nothing is forwarded".to_owned(),
             Some("add one, for path = \"/\"".to_owned()),
         );
@@ -140,9 +140,7 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
         upstream_names: in_upstreams.keys(),
         routes: &routes,
     };
-    if !file.broken {
-        parts.check();
-    }
+    parts.check();
     let upstreams = upstreams.into_iter().filter_map(|(upstream, ..)| upstream);
     Some(Config {
         own_prefix,

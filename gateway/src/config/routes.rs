@@ -78,7 +78,7 @@ impl<'a> Written<'a> {
                 .and_then(|value| value.each("[\"Basic\"]", challenge))
                 .unwrap_or_default(),
             max_body: section.value("max_body").and_then(|value| value.size(0..=1 << 50)),
-            client_kind: section.value("asker").and_then(|value| value.choice(&[("device", RouteClientKind::Device)])),
+            client_kind: client_kind(section),
             cache: cache_value
                 .as_ref()
                 .and_then(|value| value.choice(&[("private", Cache::Private), ("pass", Cache::Pass)]))
@@ -115,6 +115,15 @@ impl<'a> Written<'a> {
             cache: cache_value,
         })
     }
+}
+
+/// In which form clients of the route are answered. `asker` is the key's former name, and still read.
+fn client_kind(section: &Section<'_>) -> Option<RouteClientKind> {
+    let (named, formerly) = (section.value("client_kind"), section.value("asker"));
+    if let (Some(_), Some(formerly)) = (&named, &formerly) {
+        formerly.problem("`asker` is the former name of `client_kind`, which is here too", "leave out `asker`");
+    }
+    named.or(formerly).and_then(|value| value.choice(&[("device", RouteClientKind::Device)]))
 }
 
 /// A prefix that has one reading: what a request must spell to reach it cannot be in doubt.

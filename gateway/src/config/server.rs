@@ -8,7 +8,7 @@ use tracing::Level;
 use url::{Host, Url};
 
 use super::{file::Section, value::Value};
-use crate::telemetry::Format;
+use crate::{limits::SignInLimit, telemetry::Format};
 
 /// `[server]`: the public listener, and where our own files lie.
 #[derive(Clone, Debug)]
@@ -66,6 +66,8 @@ pub struct StoreConfig {
 pub struct SessionsConfig {
     /// The life of a session that is not renewed. Default 12 h.
     pub hard_without_refresh: Duration,
+    /// How many sign-ins one address may begin. Default 60 at once and 120 a minute.
+    pub sign_in_limit: SignInLimit,
 }
 
 impl ServerConfig {
@@ -185,7 +187,16 @@ impl SessionsConfig {
         let life = section
             .value("hard_without_refresh")
             .and_then(|value| value.duration(Duration::from_secs(60)..=30 * 24 * HOUR));
-        Self { hard_without_refresh: life.unwrap_or(12 * HOUR) }
+        let count = |key, most: u32, default: u32| {
+            let value = section.value(key).and_then(|value| value.count(1..=most as usize));
+            value.and_then(|count| u32::try_from(count).ok()).unwrap_or(default)
+        };
+        let SignInLimit { at_once, per_minute } = SignInLimit::DEFAULT;
+        let sign_in_limit = SignInLimit {
+            at_once: count("sign_ins_at_once", 10_000, at_once),
+            per_minute: count("sign_ins_per_minute", 60_000, per_minute),
+        };
+        Self { hard_without_refresh: life.unwrap_or(12 * HOUR), sign_in_limit }
     }
 }
 

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::*;
-use crate::{request::path::NameRules, telemetry::Format};
+use crate::{limits::SignInLimit, request::path::NameRules, telemetry::Format};
 
 /// The least that is a configuration.
 const LEAST: &str = r#"
@@ -83,6 +83,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(config.admin.listen, "127.0.0.1:9090".parse().expect("an address"));
     assert_eq!(config.store.address.to_string(), "/etc/candor/data/candor.sqlite");
     assert_eq!(config.sessions.hard_without_refresh, Duration::from_secs(12 * 3600));
+    assert_eq!(config.sessions.sign_in_limit, SignInLimit { at_once: 60, per_minute: 120 });
     let identity = &config.identity[0];
     assert_eq!((identity.kind, identity.response_mode), (ProviderKind::Oidc, ResponseMode::Query));
     assert_eq!(identity.scopes, ["openid", "profile", "email"]);
@@ -185,7 +186,7 @@ response_timeout = "400ms"
 idle_body_timeout = "2s"
 login_paths = ["/login"]
 max_body = "10MiB"
-asker = "device"
+client_kind = "device"
 forward_authorization = true
 underscore_headers = ["X_Legacy"]
 [[routes]]
@@ -433,6 +434,10 @@ fn what_is_named_for_an_issuer_goes_with_it() {
 
 #[test]
 fn issuers_and_upstreams_have_forms() {
+    let sessions = |text: &str| format!("{LEAST}[sessions]\n{text}\n");
+    check(&sessions("sign_ins_at_once = 500\nsign_ins_per_minute = 1000"), &[]);
+    check(&sessions("sign_ins_at_once = 0"), &["15:20 `sign_ins_at_once` must be from 1 to 10000"]);
+    check(&sessions("sign_ins_per_minute = 60001"), &["15:23 `sign_ins_per_minute` must be from 1 to 60000"]);
     let identity = |text| with("[[identity]]", text);
     let issuer = |text| LEAST.replace("https://login.example.com", text);
     check(&issuer("http://login.example.com"), &["6:10 http is only for providers on this machine / https://"]);
@@ -617,7 +622,13 @@ fn routes_have_forms() {
     check(&route("on_denial = \"deny\""), &["11:13 `on_denial` must be \"dispute\" or \"pass\""]);
     check(&route("cache = \"public\""), &["11:9 `cache` must be \"private\" or \"pass\""]);
     check(&route("expect = \"html\""), &["11:10 `expect` must be \"json\""]);
+    check(&route("client_kind = \"display\""), &["11:15 `client_kind` must be \"device\""]);
     check(&route("asker = \"display\""), &["11:9 `asker` must be \"device\""]);
+    check(&route("asker = \"device\""), &[]);
+    check(
+        &route("asker = \"device\"\nclient_kind = \"device\""),
+        &["11:9 `asker` is the former name of `client_kind`, which is here too / leave out `asker`"],
+    );
     check(&route("max_stale = \"100d\""), &["11:13 `max_stale` must be from 0ms to 30d"]);
     check(&route("login_paths = [\"login\"]"), &["11:16 `login_paths` must be a path"]);
     check(
@@ -696,7 +707,7 @@ fn sections_must_fit_together() {
         check(&text, &["11:18 a challenge passes only where nobody but people may go / forward_authorization = true"]);
     }
     check(&with("[[routes]]", "own_challenges = [\"Basic\"]"), &[]);
-    check(&with("[[routes]]", "own_challenges = []\nasker = \"device\""), &[]);
+    check(&with("[[routes]]", "own_challenges = []\nclient_kind = \"device\""), &[]);
     check(
         &with("[[routes]]", "own_challenges = [\"Basic\"]\nasker = \"device\""),
         &["11:18 a challenge passes only where nobody but people may go"],
@@ -788,6 +799,18 @@ fn what_is_probably_not_meant_is_a_warning() {
 
 #[test]
 fn broken_text_is_named_and_nothing_is_guessed_about_the_rest() {
+    let only = |text: &str, line: usize| {
+        let problems = read(text).expect_err("it is broken");
+        assert_eq!(problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [line], "{text}\n{problems:?}");
+    };
+    only(&LEAST.replace("[server]", "[server"), 2);
+    only(&LEAST.replace("[[routes]]", "[[routes]"), 10);
+    only(&LEAST.replace("[upstreams.monolith]", "[upstreams.monolith"), 8);
+    only(&LEAST.replace("\"https://app.example.com\"", "\"https://app.example.com"), 3);
+    only(&LEAST.replace("\"https://app.example.com\"", "https://app.example.com"), 3);
+    only(&LEAST.replace("[\"user\"]", "[\"user\""), 13);
+    only(&LEAST.replace("upstream = \"monolith\"", "upstream \"monolith\""), 12);
+    only(&LEAST.replace("name = \"entra\"", "name = \"entra\"\nname = \"entra\""), 6);
     let problems = read(&LEAST.replace("client_id = \"candor\"", "client_id = \"candor")).expect_err("it is broken");
     assert!(problems.iter().any(|problem| problem.line == 7), "{problems:?}");
     check(&LEAST.replace("[server]", "[server"), &["2:8 "]);
@@ -828,7 +851,7 @@ fn every_key_is_documented() {
         include_str!("upstreams.rs"),
         include_str!("routes.rs"),
     ];
-    let calls = ["value(\"", "required(\"", "not_built(\"", "timeout(\"", "flag(\"", "claim(\""];
+    let calls = ["value(\"", "count(\"", "required(\"", "not_built(\"", "timeout(\"", "flag(\"", "claim(\""];
     let mut keys = 0;
     for (source, call) in sources.iter().flat_map(|source| calls.map(|call| (source, call))) {
         for key in source.split(call).skip(1).filter_map(|rest| rest.split('"').next()) {

@@ -260,7 +260,7 @@ endpoints = ["http://{monolith}"]
 path = "/api/"
 upstream = "monolith"
 allow = ["service", "user"]
-asker = "device"
+client_kind = "device"
 expect = "json"
 response_timeout = "1500ms"
 

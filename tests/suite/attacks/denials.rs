@@ -43,7 +43,7 @@ login_paths = ["/accounts/login"]
 path = "/open/display/"
 upstream = "monolith"
 allow = ["anyone"]
-asker = "device"
+client_kind = "device"
 expect = "json"
 login_paths = ["/accounts/login"]
 

@@ -20,6 +20,7 @@ use crate::{
     body::Received,
     context::RequestContext,
     fault::{BadRequest, Fault},
+    limits::SignInLimit,
     request::RequestHead,
     response::{
         answer::{Answer, OwnAnswer, SignInFailure},
@@ -61,7 +62,7 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
             return Answer::Own(OwnAnswer::Choose(names.map(choice).collect()));
         }
     };
-    if let Err(limited) = context.gateway.limits.begin_sign_in(head.forwarded.client, context.now) {
+    if let Err(limited) = context.gateway.limits.begin_sign_in(head.forwarded.client, limit(context), context.now) {
         return Answer::Fault(limited);
     }
     let pending = pending(head);
@@ -93,6 +94,11 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
     }
 }
 
+/// What the configuration allows one address.
+fn limit(context: &RequestContext) -> SignInLimit {
+    context.running.config.sessions.sign_in_limit
+}
+
 fn to_provider(context: &RequestContext, begun: &Begun) -> Result<Answer, NotACookie> {
     let site = &context.running.site;
     let keep = &begun.cookie;
@@ -111,7 +117,7 @@ pub(super) async fn callback(
     parts: &request::Parts,
     body: Received,
 ) -> Answer {
-    if let Err(limited) = context.gateway.limits.finish_sign_in(head.forwarded.client, context.now) {
+    if let Err(limited) = context.gateway.limits.finish_sign_in(head.forwarded.client, limit(context), context.now) {
         return Answer::Fault(limited);
     }
     let form = match parts.method {
