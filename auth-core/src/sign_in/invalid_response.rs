@@ -62,7 +62,7 @@ impl InvalidResponse {
     }
 
     /// Every word of [`InvalidResponse::as_str`], in their order.
-    pub(super) const WORDS: [&str; 16] = [
+    pub(super) const WORDS: [&str; 18] = [
         "auth-time",
         "bad-signature",
         "bad-subject",
@@ -72,8 +72,10 @@ impl InvalidResponse {
         "incomplete",
         "malformed",
         "no-id-token",
+        "no-user-claim",
         "not-taken",
         "unknown-key",
+        "unverified-email",
         "wrong-access-token",
         "wrong-audience",
         "wrong-client",

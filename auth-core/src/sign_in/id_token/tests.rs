@@ -206,7 +206,10 @@ fn whom_services_do_not_know_is_signed_in_by_nobody() {
     let word = |claim: &str, changes: Value| {
         let mut all = good();
         all.extend(changes.as_object().expect("an object").clone());
-        Identity::stated_by(typed(all), &configured(UserClaim::named(claim))).err().map(|wrong| wrong.as_str())
+        let word =
+            Identity::stated_by(typed(all), &configured(UserClaim::named(claim))).err().map(|wrong| wrong.as_str());
+        assert!(word.is_none_or(|word| InvalidResponse::WORDS.contains(&word)), "{word:?} is not counted");
+        word
     };
     assert_eq!(word("sub", json!({})), None);
     assert_eq!(word("preferred_username", json!({ "preferred_username": "ada" })), None);
