@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use auth_core::{
     Background, Clock, Stop,
-    bearer::{BearerIssuer, Bearers},
+    bearer::{BearerIssuer, BearerMemory, Bearers},
     credential::CredentialText,
     data_folder::DataFolder,
     jws::{Algorithm, SigningKey},
@@ -79,5 +79,6 @@ fn bearers(idp: &Idp, data: &DataFolder) -> Bearers {
         user_claim: UserClaim::Subject,
         absence: auth_core::principal::stated::Absence::default(),
         keys,
+        memory: BearerMemory::default(),
     }])
 }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::*;
 use crate::{
     background::Background,
-    bearer::BearerIssuer,
+    bearer::{BearerIssuer, BearerMemory},
     clock::{Clock, Timestamp},
     database::Database,
     jws::Algorithm,
@@ -66,6 +66,7 @@ impl Gateway {
             user_claim: UserClaim::Subject,
             absence: Absence::default(),
             keys: keys(&provider.issuer, &keeper, &clock, &data),
+            memory: BearerMemory::default(),
         }]);
         let (counted, guard) = (Counted::default(), Arc::new(RefusalGuard::new()));
         let authenticator = metrics::with_local_recorder(&counted, || {

@@ -39,6 +39,17 @@ pub struct BearerIssuer {
     pub absence: Absence,
     /// Its keys, which know the algorithms.
     pub keys: IssuerKeys,
+    /// What these keys have said of tokens: another configuration with the same keys may go on with it.
+    pub memory: BearerMemory,
+}
+
+/// What one issuer's keys have said of tokens, and no verdicts. It belongs to the [`IssuerKeys`] that said it: no others may
+/// be asked with it, since generations are counted for each. Cheap to clone; clones share it.
+#[derive(Clone)]
+pub struct BearerMemory {
+    genuine: Cache<CredentialHash, Genuine>,
+    // Apart and small, so that a flood of junk cannot push out what is genuine.
+    forged: Cache<CredentialHash, Fake>,
 }
 
 /// The issuers whose access tokens are taken. Cheap to clone; clones share what they remember.
@@ -47,9 +58,6 @@ pub struct Bearers(Arc<Inner>);
 
 struct Inner {
     issuers: BTreeMap<Arc<str>, BearerIssuer>,
-    genuine: Cache<CredentialHash, Genuine>,
-    // Apart and small, so that a flood of junk cannot push out what is genuine.
-    forged: Cache<CredentialHash, Fake>,
 }
 
 /// A token whose signature held.
@@ -69,12 +77,11 @@ struct Remembered<'i> {
 /// A token that was proven false.
 #[derive(Clone)]
 struct Fake {
-    issuer: Arc<str>,
     proof: Forged,
     generation: u64,
 }
 
-/// How many genuine tokens are remembered: at about 2 KiB each.
+/// How many genuine tokens of an issuer are remembered: at about 2 KiB each.
 const GENUINE: u64 = 20_000;
 
 /// How many forged ones.
@@ -84,14 +91,14 @@ impl Bearers {
     /// Takes the tokens of these issuers. Of two with the same `iss`, the last counts.
     pub fn new(issuers: Vec<BearerIssuer>) -> Self {
         let issuers = issuers.into_iter().map(|issuer| (Arc::clone(&issuer.issuer), issuer)).collect();
-        Self(Arc::new(Inner { issuers, genuine: remembering(GENUINE), forged: remembering(FORGED) }))
+        Self(Arc::new(Inner { issuers }))
     }
 
     /// Whether this looks like a token of one of them: by its issuer, which nothing has verified.
     pub fn recognises(&self, token: &CredentialText) -> bool {
         let known = |claims: &str| self.0.issuers.contains_key(claims);
         !self.0.issuers.is_empty()
-            && (self.0.genuine.contains_key(token.hash())
+            && (self.0.issuers.values().any(|issuer| issuer.memory.genuine.contains_key(token.hash()))
                 || jws::peek_issuer(token.expose()).is_some_and(|iss| known(&iss)))
     }
 
@@ -113,12 +120,14 @@ impl Bearers {
         match issuer.keys.check(&unverified, now).await {
             Ok((claims, keys)) => {
                 let claims = Arc::new(claims);
-                self.0.genuine.insert(*hash, Genuine { claims: Arc::clone(&claims), generation: keys.generation });
+                issuer
+                    .memory
+                    .genuine
+                    .insert(*hash, Genuine { claims: Arc::clone(&claims), generation: keys.generation });
                 judge::principal(&claims, issuer, keys.freshness, now)
             }
             Err(NotVerified::Forged(proof, generation)) => {
-                let issuer = Arc::clone(&issuer.issuer);
-                self.0.forged.insert(*hash, Fake { issuer, proof: proof.clone(), generation });
+                issuer.memory.forged.insert(*hash, Fake { proof: proof.clone(), generation });
                 Err(Rejected::proven_by(proof).into())
             }
             Err(NotVerified::Stop(stop)) => Err(stop),
@@ -129,16 +138,29 @@ impl Bearers {
 impl Inner {
     /// What is remembered of a token for the keys in use: its claims, or the proof that it is false.
     fn remembered(&self, hash: &CredentialHash, now: Now) -> Result<Option<Remembered<'_>>, Rejected> {
-        if let Some(Genuine { claims, generation }) = self.genuine.get(hash) {
-            let issuer = self.issuers.get(claims.iss.as_str());
-            let keys = issuer.and_then(|issuer| issuer.keys.in_use(now)).filter(|keys| keys.generation == generation);
-            return Ok(issuer.zip(keys).map(|(issuer, keys)| Remembered { issuer, claims, keys: keys.freshness }));
-        }
-        if let Some(Fake { issuer, proof, generation }) = self.forged.get(hash) {
-            let current = self.issuers.get(&issuer).is_some_and(|issuer| issuer.keys.generation() == Some(generation));
-            return if current { Err(Rejected::proven_by(proof)) } else { Ok(None) };
+        for issuer in self.issuers.values() {
+            if let Some(Genuine { claims, generation }) = issuer.memory.genuine.get(hash) {
+                let keys = issuer.keys.in_use(now).filter(|keys| keys.generation == generation);
+                return Ok(keys.map(|keys| Remembered { issuer, claims, keys: keys.freshness }));
+            }
+            if let Some(Fake { proof, generation }) = issuer.memory.forged.get(hash) {
+                let is_current = issuer.keys.generation() == Some(generation);
+                return if is_current { Err(Rejected::proven_by(proof)) } else { Ok(None) };
+            }
         }
         Ok(None)
+    }
+}
+
+impl Default for BearerMemory {
+    fn default() -> Self {
+        Self { genuine: remembering(GENUINE), forged: remembering(FORGED) }
+    }
+}
+
+impl std::fmt::Debug for BearerMemory {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("BearerMemory(..)")
     }
 }
 

@@ -59,6 +59,7 @@ impl Setting {
             user_claim,
             absence,
             keys,
+            memory: BearerMemory::default(),
         }]);
         let setting = Self { server, issuer, bearers, clock, _data: data };
         setting.publish(&setting.issuer);

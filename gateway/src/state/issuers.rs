@@ -1,10 +1,14 @@
 //! The providers and issuers of one configuration, each with its document and keys.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    sync::{Arc, Once},
+};
 
 use auth_core::{
     background::Background,
-    bearer::{BearerIssuer, Bearers},
+    bearer::{BearerIssuer, BearerMemory, Bearers},
     clock::Clock,
     data_folder::DataFolder,
     discovery::{self, Discovery},
@@ -16,45 +20,87 @@ use auth_core::{
 use url::Url;
 
 use super::{StartFault, Tuning};
-use crate::config::{BearerConfig, Config, IdentityConfig};
+use crate::{
+    config::{BearerConfig, Config, IdentityConfig},
+    registry::Registry,
+};
+
+/// The issuers of this process.
+pub(super) type KnownIssuers = Registry<IssuerKey, Issuer>;
+
+/// What makes an issuer the same one: where it is, and whither it may lead.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) struct IssuerKey {
+    issuer: Arc<str>,
+    /// Of each `[[identity]]` that names it; the first one's is where its document is.
+    discovery_urls: Vec<Option<Url>>,
+    endpoint_hosts: Vec<String>,
+    ca: Option<Arc<[u8]>>,
+    /// Where the configuration says that its keys are: it may be reached there too.
+    keys_at: BTreeSet<Url>,
+}
+
+/// An issuer: its client, its document and its keys.
+pub(super) struct Issuer {
+    name: Arc<str>,
+    outbound: Outbound,
+    discovery: Discovery,
+    /// Whether the document is kept fresh: once some keys are where it says.
+    kept_fresh: Once,
+    keys: Registry<KeysKey, KnownKeySet>,
+}
+
+/// The keys of an issuer, and what they have said of tokens.
+struct KnownKeySet {
+    keys: IssuerKeys,
+    memory: BearerMemory,
+}
+
+/// What makes the keys of an issuer the same ones: where they are, and what they may sign with.
+#[derive(PartialEq, Eq, Hash)]
+struct KeysKey {
+    uri: Option<Url>,
+    algorithms: Vec<Algorithm>,
+}
 
 /// Everything that vouches for somebody.
 pub(super) struct Issuers {
     pub(super) providers: Vec<Provider>,
     pub(super) bearers: Bearers,
+    pub(super) held: HeldIssuers,
+}
+
+/// What a configuration names of the issuers of this process: it is there for the next one for as long as this is held.
+#[derive(Default)]
+pub(super) struct HeldIssuers {
+    issuers: Vec<Arc<Issuer>>,
+    keys: Vec<Arc<KnownKeySet>>,
 }
 
 /// What issuers are made from. What is known of an issuer is shared by all that name it.
 pub(super) struct IssuerBuilder<'a> {
     pub(super) config: &'a Config,
+    pub(super) known: &'a KnownIssuers,
     pub(super) tuning: &'a Tuning,
     pub(super) background: &'a Background,
     pub(super) clock: &'a Clock,
     pub(super) data: &'a DataFolder,
 }
 
-/// An issuer that has been met: the same one gets the same client, document and keys.
-struct Issuer {
-    issuer: Arc<str>,
-    outbound: Outbound,
-    discovery: Discovery,
-    keys: Vec<(Option<Url>, Vec<Algorithm>, IssuerKeys)>,
-}
-
 impl IssuerBuilder<'_> {
     /// Makes them all, and lets each begin to keep itself fresh. Nobody is asked and nothing is waited for.
     pub(super) fn issuers(&self) -> Result<Issuers, StartFault> {
-        let mut met = Vec::new();
-        let providers = self.config.identity.iter().map(|identity| self.provider(identity, &mut met));
+        let mut held = HeldIssuers::default();
+        let providers = self.config.identity.iter().map(|identity| self.provider(identity, &mut held));
         let providers = providers.collect::<Result<Vec<_>, _>>()?;
-        let bearers = self.config.bearer.iter().map(|bearer| self.bearer(bearer, &mut met));
+        let bearers = self.config.bearer.iter().map(|bearer| self.bearer(bearer, &mut held));
         let bearers = Bearers::new(bearers.collect::<Result<Vec<_>, _>>()?);
-        Ok(Issuers { providers, bearers })
+        Ok(Issuers { providers, bearers, held })
     }
 
-    fn provider(&self, identity: &IdentityConfig, met: &mut Vec<Issuer>) -> Result<Provider, StartFault> {
-        let at = self.meet(&identity.issuer, Some(identity), met)?;
-        let keys = self.keys(&mut met[at], None, &identity.algorithms);
+    fn provider(&self, identity: &IdentityConfig, held: &mut HeldIssuers) -> Result<Provider, StartFault> {
+        let issuer = self.issuer(&identity.issuer, held)?;
+        let keys = self.keys(&issuer, None, &identity.algorithms, held);
         let config = ProviderConfig {
             name: identity.name.clone(),
             client_id: identity.client_id.clone(),
@@ -67,12 +113,12 @@ impl IssuerBuilder<'_> {
             prompt: identity.prompt,
             response_mode: identity.response_mode,
         };
-        Ok(Provider::new(config, met[at].discovery.clone(), keys, met[at].outbound.clone()))
+        Ok(Provider::new(config, issuer.discovery.clone(), keys.keys.clone(), issuer.outbound.clone()))
     }
 
-    fn bearer(&self, bearer: &BearerConfig, met: &mut Vec<Issuer>) -> Result<BearerIssuer, StartFault> {
-        let at = self.meet(&bearer.issuer, None, met)?;
-        let keys = self.keys(&mut met[at], bearer.jwks_uri.as_ref(), &bearer.algorithms);
+    fn bearer(&self, bearer: &BearerConfig, held: &mut HeldIssuers) -> Result<BearerIssuer, StartFault> {
+        let issuer = self.issuer(&bearer.issuer, held)?;
+        let keys = self.keys(&issuer, bearer.jwks_uri.as_ref(), &bearer.algorithms, held);
         Ok(BearerIssuer {
             issuer: bearer.issuer.clone(),
             audience: bearer.audience.clone(),
@@ -80,66 +126,78 @@ impl IssuerBuilder<'_> {
             kind: bearer.kind,
             user_claim: bearer.user_claim.clone(),
             absence: bearer.absence,
-            keys,
+            keys: keys.keys.clone(),
+            memory: keys.memory.clone(),
         })
     }
 
-    /// The place in `met` of this issuer, met now if it was not.
-    fn meet(
-        &self,
-        issuer: &Arc<str>,
-        identity: Option<&IdentityConfig>,
-        met: &mut Vec<Issuer>,
-    ) -> Result<usize, StartFault> {
-        if let Some(at) = met.iter().position(|known| known.issuer == *issuer) {
-            return Ok(at);
-        }
-        let url = Url::parse(issuer).map_err(|_| StartFault::Issuer(issuer.to_string()))?;
+    /// The issuer of this name: the one that is known already, if it is the same, else a new one.
+    fn issuer(&self, name: &Arc<str>, held: &mut HeldIssuers) -> Result<Arc<Issuer>, StartFault> {
+        // All that name it share it, so that the first `[[identity]]` speaks for each.
+        let identity = self.config.identity.iter().find(|identity| identity.issuer == *name);
+        let keys_at = self.config.bearer.iter().filter(|bearer| bearer.issuer == *name);
+        let identities = self.config.identity.iter().filter(|identity| identity.issuer == *name);
+        let endpoint_hosts = identities.clone().flat_map(|identity| &identity.endpoint_hosts);
+        let key = IssuerKey {
+            issuer: name.clone(),
+            discovery_urls: identities.clone().map(|identity| identity.discovery_url.clone()).collect(),
+            endpoint_hosts: endpoint_hosts.cloned().collect(),
+            ca: identity.and_then(|identity| identity.ca.clone()),
+            keys_at: keys_at.filter_map(|bearer| bearer.jwks_uri.clone()).collect(),
+        };
+        let issuer = self.known.get_or_make(key, || self.new_issuer(name, identity))?;
+        held.issuers.push(issuer.clone());
+        Ok(issuer)
+    }
+
+    fn new_issuer(&self, name: &Arc<str>, identity: Option<&IdentityConfig>) -> Result<Issuer, StartFault> {
+        let url = Url::parse(name).map_err(|_| StartFault::Issuer(name.to_string()))?;
         let policy = OutboundPolicy {
             connect: self.tuning.connect,
             total: self.tuning.call,
             ca: identity.and_then(|identity| identity.ca.as_ref()).map(|pem| pem.to_vec()),
-            named: self.config.named_for(issuer),
+            named: self.config.named_for(name),
         };
         let outbound = Outbound::new(&url, policy, self.clock.clone())
-            .map_err(|CaFault(fault)| StartFault::Ca(issuer.to_string(), fault))?;
+            .map_err(|CaFault(fault)| StartFault::Ca(name.to_string(), fault))?;
         let provider = discovery::DiscoveryConfig {
-            issuer: issuer.clone(),
+            issuer: name.clone(),
             discovery_url: identity.and_then(|identity| identity.discovery_url.clone()),
             endpoint_hosts: identity.map(|identity| identity.endpoint_hosts.clone()).unwrap_or_default(),
         };
         let discovery =
             Discovery::new(provider, outbound.clone(), self.background.clone(), self.clock.clone(), self.data);
-        met.push(Issuer { issuer: issuer.clone(), outbound, discovery, keys: Vec::new() });
-        Ok(met.len() - 1)
+        Ok(Issuer { name: name.clone(), outbound, discovery, kept_fresh: Once::new(), keys: Registry::default() })
     }
 
-    fn keys(&self, met: &mut Issuer, uri: Option<&Url>, algorithms: &[Algorithm]) -> IssuerKeys {
+    fn keys(
+        &self,
+        issuer: &Issuer,
+        uri: Option<&Url>,
+        algorithms: &[Algorithm],
+        held: &mut HeldIssuers,
+    ) -> Arc<KnownKeySet> {
         let mut algorithms = algorithms.to_vec();
         algorithms.sort();
         algorithms.dedup();
-        let same =
-            |known: &&(Option<Url>, Vec<Algorithm>, IssuerKeys)| known.0.as_ref() == uri && known.1 == algorithms;
-        if let Some((.., keys)) = met.keys.iter().find(same) {
-            return keys.clone();
-        }
+        let key = KeysKey { uri: uri.cloned(), algorithms: algorithms.clone() };
+        let Ok(keys) = issuer.keys.get_or_make(key, || Ok::<_, Infallible>(self.new_keys(issuer, uri, algorithms)));
+        held.keys.push(keys.clone());
+        keys
+    }
+
+    fn new_keys(&self, issuer: &Issuer, uri: Option<&Url>, algorithms: Vec<Algorithm>) -> KnownKeySet {
         let location = match uri {
             Some(uri) => KeySetLocation::Uri(uri.clone()),
             None => {
-                met.discovery.start();
-                KeySetLocation::Discovery(met.discovery.clone())
+                issuer.kept_fresh.call_once(|| issuer.discovery.start());
+                KeySetLocation::Discovery(issuer.discovery.clone())
             }
         };
-        let config = KeysConfig {
-            issuer: met.issuer.clone(),
-            location,
-            algorithms: algorithms.clone(),
-            policy: self.tuning.keys,
-        };
-        let (outbound, background, clock) = (met.outbound.clone(), self.background.clone(), self.clock.clone());
+        let config = KeysConfig { issuer: issuer.name.clone(), location, algorithms, policy: self.tuning.keys };
+        let (outbound, background, clock) = (issuer.outbound.clone(), self.background.clone(), self.clock.clone());
         let keys = IssuerKeys::new(config, outbound, background, clock, self.data);
         keys.start();
-        met.keys.push((uri.cloned(), algorithms, keys.clone()));
-        keys
+        KnownKeySet { keys, memory: BearerMemory::default() }
     }
 }

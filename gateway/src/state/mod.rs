@@ -32,7 +32,10 @@ use auth_core::{
     sign_in::SignIn,
 };
 
-use self::process::ProcessParts;
+use self::{
+    issuers::{HeldIssuers, KnownIssuers},
+    process::ProcessParts,
+};
 use crate::{
     config::{Config, site::Site},
     limits::RateLimits,
@@ -82,6 +85,8 @@ pub struct Running {
     pub sessions: Sessions,
     /// What it was made from.
     pub config: Config,
+    /// What the next configuration finds again.
+    _issuers: HeldIssuers,
     /// Knows who asks, and whether they may pass.
     pub authenticator: Authenticator,
 }
@@ -164,6 +169,7 @@ impl Gateway {
             keyring: keyring.clone(),
             revocations: revocations.clone(),
             guard: guard.clone(),
+            issuers: KnownIssuers::default(),
             endpoints: Endpoints::default(),
         };
         let gateway = Arc::new(Self {

@@ -20,7 +20,7 @@ use auth_core::{
 
 use super::{
     Running, StartFault, Tuning,
-    issuers::{IssuerBuilder, Issuers},
+    issuers::{IssuerBuilder, Issuers, KnownIssuers},
     routes,
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) struct ProcessParts {
     pub(super) keyring: Keyring,
     pub(super) revocations: Revocations,
     pub(super) guard: Arc<RefusalGuard>,
+    pub(super) issuers: KnownIssuers,
     pub(super) endpoints: Endpoints,
 }
 
@@ -47,12 +48,13 @@ impl ProcessParts {
     pub(super) fn running(&self, config: Config) -> Result<Running, StartFault> {
         let builder = IssuerBuilder {
             config: &config,
+            known: &self.issuers,
             tuning: &self.tuning,
             background: &self.background,
             clock: &self.clock,
             data: &self.data,
         };
-        let Issuers { providers, bearers } = builder.issuers()?;
+        let Issuers { providers, bearers, held } = builder.issuers()?;
         let people = config.identity.iter();
         let policy = SessionPolicy {
             hard_without_refresh: config.sessions.hard_without_refresh,
@@ -72,6 +74,7 @@ impl ProcessParts {
             sign_in,
             authenticator: Authenticator::new(sessions.clone(), bearers, self.revocations.clone(), self.guard.clone()),
             sessions,
+            _issuers: held,
             site,
             config,
         })

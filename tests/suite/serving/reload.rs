@@ -2,12 +2,13 @@
 //! world outside is known to the next.
 
 use auth_core::refusal_guard::RefusalGuard;
-use gateway::demo::AccessTokenSpec;
+use gateway::demo::{AccessTokenSpec, Part};
 use libtest_mimic::Trial;
 use tokio::net::TcpListener;
 use world::{
     World,
     caller::{Caller, Form},
+    fault_proxy::Break,
 };
 
 use super::{OK, Setting, line::Line, request};
@@ -18,6 +19,8 @@ pub(super) fn tests() -> Vec<Trial> {
         in_a_runtime("serving::a_new_configuration_goes_on_with_the_same_connections", the_same_connections),
         in_a_runtime("serving::who_is_under_way_to_another_endpoint_gets_there", under_way_to_another_endpoint),
         in_a_runtime("serving::timeouts_are_those_of_when_a_connection_begins", timeouts_of_now),
+        in_a_runtime("serving::a_new_configuration_asks_no_provider_again", no_provider_is_asked_again),
+        in_a_runtime("serving::keys_for_other_algorithms_remember_nothing", other_algorithms),
         in_a_runtime("serving::another_audience_is_judged_anew", another_audience),
         in_a_runtime("serving::limits_and_the_guard_outlive_a_configuration", limits_and_the_guard),
     ]
@@ -60,12 +63,33 @@ async fn under_way_to_another_endpoint() {
 
 async fn timeouts_of_now() {
     let mut setting = Setting::patient().await;
-    setting.world.settings.replace("data = \"data\"", "data = \"data\"\nidle_timeout = \"50ms\"");
+    setting.world.settings.replace("data = \"data\"", "data = \"data\"\nidle_timeout = \"3s\"");
     setting.world.reconfigure();
     let (mut client, mut upstream, _) = setting.asked(&request("GET", "once", "")).await;
     upstream.say(OK).await;
     assert!(client.message().await.ends_with("ok"));
     assert_eq!(client.end().await.rest, "", "it ends before the 75 s that the configuration before said");
+}
+
+/// Its document and its keys are what they were, and so is what was remembered of tokens.
+async fn no_provider_is_asked_again() {
+    let mut world = World::new().start().await;
+    let mut known = Caller::bearing(Form::Script, &world.token("display-1"));
+    world.warm_up(&mut known, "/api/calendar").await;
+    world.until_provider_is_on_disk().await;
+    let asked = |world: &World| (world.idp.asked(Part::Discovery), world.idp.asked(Part::Keys));
+    let before = asked(&world);
+    world.proxies.keys.break_with(Break::Refused).await;
+    world.proxies.discovery.break_with(Break::Refused).await;
+    std::fs::remove_dir_all(world.data().join("issuers")).expect("what is on disk can be removed");
+    world.settings.replace("path = \"/passed/\"", "path = \"/elsewhere/\"");
+    world.reconfigure();
+    let mut new = Caller::bearing(Form::Script, &world.token("display-2"));
+    for caller in [&mut known, &mut new] {
+        let heard = world.ask(caller, "/api/calendar").await;
+        assert_eq!(heard.status(), Some(200), "{}", heard.line());
+    }
+    assert_eq!(asked(&world), before);
 }
 
 /// What is remembered of a token is what its issuer signed, and never that it is for us.
@@ -78,6 +102,23 @@ async fn another_audience() {
     let heard = world.ask(&mut known, "/api/calendar").await;
     assert_eq!((heard.status(), heard.word()), (Some(401), Some("credential-invalid")), "{}", heard.line());
     world.settings.replace("audience = [\"api://another\"]", "audience = [\"api://monolith\"]");
+    world.reconfigure();
+    assert_eq!(world.ask(&mut known, "/api/calendar").await.status(), Some(200));
+}
+
+/// What one set of keys has said of a token counts for those keys alone.
+async fn other_algorithms() {
+    let mut world = World::new().start().await;
+    let mut known = Caller::bearing(Form::Script, &world.token("display-1"));
+    world.warm_up(&mut known, "/api/calendar").await;
+    let (taken, other) =
+        ("audience = [\"api://monolith\"]", "audience = [\"api://monolith\"]\nalgorithms = [\"ES256\"]");
+    world.settings.replace(taken, other);
+    world.reconfigure();
+    let heard = world.ask(&mut known, "/api/calendar").await;
+    assert_eq!(heard.status(), Some(503), "its algorithm is not taken any more: {}", heard.line());
+    assert!(heard.identities().is_empty());
+    world.settings.replace(other, taken);
     world.reconfigure();
     assert_eq!(world.ask(&mut known, "/api/calendar").await.status(), Some(200));
 }
