@@ -23,12 +23,13 @@ pub use self::{
     fault::{BeginFault, BeginsAgain, Objection, SignInFault},
     invalid_response::InvalidResponse,
     pending::{PendingCookie, pending_cookie_prefix},
+    replay::ReplayGuard,
 };
 use self::{
     conclude::Conclusion,
     pending::{PendingCookieNames, PendingSignIn, SealedState},
     record::SignInRecord,
-    replay::{Replay, ReplayGuard},
+    replay::Replay,
 };
 use crate::{
     background::Background,
@@ -123,17 +124,17 @@ pub struct Finished {
 }
 
 impl SignIn {
-    /// Sign-in at `providers`.
+    /// Sign-in at `providers`. `replay` outlives the configuration.
     pub fn new(
         providers: Vec<Provider>,
         callbacks: Callbacks,
         keyring: &Keyring,
         sessions: Sessions,
         background: Background,
+        replay: ReplayGuard,
     ) -> Self {
         let names = PendingCookieNames { secure: callbacks.public_url.scheme() == "https" };
         let seals = Arc::clone(keyring.seals());
-        let replay = ReplayGuard::default();
         record::count_from_zero();
         Self(Arc::new(Parts { providers, callbacks, names, seals, sessions, background, replay }))
     }

@@ -15,9 +15,10 @@ use crate::lock::lock;
 /// How many spent ones are remembered: those of ten minutes with a hundred sign-ins a second.
 const MOST: usize = 60_000;
 
-/// The pending sign-ins that have come back. Cheap to clone; clones share them.
+/// The pending sign-ins that have come back: one for every configuration of a process, so that none is finished under each
+/// of two. Cheap to clone; clones share them.
 #[derive(Clone, Default)]
-pub(super) struct ReplayGuard(Arc<Mutex<Known>>);
+pub struct ReplayGuard(Arc<Mutex<Known>>);
 
 #[derive(Default)]
 struct Known {

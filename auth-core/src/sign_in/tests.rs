@@ -72,7 +72,7 @@ impl Gateway {
             idp("named", ResponseMode::Query),
         ];
         let callbacks = Callbacks { public_url: public_url.parse().expect("a URL"), own_prefix: "/.candor".to_owned() };
-        let sign_in = SignIn::new(providers, callbacks, &keyring, sessions.clone(), background);
+        let sign_in = SignIn::new(providers, callbacks, &keyring, sessions.clone(), background, ReplayGuard::default());
         Self { provider, sign_in, sessions, store, clock, _data: data }
     }
 

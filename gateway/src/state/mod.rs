@@ -29,7 +29,7 @@ use auth_core::{
     refusal_guard::RefusalGuard,
     revocations::{RevocationPolicy, Revocations},
     session::Sessions,
-    sign_in::SignIn,
+    sign_in::{ReplayGuard, SignIn},
 };
 
 use self::{
@@ -170,6 +170,7 @@ impl Gateway {
             revocations: revocations.clone(),
             guard: guard.clone(),
             issuers: KnownIssuers::default(),
+            replay: ReplayGuard::default(),
             endpoints: Endpoints::default(),
         };
         let gateway = Arc::new(Self {

@@ -15,7 +15,7 @@ use auth_core::{
     refusal_guard::RefusalGuard,
     revocations::Revocations,
     session::{SessionPolicy, Sessions},
-    sign_in::{Callbacks, SignIn},
+    sign_in::{Callbacks, ReplayGuard, SignIn},
 };
 
 use super::{
@@ -40,6 +40,7 @@ pub(super) struct ProcessParts {
     pub(super) revocations: Revocations,
     pub(super) guard: Arc<RefusalGuard>,
     pub(super) issuers: KnownIssuers,
+    pub(super) replay: ReplayGuard,
     pub(super) endpoints: Endpoints,
 }
 
@@ -64,7 +65,14 @@ impl ProcessParts {
         let sessions = Sessions::new(&self.keyring, self.store.clone(), self.revocations.clone(), policy);
         let callbacks =
             Callbacks { public_url: config.server.public_url.clone(), own_prefix: config.own_prefix.clone() };
-        let sign_in = SignIn::new(providers, callbacks, &self.keyring, sessions.clone(), self.background.clone());
+        let sign_in = SignIn::new(
+            providers,
+            callbacks,
+            &self.keyring,
+            sessions.clone(),
+            self.background.clone(),
+            self.replay.clone(),
+        );
         let site = Site::new(&config);
         let signer = IdentitySigner::new(self.keyring.clone(), site.origin());
         Ok(Running {

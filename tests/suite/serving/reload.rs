@@ -21,6 +21,7 @@ pub(super) fn tests() -> Vec<Trial> {
         in_a_runtime("serving::timeouts_are_those_of_when_a_connection_begins", timeouts_of_now),
         in_a_runtime("serving::a_new_configuration_asks_no_provider_again", no_provider_is_asked_again),
         in_a_runtime("serving::keys_for_other_algorithms_remember_nothing", other_algorithms),
+        in_a_runtime("serving::a_sign_in_is_finished_once_under_two_configurations", a_sign_in_is_finished_once),
         in_a_runtime("serving::another_audience_is_judged_anew", another_audience),
         in_a_runtime("serving::limits_and_the_guard_outlive_a_configuration", limits_and_the_guard),
     ]
@@ -149,4 +150,32 @@ async fn limits_and_the_guard() {
     }
     let refused = told.iter().filter(|status| **status == 401).count();
     assert!(refused <= RefusalGuard::FEW && told.last() == Some(&503), "it wiped too many: {told:?}");
+}
+
+async fn a_sign_in_is_finished_once() {
+    let mut world = World::new().standing_clock().start().await;
+    let mut person = Caller::new(Form::Browser);
+    let callback = world.until_callback(&mut person, "ada", "/calendar").await;
+    let cookies: Vec<(String, String)> = person
+        .browser()
+        .cookie_names(&callback)
+        .into_iter()
+        .filter_map(|name| {
+            let value = person.browser().cookie(&callback, &name)?.to_owned();
+            Some((name, value))
+        })
+        .collect();
+    let seen = person.browser().get(&callback).await.expect("an answer");
+    assert_eq!(seen.status, 303, "{}", seen.text());
+    let asked = world.idp.asked(Part::Token);
+    world.settings.replace("path = \"/passed/\"", "path = \"/elsewhere/\"");
+    world.reconfigure();
+    // Whoever copied the cookie comes with it once more.
+    let mut copy = Caller::new(Form::Browser);
+    for (name, value) in &cookies {
+        copy.browser().set_cookie(&callback, name, value);
+    }
+    let seen = copy.browser().get(&callback).await.expect("an answer");
+    assert_eq!(seen.status, 400, "{}", seen.text());
+    assert_eq!(world.idp.asked(Part::Token), asked, "the provider is not asked for what was spent");
 }
