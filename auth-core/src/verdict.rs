@@ -8,6 +8,8 @@
 //! `grep -rn "impl Proof for" auth-core` is the complete list of ways to be refused; `docs/refusals.md` explains
 //! each.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::{borrow::Cow, error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::{

@@ -8,6 +8,8 @@
 //! It lives as long as the process: one guard is shared by every configuration. Memory is bounded: beyond
 //! a quarter of a million credentials a day the oldest are forgotten, which can only make the guard trip later.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 mod seen;
 
 use std::{

@@ -14,12 +14,9 @@ use crate::{
     fault::{BadRequest, ClientKind, Fault},
     headers::{IdentityHeaders, reserved},
     request::{OriginalRequest, RequestHead},
-    response::{
-        answer::{Answer, OwnAnswer},
-        reply::Reply,
-    },
+    response::{answer::Answer, own_answer::OwnAnswer, reply::Reply},
     route::{Route, Target},
-    upstream::identity_fields::IdentityFields,
+    upstream::identity_fields::{IdentityFields, StatedIdentity},
 };
 
 /// Answers a request to the forward-auth listener.
@@ -39,7 +36,7 @@ pub async fn answer(context: &RequestContext, request: Request<Received>) -> Rep
             verify(context, &head, &original, route).await
         }
         Ok((_, None)) => {
-            let nobody = OwnAnswer::Vouched(stated(context, &IdentityFields::Nobody, None));
+            let nobody = OwnAnswer::identity(stated(context, &IdentityFields::Nobody, None));
             context.reply(Answer::Own(nobody))
         }
         Err(fault) => context.reply(Answer::Fault(fault)),
@@ -83,14 +80,14 @@ async fn verify(context: &RequestContext, head: &RequestHead, original: &Origina
 
 fn vouched(context: &RequestContext, route: &Route, admitted: &Admitted) -> Answer {
     match context.running.upstreams.identity(route, &admitted.permit, context.now) {
-        Ok(identity) => Answer::Own(OwnAnswer::Vouched(stated(context, &identity, Some(route)))),
+        Ok(identity) => Answer::Own(OwnAnswer::identity(stated(context, &identity, Some(route)))),
         Err(fault) => Answer::Fault(fault),
     }
 }
 
 /// Who it is, in the names that the route's upstream knows. A proxy copies the same names for every route, so that those
 /// of all upstreams are stated.
-fn stated(context: &RequestContext, identity: &IdentityFields<'_>, route: Option<&Route>) -> HeaderMap {
+fn stated(context: &RequestContext, identity: &IdentityFields<'_>, route: Option<&Route>) -> StatedIdentity {
     let upstreams = &context.running.config.upstreams;
     let naming = |name| upstreams.get(name).map(|upstream| &upstream.identity_headers);
     let namings = upstreams.values().map(|upstream| -> &IdentityHeaders { &upstream.identity_headers });

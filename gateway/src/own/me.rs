@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 
 use super::anybody_known;
 use crate::{
+    config::site::Site,
     context::RequestContext,
     fault::{ClientKind, Fault},
     request::RequestHead,
-    response::answer::{Answer, OwnAnswer},
+    response::{answer::Answer, own_answer::OwnAnswer, page::Page},
 };
 
 /// Who is asking. Refused like any route that wants somebody known.
@@ -24,13 +25,21 @@ pub(super) async fn answer(context: &RequestContext, head: &RequestHead) -> Answ
     };
     match admitted.permit.holder() {
         Holder::Known(principal) if context.client_kind() == ClientKind::Browser => {
-            Answer::Own(OwnAnswer::Me(principal.clone()))
+            Answer::Own(OwnAnswer::page(page(principal, &context.running.site)))
         }
-        Holder::Known(principal) => Answer::Own(OwnAnswer::Json(described(principal, context.now))),
+        Holder::Known(principal) => Answer::Own(OwnAnswer::json(described(principal, context.now))),
         Holder::Anyone | Holder::Lapsed | Holder::Undecided(_) => {
             Answer::Fault(Fault::Internal("a permit for nobody in particular".into()))
         }
     }
+}
+
+fn page(principal: &Principal, site: &Site) -> Page {
+    let who = principal.name.as_ref().or(principal.email.as_ref()).unwrap_or(&principal.subject.id);
+    Page::new("You are signed in", format!("You are signed in as {who}."))
+        .say("If you came here to send something once more, go back to the tab that holds it.")
+        .link("To the service", "/")
+        .link("Sign out", site.own("logout"))
 }
 
 fn described(principal: &Principal, now: Now) -> Value {

@@ -3,6 +3,7 @@
 
 pub mod admin;
 pub mod forward_auth;
+mod logout;
 mod me;
 mod sign_in;
 
@@ -16,10 +17,7 @@ use crate::{
     body::Received,
     context::RequestContext,
     request::RequestHead,
-    response::{
-        answer::{Answer, OwnAnswer},
-        reply::Reply,
-    },
+    response::{answer::Answer, own_answer::OwnAnswer, pages, reply::Reply},
     route::OwnPath,
 };
 
@@ -34,13 +32,13 @@ pub(crate) async fn answer(
     let answer = match path {
         OwnPath::Login => sign_in::login(context, head, &parts).await,
         OwnPath::Callback(provider) => sign_in::callback(context, head, provider, &parts, body).await,
-        OwnPath::Logout => sign_in::logout(context, head).await,
+        OwnPath::Logout => logout::answer(context, head).await,
         OwnPath::Me => {
             let recourse = context.recourse(&head.method, head.path.received().as_str(), &anybody_known());
             return Reply { recourse, ..context.reply(me::answer(context, head).await) };
         }
-        OwnPath::Keys => Answer::Own(OwnAnswer::Json(context.gateway.keyring.public_keys())),
-        OwnPath::Problem(word) => Answer::Own(OwnAnswer::Explain(*word)),
+        OwnPath::Keys => Answer::Own(OwnAnswer::json(context.gateway.keyring.public_keys())),
+        OwnPath::Problem(word) => Answer::Own(OwnAnswer::page(pages::explain(*word))),
     };
     context.reply(answer)
 }

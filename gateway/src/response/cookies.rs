@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use auth_core::{credential::CredentialId, refusal_guard::Ended};
+use auth_core::{clock::Now, credential::CredentialId, refusal_guard::Ended, session::Ticket};
 use cookie::{Cookie, SameSite};
 use http::HeaderValue;
+use secrecy::ExposeSecret;
 
 use crate::config::site::Site;
 
@@ -19,8 +20,12 @@ impl SetCookie {
     ///
     /// # Errors
     /// [`NotACookie`], if the ticket holds a character that a cookie cannot.
-    pub fn ticket(value: &str, lifetime: Duration, site: &Site) -> Result<Self, NotACookie> {
-        set(site.ticket_cookie(), value, lifetime, SameSite::Lax, site)
+    pub fn ticket(ticket: &Ticket, now: Now, site: &Site) -> Result<Self, NotACookie> {
+        Self::holding(ticket.text().expose_secret(), ticket.until().since(now.earlier()), site)
+    }
+
+    fn holding(ticket: &str, lifetime: Duration, site: &Site) -> Result<Self, NotACookie> {
+        set(site.ticket_cookie(), ticket, lifetime, SameSite::Lax, site)
     }
 
     /// Keeps a sign-in that has begun. `cross_site`: the provider will answer by a form of its own, which sends no
@@ -100,7 +105,7 @@ impl std::fmt::Debug for SetCookie {
 
 impl std::fmt::Debug for ClearCookie {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Forget")
+        f.write_str("ClearCookie")
     }
 }
 
@@ -117,10 +122,10 @@ mod tests {
 
     #[test]
     fn a_ticket_is_for_this_host_alone() {
-        let cookie = SetCookie::ticket("abc", Duration::from_secs(60), &site()).expect("a cookie");
+        let cookie = SetCookie::holding("abc", Duration::from_secs(60), &site()).expect("a cookie");
         assert_eq!(text(cookie), "__Host-candor=abc; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=60");
         let plain = Site::of("/.candor", &Url::parse("http://127.0.0.2:8080").expect("an address"), true);
-        let cookie = SetCookie::ticket("abc", Duration::from_secs(60), &plain).expect("a cookie");
+        let cookie = SetCookie::holding("abc", Duration::from_secs(60), &plain).expect("a cookie");
         assert_eq!(text(cookie), "candor=abc; HttpOnly; SameSite=Lax; Path=/; Max-Age=60");
     }
 
@@ -143,7 +148,7 @@ mod tests {
     #[test]
     fn no_value_can_add_an_attribute() {
         for value in ["a; Domain=example.com", "a\r\nx: y", "a,b", "\"a\""] {
-            assert!(SetCookie::ticket(value, Duration::ZERO, &site()).is_err(), "{value}");
+            assert!(SetCookie::holding(value, Duration::ZERO, &site()).is_err(), "{value}");
         }
     }
 }

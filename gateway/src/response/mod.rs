@@ -2,7 +2,8 @@
 
 pub mod answer;
 pub mod cookies;
+pub mod own_answer;
 pub mod page;
-mod pages;
+pub(crate) mod pages;
 mod problem;
 pub mod reply;

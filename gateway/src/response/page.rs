@@ -2,7 +2,7 @@
 //!
 //! Here is only what a page says. Its status, its headers and whether it is a page at all are `reply`'s to decide.
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
 use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -16,6 +16,8 @@ pub struct Page {
     title: Cow<'static, str>,
     paragraphs: Vec<Cow<'static, str>>,
     actions: Vec<Action>,
+    again: bool,
+    unsent: Option<Cow<'static, str>>,
     retry: Option<u64>,
 }
 
@@ -81,11 +83,42 @@ impl Page {
         self
     }
 
-    /// A page that loads itself again after `seconds`. Only for a GET: nothing is ever sent twice by itself.
+    /// A page that may be another one soon: where its request sends nothing, it loads itself again.
     #[must_use]
-    pub fn retry(mut self, seconds: u64) -> Self {
-        self.retry = Some(seconds.max(1));
+    pub fn again(mut self) -> Self {
+        self.again = true;
         self
+    }
+
+    /// With what is said where the request sent something, which is never sent twice by itself.
+    #[must_use]
+    pub fn if_sent(mut self, paragraph: impl Into<Cow<'static, str>>) -> Self {
+        self.unsent = Some(paragraph.into());
+        self
+    }
+
+    /// The page in answer to a request that is worth making again after `retry` seconds, if ever. `repeatable`: it sends
+    /// nothing.
+    #[must_use]
+    pub(crate) fn in_answer(mut self, repeatable: bool, retry: Option<u64>) -> Self {
+        match (repeatable, self.again, retry) {
+            (true, true, Some(seconds)) => {
+                let seconds = seconds.max(1);
+                self.retry = Some(seconds);
+                let wait = in_words(Duration::from_secs(seconds));
+                self.paragraphs.push(format!("This page tries again by itself in {wait}.").into());
+                // The page's own address: an empty reference names it without repeating a query (RFC 3986 §4.4).
+                self.actions.insert(0, Action::Link { text: "Try again now".into(), to: String::new() });
+            }
+            (false, _, _) => self.paragraphs.extend(self.unsent.take()),
+            (true, _, _) => {}
+        }
+        self
+    }
+
+    /// Whether it posts to one of our own paths.
+    pub(crate) fn has_form(&self) -> bool {
+        self.actions.iter().any(|action| matches!(action, Action::Press { .. }))
     }
 
     /// The page as HTML, with the request id that a person can read to whoever helps them.
@@ -97,6 +130,15 @@ impl Page {
     /// The heading.
     pub fn title(&self) -> &str {
         &self.title
+    }
+}
+
+/// Seconds in a sentence for people.
+fn in_words(wait: Duration) -> String {
+    match wait.as_secs() {
+        0 | 1 => "a second".to_owned(),
+        seconds @ 2..=90 => format!("{seconds} seconds"),
+        seconds => format!("{} minutes", seconds.div_ceil(60)),
     }
 }
 
@@ -114,7 +156,9 @@ mod tests {
 
     #[test]
     fn a_page_needs_nothing_else() {
-        let html = Page::new("Title", "Text").retry(7).press("Go", "/go").new_tab("Open", "/open").html("id");
+        let html =
+            Page::new("Title", "Text").again().in_answer(true, Some(7)).press("Go", "/go").new_tab("Open", "/open");
+        let html = html.html("id");
         for foreign in ["src=", "<script", "@import", "url(", "onclick", "style=\""] {
             assert!(!html.contains(foreign), "{foreign} in {html}");
         }

@@ -10,7 +10,7 @@ use crate::{config::site::Site, fault::AnswerWord, request::id::RequestId, respo
 pub(crate) struct ProblemDetails {
     /// Where the word is explained, relative to us.
     r#type: String,
-    title: String,
+    title: &'static str,
     status: u16,
     detail: String,
     /// The request, as the log names it.

@@ -32,10 +32,7 @@ use crate::{
     config,
     fault::{AnswerWord, ClientKind},
     own,
-    response::{
-        answer::{Answer, OwnAnswer},
-        reply::Reply,
-    },
+    response::{answer::Answer, own_answer::OwnAnswer, pages, reply::Reply},
     telemetry::{AccessLog, Format},
 };
 
@@ -89,7 +86,7 @@ async fn administering((context, request): RequestInContext) -> Result<Reply, Bo
     let operators = Allow::Known { is: Attribute::Role("operator".into()), from: None };
     let requirement = Requirement::new(RequirementId(u32::MAX), vec![operators], MaxStale::DEFAULT);
     let answer = match context.admit(&head, &requirement, context.client_kind().harm()).await {
-        Ok(_admitted) => Answer::Own(OwnAnswer::Explain(AnswerWord::Own)),
+        Ok(_admitted) => Answer::Own(OwnAnswer::page(pages::explain(AnswerWord::Own))),
         Err(answer) => answer,
     };
     let recourse = context.recourse(&head.method, head.path.received().as_str(), &requirement);

@@ -22,6 +22,10 @@ pub enum IdentityFields<'a> {
     },
 }
 
+/// What another proxy is told of who is asking: fields of those names, and no others.
+#[derive(Debug)]
+pub struct StatedIdentity(HeaderMap);
+
 /// Who is asking, as a signed JWT.
 const X_GATEWAY_IDENTITY: HeaderName = HeaderName::from_static("x-gateway-identity");
 /// Because of which dependency we cannot tell who is asking.
@@ -50,7 +54,7 @@ impl IdentityFields<'_> {
         &self,
         naming: Option<&IdentityHeaders>,
         namings: impl Iterator<Item = &'n IdentityHeaders>,
-    ) -> HeaderMap {
+    ) -> StatedIdentity {
         let ours = [X_GATEWAY_IDENTITY, X_GATEWAY_UNDECIDED];
         let mut headers = HeaderMap::new();
         for name in namings.flat_map(IdentityHeaders::names).flatten().chain(ours) {
@@ -59,7 +63,14 @@ impl IdentityFields<'_> {
         if let Some(naming) = naming {
             self.say(naming, &mut headers);
         }
-        headers
+        StatedIdentity(headers)
+    }
+}
+
+impl StatedIdentity {
+    /// The fields.
+    pub(crate) fn into_headers(self) -> HeaderMap {
+        self.0
     }
 }
 
@@ -77,7 +88,7 @@ mod tests {
     fn stated(identity: &IdentityFields<'_>) -> Vec<String> {
         let known = IdentityHeaders::RemoteUser;
         let namings = [IdentityHeaders::XAuthRequest, known.clone(), IdentityHeaders::XAuthRequest];
-        let headers = identity.state(Some(&known), namings.iter());
+        let headers = identity.state(Some(&known), namings.iter()).into_headers();
         assert_eq!(headers.len(), headers.keys_len(), "each once");
         assert!(headers.contains_key("x-auth-request-user") && headers.contains_key("remote-groups"));
         let said = headers.iter().filter(|(_, value)| !value.is_empty());

@@ -5,11 +5,8 @@ use http::{Method, Request};
 use crate::{
     body::Received,
     context::RequestContext,
-    fault::{AllowedMethods, ClientKind, Fault},
-    response::{
-        answer::{Answer, OwnAnswer},
-        reply::Reply,
-    },
+    fault::{AllowedMethods, ClientKind, Fault, FaultStatus},
+    response::{answer::Answer, own_answer::OwnAnswer, reply::Reply},
 };
 
 /// Answers a request to the admin listener. Nobody is asked who they are: it shows nothing of anybody.
@@ -18,13 +15,18 @@ pub async fn answer(context: &RequestContext, request: Request<Received>) -> Rep
     let gateway = &context.gateway;
     let answer = match found(request.method(), request.uri().path()) {
         Err(fault) => return context.fault(fault),
-        Ok(AdminPath::Metrics) => Answer::Own(OwnAnswer::Metrics(gateway.telemetry.metrics.render())),
+        Ok(AdminPath::Metrics) => {
+            let metrics = gateway.telemetry.metrics.render();
+            OwnAnswer::text_as("text/plain; version=0.0.4; charset=utf-8", metrics)
+        }
         // Ready is configured and not draining. A dependency that is down is no reason to send requests elsewhere: we
         // serve whom we know, and elsewhere it is just as down.
-        Ok(AdminPath::Ready) if !gateway.is_ready() => Answer::Own(OwnAnswer::Draining),
-        Ok(AdminPath::Health | AdminPath::Ready) => Answer::Own(OwnAnswer::Well),
+        Ok(AdminPath::Ready) if !gateway.is_ready() => {
+            OwnAnswer::text("draining\n").status(FaultStatus::ServiceUnavailable)
+        }
+        Ok(AdminPath::Health | AdminPath::Ready) => OwnAnswer::text("ok\n"),
     };
-    context.reply(answer)
+    context.reply(Answer::Own(answer))
 }
 
 #[derive(Debug, PartialEq, Eq)]

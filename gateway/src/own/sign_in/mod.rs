@@ -1,14 +1,14 @@
-//! `login`, `callback/{provider}` and `logout`.
+//! `login` and `callback/{provider}`.
 //!
 //! Nothing here turns in circles: whatever fails ends on a page, and signing in again is a link on it.
 
+mod pages;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
-use auth_core::{
-    refusal_guard::Ended,
-    sign_in::{Begin, BeginFault, Begun, Callback, CallbackParams, Finished, SignInFault},
-    verdict::Stop,
-};
+use auth_core::sign_in::{Begin, BeginFault, Begun, Callback, CallbackParams, Finished, SignInFault};
 use http::{Method, header, request};
 use http_body_util::{BodyExt, Limited};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,8 +23,9 @@ use crate::{
     limits::SignInLimit,
     request::RequestHead,
     response::{
-        answer::{Answer, OwnAnswer, SignInFailure},
-        cookies::{ClearCookie, NotACookie, SetCookie},
+        answer::Answer,
+        cookies::{NotACookie, SetCookie},
+        own_answer::{Destination, OwnAnswer},
     },
     route::ReturnTo,
 };
@@ -59,7 +60,7 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
                 let address = context.running.site.login_at(Some(&name), Some(return_to.as_str()), again);
                 (name, address)
             };
-            return Answer::Own(OwnAnswer::Choose(names.map(choice).collect()));
+            return Answer::Own(pages::choose(names.map(choice)));
         }
     };
     if let Err(limited) = context.gateway.limits.begin_sign_in(head.forwarded.client, limit(context), context.now) {
@@ -80,16 +81,12 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
         Err(BeginFault::NoSuchProvider) => bad_parameters(),
         Err(BeginFault::InvalidResponse(response)) => {
             let begin = begin_address(context, Some(return_to.as_str()), again);
-            Answer::Own(OwnAnswer::SignInFailed {
-                how: SignInFailure::InvalidResponse(response),
-                begin,
-                cookies: Vec::new(),
-            })
+            Answer::Own(pages::invalid_response(&response, begin))
         }
         Err(BeginFault::Unavailable(unavailable)) => {
             let several = context.running.sign_in.providers().len() > 1;
             let begin = several.then(|| begin_address(context, Some(return_to.as_str()), again));
-            Answer::Own(OwnAnswer::SignInUnavailable { unavailable, begin, cookies: Vec::new() })
+            Answer::Own(pages::unavailable(&unavailable, begin, Vec::new()))
         }
     }
 }
@@ -106,7 +103,7 @@ fn to_provider(context: &RequestContext, begun: &Begun) -> Result<Answer, NotACo
     let mut cookies = vec![SetCookie::pending(&keep.name, value, keep.lifetime, keep.cross_site, site)?];
     // One that cannot be named stays: whoever planted it must not keep anybody from signing in.
     cookies.extend(begun.clear.iter().filter_map(|name| SetCookie::forget_pending(name, site).ok()));
-    Ok(Answer::Own(OwnAnswer::ToProvider { location: begun.location.to_string(), cookies }))
+    Ok(Answer::Own(OwnAnswer::redirect(Destination::provider(&begun.location)).cookies(cookies)))
 }
 
 /// Where a provider sends people back to: with the answer in the query, or in the body of a form.
@@ -145,11 +142,10 @@ pub(super) async fn callback(
 fn signed_in(context: &RequestContext, finished: &Finished) -> Result<Answer, NotACookie> {
     let site = &context.running.site;
     // By the clock as it stands now: the sign-in may have ended a doubt about it.
-    let lifetime = finished.ticket.until().since(context.gateway.now().earlier());
-    let ticket = SetCookie::ticket(finished.ticket.text().expose_secret(), lifetime, site)?;
+    let ticket = SetCookie::ticket(&finished.ticket, context.gateway.now(), site)?;
     let cookies = vec![ticket, SetCookie::forget_pending(&finished.spent, site)?];
-    let return_to = safe(context, Some(&finished.return_to)).as_str().to_owned();
-    Ok(Answer::Own(OwnAnswer::SignedIn { cookies, return_to }))
+    let to = Destination::page(&safe(context, Some(&finished.return_to)));
+    Ok(Answer::Own(OwnAnswer::redirect(to).cookies(cookies)))
 }
 
 fn not_signed_in(context: &RequestContext, fault: SignInFault) -> Answer {
@@ -157,35 +153,30 @@ fn not_signed_in(context: &RequestContext, fault: SignInFault) -> Answer {
     if let Some(answer) = mutated(context, &fault) {
         return answer;
     }
-    let failed = |how, begin, spent: Option<String>| {
-        Answer::Own(OwnAnswer::SignInFailed { how, begin, cookies: forget(context, spent) })
-    };
+    let failed = |page: OwnAnswer, spent| Answer::Own(page.cookies(forget(context, spent)));
     match fault {
         SignInFault::NoSuchProvider => Answer::Fault(Fault::NoSuchRoute),
         SignInFault::Malformed(_) => bad_parameters(),
         // The library has logged why.
         SignInFault::BeginAgain { why: _, return_to, again, spent } => {
-            failed(SignInFailure::BeginAgain, begin_address(context, return_to.as_deref(), again), spent)
+            failed(pages::begin_again(begin_address(context, return_to.as_deref(), again)), spent)
         }
-        SignInFault::CookiesBlocked => failed(SignInFailure::CookiesBlocked, begin_address(context, None, true), None),
+        SignInFault::CookiesBlocked => Answer::Own(pages::cookies_blocked(begin_address(context, None, true))),
         SignInFault::Refused { objection, word, description, return_to, spent } => {
             let begin = begin_address(context, Some(&return_to), false);
-            failed(SignInFailure::Refused { objection, word, description }, begin, spent)
+            failed(pages::refused(objection, &word, description, begin), spent)
         }
         SignInFault::InvalidResponse { response, return_to, spent } => {
-            failed(SignInFailure::InvalidResponse(response), begin_address(context, Some(&return_to), false), spent)
+            failed(pages::invalid_response(&response, begin_address(context, Some(&return_to), false)), spent)
         }
-        SignInFault::Busy { return_to } => {
-            Answer::Own(OwnAnswer::SignInBusy { begin: begin_address(context, Some(&return_to), false) })
-        }
+        SignInFault::Busy { return_to } => Answer::Own(pages::busy(begin_address(context, Some(&return_to), false))),
         SignInFault::Misconfigured { unavailable, return_to } => {
             let begin = Some(begin_address(context, Some(&return_to), false));
-            Answer::Own(OwnAnswer::SignInUnavailable { unavailable, begin, cookies: Vec::new() })
+            Answer::Own(pages::unavailable(&unavailable, begin, Vec::new()))
         }
         SignInFault::Unavailable { unavailable, return_to, spent } => {
             let begin = Some(begin_address(context, Some(&return_to), false));
-            let cookies = forget(context, spent);
-            Answer::Own(OwnAnswer::SignInUnavailable { unavailable, begin, cookies })
+            Answer::Own(pages::unavailable(&unavailable, begin, forget(context, spent)))
         }
     }
 }
@@ -200,38 +191,8 @@ fn mutated(context: &RequestContext, fault: &SignInFault) -> Option<Answer> {
         Dependency::Store => "store-error-loops",
         _ => return None,
     };
-    let return_to = begin_address(context, Some(return_to), false);
-    mutants::is(word).then(|| Answer::Own(OwnAnswer::SignedIn { cookies: Vec::new(), return_to }))
-}
-
-/// GET shows a button, so that no image on another site signs anybody out; POST signs out.
-pub(super) async fn logout(context: &RequestContext, head: &RequestHead) -> Answer {
-    if head.method != Method::POST {
-        return Answer::Own(OwnAnswer::ConfirmLogout);
-    }
-    if !head.same_origin {
-        return Answer::Fault(Fault::BadRequest(BadRequest::CrossSite));
-    }
-    let ticket = match head.ticket() {
-        Ok(Some(ticket)) => ticket,
-        Ok(None) => return Answer::Own(OwnAnswer::WasNotSignedIn { forget: None }),
-        Err(fault) => return Answer::Fault(fault),
-    };
-    let id = ticket.id();
-    match context.running.sessions.logout(&ticket, context.now).await {
-        Ok(out) => {
-            let reach = out.reach;
-            let forget = ClearCookie::because(&Ended::LoggedOut(out.logout), id);
-            Answer::Own(OwnAnswer::SignedOut { forget, reach })
-        }
-        Err(Stop::Unavailable(unavailable)) => Answer::Unavailable(unavailable),
-        // A ticket that is no good any more is as signed out as can be.
-        Err(Stop::Rejected(rejected)) => {
-            let ended = context.gateway.guard.ended_by(&rejected, id, context.now).map(Ended::Refused);
-            let forget = ended.and_then(|ended| ClearCookie::because(&ended, id));
-            Answer::Own(OwnAnswer::WasNotSignedIn { forget })
-        }
-    }
+    let begin = context.running.config.server.public_url.join(&begin_address(context, Some(return_to), false)).ok()?;
+    mutants::is(word).then(|| Answer::Own(OwnAnswer::redirect(Destination::provider(&begin))))
 }
 
 /// The ticket whose session a sign-in ends. Of two different ones nobody knows which is whose, so neither is ended.

@@ -3,35 +3,35 @@
 //! A [`Reply`] says what happened; [`Reply::into_http`] says it in the form of whoever asked. 401, 403 and the redirect
 //! to our own sign-in come from a [`Refusal`], which takes a proven [`Rejected`], or from an upstream answer that was
 //! judged. That is checked once more on the finished response: a debug build panics, a release build answers 500 and
-//! rings an alarm. What the pages say is in `notices`, what programs are told in `problem`.
+//! rings an alarm. Answers that blame nobody take their form in the files beside this one, which know no status but those
+//! of `FaultStatus`; what pages say is in `pages` and with our own paths, what programs are told in `problem`.
 
-use std::time::Duration;
+#![warn(clippy::wildcard_enum_match_arm)]
+
+mod fault;
+mod form;
+mod own;
+mod unavailable;
 
 use auth_core::{
     alarm::{self, Alarm},
-    principal::Silence,
-    session::LogoutReach,
-    verdict::{Reason, Rejected, Unavailable, Uncertainty},
+    verdict::{Reason, Rejected},
 };
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
-    header::{
-        ALLOW, CACHE_CONTROL, CONNECTION, CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY,
-        RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-    },
+    header::{CACHE_CONTROL, LOCATION, REFERRER_POLICY, RETRY_AFTER, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
 };
 
+use self::form::{Form, append, set};
 use crate::{
     body::Body,
     config::site::Site,
-    fault::{self, AnswerWord, ClientKind, Fault, FaultStatus},
+    fault::{AnswerWord, ClientKind, Fault, FaultStatus},
     request::id::RequestId,
     response::{
-        answer::{Answer, OwnAnswer, Recourse, Refusal, SignInFailure},
-        cookies::{ClearCookie, SetCookie},
-        page::{self, Page},
+        answer::{Answer, Recourse, Refusal},
+        cookies::SetCookie,
         pages,
-        problem::ProblemDetails,
     },
     upstream::VettedResponse,
 };
@@ -78,7 +78,8 @@ impl Reply {
         if let Answer::Fault(Fault::ConnectFailed(..) | Fault::UpstreamReset(_) | Fault::NoEndpoint { .. }) = &answer
             && auth_core::mutants::is("unreachable-is-401")
         {
-            return form.said(&Head::new(StatusCode::UNAUTHORIZED, AnswerWord::CredentialInvalid), None, Page::default);
+            let head = Head::new(StatusCode::UNAUTHORIZED, AnswerWord::CredentialInvalid);
+            return form.said(&head, "", super::page::Page::default);
         }
         let (response, proven) = match answer {
             Answer::Fault(fault) => (form.fault(&fault), false),
@@ -102,73 +103,25 @@ impl Reply {
     }
 }
 
-/// 401, 403, or a redirect to our own sign-in.
+/// 401, 403, 407, a word that says the same, or a redirect to our own sign-in.
 fn blames_the_caller(response: &Response<Body>, site: &Site) -> bool {
-    matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+    const STATUSES: [StatusCode; 3] =
+        [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::PROXY_AUTHENTICATION_REQUIRED];
+    const WORDS: [AnswerWord; 3] =
+        [AnswerWord::CredentialInvalid, AnswerWord::CredentialMissing, AnswerWord::NotPermitted];
+    STATUSES.contains(&response.status())
+        || WORDS.contains(&kind_of(response))
         || response.headers().get(LOCATION).is_some_and(|location| site.is_login(location))
 }
 
-/// The form of one answer: for whom, where, under what names.
-struct Form<'s> {
-    client_kind: ClientKind,
-    id: RequestId,
-    recourse: Recourse,
-    site: &'s Site,
-}
-
 impl Form<'_> {
-    fn fault(&self, fault: &Fault) -> Response<Body> {
-        let status = fault.status(self.client_kind);
-        let retry = fault.retry_after().map(|wait| self.spread(wait));
-        let head = Head { retry, ..Head::new(status.into(), fault.word()) };
-        let page = || match (fault, retry) {
-            // Their sign-in is what cannot be checked, not the service.
-            (Fault::UndecidedIdentity(_), Some(retry)) => pages::unavailable(self.link_here(), self.sign_in(), retry),
-            _ => pages::fault(fault, status, self.link_here(), retry),
-        };
-        let mut response = self.said(&head, Some(fault.explain()), page);
-        set(&mut response, PROXY_STATUS, fault.proxy_status());
-        if let Some(allow) = fault.allow() {
-            response.headers_mut().insert(ALLOW, allow);
-        }
-        if fault.ends_connection() {
-            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-        }
-        response
-    }
-
-    fn unavailable(&self, unavailable: &Unavailable) -> Response<Body> {
-        if let Uncertainty::NotStated(silence) = unavailable.uncertainty() {
-            return self.not_stated(unavailable, silence);
-        }
-        let retry = self.spread(unavailable.retry_after);
-        let head =
-            Head { retry: Some(retry), ..Head::new(StatusCode::SERVICE_UNAVAILABLE, AnswerWord::VerdictUnavailable) };
-        let detail = "Something that is needed to check the credential does not answer. Keep it, and ask again later.";
-        let page = || pages::unavailable(self.link_here(), self.sign_in(), retry);
-        let mut response = self.said(&head, Some(detail), page);
-        set(&mut response, PROXY_STATUS, fault::VERDICT_UNAVAILABLE);
-        response
-    }
-
-    /// We know who it is, and their issuer did not say whether they may: nothing is down, and nothing is refused.
-    fn not_stated(&self, unavailable: &Unavailable, silence: Silence) -> Response<Body> {
-        let head = Head {
-            retry: Some(self.spread(unavailable.retry_after)),
-            ..Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::GroupsNotStated)
-        };
-        let detail = "The issuer did not state the groups or roles that this address asks for. Keep the credential.";
-        self.said(&head, Some(detail), || pages::groups_not_stated(silence, self.sign_in()))
-    }
-
     fn refused(&self, refusal: Refusal) -> Response<Body> {
         let (rejected, forget) = refusal.into_parts();
         let mut response = match (rejected.reason(), self.client_kind) {
             (Reason::NotPermitted, _) => {
                 let head = Head::new(StatusCode::FORBIDDEN, AnswerWord::NotPermitted);
-                self.said(&head, Some("We know who asks, and they have no access here."), || {
-                    pages::not_permitted(self.sign_in())
-                })
+                let page = || pages::not_permitted(self.sign_in(), self.site.own("logout"));
+                self.said(&head, "It is known who asks, and they have no access to this address.", page)
             }
             (Reason::Expired, ClientKind::Device) => self.renewal_required(),
             (_, ClientKind::Browser) if self.recourse.repeatable && self.recourse.sign_in => {
@@ -185,22 +138,29 @@ impl Form<'_> {
 
     /// 401 with the challenge of RFC 6750 §3: no error code where no credential was given.
     fn unauthorized(&self, rejected: &Rejected) -> Response<Body> {
-        let word = word_of(rejected);
-        let detail = match word {
+        let realm = self.site.origin();
+        let (detail, challenge) = match rejected.reason() {
             // What came instead, if anything did: one of a few sentences, and nothing of the request.
-            AnswerWord::CredentialMissing => sentence(&rejected.detail().to_string()),
-            _ => "The credential is provably no good.".to_owned(),
+            Reason::Missing => (sentence(&rejected.detail().to_string()), format!("Bearer realm=\"{realm}\"")),
+            Reason::BadSeal
+            | Reason::BadSignature
+            | Reason::Ended
+            | Reason::Expired
+            | Reason::Malformed
+            | Reason::NotPermitted
+            | Reason::Revoked
+            | Reason::UnknownKey
+            | Reason::WrongAudience
+            | Reason::WrongIssuer => {
+                let detail = "The credential is provably not valid.".to_owned();
+                (detail, format!("Bearer realm=\"{realm}\", error=\"invalid_token\""))
+            }
         };
-        let head = Head::new(StatusCode::UNAUTHORIZED, word);
-        let mut response = self.said(&head, Some(&detail), || {
+        let head = Head::new(StatusCode::UNAUTHORIZED, word_of(rejected));
+        let mut response = self.said(&head, &detail, || {
             // What was sent is still in the reader's tab: let them sign in beside it.
             pages::not_signed_in(self.recourse.sign_in.then(|| self.site.login(Some(&self.site.own("me")))))
         });
-        let realm = self.site.origin();
-        let challenge = match word {
-            AnswerWord::CredentialMissing => format!("Bearer realm=\"{realm}\""),
-            _ => format!("Bearer realm=\"{realm}\", error=\"invalid_token\""),
-        };
         set(&mut response, WWW_AUTHENTICATE, challenge);
         if self.client_kind == ClientKind::ForwardAuth
             && let Some(sign_in) = self.sign_in()
@@ -208,15 +168,6 @@ impl Form<'_> {
             set(&mut response, SIGN_IN, format!("{}{sign_in}", self.site.origin()));
         }
         response
-    }
-
-    /// A device whose token has merely run out can get another one with its key.
-    fn renewal_required(&self) -> Response<Body> {
-        let head = Head {
-            retry: Some(self.spread(Unavailable::RETRY_AFTER)),
-            ..Head::new(StatusCode::SERVICE_UNAVAILABLE, AnswerWord::RenewalRequired)
-        };
-        self.said(&head, Some(fault::RENEWAL_REQUIRED), Page::default)
     }
 
     fn upstream(&self, passed: VettedResponse) -> Response<Body> {
@@ -228,135 +179,8 @@ impl Form<'_> {
     }
 }
 
+/// The statuses themselves: whatever leaves passes one of these, or the upstream's answer above.
 impl Form<'_> {
-    fn own(&self, own: OwnAnswer) -> Response<Body> {
-        let ok = Head::new(StatusCode::OK, AnswerWord::Own);
-        match own {
-            OwnAnswer::Json(value) => self.content(&ok, value.to_string(), "application/json"),
-            OwnAnswer::Me(principal) => self.page(&ok, &pages::signed_in(&principal, self.site)),
-            OwnAnswer::Explain(word) => self.page(&ok, &pages::explain(word)),
-            OwnAnswer::Vouched(headers) => {
-                let mut response = self.respond(&ok, Body::empty());
-                response.headers_mut().extend(headers);
-                response
-            }
-            OwnAnswer::Choose(providers) => self.page(&ok, &pages::choose(providers)),
-            OwnAnswer::ToProvider { location, cookies } => with(self.see_other(&location, AnswerWord::Own), cookies),
-            OwnAnswer::SignedIn { cookies, return_to } => with(self.see_other(&return_to, AnswerWord::Own), cookies),
-            OwnAnswer::SignInFailed { how, begin, cookies } => with(self.sign_in_failed(how, begin), cookies),
-            OwnAnswer::SignInBusy { begin } => self.sign_in_busy(begin),
-            OwnAnswer::SignInUnavailable { unavailable, begin, cookies } => {
-                let here = self.link_here().filter(|_| cookies.is_empty());
-                with(self.sign_in_unavailable(&unavailable, here, begin), cookies)
-            }
-            OwnAnswer::ConfirmLogout => {
-                let mut response = self.page(&ok, &pages::confirm_logout(self.site));
-                // Under `no-referrer` browsers post a form with `Origin: null` (Fetch §3.2), and the ones that send no
-                // Sec-Fetch-Site could never sign out.
-                response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
-                response
-            }
-            OwnAnswer::SignedOut { forget, reach } => {
-                let done = serde_json::json!({ "signed_out": true, "elsewhere": reach == LogoutReach::Everywhere });
-                let response = match self.client_kind {
-                    ClientKind::Browser => self.page(&ok, &pages::signed_out(reach)),
-                    _ => self.content(&ok, done.to_string(), "application/json"),
-                };
-                self.forgetting(response, forget)
-            }
-            OwnAnswer::Metrics(text) => self.content(&ok, text, "text/plain; version=0.0.4; charset=utf-8"),
-            OwnAnswer::Well => self.content(&ok, "ok\n", "text/plain; charset=utf-8"),
-            OwnAnswer::Draining => {
-                let head = Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::Own);
-                self.content(&head, "draining\n", "text/plain; charset=utf-8")
-            }
-            OwnAnswer::WasNotSignedIn { forget } => {
-                self.forgetting(self.page(&ok, &pages::was_not_signed_in()), forget)
-            }
-        }
-    }
-
-    fn sign_in_failed(&self, how: SignInFailure, begin: String) -> Response<Body> {
-        let page = match how {
-            SignInFailure::BeginAgain => pages::begin_again(begin),
-            SignInFailure::CookiesBlocked => pages::cookies_blocked(begin),
-            SignInFailure::Refused { objection, word, description } => {
-                pages::provider_refused(objection, &word, description.as_deref(), begin)
-            }
-            SignInFailure::InvalidResponse(invalid) => {
-                let head = Head::new(FaultStatus::BadGateway.into(), AnswerWord::SignInFailed);
-                let page = || pages::invalid_response(&invalid, begin);
-                let mut response = self.said(&head, Some(invalid.explain()), page);
-                set(&mut response, PROXY_STATUS, INVALID_RESPONSE);
-                return response;
-            }
-        };
-        self.page(&Head::new(FaultStatus::BadRequest.into(), AnswerWord::Own), &page)
-    }
-
-    /// Too much at once, and soon over: [`Fault::Overloaded`], with a way to begin once more.
-    fn sign_in_busy(&self, begin: String) -> Response<Body> {
-        let fault = Fault::Overloaded;
-        let retry = self.spread(fault.retry_after().unwrap_or(Unavailable::RETRY_AFTER));
-        let head = Head { retry: Some(retry), ..Head::new(fault.status(self.client_kind).into(), fault.word()) };
-        let page = || pages::sign_in_busy(self.link_here(), begin, retry);
-        let mut response = self.said(&head, Some(fault.explain()), page);
-        set(&mut response, PROXY_STATUS, fault.proxy_status());
-        response
-    }
-
-    fn sign_in_unavailable(
-        &self,
-        unavailable: &Unavailable,
-        here: Option<&str>,
-        begin: Option<String>,
-    ) -> Response<Body> {
-        // Sooner only meets the limit on beginning sign-ins: an office shares an address.
-        let retry = self.spread(unavailable.retry_after.max(Unavailable::RETRY_AFTER));
-        let head = Head {
-            retry: Some(retry),
-            ..Head::new(FaultStatus::ServiceUnavailable.into(), AnswerWord::VerdictUnavailable)
-        };
-        let detail = "Something that is needed for signing in does not answer. Whoever is signed in stays so.";
-        let page = || pages::sign_in_unavailable(here, begin, retry);
-        let mut response = self.said(&head, Some(detail), page);
-        set(&mut response, PROXY_STATUS, fault::VERDICT_UNAVAILABLE);
-        response
-    }
-
-    fn forgetting(&self, mut response: Response<Body>, forget: Option<ClearCookie>) -> Response<Body> {
-        append(&mut response, forget.map(|forget| SetCookie::forget_ticket(forget, self.site)));
-        response
-    }
-}
-
-impl Form<'_> {
-    /// People get a page, programs a problem.
-    fn said(&self, head: &Head, detail: Option<&str>, page: impl FnOnce() -> Page) -> Response<Body> {
-        if self.client_kind == ClientKind::Browser {
-            return self.page(head, &page());
-        }
-        let problem =
-            ProblemDetails::new(head.word, head.status.as_u16(), detail.unwrap_or_default().into(), self.id, self.site)
-                .retry_after(head.retry)
-                .sign_in(self.sign_in().filter(|_| head.status == StatusCode::UNAUTHORIZED));
-        self.content(head, problem.json(), ProblemDetails::MEDIA_TYPE)
-    }
-
-    fn content(&self, head: &Head, content: impl Into<bytes::Bytes>, media_type: &'static str) -> Response<Body> {
-        let mut response = self.respond(head, Body::full(content));
-        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-        response
-    }
-
-    fn page(&self, head: &Head, page: &Page) -> Response<Body> {
-        let mut response = self.respond(head, Body::full(page.html(&self.id.to_string())));
-        let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::security_policy()));
-        response
-    }
-
     /// 303, so that whatever the method was, a GET follows (RFC 9110 §15.4.4).
     fn see_other(&self, to: &str, word: AnswerWord) -> Response<Body> {
         let mut response = self.respond(&Head::new(StatusCode::SEE_OTHER, word), Body::empty());
@@ -378,37 +202,23 @@ impl Form<'_> {
         }
         response
     }
-
-    /// The address to load again, where loading it again sends nothing twice. It is the page's own, and an empty
-    /// reference names that without repeating a query (RFC 3986 §4.4).
-    fn link_here(&self) -> Option<&'static str> {
-        self.recourse.repeatable.then_some("")
-    }
-
-    fn sign_in(&self) -> Option<String> {
-        let back = self.recourse.here.as_deref().filter(|_| self.recourse.repeatable);
-        self.recourse.sign_in.then(|| self.site.login(back))
-    }
-
-    /// `Retry-After` in seconds: never before `wait` is over, and a little after. Displays come in their thousands and
-    /// are spread widest; but judging them again costs little, and each of them is dark until then.
-    fn spread(&self, wait: Duration) -> u64 {
-        let seconds: u64 = wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1);
-        let by = if self.client_kind == ClientKind::Device {
-            seconds.div_ceil(2).min(60)
-        } else {
-            seconds.div_ceil(4).min(30)
-        };
-        seconds.saturating_add(self.id.spread(by))
-    }
 }
 
-/// The `Proxy-Status` of a provider's wrong answer: nothing was forwarded (RFC 9209 §2.3).
-const INVALID_RESPONSE: &str = "candor; error=proxy_internal_response; details=\"sign-in-failed\"";
-
 impl Head {
+    const OK: Self = Self { status: StatusCode::OK, word: AnswerWord::Own, retry: None };
+
     fn new(status: StatusCode, word: AnswerWord) -> Self {
         Self { status, word, retry: None }
+    }
+
+    /// Whether it says that whoever asks is not signed in.
+    fn is_not_signed_in(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
+    /// What blames nobody.
+    fn failed(status: FaultStatus, word: AnswerWord, retry: Option<u64>) -> Self {
+        Self { status: status.into(), word, retry }
     }
 }
 
@@ -422,27 +232,17 @@ fn word_of(rejected: &Rejected) -> AnswerWord {
     match rejected.reason() {
         Reason::Missing => AnswerWord::CredentialMissing,
         Reason::NotPermitted => AnswerWord::NotPermitted,
-        _ => AnswerWord::CredentialInvalid,
-    }
-}
-
-fn with(mut response: Response<Body>, cookies: Vec<SetCookie>) -> Response<Body> {
-    append(&mut response, cookies);
-    response
-}
-
-fn append(response: &mut Response<Body>, cookies: impl IntoIterator<Item = SetCookie>) {
-    for cookie in cookies {
-        response.headers_mut().append(SET_COOKIE, cookie.into_header());
-    }
-}
-
-/// Sets a field whose value we composed; a character that does not fit drops the field, never the answer.
-fn set(response: &mut Response<Body>, name: HeaderName, value: impl AsRef<str>) {
-    if let Ok(value) = HeaderValue::from_str(value.as_ref()) {
-        response.headers_mut().insert(name, value);
+        Reason::BadSeal
+        | Reason::BadSignature
+        | Reason::Ended
+        | Reason::Expired
+        | Reason::Malformed
+        | Reason::Revoked
+        | Reason::UnknownKey
+        | Reason::WrongAudience
+        | Reason::WrongIssuer => AnswerWord::CredentialInvalid,
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

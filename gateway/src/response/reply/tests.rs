@@ -25,8 +25,7 @@ use auth_core::{
     refusal_guard::{Ended, RefusalGuard},
     revocations::{RevocationPolicy, Revocations},
     session::{NewSession, SessionPolicy, Sessions},
-    sign_in::{InvalidResponse, Objection},
-    verdict::{Stop, Verdict},
+    verdict::{Stop, Unavailable, Verdict},
 };
 use secrecy::ExposeSecret;
 use url::Url;
@@ -36,6 +35,10 @@ use crate::{
     config::site::tests::site,
     fault::{
         AllowedMethods as Methods, BadRequest, ConnectFault, Deadline, DisputedDenial, FaultContext, UndecidedDenial,
+    },
+    response::{
+        cookies::ClearCookie,
+        own_answer::{Destination, OwnAnswer},
     },
 };
 
@@ -161,23 +164,23 @@ fn recourse(repeatable: bool) -> Recourse {
     Recourse { repeatable, here: Some("/orders?open=1".into()), sign_in: true }
 }
 
-fn http(answer: Answer, client_kind: ClientKind, repeatable: bool) -> Response<Body> {
+pub(crate) fn http(answer: Answer, client_kind: ClientKind, repeatable: bool) -> Response<Body> {
     let reply = Reply { answer, client_kind, id: RequestId::new(), recourse: recourse(repeatable) };
     reply.into_http(&site())
 }
 
-async fn text(response: Response<Body>) -> String {
+pub(crate) async fn text(response: Response<Body>) -> String {
     use http_body_util::BodyExt;
     let bytes = response.into_body().collect().await.expect("a whole body").to_bytes();
     String::from_utf8(bytes.to_vec()).expect("UTF-8")
 }
 
-fn field(response: &Response<Body>, name: &str) -> String {
+pub(crate) fn field(response: &Response<Body>, name: &str) -> String {
     response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 /// What every answer of ours carries, and what none that is not a refusal does.
-fn check_form(response: &Response<Body>, client_kind: ClientKind) {
+pub(crate) fn check_form(response: &Response<Body>, client_kind: ClientKind) {
     let status = response.status();
     assert!(AnswerWord::parse(&field(response, "x-gateway-answer")).is_some(), "{status}");
     assert_eq!(field(response, "x-request-id").len(), 36);
@@ -367,9 +370,9 @@ async fn a_denial_of_somebody_whom_we_could_not_tell_is_said_as_not_being_able_t
 #[test]
 fn what_goes_on_undecided_is_logged_with_the_reason() {
     let missing = Unavailable::because(Dependency::Store, "planned");
-    let why = Answer::Own(OwnAnswer::Well).why(Some(&missing));
+    let why = Answer::Own(OwnAnswer::text("ok")).why(Some(&missing));
     assert_eq!((why.reason, why.detail.as_deref()), (Some("store"), Some("store: planned")));
-    assert_eq!(Answer::Own(OwnAnswer::Well).why(None).reason, None);
+    assert_eq!(Answer::Own(OwnAnswer::text("ok")).why(None).reason, None);
 }
 
 #[test]
@@ -419,7 +422,8 @@ fn a_wrong_method_names_the_right_ones_and_a_dispute_what_was_received() {
 #[test]
 fn the_way_to_the_provider_is_no_refusal() {
     let location = "https://login.example.net/authorize?x".to_owned();
-    let answer = Answer::Own(OwnAnswer::ToProvider { location: location.clone(), cookies: Vec::new() });
+    let address = Url::parse(&location).expect("an address");
+    let answer = Answer::Own(OwnAnswer::redirect(Destination::provider(&address)));
     let response = http(answer, ClientKind::Browser, true);
     assert_eq!((response.status().as_u16(), field(&response, "location")), (303, location));
 }
@@ -427,81 +431,10 @@ fn the_way_to_the_provider_is_no_refusal() {
 #[test]
 #[should_panic(expected = "without a proof")]
 fn a_way_to_our_own_sign_in_takes_a_refusal() {
-    let answer = OwnAnswer::SignedIn { cookies: Vec::new(), return_to: "/.candor/login?return_to=%2F".into() };
+    // A provider that calls our own sign-in its own: nothing else can name that.
+    let address = Url::parse("https://app.example.com/.candor/login?return_to=%2F").expect("an address");
+    let answer = OwnAnswer::redirect(Destination::provider(&address));
     let _ = http(Answer::Own(answer), ClientKind::Browser, true);
-}
-
-#[tokio::test]
-async fn a_sign_in_that_cannot_be_finished_keeps_what_was_wanted() {
-    let begin = "/.candor/login?return_to=%2Forders".to_owned();
-    let unavailable = || Unavailable::because(Dependency::TokenEndpoint, "planned");
-    let answer =
-        |cookies| OwnAnswer::SignInUnavailable { unavailable: unavailable(), begin: Some(begin.clone()), cookies };
-    let kept = http(Answer::Own(answer(Vec::new())), ClientKind::Browser, true);
-    assert_eq!(kept.status(), 503);
-    assert!(text(kept).await.contains("http-equiv=\"refresh\""), "the same callback may yet succeed");
-    let spent = SetCookie::forget_pending("__Host-candor-signin-x", &site()).expect("a pending sign-in's name");
-    let spent = http(Answer::Own(answer(vec![spent])), ClientKind::Browser, true);
-    assert_eq!(spent.status(), 503);
-    let text = text(spent).await;
-    assert!(!text.contains("http-equiv") && text.contains(&begin), "beginning again is a choice: {text}");
-}
-
-#[tokio::test]
-async fn a_wrong_answer_of_the_providers_is_said_in_words_and_loads_nothing_again() {
-    let begin = "/.candor/login?return_to=%2Forders";
-    let failed = || {
-        let how = SignInFailure::InvalidResponse(InvalidResponse::IdToken(auth_core::jws::MalformedToken::Unsigned(
-            "not signed",
-        )));
-        Answer::Own(OwnAnswer::SignInFailed { how, begin: begin.to_owned(), cookies: Vec::new() })
-    };
-    for client_kind in [ClientKind::Browser, ClientKind::Script] {
-        let response = http(failed(), client_kind, true);
-        assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (502, "sign-in-failed".to_owned()));
-        assert!(!response.headers().contains_key(RETRY_AFTER), "waiting does not make it right");
-        check_form(&response, client_kind);
-    }
-    let response = http(failed(), ClientKind::Browser, true);
-    let id = field(&response, RequestId::HEADER.as_str());
-    let page = text(response).await;
-    assert!(page.contains("is not signed in a way") && page.contains(begin), "{page}");
-    assert!(page.contains("the number of the request") && page.contains(&format!("<code>{id}</code>")), "{page}");
-    assert!(!page.contains("http-equiv") && !page.contains("does not answer") && !page.contains("It said"), "{page}");
-}
-
-#[tokio::test]
-async fn what_a_provider_refuses_is_said_in_its_words_and_with_a_number() {
-    let page = async |objection| {
-        let (word, description) = ("not_allowed".to_owned(), Some("Offline tokens <not> allowed".to_owned()));
-        let how = SignInFailure::Refused { objection, word, description };
-        let answer = OwnAnswer::SignInFailed { how, begin: "/.candor/login".to_owned(), cookies: Vec::new() };
-        let response = http(Answer::Own(answer), ClientKind::Browser, true);
-        assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (400, "own".to_owned()));
-        let number = format!("<code>{}</code>", field(&response, RequestId::HEADER.as_str()));
-        let page = text(response).await;
-        for part in ["It said: not_allowed", "Offline tokens &#60;not&#62; allowed", &number] {
-            assert!(page.contains(part), "{part} is not in {page}");
-        }
-        assert!(!page.contains("http-equiv"), "{page}");
-        page
-    };
-    assert!(page(Objection::ToRequest).await.contains("not about you"));
-    assert!(!page(Objection::ToPerson).await.contains("not about you"));
-}
-
-#[tokio::test]
-async fn a_sign_in_that_has_to_wait_is_tried_again() {
-    let answer = || Answer::Own(OwnAnswer::SignInBusy { begin: "/.candor/login?return_to=%2Forders".to_owned() });
-    for repeatable in [true, false] {
-        let response = http(answer(), ClientKind::Browser, repeatable);
-        assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (503, "overloaded".to_owned()));
-        assert!(response.headers().contains_key(RETRY_AFTER));
-        let page = text(response).await;
-        assert_eq!(page.contains("http-equiv"), repeatable, "a form is never sent twice by itself: {page}");
-        assert!(page.contains("/.candor/login?return_to=%2Forders"), "{page}");
-    }
-    check_form(&http(answer(), ClientKind::Script, true), ClientKind::Script);
 }
 
 #[test]
@@ -516,18 +449,21 @@ fn where_people_cannot_sign_in_nobody_is_sent_there() {
 }
 
 #[tokio::test]
-async fn a_form_of_ours_says_where_it_comes_from() {
-    let response = http(Answer::Own(OwnAnswer::ConfirmLogout), ClientKind::Browser, true);
-    assert_eq!(field(&response, "referrer-policy"), "same-origin", "else browsers post it with `Origin: null`");
-    assert!(text(response).await.contains("method=\"post\""));
-}
-
-#[test]
-fn a_program_that_cannot_sign_anybody_in_is_told_so_as_programs_are() {
-    let unavailable = Unavailable::because(Dependency::TokenEndpoint, "planned").retry_after(Duration::from_secs(1));
-    let answer = OwnAnswer::SignInUnavailable { unavailable, begin: None, cookies: Vec::new() };
-    let response = http(Answer::Own(answer), ClientKind::Script, true);
-    check_form(&response, ClientKind::Script);
-    let retry: u64 = field(&response, "retry-after").parse().expect("seconds");
-    assert!((5..10).contains(&retry), "{retry}");
+async fn a_failed_page_says_what_became_of_what_was_sent() {
+    let at = || FaultContext::new("http://127.0.0.1:9000", "seen");
+    let check = async |answer: Answer, expected: &str| {
+        let page = text(http(answer, ClientKind::Browser, false)).await;
+        assert!(page.contains(expected) && page.contains("go back to the page before"), "{page}");
+        assert!(!page.contains("http-equiv"), "nothing is sent twice by itself: {page}");
+    };
+    let unavailable = Unavailable::because(Dependency::Store, "planned");
+    check(Answer::Unavailable(unavailable), "was not processed").await;
+    check(Answer::Fault(Fault::NoEndpoint { upstream: "u".into() }), "was not processed").await;
+    check(Answer::Fault(Fault::ConnectFailed(ConnectFault::Refused, at())), "was not processed").await;
+    check(Answer::Fault(Fault::UpstreamReset(at())), "may have arrived or not").await;
+    check(Answer::Fault(Fault::TimedOut(Deadline::ResponseHead, at())), "may have arrived or not").await;
+    for (fault, repeatable) in [(Fault::UpstreamReset(at()), true), (Fault::NoSuchRoute, false)] {
+        let page = text(http(Answer::Fault(fault), ClientKind::Browser, repeatable)).await;
+        assert!(!page.contains("go back"), "{page}");
+    }
 }

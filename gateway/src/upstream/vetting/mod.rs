@@ -4,6 +4,8 @@
 //! status, `Location`, `WWW-Authenticate` and `Content-Type`. A denial of somebody we vouch for is disputed, and one of
 //! somebody whom we could not tell says nothing about them: either becomes a [`Fault`], and a fault cannot say 401.
 
+#![warn(clippy::wildcard_enum_match_arm)]
+
 use std::{borrow::Cow, sync::Arc};
 
 use auth_core::{

@@ -1,0 +1,157 @@
+//! What one of our own paths answers: a page, JSON, a way elsewhere or text, each with its cookies.
+//!
+//! A path makes its answer whole, so that a new page is one file there and nothing here. Deliberately absent: a status that
+//! blames whoever asks (401, 403, 407), which only a refusal has, and a way to our own sign-in.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use url::Url;
+
+use crate::{
+    fault::FaultStatus,
+    response::{
+        answer::Why,
+        cookies::{ClearCookie, SetCookie},
+        page::Page,
+    },
+    route::ReturnTo,
+    upstream::identity_fields::StatedIdentity,
+};
+
+/// What one of our own paths answers.
+#[derive(Debug)]
+#[must_use]
+pub struct OwnAnswer {
+    pub(super) content: OwnContent,
+    pub(super) status: OwnStatus,
+    pub(super) cookies: Vec<SetCookie>,
+    pub(super) clear: Option<ClearCookie>,
+    pub(super) why: Option<Why>,
+}
+
+/// What it consists of.
+#[derive(Debug)]
+pub(super) enum OwnContent {
+    Page(Page),
+    Json(Value),
+    /// A way elsewhere, always with 303.
+    Redirect(Destination),
+    Text {
+        text: String,
+        media_type: &'static str,
+    },
+    /// No content: another proxy asked who it is, and finds it in the head.
+    Identity(StatedIdentity),
+}
+
+/// How an answer of our own went. There is no 401, 403 or 407 here.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum OwnStatus {
+    /// 200.
+    Ok,
+    /// People and programs are told the same.
+    Status(FaultStatus),
+    /// People get the page, programs a problem.
+    Failed(OwnFailure),
+}
+
+/// Why one of our own paths could not do what it is for.
+#[derive(Clone, Copy, Debug)]
+pub enum OwnFailure {
+    /// 503, soon over: as many as may be at once are at it.
+    Busy,
+    /// 502: the provider answered, and its answer is invalid. For programs, what was wrong with it.
+    InvalidResponse(&'static str),
+    /// 503: something that is needed does not answer.
+    Unavailable {
+        /// When it is worth asking again.
+        retry_after: Duration,
+        /// For programs: what cannot be done.
+        detail: &'static str,
+    },
+}
+
+/// Where a browser may be sent: to a provider, or to a page of this site that neither begins nor ends a session.
+#[derive(Debug)]
+pub struct Destination(String);
+
+const PLAIN: &str = "text/plain; charset=utf-8";
+
+impl OwnAnswer {
+    /// A page, with 200.
+    pub fn page(page: Page) -> Self {
+        Self::of(OwnContent::Page(page))
+    }
+
+    /// A page that says what came to nothing. Programs are told as problem details (RFC 9457).
+    pub fn failed(failure: OwnFailure, page: Page) -> Self {
+        Self { status: OwnStatus::Failed(failure), ..Self::page(page) }
+    }
+
+    /// JSON, with 200.
+    pub fn json(value: Value) -> Self {
+        Self::of(OwnContent::Json(value))
+    }
+
+    /// 303: a GET follows, whatever the method was (RFC 9110 §15.4.4).
+    pub fn redirect(to: Destination) -> Self {
+        Self::of(OwnContent::Redirect(to))
+    }
+
+    /// Plain text, with 200.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::text_as(PLAIN, text)
+    }
+
+    /// Text of another media type, with 200.
+    pub fn text_as(media_type: &'static str, text: impl Into<String>) -> Self {
+        Self::of(OwnContent::Text { text: text.into(), media_type })
+    }
+
+    /// Who it is, for another proxy, which copies the fields: with 200.
+    pub fn identity(stated: StatedIdentity) -> Self {
+        Self::of(OwnContent::Identity(stated))
+    }
+
+    /// With another status than 200; people and programs are told the same.
+    pub fn status(self, status: FaultStatus) -> Self {
+        Self { status: OwnStatus::Status(status), ..self }
+    }
+
+    /// With cookies to keep or to take back.
+    pub fn cookies(mut self, cookies: impl IntoIterator<Item = SetCookie>) -> Self {
+        self.cookies.extend(cookies);
+        self
+    }
+
+    /// With the ticket's cookie taken back, if there is a right to it.
+    pub fn clear(self, clear: Option<ClearCookie>) -> Self {
+        Self { clear, ..self }
+    }
+
+    /// With what the log says about it.
+    pub(crate) fn log(self, why: Why) -> Self {
+        Self { why: Some(why), ..self }
+    }
+
+    fn of(content: OwnContent) -> Self {
+        Self { content, status: OwnStatus::Ok, cookies: Vec::new(), clear: None, why: None }
+    }
+}
+
+impl Destination {
+    /// A provider's address, with our question.
+    pub fn provider(address: &Url) -> Self {
+        Self(address.to_string())
+    }
+
+    /// A page of this site.
+    pub fn page(page: &ReturnTo) -> Self {
+        Self(page.as_str().to_owned())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
