@@ -92,7 +92,7 @@ impl<'a> Written<'a> {
         section
             .not_built("retry", "leave it out: one replay on a connection that broke before an answer is always made");
         section.not_built("cors", "leave it out, and let the upstream answer preflights on a route for anyone");
-        section.not_built("websocket_origins", "leave it out: an upgrade is forwarded as a plain request");
+        section.not_built("websocket_origins", "leave it out: a WebSocket handshake is answered with 501");
         section.finish();
         if route.path.is_empty() || route.upstream.is_empty() || allowed.is_empty() {
             return None;

@@ -83,21 +83,23 @@ impl BadRequest {
             Self::AmbiguousPath => "The path can be read in two ways that lead to different places.",
             Self::BodyBroken => "The request's content broke off.",
             Self::BodyStalled => "The request's content did not arrive in time.",
-            Self::ConnectionNamesReserved => "`Connection` names a field that it must not remove.",
-            Self::CrossSite => "The request came from another site.",
+            Self::ConnectionNamesReserved => "The `Connection` field names a field that it must not remove.",
+            Self::CrossSite => "Another site made the browser send this request, so it was not carried out.",
             Self::DotSegment => "The path has a segment that could be read as `.` or `..`.",
-            Self::HeaderBytes => "A header field holds characters that do not belong there.",
-            Self::Host => "The request needs exactly one `Host`, a name or address with at most a port.",
+            Self::HeaderBytes => "A header field holds characters that are not allowed in it.",
+            Self::Host => "The request must have exactly one `Host` field: a name or an address, with at most a port.",
             Self::Length => "The length of the request's content is stated in two ways.",
-            Self::MethodOverride => "The request names a method besides its own.",
+            Self::MethodOverride => "A field or the query of the request names a second method.",
             Self::OwnParameters => "A parameter is missing, repeated or malformed.",
             Self::PathBytes => "The address holds a bad percent-escape or a raw special character.",
             Self::ReservedName => "A header field's name spells one that belongs to the gateway.",
             Self::Target => "The request target must be a path, or an address that agrees with `Host`.",
             Self::TransferEncoding => "`Transfer-Encoding` must be `chunked`, once.",
-            Self::TwoTickets => "The request carries two different sign-ins.",
+            Self::TwoTickets => {
+                "The request carries two different session cookies of this gateway. In a browser it helps to delete this site's cookies."
+            }
             Self::TwoAuthorizations => "The request carries `Authorization` more than once.",
-            Self::Version => "This version of HTTP is not spoken here.",
+            Self::Version => "This version of HTTP is not supported.",
         }
     }
 }

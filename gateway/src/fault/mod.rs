@@ -37,6 +37,8 @@ pub enum Fault {
     BodyTooLarge,
     /// `Expect` asks for something other than `100-continue`.
     ExpectationUnknown,
+    /// A WebSocket handshake: tunnels are not built yet. Other upgrades are ignored, as HTTP lets us.
+    WebSocket,
     /// This client asks too often.
     RateLimited {
         /// When it may ask again.
@@ -137,6 +139,7 @@ impl Fault {
             Self::HeadTooLarge => FaultStatus::RequestHeaderFieldsTooLarge,
             Self::BodyTooLarge => FaultStatus::ContentTooLarge,
             Self::ExpectationUnknown => FaultStatus::ExpectationFailed,
+            Self::WebSocket => FaultStatus::NotImplemented,
             Self::RateLimited { .. } => FaultStatus::TooManyRequests,
             Self::NoEndpoint { .. }
             | Self::DisputedIdentity(_)
@@ -164,7 +167,8 @@ impl Fault {
             | Self::TargetTooLong
             | Self::HeadTooLarge
             | Self::BodyTooLarge
-            | Self::ExpectationUnknown => AnswerWord::BadRequest,
+            | Self::ExpectationUnknown
+            | Self::WebSocket => AnswerWord::BadRequest,
             Self::NoSuchRoute => AnswerWord::NoSuchRoute,
             Self::RateLimited { .. } | Self::Overloaded => AnswerWord::Overloaded,
             Self::NoEndpoint { .. } => AnswerWord::NoEndpoint,
@@ -199,7 +203,8 @@ impl Fault {
             | Self::TargetTooLong
             | Self::HeadTooLarge
             | Self::BodyTooLarge
-            | Self::ExpectationUnknown => None,
+            | Self::ExpectationUnknown
+            | Self::WebSocket => None,
         }
     }
 
@@ -212,6 +217,7 @@ impl Fault {
             | Self::HeadTooLarge
             | Self::BodyTooLarge
             | Self::ExpectationUnknown
+            | Self::WebSocket
             | Self::RateLimited { .. } => "http_request_error",
             Self::NoSuchRoute => "destination_not_found",
             Self::NoEndpoint { .. } | Self::DisputedIdentity(_) | Self::RenewalRequired(_) => "destination_unavailable",
@@ -263,17 +269,23 @@ impl Fault {
         match self {
             Self::BadRequest(bad) => bad.explain(),
             Self::NoSuchRoute => "There is nothing at this address.",
-            Self::WrongMethod(_) => "This address does not take this method.",
-            Self::TargetTooLong => "The address is too long.",
-            Self::HeadTooLarge => "The request's header fields are too large, or too many.",
-            Self::BodyTooLarge => "The request's content is larger than this address takes.",
-            Self::ExpectationUnknown => "The request expects something that this gateway does not know.",
-            Self::RateLimited { .. } => "Too many requests came from here. Please wait a little.",
+            Self::WrongMethod(_) => "This address does not accept this method.",
+            Self::TargetTooLong => "The address is longer than this gateway accepts.",
+            Self::HeadTooLarge => {
+                "The request's header fields are too large, or too many. In a browser it usually helps to delete this site's \
+                 cookies."
+            }
+            Self::BodyTooLarge => "The request's content is larger than this address accepts.",
+            Self::ExpectationUnknown => {
+                "The request's `Expect` field asks for something that this gateway does not know."
+            }
+            Self::WebSocket => "WebSocket connections are not supported yet.",
+            Self::RateLimited { .. } => "Too many requests came from your network address. Please wait a little.",
             Self::NoEndpoint { .. } => "The service is not reachable at the moment. Your sign-in is not affected.",
             Self::ConnectFailed(..) | Self::UpstreamReset(_) => {
                 "The service could not be reached. Your sign-in is not affected."
             }
-            Self::UpstreamGarbage(_) => "The service gave no answer that makes sense. Your sign-in is not affected.",
+            Self::UpstreamGarbage(_) => "The service's answer could not be understood. Your sign-in is not affected.",
             Self::DisputedIdentity(_) => {
                 "The service did not recognise you, although your sign-in is good. That is a fault of the service."
             }
@@ -298,6 +310,28 @@ pub const RENEWAL_REQUIRED: &str = "The token has run out. Keep everything, and 
 /// §2.3.29).
 pub const VERDICT_UNAVAILABLE: &str = "candor; error=proxy_internal_error; details=\"verdict-unavailable\"";
 
+impl ConnectFault {
+    /// What the log says.
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Dns => "its name has no address, or the resolver no answer",
+            Self::Refused => "refused",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+impl Deadline {
+    /// The setting that says how long it is.
+    const fn setting(self) -> &'static str {
+        match self {
+            Self::ConnectFault => "connect_timeout",
+            Self::ResponseHead => "response_timeout",
+            Self::RequestBody => "idle_body_timeout",
+        }
+    }
+}
+
 impl FaultContext {
     /// At `endpoint`, with what was seen there.
     pub fn new(endpoint: impl Into<Arc<str>>, detail: impl Into<Arc<str>>) -> Self {
@@ -316,11 +350,12 @@ impl fmt::Display for Fault {
             Self::HeadTooLarge => f.write_str("head too large"),
             Self::BodyTooLarge => f.write_str("body too large"),
             Self::ExpectationUnknown => f.write_str("unknown expectation"),
+            Self::WebSocket => f.write_str("a WebSocket handshake, which is not supported yet"),
             Self::RateLimited { .. } => f.write_str("rate limited"),
-            Self::NoEndpoint { upstream } => write!(f, "no endpoint of upstream {upstream:?} is left"),
-            Self::ConnectFailed(how, at) => write!(f, "no connection ({how:?}) to {at}"),
+            Self::NoEndpoint { upstream } => write!(f, "no endpoint of upstream {upstream:?} can be reached"),
+            Self::ConnectFailed(how, at) => write!(f, "no connection ({}) to {at}", how.as_str()),
             Self::UpstreamReset(at) => write!(f, "connection closed by {at}"),
-            Self::UpstreamGarbage(at) => write!(f, "nonsense from {at}"),
+            Self::UpstreamGarbage(at) => write!(f, "an answer that is not HTTP, or too large a head, from {at}"),
             Self::DisputedIdentity(dispute) => write!(
                 f,
                 "{} answered {} to somebody we vouch for; `{}` would let it pass",
@@ -334,10 +369,10 @@ impl fmt::Display for Fault {
                 "{} answered {} to somebody whom we cannot tell: {}",
                 undecided.endpoint, undecided.received, undecided.unavailable
             ),
-            Self::TimedOut(deadline, at) => write!(f, "past its deadline ({deadline:?}): {at}"),
+            Self::TimedOut(deadline, at) => write!(f, "not within {}: {at}", deadline.setting()),
             Self::Overloaded => f.write_str("overloaded"),
             Self::Panicked => f.write_str("panicked"),
-            Self::PermitMismatch => f.write_str("a permit for another route"),
+            Self::PermitMismatch => f.write_str("a permit for another route: a mistake of the gateway's"),
             Self::Internal(what) => write!(f, "internal: {what}"),
         }
     }

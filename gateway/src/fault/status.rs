@@ -24,6 +24,8 @@ pub enum FaultStatus {
     RequestHeaderFieldsTooLarge = 431,
     /// 500
     InternalServerError = 500,
+    /// 501
+    NotImplemented = 501,
     /// 502
     BadGateway = 502,
     /// 503
@@ -34,7 +36,7 @@ pub enum FaultStatus {
 
 impl FaultStatus {
     /// Every status that a fault can have.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -44,6 +46,7 @@ impl FaultStatus {
         Self::TooManyRequests,
         Self::RequestHeaderFieldsTooLarge,
         Self::InternalServerError,
+        Self::NotImplemented,
         Self::BadGateway,
         Self::ServiceUnavailable,
         Self::GatewayTimeout,
@@ -62,6 +65,7 @@ impl From<FaultStatus> for StatusCode {
             FaultStatus::TooManyRequests => Self::TOO_MANY_REQUESTS,
             FaultStatus::RequestHeaderFieldsTooLarge => Self::REQUEST_HEADER_FIELDS_TOO_LARGE,
             FaultStatus::InternalServerError => Self::INTERNAL_SERVER_ERROR,
+            FaultStatus::NotImplemented => Self::NOT_IMPLEMENTED,
             FaultStatus::BadGateway => Self::BAD_GATEWAY,
             FaultStatus::ServiceUnavailable => Self::SERVICE_UNAVAILABLE,
             FaultStatus::GatewayTimeout => Self::GATEWAY_TIMEOUT,

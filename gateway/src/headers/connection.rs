@@ -13,6 +13,18 @@ pub(crate) fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
     Some(HeaderValue::from(length))
 }
 
+/// Whether the request opens a WebSocket (RFC 6455 §4.1): without an answer that says more, its client only sees that the
+/// connection did not become one.
+pub(crate) fn opens_websocket(headers: &HeaderMap) -> bool {
+    let names = |name: &HeaderName, expected: &[u8]| {
+        let values = headers.get_all(name).iter();
+        values
+            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
+            .any(|element| element.trim_ascii().eq_ignore_ascii_case(expected))
+    };
+    names(&header::CONNECTION, b"upgrade") && names(&header::UPGRADE, b"websocket")
+}
+
 /// Removes what `Connection` names, and in every spelling what is hop-by-hop anyway. The framing is among that: it is
 /// built anew from the body.
 pub(crate) fn remove(headers: &mut HeaderMap) {
@@ -41,6 +53,23 @@ fn named(headers: &HeaderMap) -> Vec<HeaderName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_websocket_is_opened_by_two_fields_together() {
+        let check = |fields: &[(&'static str, &'static str)], expected: bool| {
+            let headers = fields
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+                .collect();
+            assert_eq!(opens_websocket(&headers), expected, "{fields:?}");
+        };
+        check(&[("connection", "Upgrade"), ("upgrade", "websocket")], true);
+        check(&[("connection", "keep-alive, upgrade"), ("upgrade", "h2c, WebSocket")], true);
+        check(&[("connection", "upgrade"), ("upgrade", "h2c")], false);
+        check(&[("connection", "close"), ("upgrade", "websocket")], false);
+        check(&[("upgrade", "websocket")], false);
+        check(&[], false);
+    }
 
     #[test]
     fn what_is_for_this_hop_ends_here() {

@@ -17,7 +17,7 @@ use crate::{
 pub struct IngressRules {
     /// The longest request target, in bytes.
     pub max_target: usize,
-    /// The largest head, in bytes as they were parsed.
+    /// The largest head, in bytes as they were parsed. The server reads larger ones, so that they are answered here.
     pub max_head: usize,
     /// Header names that are ours.
     pub reserved: Reserved,
@@ -79,9 +79,10 @@ fn check_size(parts: &Parts, rules: &IngressRules) -> Result<(), Fault> {
     if target > rules.max_target {
         return Err(Fault::TargetTooLong);
     }
-    // A field is `name: value` and a line end.
+    // `GET target HTTP/1.1` and a line end; a field is `name: value` and a line end.
+    let line = parts.method.as_str().len() + target + 12;
     let fields: usize = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
-    if parts.headers.len() > MAX_FIELDS || fields + target > rules.max_head {
+    if parts.headers.len() > MAX_FIELDS || line + fields > rules.max_head {
         return Err(Fault::HeadTooLarge);
     }
     Ok(())

@@ -33,6 +33,10 @@ const LINGER: (usize, Duration) = (64 * 1024, Duration::from_secs(1));
 /// The same patience while draining: nobody waits long for a gateway that goes down.
 const LINGER_DRAINING: Duration = Duration::from_millis(100);
 
+/// The largest head that is read, in bytes, if `max_head` is no larger: so that one above `max_head` is answered, with a
+/// body and a line in the log, by what reads heads. Of one larger than this hyper says 431 alone.
+const LARGEST_HEAD: usize = 64 * 1024;
+
 /// How much is read ahead of a body's reader, in bytes.
 const BUFFER: usize = 64 * 1024;
 
@@ -78,7 +82,8 @@ where
         let config = &running.config.server;
         let mut http = Builder::new();
         // Its one timer stays off: `Io` has two.
-        http.header_read_timeout(None).max_header_size(config.max_head).max_buf_size(config.max_head + BUFFER);
+        let head = config.max_head.max(LARGEST_HEAD);
+        http.header_read_timeout(None).max_header_size(head).max_buf_size(head + BUFFER);
         (http, ClientTimeouts { head: config.head_timeout, idle: config.idle_timeout })
     }
 

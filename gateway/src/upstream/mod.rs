@@ -1,7 +1,8 @@
 //! Sending a request on, and judging what comes back.
 //!
 //! Forwarding takes a [`Permit`], as an argument; what comes back is [`VettedResponse`] or a [`Fault`]. This module does not
-//! know how either is shown. An `Upgrade` goes on as a plain request: tunnels are not built yet.
+//! know how either is shown. An `Upgrade` goes on as a plain request, and a WebSocket handshake is answered with 501: tunnels
+//! are not built yet.
 
 mod choice;
 mod connection;
@@ -48,7 +49,7 @@ use crate::{
     body::{Body, Received, Upload},
     config::{self, Config, site::Site},
     fault::Fault,
-    headers::{CookieNames, reserved::Reserved},
+    headers::{CookieNames, connection, reserved::Reserved},
     request::RequestHead,
     route::{Cache, Route},
 };
@@ -115,6 +116,9 @@ impl Upstreams {
     ) -> Result<VettedResponse, Fault> {
         if permit.requirement() != route.requirement.id() {
             return Err(Fault::PermitMismatch);
+        }
+        if connection::opens_websocket(request.headers()) {
+            return Err(Fault::WebSocket);
         }
         let (mut parts, received) = request.into_parts();
         if route.max_body.is_some_and(|max| received.size_hint().lower() > max) {

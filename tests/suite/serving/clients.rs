@@ -18,6 +18,8 @@ pub(super) fn tests() -> Vec<Trial> {
         in_a_runtime("serving::an_early_answer_smuggles_nothing", an_early_answer_smuggles_nothing),
         in_a_runtime("serving::a_large_body_is_refused", a_large_body_is_refused),
         in_a_runtime("serving::an_upgrade_is_a_plain_request", an_upgrade_is_a_plain_request),
+        in_a_runtime("serving::a_websocket_is_told_that_there_is_none", a_websocket_is_told_that_there_is_none),
+        in_a_runtime("serving::a_large_head_is_answered_and_logged", a_large_head_is_answered_and_logged),
     ]
 }
 
@@ -175,11 +177,11 @@ async fn a_large_body_is_refused() {
 
 async fn an_upgrade_is_a_plain_request() {
     let setting = Setting::patient().await;
-    let upgrade = request("GET", "x", "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n");
+    let upgrade = request("GET", "x", "Connection: Upgrade\r\nUpgrade: example/1\r\n");
     let (mut client, mut upstream, head) = setting.asked(&upgrade).await;
     let lower = head.to_ascii_lowercase();
     assert!(!lower.contains("\r\nupgrade:") && !lower.contains("connection: upgrade"), "{head}");
-    upstream.say("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n").await;
+    upstream.say("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: example/1\r\n\r\n").await;
     let answer = client.message().await;
     assert!(answer.starts_with("HTTP/1.1 502 "), "nobody asked to switch: {answer}");
     client.say(request("GET", "y", "")).await;
@@ -187,4 +189,36 @@ async fn an_upgrade_is_a_plain_request() {
     upstream.head().await;
     upstream.say(OK).await;
     assert!(client.message().await.starts_with("HTTP/1.1 200 "), "and the client's connection goes on");
+}
+
+async fn a_websocket_is_told_that_there_is_none() {
+    let setting = Setting::patient().await;
+    let mut client = setting.client().await;
+    let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
+    client.say(request("GET", "x", fields)).await;
+    let answer = client.message().await;
+    assert!(
+        answer.starts_with("HTTP/1.1 501 ") && answer.contains("WebSocket connections are not supported"),
+        "{answer}"
+    );
+    client.say(request("GET", "y", "")).await;
+    let mut upstream = setting.upstream().await;
+    assert!(upstream.head().await.starts_with("GET /public/y "), "the handshake was not sent on");
+    upstream.say(OK).await;
+    assert!(client.message().await.starts_with("HTTP/1.1 200 "), "and the client's connection goes on");
+}
+
+async fn a_large_head_is_answered_and_logged() {
+    let setting = Setting::patient().await;
+    let mut client = setting.client().await;
+    client.say(request("GET", "large", &format!("X-Large: {}\r\n", "a".repeat(60 << 10)))).await;
+    let answer = client.message().await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+    for part in
+        ["x-gateway-answer: bad-request", "x-request-id: ", "application/problem+json", "too large, or too many"]
+    {
+        assert!(answer.contains(part), "{part} is not in {answer}");
+    }
+    let line = setting.world.access().pop().expect("it is logged");
+    assert_eq!((line["status"].as_u64(), line["path"].as_str()), (Some(431), Some("/public/large")), "{line}");
 }

@@ -25,6 +25,7 @@ fn title(status: FaultStatus) -> &'static str {
         FaultStatus::TooManyRequests => "Too many requests",
         FaultStatus::RequestHeaderFieldsTooLarge => "The request's header fields are too large",
         FaultStatus::InternalServerError => "Something went wrong on our side",
+        FaultStatus::NotImplemented => "Not supported yet",
         FaultStatus::BadGateway => "The service gave no answer",
         FaultStatus::ServiceUnavailable => "The service is not available just now",
         FaultStatus::GatewayTimeout => "The service takes too long",
@@ -57,6 +58,7 @@ fn what_became(fault: &Fault) -> Option<&'static str> {
         | Fault::TargetTooLong
         | Fault::HeadTooLarge
         | Fault::BodyTooLarge
-        | Fault::ExpectationUnknown => None,
+        | Fault::ExpectationUnknown
+        | Fault::WebSocket => None,
     }
 }
