@@ -36,6 +36,7 @@ pub enum Verdict {
 pub struct Rejected {
     reason: Reason,
     about: Option<Subject>,
+    display_name: Option<Arc<str>>,
     ordered: bool,
     detail: Detail,
 }
@@ -116,6 +117,10 @@ pub(crate) trait Proof {
     fn about(&self) -> Option<Subject> {
         None
     }
+    /// What they are called, if it is known who they are: for a page, and never an identity.
+    fn display_name(&self) -> Option<Arc<str>> {
+        None
+    }
     /// Whether a person who is on record ordered it: then it is no mistake of a machine.
     fn ordered(&self) -> bool {
         false
@@ -148,7 +153,13 @@ impl Verdict {
 impl Rejected {
     #[expect(clippy::needless_pass_by_value, reason = "a proof is spent on the one refusal it proves")]
     pub(crate) fn proven_by(proof: impl Proof) -> Self {
-        Self { reason: proof.reason(), about: proof.about(), ordered: proof.ordered(), detail: proof.detail() }
+        Self {
+            reason: proof.reason(),
+            about: proof.about(),
+            display_name: proof.display_name(),
+            ordered: proof.ordered(),
+            detail: proof.detail(),
+        }
     }
 
     /// What was proven.
@@ -159,6 +170,11 @@ impl Rejected {
     /// Whose credential it was, if something that holds vouches for that.
     pub fn about(&self) -> Option<&Subject> {
         self.about.as_ref()
+    }
+
+    /// What whoever is known and may not is called: for a page, and never an identity.
+    pub fn display_name(&self) -> Option<&str> {
+        self.display_name.as_deref()
     }
 
     /// Whether a person on record ordered it.

@@ -6,6 +6,7 @@ use serde_json::json;
 use world::{
     World,
     caller::{Caller, Form},
+    fault_proxy::Break,
 };
 
 use crate::in_a_runtime;
@@ -15,6 +16,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("providers::keys_on_this_machine_serve_an_issuer_elsewhere", keys_on_this_machine),
         in_a_runtime("providers::callbacks_are_limited_for_each_address", callbacks_are_limited),
         in_a_runtime("providers::a_wrong_answer_is_said_and_beginning_again_helps", a_wrong_answer_is_said),
+        in_a_runtime("providers::another_address_leads_to_the_public_one", another_address_leads_to_the_public_one),
     ]
 }
 
@@ -66,4 +68,25 @@ async fn a_wrong_answer_is_said() {
     world.sign_in(&mut grace, "grace", "/calendar?week=47").await;
     let heard = world.ask(&mut ada, "/calendar").await;
     assert_eq!(heard.status(), Some(200), "who is signed in stays so: {}", heard.line());
+}
+
+/// Under a name that is not `public_url`'s no cookie of a sign-in would be found when the provider sends people back.
+async fn another_address_leads_to_the_public_one() {
+    let mut world = World::new().prepare().await;
+    world.start_gateway().await;
+    let mut elsewhere = world.url("/calendar?week=47");
+    elsewhere.set_host(Some("localhost")).expect("a host");
+    let wanted = world.url("/calendar?week=47");
+    let mut ada = Caller::new(Form::Browser);
+    let callback = world.try_until_callback_from(&mut ada, "ada", &elsewhere).await.expect("the provider is up");
+    let seen = ada.browser().get(&callback).await.expect("an answer");
+    let seen = ada.browser().follow(seen).await.expect("and it leads somewhere");
+    assert_eq!((seen.status.as_u16(), &seen.url), (200, &wanted), "{}", seen.text());
+
+    // Whoever is signed in at the public address already needs no provider.
+    for proxy in [&world.proxies.discovery, &world.proxies.keys, &world.proxies.token, &world.proxies.front] {
+        proxy.break_with(Break::Refused).await;
+    }
+    let seen = ada.browser().visit(&elsewhere).await.expect("an answer");
+    assert_eq!((seen.status.as_u16(), &seen.url), (200, &wanted), "{}", seen.text());
 }

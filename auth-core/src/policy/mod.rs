@@ -7,7 +7,7 @@ mod requirement;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use self::requirement::{Allow, Attribute, MaxStale, Requirement, RequirementId};
 use self::requirement::{Claim, Fit};
@@ -45,6 +45,7 @@ pub enum Holder {
 
 /// We know who this is, and no `allow` of the route names them.
 struct NotPermitted {
+    name: Arc<str>,
     who: Subject,
 }
 
@@ -79,7 +80,10 @@ pub fn permit(verdict: Verdict, requirement: &Requirement, now: Now) -> Result<P
     }
     match requirement.fits(&principal) {
         Fit::Allowed => given(Holder::Known(Box::new(principal))),
-        Fit::NotAllowed => Err(Rejected::proven_by(NotPermitted { who: principal.subject }).into()),
+        Fit::NotAllowed => {
+            Err(Rejected::proven_by(NotPermitted { name: principal.display_name().clone(), who: principal.subject })
+                .into())
+        }
         Fit::NotStated(claim, silence) => Err(not_stated(&principal, claim, silence).into()),
     }
 }
@@ -150,5 +154,8 @@ impl Proof for NotPermitted {
     }
     fn about(&self) -> Option<Subject> {
         Some(self.who.clone())
+    }
+    fn display_name(&self) -> Option<Arc<str>> {
+        Some(self.name.clone())
     }
 }

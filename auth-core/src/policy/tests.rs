@@ -157,7 +157,8 @@ fn an_open_route_tells_nobody_from_somebody_it_cannot_decide_about() {
         Holder::Undecided(unavailable) => unavailable.dependency.as_str(),
         Holder::Known(_) => "known",
     };
-    let proven = Rejected::proven_by(NotPermitted { who: Subject::new("https://idp.example", "ada") });
+    let proven =
+        Rejected::proven_by(NotPermitted { name: "Ada".into(), who: Subject::new("https://idp.example", "ada") });
     assert_eq!(holder(Verdict::Rejected(proven)), "anyone");
     for dependency in Dependency::ALL {
         let down = Unavailable::because(dependency, "planned");

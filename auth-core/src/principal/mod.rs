@@ -88,6 +88,14 @@ pub enum Freshness {
     },
 }
 
+impl Principal {
+    /// What to call them on a page. Never an identity.
+    pub fn display_name(&self) -> &Arc<str> {
+        let names = [&self.name, &self.preferred_username, &self.email];
+        names.into_iter().find_map(Option::as_ref).unwrap_or(&self.subject.id)
+    }
+}
+
 impl Kind {
     /// The word that configuration, logs and identity headers use.
     pub const fn as_str(self) -> &'static str {

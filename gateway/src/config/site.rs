@@ -11,8 +11,24 @@ use crate::{config::Config, headers::CookieNames};
 pub struct Site {
     own_prefix: String,
     origin: String,
+    host: String,
     secure: bool,
     signs_in: bool,
+}
+
+/// What a link to our own sign-in says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoginLink<'a> {
+    /// At which provider; `None`: the only one, or the person chooses.
+    pub provider: Option<&'a str>,
+    /// The address to come back to.
+    pub return_to: Option<&'a str>,
+    /// Whether it has come to nothing before, for lack of a cookie.
+    pub again: bool,
+    /// Whether the provider is to let the person choose an account.
+    pub select_account: bool,
+    /// Whether somebody who is signed in here already goes straight to `return_to`.
+    pub unless_signed_in: bool,
 }
 
 impl Site {
@@ -26,6 +42,7 @@ impl Site {
         Self {
             own_prefix: own_prefix.to_owned(),
             origin: public_url.origin().ascii_serialization(),
+            host: public_url.host_str().unwrap_or_default().trim_end_matches('.').to_owned(),
             secure: public_url.scheme() == "https",
             signs_in,
         }
@@ -34,6 +51,11 @@ impl Site {
     /// The public address without a path, as `Origin` spells it (RFC 6454 §6.2).
     pub fn origin(&self) -> &str {
         &self.origin
+    }
+
+    /// The name or address in the public address, without a port: cookies know no ports (RFC 6265 §8.5).
+    pub fn host(&self) -> &str {
+        &self.host
     }
 
     /// Whether people reach us by https: then cookies are `__Host-` and `Secure`.
@@ -68,12 +90,19 @@ impl Site {
 
     /// Where signing in begins, with the address to come back to.
     pub fn login(&self, return_to: Option<&str>) -> String {
-        self.login_at(None, return_to, false)
+        self.login_by(&LoginLink { return_to, ..LoginLink::default() })
     }
 
-    /// The same at one provider. `again`: it has come to nothing before, for lack of a cookie.
-    pub fn login_at(&self, provider: Option<&str>, return_to: Option<&str>, again: bool) -> String {
-        let parameters = [("provider", provider), ("return_to", return_to), ("again", again.then_some("1"))];
+    /// Where signing in begins as `link` says.
+    pub fn login_by(&self, link: &LoginLink<'_>) -> String {
+        let LoginLink { provider, return_to, again, select_account, unless_signed_in } = *link;
+        let parameters = [
+            ("provider", provider),
+            ("return_to", return_to),
+            ("again", again.then_some("1")),
+            ("select_account", select_account.then_some("1")),
+            ("unless_signed_in", unless_signed_in.then_some("1")),
+        ];
         let given = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));
         let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(given).finish();
         let question_mark = if query.is_empty() { "" } else { "?" };

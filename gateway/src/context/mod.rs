@@ -141,11 +141,18 @@ impl RequestContext {
         let recourse = match &answer {
             // Only these lead anywhere; the others need not know where they are.
             Answer::Refused(_) | Answer::Unavailable(_) | Answer::Fault(Fault::UndecidedIdentity(_)) => {
-                self.recourse(&head.method, head.path.received().as_str(), &route.requirement)
+                self.recourse_of(head, &route.requirement)
             }
             _ => return self.reply(answer),
         };
         Reply { recourse, ..self.reply(answer) }
+    }
+
+    /// What whoever sent this very request may do next.
+    pub(crate) fn recourse_of(&self, head: &RequestHead, requirement: &Requirement) -> Recourse {
+        let site = &self.running.site;
+        let elsewhere = head.forwarded.is_elsewhere(site.host(), site.is_secure());
+        Recourse { elsewhere, ..self.recourse(&head.method, head.path.received().as_str(), requirement) }
     }
 
     /// What whoever asked may do next: `method` and `target` are the request's own, or those that a proxy asks about.
@@ -156,6 +163,7 @@ impl RequestContext {
             repeatable: is_repeatable(method),
             here: here.map(|here| here.as_str().to_owned()),
             sign_in: self.running.site.signs_in() && requirement.may_allow(Kind::User),
+            elsewhere: false,
         }
     }
 

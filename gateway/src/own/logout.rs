@@ -54,11 +54,13 @@ fn signed_out(client_kind: ClientKind, reach: LogoutReach) -> OwnAnswer {
         return OwnAnswer::json(json!({ "signed_out": true, "elsewhere": reach == LogoutReach::Everywhere }));
     }
     let page = match reach {
-        LogoutReach::Everywhere => Page::new("You are signed out", "Here and everywhere else where this sign-in was used."),
+        LogoutReach::Everywhere => {
+            Page::new("You are signed out", "Here and everywhere else where this sign-in was used.")
+        }
         LogoutReach::ThisGateway => Page::new(
             "You are signed out here",
-            "The other servers of this service will know of it as soon as its database answers again. There is nothing \
-             more for you to do.",
+            "Other servers of this service follow as soon as the store is back, the database that they share. There is \
+             nothing more for you to do.",
         ),
     };
     OwnAnswer::page(page.say("You may still be signed in with your provider.").link("Back to the service", "/"))

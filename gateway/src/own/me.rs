@@ -35,7 +35,7 @@ pub(super) async fn answer(context: &RequestContext, head: &RequestHead) -> Answ
 }
 
 fn page(principal: &Principal, site: &Site) -> Page {
-    let who = principal.name.as_ref().or(principal.email.as_ref()).unwrap_or(&principal.subject.id);
+    let who = principal.display_name();
     Page::new("You are signed in", format!("You are signed in as {who}."))
         .say("If you came here to send something once more, go back to the tab that holds it.")
         .link("To the service", "/")

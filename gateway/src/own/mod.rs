@@ -34,7 +34,7 @@ pub(crate) async fn answer(
         OwnPath::Callback(provider) => sign_in::callback(context, head, provider, &parts, body).await,
         OwnPath::Logout => logout::answer(context, head).await,
         OwnPath::Me => {
-            let recourse = context.recourse(&head.method, head.path.received().as_str(), &anybody_known());
+            let recourse = context.recourse_of(head, &anybody_known());
             return Reply { recourse, ..context.reply(me::answer(context, head).await) };
         }
         OwnPath::Keys => Answer::Own(OwnAnswer::json(context.gateway.keyring.public_keys())),

@@ -78,6 +78,13 @@ impl Forwarded {
         Ok(forwarded)
     }
 
+    /// Whether the client is known to have come by another address than that of `public_host`, by https if `secure`: not
+    /// where a trusted proxy may have written `Host` itself.
+    pub fn is_elsewhere(&self, public_host: &str, secure: bool) -> bool {
+        let host_is_the_clients = self.host_stated || !self.by_proxy;
+        (host_is_the_clients && self.host.name() != public_host) || (secure && !self.secure)
+    }
+
     fn apply(&mut self, headers: &HeaderMap, policy: &ForwardedPolicy) -> Result<(), BadRequest> {
         // A proxy that sets one family passes on what its client says in the other.
         let family =
@@ -243,6 +250,22 @@ mod tests {
         assert_eq!((standard.secure, standard.host.name()), (true, "public.example"));
         let odd = forwarded("10.0.0.1", &[("x-forwarded-proto", "gopher"), ("x-forwarded-host", "")]);
         assert_eq!((odd.secure, odd.host.name()), (false, "app.example"));
+    }
+
+    #[test]
+    fn a_client_is_elsewhere_only_if_its_host_is_known_to_be_its_own_word() {
+        let check = |peer: &str, fields: &[(&'static str, &'static str)], public: &str, expected: bool| {
+            assert_eq!(forwarded(peer, fields).is_elsewhere(public, false), expected, "{peer} {fields:?} {public}");
+        };
+        check("192.0.2.1", &[], "app.example", false);
+        check("192.0.2.1", &[], "public.example", true);
+        check("10.0.0.1", &[], "public.example", false);
+        check("10.0.0.1", &[("x-forwarded-for", "203.0.113.9")], "public.example", false);
+        check("10.0.0.1", &[("x-forwarded-host", "public.example")], "public.example", false);
+        check("10.0.0.1", &[("x-forwarded-host", "public.example:8443")], "public.example", false);
+        check("10.0.0.1", &[("x-forwarded-host", "other.example")], "public.example", true);
+        let by_http = forwarded("10.0.0.1", &[("x-forwarded-proto", "http")]);
+        assert!(by_http.is_elsewhere("app.example", true) && !by_http.is_elsewhere("app.example", false));
     }
 
     #[test]

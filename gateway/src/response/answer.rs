@@ -33,6 +33,8 @@ pub struct Recourse {
     pub here: Option<String>,
     /// Whether signing in could help here: the route is for people, and there is a provider.
     pub sign_in: bool,
+    /// Whether the browser came by another address than the public one, where no cookie of a sign-in would be found.
+    pub elsewhere: bool,
 }
 
 /// A refusal on its way out, and the right to forget the ticket if the refusal ended it.

@@ -49,6 +49,16 @@ pub fn security_policy() -> &'static str {
     &POLICY
 }
 
+impl Action {
+    /// The same, but that it leaves the page open.
+    fn beside(self) -> Self {
+        match self {
+            Self::Link { text, to } => Self::NewTab { text, to },
+            Self::NewTab { .. } | Self::Press { .. } => self,
+        }
+    }
+}
+
 impl Page {
     /// A page with a heading and one paragraph.
     pub fn new(title: impl Into<Cow<'static, str>>, paragraph: impl Into<Cow<'static, str>>) -> Self {
@@ -110,7 +120,13 @@ impl Page {
                 // The page's own address: an empty reference names it without repeating a query (RFC 3986 §4.4).
                 self.actions.insert(0, Action::Link { text: "Try again now".into(), to: String::new() });
             }
-            (false, _, _) => self.paragraphs.extend(self.unsent.take()),
+            (false, _, _) => {
+                if let Some(what) = self.unsent.take() {
+                    self.paragraphs.push(what);
+                    // This tab still holds it.
+                    self.actions = self.actions.into_iter().map(Action::beside).collect();
+                }
+            }
             (true, _, _) => {}
         }
         self

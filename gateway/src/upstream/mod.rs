@@ -49,7 +49,7 @@ use crate::{
     body::{Body, Received, Upload},
     config::{self, Config, site::Site},
     fault::Fault,
-    headers::{CookieNames, connection, reserved::Reserved},
+    headers::{CookieNames, connection::opens_websocket, reserved::Reserved},
     request::RequestHead,
     route::{Cache, Route},
 };
@@ -117,7 +117,7 @@ impl Upstreams {
         if permit.requirement() != route.requirement.id() {
             return Err(Fault::PermitMismatch);
         }
-        if connection::opens_websocket(request.headers()) {
+        if opens_websocket(request.headers()) {
             return Err(Fault::WebSocket);
         }
         let (mut parts, received) = request.into_parts();

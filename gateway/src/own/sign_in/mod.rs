@@ -8,16 +8,20 @@ mod tests;
 
 use std::time::Duration;
 
-use auth_core::sign_in::{Begin, BeginFault, Begun, Callback, CallbackParams, Finished, SignInFault};
+use auth_core::{
+    refusal_guard::Harm,
+    sign_in::{Begin, BeginFault, Begun, Callback, CallbackParams, Finished, SignInFault},
+};
 use http::{Method, header, request};
 use http_body_util::{BodyExt, Limited};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::single;
+use super::{anybody_known, single};
 use crate::{
     body::Received,
+    config::site::LoginLink,
     context::RequestContext,
     fault::{BadRequest, Fault},
     limits::SignInLimit,
@@ -41,6 +45,8 @@ struct LoginQuery {
     return_to: Option<String>,
     provider: Option<String>,
     again: Option<String>,
+    select_account: Option<String>,
+    unless_signed_in: Option<String>,
 }
 
 /// Sends a person to their provider, or asks which it is.
@@ -49,7 +55,10 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
         return bad_parameters();
     };
     let return_to = safe(context, query.return_to.as_deref());
-    let again = query.again.is_some();
+    let (again, select_account) = (query.again.is_some(), query.select_account.is_some());
+    if query.unless_signed_in.is_some() && may_be_signed_in(context, head).await {
+        return Answer::Own(OwnAnswer::redirect(Destination::page(&return_to)));
+    }
     let provider = match (query.provider, context.running.sign_in.providers()) {
         (_, []) => return Answer::Fault(Fault::NoSuchRoute),
         (Some(name), _) => name,
@@ -57,7 +66,9 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
         (None, several) => {
             let names = several.iter().map(|provider| provider.name().to_string());
             let choice = |name: String| {
-                let address = context.running.site.login_at(Some(&name), Some(return_to.as_str()), again);
+                let (provider, return_to) = (Some(name.as_str()), Some(return_to.as_str()));
+                let link = LoginLink { provider, return_to, again, select_account, unless_signed_in: false };
+                let address = context.running.site.login_by(&link);
                 (name, address)
             };
             return Answer::Own(pages::choose(names.map(choice)));
@@ -74,6 +85,7 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
         pending: &pending,
         replaces,
         request: &request,
+        select_account,
         ..Begin::default()
     };
     match context.running.sign_in.begin(&provider, begin, context.now).await {
@@ -94,6 +106,14 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
 /// What the configuration allows one address.
 fn limit(context: &RequestContext) -> SignInLimit {
     context.running.config.sessions.sign_in_limit
+}
+
+/// Whether somebody is signed in here, or nobody can tell: what they wanted then says which.
+async fn may_be_signed_in(context: &RequestContext, head: &RequestHead) -> bool {
+    match context.admit(head, &anybody_known(), Harm::None).await {
+        Ok(_) | Err(Answer::Unavailable(_)) => true,
+        Err(Answer::Fault(_) | Answer::Own(_) | Answer::Refused(_) | Answer::Upstream(_)) => false,
+    }
 }
 
 fn to_provider(context: &RequestContext, begun: &Begun) -> Result<Answer, NotACookie> {
@@ -217,7 +237,8 @@ fn safe(context: &RequestContext, wanted: Option<&str>) -> ReturnTo {
 /// Where signing in begins once more, at the provider that the person chooses then.
 fn begin_address(context: &RequestContext, return_to: Option<&str>, again: bool) -> String {
     let return_to = safe(context, return_to);
-    context.running.site.login_at(None, Some(return_to.as_str()), again)
+    let link = LoginLink { return_to: Some(return_to.as_str()), again, ..LoginLink::default() };
+    context.running.site.login_by(&link)
 }
 
 /// The spent try's cookie, taken back. One that cannot be named stays, and runs out by itself.

@@ -55,12 +55,15 @@ pub(crate) fn not_signed_in(sign_in: Option<String>) -> Page {
     }
 }
 
-/// Somebody is known, and may not.
-pub(crate) fn not_permitted(sign_in: Option<String>, sign_out: String) -> Page {
+/// Somebody is known, and may not. `name`: what they are called, if that is known.
+pub(crate) fn not_permitted(name: Option<&str>, sign_in: Option<String>, sign_out: String) -> Page {
+    let who = name.map(|name| format!(" as {name}")).unwrap_or_default();
     let page = Page::new(
         "You may not open this",
-        "You are signed in, but your account has no access to this address. Signing in again with it changes nothing; \
-         whoever looks after the service can give you access.",
+        format!("You are signed in{who}, and this account has no access to this address."),
+    )
+    .say(
+        "Signing in again with the same account changes nothing; whoever looks after the service can give you access.",
     );
     match sign_in {
         Some(sign_in) => page.link("Sign in with another account", sign_in).link("Sign out", sign_out),

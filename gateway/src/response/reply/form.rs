@@ -10,7 +10,7 @@ use http::{
 use super::Head;
 use crate::{
     body::Body,
-    config::site::Site,
+    config::site::{LoginLink, Site},
     fault::ClientKind,
     request::id::RequestId,
     response::{
@@ -68,8 +68,24 @@ impl Form<'_> {
 
     /// Where a person signs in, to come back to what was asked for, if that sends nothing.
     pub(super) fn sign_in(&self) -> Option<String> {
-        let back = self.recourse.here.as_deref().filter(|_| self.recourse.repeatable);
-        self.recourse.sign_in.then(|| self.site.login(back))
+        self.sign_in_by(LoginLink::default())
+    }
+
+    /// The same with another account than the one that the provider has in mind.
+    pub(super) fn sign_in_as_another(&self) -> Option<String> {
+        self.sign_in_by(LoginLink { select_account: true, ..LoginLink::default() })
+    }
+
+    fn sign_in_by(&self, link: LoginLink<'_>) -> Option<String> {
+        let return_to = self.recourse.here.as_deref().filter(|_| self.recourse.repeatable);
+        self.recourse.sign_in.then(|| self.login(&LoginLink { return_to, ..link }))
+    }
+
+    /// Where signing in begins. A browser that came by another address begins it at the public one, where the provider
+    /// sends it back to: a cookie that is set here would not be found there.
+    pub(super) fn login(&self, link: &LoginLink<'_>) -> String {
+        let path = self.site.login_by(link);
+        if self.recourse.elsewhere { format!("{}{path}", self.site.origin()) } else { path }
     }
 
     /// `Retry-After` in seconds: never before `wait` is over, and a little after. Displays come in their thousands and

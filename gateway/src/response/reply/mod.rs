@@ -25,7 +25,7 @@ use http::{
 use self::form::{Form, append, set};
 use crate::{
     body::Body,
-    config::site::Site,
+    config::site::{LoginLink, Site},
     fault::{AnswerWord, ClientKind, Fault, FaultStatus},
     request::id::RequestId,
     response::{
@@ -120,13 +120,17 @@ impl Form<'_> {
         let mut response = match (rejected.reason(), self.client_kind) {
             (Reason::NotPermitted, _) => {
                 let head = Head::new(StatusCode::FORBIDDEN, AnswerWord::NotPermitted);
-                let page = || pages::not_permitted(self.sign_in(), self.site.own("logout"));
+                let name = rejected.display_name();
+                let page = || pages::not_permitted(name, self.sign_in_as_another(), self.site.own("logout"));
                 self.said(&head, "It is known who asks, and they have no access to this address.", page)
             }
             (Reason::Expired, ClientKind::Device) => self.renewal_required(),
             (_, ClientKind::Browser) if self.recourse.repeatable && self.recourse.sign_in => {
-                let login = self.site.login(self.recourse.here.as_deref());
-                self.see_other(&login, word_of(&rejected))
+                // Whoever came by another address may be signed in at the public one.
+                let unless_signed_in = self.recourse.elsewhere;
+                let link =
+                    LoginLink { return_to: self.recourse.here.as_deref(), unless_signed_in, ..LoginLink::default() };
+                self.see_other(&self.login(&link), word_of(&rejected))
             }
             (_, _) => self.unauthorized(&rejected),
         };
@@ -159,7 +163,9 @@ impl Form<'_> {
         let head = Head::new(StatusCode::UNAUTHORIZED, word_of(rejected));
         let mut response = self.said(&head, &detail, || {
             // What was sent is still in the reader's tab: let them sign in beside it.
-            pages::not_signed_in(self.recourse.sign_in.then(|| self.site.login(Some(&self.site.own("me")))))
+            let me = self.site.own("me");
+            let link = LoginLink { return_to: Some(&me), ..LoginLink::default() };
+            pages::not_signed_in(self.recourse.sign_in.then(|| self.login(&link)))
         });
         set(&mut response, WWW_AUTHENTICATE, challenge);
         if self.client_kind == ClientKind::ForwardAuth

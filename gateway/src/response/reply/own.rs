@@ -52,9 +52,11 @@ impl Form<'_> {
                 let retry = spread(fault.retry_after().unwrap_or(Unavailable::RETRY_AFTER));
                 (Head::failed(unavailable, fault.word(), retry), fault.explain(), fault.proxy_status())
             }
-            OwnFailure::InvalidResponse(detail) => {
-                (Head::failed(FaultStatus::BadGateway, AnswerWord::SignInFailed, None), detail, INVALID_RESPONSE.to_owned())
-            }
+            OwnFailure::InvalidResponse(detail) => (
+                Head::failed(FaultStatus::BadGateway, AnswerWord::SignInFailed, None),
+                detail,
+                INVALID_RESPONSE.to_owned(),
+            ),
             OwnFailure::Unavailable { retry_after, detail } => {
                 let head = Head::failed(unavailable, AnswerWord::VerdictUnavailable, spread(retry_after));
                 (head, detail, VERDICT_UNAVAILABLE.to_owned())

@@ -161,7 +161,7 @@ const ASKERS: [ClientKind; 4] = [ClientKind::Browser, ClientKind::Script, Client
 
 /// A request for `/orders?open=1` of a route that is for people.
 fn recourse(repeatable: bool) -> Recourse {
-    Recourse { repeatable, here: Some("/orders?open=1".into()), sign_in: true }
+    Recourse { repeatable, here: Some("/orders?open=1".into()), sign_in: true, elsewhere: false }
 }
 
 pub(crate) fn http(answer: Answer, client_kind: ClientKind, repeatable: bool) -> Response<Body> {
@@ -217,7 +217,9 @@ async fn not_signed_in_is_401_or_the_way_to_sign_in() {
             let text = text(response).await;
             match client_kind {
                 ClientKind::Browser => assert!(text.contains("target=\"_blank\""), "{text}"),
-                _ => assert!(text.contains("\"type\":\"/.candor/problems/credential-missing\""), "{text}"),
+                ClientKind::Script | ClientKind::Device | ClientKind::ForwardAuth => {
+                    assert!(text.contains("\"type\":\"/.candor/problems/credential-missing\""), "{text}");
+                }
             }
         }
     }
@@ -289,6 +291,40 @@ async fn who_may_not_is_403_whoever_asks() {
         check_form(&response, client_kind);
         assert_eq!((response.status().as_u16(), field(&response, "x-gateway-answer").as_str()), (403, "not-permitted"));
     }
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_as_whom_they_are_signed_in_and_how_to_be_another() {
+    let house = House::new().await;
+    let page =
+        text(http(Answer::Refused(Refusal::new(house.not_permitted().await, None)), ClientKind::Browser, true)).await;
+    assert!(page.contains("signed in as Ada"), "{page}");
+    for way_out in ["/.candor/login?return_to=%2Forders%3Fopen%3D1&#38;select_account=1", "/.candor/logout"] {
+        assert!(page.contains(&format!("href=\"{way_out}\"")), "{way_out} is not in {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_browser_that_came_by_another_address_signs_in_at_the_public_one() {
+    let house = House::new().await;
+    let reply = async |answer, repeatable| {
+        let recourse = Recourse { elsewhere: true, ..recourse(repeatable) };
+        Reply { answer, client_kind: ClientKind::Browser, id: RequestId::new(), recourse }.into_http(&site())
+    };
+    let missing = async || Answer::Refused(Refusal::new(house.missing().await, None));
+    let response = reply(missing().await, true).await;
+    assert_eq!(
+        (response.status().as_u16(), field(&response, "x-gateway-answer").as_str()),
+        (303, "credential-missing")
+    );
+    let public = "https://app.example.com/.candor/login?return_to=%2Forders%3Fopen%3D1&unless_signed_in=1";
+    assert_eq!(field(&response, "location"), public);
+    let response = reply(missing().await, false).await;
+    assert_eq!(response.status(), 401, "what was sent stays in its tab");
+    assert!(text(response).await.contains("href=\"https://app.example.com/.candor/login?"));
+    let unavailable = Unavailable::because(Dependency::Store, "planned");
+    let page = text(reply(Answer::Unavailable(unavailable), true).await).await;
+    assert!(page.contains("href=\"https://app.example.com/.candor/login?"), "{page}");
 }
 
 #[tokio::test]
@@ -408,6 +444,7 @@ fn faults_have_the_status_that_the_table_says() {
     check(Fault::TargetTooLong, [414; 4], "bad-request");
     check(Fault::ExpectationUnknown, [417; 4], "bad-request");
     check(Fault::HeadTooLarge, [431; 4], "bad-request");
+    check(Fault::WebSocket, [501; 4], "bad-request");
 }
 
 #[test]
@@ -456,8 +493,9 @@ async fn a_failed_page_says_what_became_of_what_was_sent() {
         assert!(page.contains(expected) && page.contains("go back to the page before"), "{page}");
         assert!(!page.contains("http-equiv"), "nothing is sent twice by itself: {page}");
     };
-    let unavailable = Unavailable::because(Dependency::Store, "planned");
-    check(Answer::Unavailable(unavailable), "was not processed").await;
+    let unavailable = || Answer::Unavailable(Unavailable::because(Dependency::Store, "planned"));
+    check(unavailable(), "was not processed").await;
+    check(unavailable(), "target=\"_blank\"").await;
     check(Answer::Fault(Fault::NoEndpoint { upstream: "u".into() }), "was not processed").await;
     check(Answer::Fault(Fault::ConnectFailed(ConnectFault::Refused, at())), "was not processed").await;
     check(Answer::Fault(Fault::UpstreamReset(at())), "may have arrived or not").await;
