@@ -126,13 +126,6 @@ impl Metric<Counter, 0> {
     }
 }
 
-impl Metric<Histogram, 0> {
-    /// Its one series.
-    pub fn alone(&self) -> Histogram {
-        metrics::histogram!(self.name)
-    }
-}
-
 impl Metric<Gauge, 0> {
     /// Tells the recorder what it shows.
     pub fn describe(&self) {

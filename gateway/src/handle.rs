@@ -31,7 +31,7 @@ pub async fn handle(pools: &Rc<Pools>, context: &RequestContext, request: Reques
         Ok(admitted) => admitted,
         Err(answer) => return context.reply_on(route, &head, answer),
     };
-    context.goes_to_upstream_of(route);
+    context.goes_to_upstream();
     let answer = match running.upstreams.send(pools, route, &admitted.permit, &head, context.now, request).await {
         Ok(response) => context.vetted(response, &admitted),
         Err(fault) => Answer::Fault(fault),

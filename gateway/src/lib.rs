@@ -7,9 +7,10 @@
 //! The number is the floor; a module imports from lower floors only (`tidy` reads these lines). From the bottom:
 //!
 //! - 0 [`fault`]: what went wrong that is no verdict; it cannot name a 401.
-//! - 0 [`body`], [`telemetry`]: the one body, both ways; access lines, diagnostics, metrics.
+//! - 0 [`body`]: the one body, both ways.
 //! - 0 [`registry`]: what lives in the process for as long as a configuration names it.
 //! - 1 [`headers`]: lists, cookies, the fields of one hop, and the names that are ours, in every spelling.
+//! - 1 [`telemetry`]: access lines, diagnostics, metrics.
 //! - 1 [`limits`]: how often one address may do what costs us something.
 //! - 2 [`request`]: a request as its client sent it, understood: path, host, which way it came, what it shows.
 //! - 3 [`route`]: who may pass where; our own paths; where it is safe to come back to.

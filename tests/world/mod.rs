@@ -357,6 +357,24 @@ impl World {
         self.log.lines()
     }
 
+    /// Every line of the access log about `path`, once there is one: it is written when the request is over, which its
+    /// client may know first.
+    ///
+    /// # Panics
+    /// There never is.
+    pub async fn access_to(&self, path: &str) -> Vec<serde_json::Value> {
+        let mut beat = tokio::time::interval(Duration::from_millis(10));
+        for _ in 0..1000 {
+            let mut lines = self.access();
+            lines.retain(|line| line["path"] == path);
+            if !lines.is_empty() {
+                return lines;
+            }
+            beat.tick().await;
+        }
+        panic!("no line about {path} was ever written");
+    }
+
     /// Forgets what the access log said so far.
     pub fn forget_access(&self) {
         self.access();

@@ -23,6 +23,8 @@ use super::{BodyError, IdleTimer};
 /// A request's body as its connection reads it.
 pub struct Received {
     incoming: Incoming,
+    /// How many bytes have come.
+    count: Rc<Cell<u64>>,
     /// What lasts as long: the connection is busy until its client has been heard out, or is heard no more.
     _hold: Option<Rc<dyn Any>>,
 }
@@ -81,10 +83,10 @@ pub enum UploadFault {
 }
 
 impl Received {
-    /// The body that `incoming` reads; `hold` lasts as long, if there is one to read.
-    pub fn new(incoming: Incoming, hold: impl FnOnce() -> Rc<dyn Any>) -> Self {
+    /// The body that `incoming` reads, and whose bytes are added to `count`; `hold` lasts as long, if there is one to read.
+    pub fn new(incoming: Incoming, count: Rc<Cell<u64>>, hold: impl FnOnce() -> Rc<dyn Any>) -> Self {
         let hold = (!incoming.is_end_stream()).then(hold);
-        Self { incoming, _hold: hold }
+        Self { incoming, count, _hold: hold }
     }
 }
 
@@ -255,7 +257,11 @@ impl http_body::Body for Received {
     type Error = hyper::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        Pin::new(&mut self.incoming).poll_frame(cx)
+        let frame = ready!(Pin::new(&mut self.incoming).poll_frame(cx));
+        if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
+            self.count.set(self.count.get() + data.len() as u64);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

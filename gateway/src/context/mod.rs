@@ -7,7 +7,9 @@ mod admission;
 use std::{
     cell::{Cell, RefCell},
     net::IpAddr,
+    rc::Rc,
     sync::Arc,
+    time::Duration,
 };
 
 use auth_core::{
@@ -16,21 +18,21 @@ use auth_core::{
     principal::{Kind, Principal},
     verdict::Unavailable,
 };
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 pub(crate) use self::admission::Admitted;
 use crate::{
     body::Body,
-    fault::{ClientKind, Fault},
+    fault::{AnswerWord, ClientKind, Fault},
     request::{self, RequestHead, RequestId, presumed_client_kind},
     response::{
-        answer::{Answer, Recourse},
+        answer::{Answer, Recourse, Why},
         reply::{Reply, kind_of},
     },
     route::{ReturnTo, Route},
     state::{Gateway, Running},
-    telemetry::{AccessLine, LoggedPrincipal},
+    telemetry::{AccessLine, Incomplete, LoggedPrincipal, RouteMetrics},
 };
 
 /// One request.
@@ -49,7 +51,9 @@ pub struct RequestContext {
     method: Method,
     path: String,
     client_kind: Cell<ClientKind>,
+    received: Rc<Cell<u64>>,
     found: RefCell<Found>,
+    answered: RefCell<Option<Answered>>,
 }
 
 /// What is found out about a request on its way, for its line in the access log.
@@ -58,8 +62,26 @@ struct Found {
     client: Option<IpAddr>,
     principal: Option<LoggedPrincipal>,
     undecided: Option<Unavailable>,
-    route: Option<Arc<str>>,
-    upstream: Option<Arc<str>>,
+    route: Option<Arc<RouteMetrics>>,
+    goes_to_upstream: bool,
+}
+
+/// What it was answered, for the same.
+struct Answered {
+    status: StatusCode,
+    word: AnswerWord,
+    why: Why,
+    after: Duration,
+}
+
+/// How the answer went to the client, and how it ended.
+pub(crate) struct Transfer {
+    /// How many bytes of its body were handed to the connection.
+    pub(crate) sent: u64,
+    /// Why it did not come whole, if it did not.
+    pub(crate) incomplete: Option<Incomplete>,
+    /// What was seen of that.
+    pub(crate) detail: Option<String>,
 }
 
 impl RequestContext {
@@ -76,7 +98,9 @@ impl RequestContext {
             // Without the query: queries hold codes.
             path: request.uri().path().to_owned(),
             client_kind: Cell::new(presumed_client_kind(request.headers())),
+            received: Rc::default(),
             found: RefCell::default(),
+            answered: RefCell::default(),
         }
     }
 
@@ -102,12 +126,22 @@ impl RequestContext {
 
     /// It is for `route`, whatever becomes of it.
     pub(crate) fn is_on(&self, route: &Route) {
-        self.found.borrow_mut().route = Some(route.path.as_str().into());
+        self.found.borrow_mut().route = Some(self.running.metrics_of(route));
     }
 
-    /// It is sent to the upstream of `route`.
-    pub(crate) fn goes_to_upstream_of(&self, route: &Route) {
-        self.found.borrow_mut().upstream = Some(route.upstream.clone());
+    /// It is sent to its route's upstream.
+    pub(crate) fn goes_to_upstream(&self) {
+        self.found.borrow_mut().goes_to_upstream = true;
+    }
+
+    /// Its method.
+    pub(crate) fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Counts the bytes of its body as they come.
+    pub(crate) fn received(&self) -> &Rc<Cell<u64>> {
+        &self.received
     }
 
     /// It is `principal`'s.
@@ -167,31 +201,46 @@ impl RequestContext {
         }
     }
 
-    /// Turns `reply` into what is sent, and writes the line in the access log.
+    /// Turns `reply` into what is sent.
     pub fn send(&self, reply: Reply) -> Response<Body> {
-        let found = self.found.take();
-        let why = reply.answer.why(found.undecided.as_ref());
-        let client_kind = reply.client_kind;
+        let why = reply.answer.why(self.found.borrow().undecided.as_ref());
         let response = reply.into_http(&self.running.site);
+        let (status, word) = (response.status(), kind_of(&response));
+        *self.answered.borrow_mut() = Some(Answered { status, word, why, after: self.begun.elapsed() });
+        response
+    }
+
+    /// Writes the line in the access log, at the end of the request: its answer ended as `transfer` says, or there is none.
+    pub(crate) fn log(&self, transfer: Transfer) {
+        let Transfer { sent, incomplete, detail } = transfer;
+        let (found, answered) = (self.found.take(), self.answered.take());
+        let metrics = found.route.as_ref().unwrap_or(&self.running.elsewhere);
+        let (answer, why) = match answered {
+            Some(Answered { status, word, why, after }) => (Some((status, word, after)), why),
+            None => (None, Why::default()),
+        };
         let line = AccessLine {
             time: self.now.wall(),
             id: self.id.to_string(),
             client: Some(found.client.unwrap_or(self.peer)),
             method: self.method.clone(),
             path: self.path.clone(),
-            status: response.status().as_u16(),
-            answer: kind_of(&response).as_str(),
-            asker: client_kind.as_str(),
+            status: answer.map(|(status, ..)| status.as_u16()),
+            answer: answer.map(|(_, word, _)| word),
+            client_kind: self.client_kind.get(),
             principal: found.principal,
-            route: found.route,
-            upstream: found.upstream,
+            route: found.route.as_ref().map(|metrics| metrics.route.clone()),
+            upstream: found.goes_to_upstream.then(|| metrics.upstream.clone()),
+            head: answer.map(|(.., after)| after),
             duration: self.begun.elapsed(),
+            received: self.received.get(),
+            sent,
+            incomplete,
             reason: why.reason,
-            detail: why.detail,
-            fault: why.fault,
+            detail: why.detail.or(detail),
+            fault: why.fault.or_else(|| incomplete?.proxy_error()),
         };
-        self.gateway.telemetry.access.write(line);
-        response
+        self.gateway.telemetry.access.write(line, metrics);
     }
 }
 

@@ -28,6 +28,7 @@ pub(super) async fn answer(context: &RequestContext, head: &RequestHead) -> Answ
     let id = ticket.id();
     match context.running.sessions.logout(&ticket, context.now).await {
         Ok(out) => {
+            context.is_of(&out.principal);
             let answer = signed_out(context.client_kind(), out.reach);
             Answer::Own(answer.clear(ClearCookie::because(&Ended::LoggedOut(out.logout), id)))
         }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, ServiceExt, load_shed::error::Overloaded};
 
 use super::{
+    access_record::{AccessRecord, RecordedBody},
     io::{Io, Transport},
     phase::{ClientTimeouts, Phase},
     stream::{ClientConnection, Closing, ResponseBody},
@@ -62,9 +63,8 @@ where
     /// Serves one connection to its end; once draining, to the end of the request that it is at.
     pub(super) async fn serve(self: Rc<Self>, transport: impl Transport, peer: IpAddr) {
         let (http, timeouts) = self.limits();
-        let phase = Phase::new(timeouts);
-        let connection = ClientConnection::new(phase.clone());
-        let Some(transport) = self.speak(http, &connection, Io::new(transport, phase), peer).await else { return };
+        let connection = ClientConnection::new(Phase::new(timeouts));
+        let Some(transport) = self.speak(http, &connection, transport, peer).await else { return };
         match connection.closing() {
             Closing::Orderly => {}
             Closing::Reset => transport.reset_on_close(),
@@ -92,9 +92,10 @@ where
         self: &Rc<Self>,
         http: Builder,
         connection: &Rc<ClientConnection>,
-        io: Io<T>,
+        transport: T,
         peer: IpAddr,
     ) -> Option<T> {
+        let io = Io::new(transport, connection.phase().clone());
         let answers = service_fn(|request| {
             let (server, connection) = (self.clone(), connection.clone());
             async move { Ok::<_, Infallible>(server.answer(&connection, peer, request).await) }
@@ -109,6 +110,7 @@ where
             Pin::new(&mut http).graceful_shutdown();
             let _ = (&mut http).await;
         }
+        connection.phase().client_left();
         // None if it has become a tunnel.
         http.into_parts().map(|parts| parts.io.into_inner().into_transport())
     }
@@ -118,10 +120,11 @@ where
         connection: &Rc<ClientConnection>,
         peer: IpAddr,
         request: Request<Incoming>,
-    ) -> Response<ResponseBody> {
+    ) -> Response<RecordedBody<ResponseBody>> {
         let stream = connection.open(&request);
         let context = Rc::new(RequestContext::new(self.gateway.clone(), peer, &request));
-        let request = request.map(|body| Received::new(body, || stream.clone()));
+        let record = AccessRecord::new(context.clone(), connection.phase().clone());
+        let request = request.map(|body| Received::new(body, context.received().clone(), || stream.clone()));
         let respond = async {
             let reply = match self.service.clone().oneshot((context.clone(), request)).await {
                 Ok(reply) => reply,
@@ -136,7 +139,7 @@ where
                 context.send(context.fault(Fault::Panicked))
             }
         };
-        response.map(|body| stream.answer(body))
+        record.of(context.method(), response.map(|body| stream.answer(body)))
     }
 }
 

@@ -53,7 +53,10 @@ impl<T> Io<T> {
             return wrote;
         }
         match self.stalled.poll_after(cx, self.phase.write_limit()) {
-            Poll::Ready(()) => Poll::Ready(Err(timed_out("the client takes no bytes"))),
+            Poll::Ready(()) => {
+                self.phase.client_stalled();
+                Poll::Ready(Err(timed_out("the client takes no bytes")))
+            }
             Poll::Pending => Poll::Pending,
         }
     }

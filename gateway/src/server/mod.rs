@@ -8,6 +8,7 @@
 //! They end in this order: accepting, the workers once their requests are done, the admin listener, the background.
 
 mod acceptor;
+mod access_record;
 mod admin;
 mod connection;
 pub mod control;

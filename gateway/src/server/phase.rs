@@ -15,6 +15,8 @@ use std::{
 
 use tokio::time::Instant;
 
+use crate::telemetry::Incomplete;
+
 /// What a connection is doing, shared.
 pub(super) struct Phase {
     limits: ClientTimeouts,
@@ -26,6 +28,8 @@ pub(super) struct Phase {
     /// Whether some of a head has been seen.
     head_begun: AtomicBool,
     write_limit: AtomicDuration,
+    client_left: AtomicBool,
+    client_stalled: AtomicBool,
 }
 
 /// What a connection is doing.
@@ -62,6 +66,8 @@ impl Phase {
             streams: AtomicUsize::new(0),
             head_begun: AtomicBool::new(false),
             write_limit: AtomicDuration::default(),
+            client_left: AtomicBool::new(false),
+            client_stalled: AtomicBool::new(false),
         };
         phase.write_limit.set(limits.idle);
         Arc::new(phase)
@@ -97,6 +103,25 @@ impl Phase {
     /// How long the client may refuse to take bytes of the answer that now begins.
     pub(super) fn set_write_limit(&self, limit: Duration) {
         self.write_limit.set(limit);
+    }
+
+    /// The client took no bytes for too long, and is given up.
+    pub(super) fn client_stalled(&self) {
+        self.client_stalled.store(true, Relaxed);
+    }
+
+    /// HTTP is spoken no more: if anything is still under way, its client has left.
+    pub(super) fn client_left(&self) {
+        self.client_left.store(true, Relaxed);
+    }
+
+    /// Because of whom the connection has ended, if that was its client.
+    pub(super) fn ended_by(&self) -> Option<Incomplete> {
+        match (self.client_stalled.load(Relaxed), self.client_left.load(Relaxed)) {
+            (true, _) => Some(Incomplete::ClientIdle),
+            (false, true) => Some(Incomplete::Client),
+            (false, false) => None,
+        }
     }
 
     /// Bytes came.

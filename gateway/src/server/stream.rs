@@ -66,6 +66,11 @@ impl ClientConnection {
         Rc::new(Self { phase, last: Cell::new(LastStream::Complete) })
     }
 
+    /// What it is doing.
+    pub(super) fn phase(&self) -> &Arc<Phase> {
+        &self.phase
+    }
+
     /// Opens a stream for `request`, whose head was read whole.
     pub(super) fn open<B: HttpBody>(self: &Rc<Self>, request: &Request<B>) -> Rc<Stream> {
         self.phase.stream_opened();

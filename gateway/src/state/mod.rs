@@ -40,8 +40,8 @@ use crate::{
     config::{Config, site::Site},
     limits::RateLimits,
     request::HeadPolicy,
-    route::RouteTable,
-    telemetry::Telemetry,
+    route::{Route, RouteTable},
+    telemetry::{RouteMetrics, Telemetry},
     upstream::{Endpoints, Upstreams},
 };
 
@@ -83,6 +83,10 @@ pub struct Running {
     pub sign_in: SignIn,
     /// Opens and ends their sessions.
     pub sessions: Sessions,
+    /// What is counted of the requests on each route, by the route's index.
+    route_metrics: Vec<Arc<RouteMetrics>>,
+    /// What is counted of the requests on none.
+    pub elsewhere: Arc<RouteMetrics>,
     /// What it was made from.
     pub config: Config,
     /// What the next configuration finds again.
@@ -228,6 +232,14 @@ impl Gateway {
     /// since what we know is served without them.
     pub fn is_ready(&self) -> bool {
         !self.draining.load(Ordering::Relaxed)
+    }
+}
+
+impl Running {
+    /// What is counted of the requests on `route`.
+    pub fn metrics_of(&self, route: &Route) -> Arc<RouteMetrics> {
+        let index = usize::try_from(route.requirement.id().0).unwrap_or(usize::MAX);
+        self.route_metrics.get(index).unwrap_or(&self.elsewhere).clone()
     }
 }
 

@@ -26,6 +26,7 @@ use super::{
 use crate::{
     config::{Config, site::Site},
     request::{HeadPolicy, forwarded::ForwardedPolicy, head_rules::IngressRules},
+    telemetry::RouteMetrics,
     upstream::{Endpoints, Upstreams, signed_identity::IdentitySigner},
 };
 
@@ -78,6 +79,8 @@ impl ProcessParts {
         Ok(Running {
             head_policy: head_policy(&config, &site),
             routes: routes::table(&config),
+            route_metrics: routes::metrics(&config),
+            elsewhere: Arc::new(RouteMetrics::elsewhere()),
             upstreams: Upstreams::new(&config, &site, signer, &self.endpoints),
             sign_in,
             authenticator: Authenticator::new(sessions.clone(), bearers, self.revocations.clone(), self.guard.clone()),

@@ -1,16 +1,26 @@
 //! The routes of one configuration, as requests find them.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use auth_core::policy::{Allow, Attribute};
 
-use crate::{config::Config, route::RouteTable};
+use crate::{
+    config::Config,
+    route::{Route, RouteTable},
+    telemetry::RouteMetrics,
+};
 
 /// The route table of `config`.
 pub(super) fn table(config: &Config) -> RouteTable {
     RouteTable::new(config.routes.iter().cloned(), &config.own_prefix, |upstream| {
         config.upstreams.get(upstream).map(|upstream| upstream.names).unwrap_or_default()
     })
+}
+
+/// What is counted of the requests on each route of `config`, by the route's index.
+pub(super) fn metrics(config: &Config) -> Vec<Arc<RouteMetrics>> {
+    let metrics = |route: &Route| Arc::new(RouteMetrics::new(&route.path, route.upstream.clone()));
+    config.routes.iter().map(metrics).collect()
 }
 
 /// The groups that some route asks about: only these are worth a place in a ticket.

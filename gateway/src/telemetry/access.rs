@@ -1,4 +1,4 @@
-//! The access log: one line a request, formed on the writer's thread.
+//! The access log: one line a request, written when it is over, and formed on the writer's thread.
 
 use std::{io::Write, net::IpAddr, sync::Arc, time::Duration};
 
@@ -11,9 +11,11 @@ use serde_json::{Map, Value};
 
 use super::{
     escape,
-    metrics::{Metrics, REQUEST_DURATION, REQUESTS},
+    metrics::Metrics,
     queue::Queue,
+    route_metrics::{RouteMetrics, UNANSWERED},
 };
+use crate::fault::{AnswerWord, ClientKind};
 
 /// How many lines may wait for a slow reader.
 const ROOM: usize = 16 * 1024;
@@ -43,26 +45,52 @@ pub struct AccessLine {
     pub method: Method,
     /// Its path, as it was sent, **without** its query: queries hold codes and states.
     pub path: String,
-    /// The status of our answer.
-    pub status: u16,
-    /// The answer's word, as `x-gateway-answer` has it.
-    pub answer: &'static str,
-    /// Who asked: `browser`, `script`, `device`, `forward-auth`.
-    pub asker: &'static str,
+    /// The status of our answer, if there was one.
+    pub status: Option<u16>,
+    /// The answer's word, as `x-gateway-answer` has it, if there was one.
+    pub answer: Option<AnswerWord>,
+    /// In whose form it was answered.
+    pub client_kind: ClientKind,
     /// Who that is, if we know.
     pub principal: Option<LoggedPrincipal>,
     /// The route's path, if one was found.
     pub route: Option<Arc<str>>,
     /// The upstream's name, if the request went there.
     pub upstream: Option<Arc<str>>,
-    /// From the head to the answer's head.
+    /// From the head to the answer's head, if there was one.
+    pub head: Option<Duration>,
+    /// From the head to the end of the answer.
     pub duration: Duration,
+    /// How many bytes of its body came from the client.
+    pub received: u64,
+    /// How many bytes of the answer's body were handed to the client's connection. If the client leaves, some of them may
+    /// not have arrived.
+    pub sent: u64,
+    /// Why the answer did not come whole, if it did not.
+    pub incomplete: Option<Incomplete>,
     /// Why it was refused (`expired`), or which dependency was missing (`keys`).
     pub reason: Option<&'static str>,
     /// The evidence, or what an endpoint did. Never what a client sent as a secret.
     pub detail: Option<String>,
     /// What went wrong, if that is no verdict: `connection_refused`.
     pub fault: Option<&'static str>,
+}
+
+/// Because of whom an answer broke off, or never began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Incomplete {
+    /// The client left.
+    Client,
+    /// The client took no bytes for too long, and we cut.
+    ClientIdle,
+    /// A mistake of ours.
+    Internal,
+    /// We were shut down, and waited no longer.
+    Shutdown,
+    /// The upstream broke off.
+    Upstream,
+    /// The upstream sent no bytes for too long, and we cut.
+    UpstreamIdle,
 }
 
 /// The principal of a line.
@@ -88,10 +116,10 @@ impl AccessLog {
         }))
     }
 
-    /// Writes one line and counts it. Never waits: without room the line is dropped and counted as such.
-    pub fn write(&self, line: AccessLine) {
-        REQUESTS.with([line.answer]).increment(1);
-        REQUEST_DURATION.alone().record(line.duration);
+    /// Writes the line of a request that is over, and counts it in `metrics`. Never waits: without room the line is
+    /// dropped and counted as such.
+    pub fn write(&self, line: AccessLine, metrics: &RouteMetrics) {
+        metrics.count(&line);
         self.0.push(line);
     }
 
@@ -111,6 +139,7 @@ impl AccessLine {
             ("subject", who.map(|who| &*who.subject.id)),
             ("route", self.route.as_deref()),
             ("upstream", self.upstream.as_deref()),
+            ("incomplete", self.incomplete.map(Incomplete::as_str)),
             ("reason", self.reason),
             ("fault", self.fault),
             ("detail", self.detail.as_deref()),
@@ -119,19 +148,23 @@ impl AccessLine {
         .filter_map(|(name, value)| Some((name, cut(value?))))
     }
 
-    /// `TIME CLIENT METHOD PATH STATUS ANSWER 1.234ms asker=… id=… name=value…`
+    /// `TIME CLIENT METHOD PATH STATUS ANSWER 1.234ms client_kind=… id=… head=1.234ms received=0B sent=2B name=value…`
     fn human(&self, out: &mut Vec<u8>) {
-        let client = self.client.map_or_else(|| "-".to_owned(), |client| client.to_string());
+        let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
         let mut line = format!(
-            "{:.3} {client} {} {} {} {} {:.3}ms asker={} id={}",
+            "{:.3} {} {} {} {} {} {:.3}ms client_kind={} id={} head={} received={}B sent={}B",
             self.time,
+            shown(self.client.map(|client| client.to_string())),
             plain(self.method.as_str()),
             plain(&self.path),
-            self.status,
-            self.answer,
-            self.millis(),
-            self.asker,
+            shown(self.status.map(|status| status.to_string())),
+            self.answer(),
+            millis(self.duration),
+            self.client_kind,
             plain(&self.id),
+            shown(self.head.map(|head| format!("{:.3}ms", millis(head)))),
+            self.received,
+            self.sent,
         );
         for (name, value) in self.known() {
             line.push(' ');
@@ -151,17 +184,51 @@ impl AccessLine {
         line.insert("method".into(), cut(self.method.as_str()).into());
         line.insert("path".into(), cut(&self.path).into());
         line.insert("status".into(), self.status.into());
-        line.insert("answer".into(), self.answer.into());
-        line.insert("asker".into(), self.asker.into());
-        line.insert("ms".into(), self.millis().into());
+        line.insert("answer".into(), self.answer().into());
+        line.insert("client_kind".into(), self.client_kind.as_str().into());
+        line.insert("duration_ms".into(), millis(self.duration).into());
+        line.insert("head_ms".into(), self.head.map(millis).into());
+        line.insert("received_bytes".into(), self.received.into());
+        line.insert("sent_bytes".into(), self.sent.into());
         line.extend(self.known().map(|(name, value)| (name.to_owned(), value.into())));
         out.extend(escape::json(&Value::Object(line).to_string()).as_bytes());
         out.push(b'\n');
     }
 
-    fn millis(&self) -> f64 {
-        self.duration.as_secs_f64() * 1000.0
+    fn answer(&self) -> &'static str {
+        self.answer.map_or(UNANSWERED, AnswerWord::as_str)
     }
+}
+
+impl Incomplete {
+    /// Every cause, in the order of their names.
+    pub const ALL: [Self; 6] =
+        [Self::Client, Self::ClientIdle, Self::Internal, Self::Shutdown, Self::Upstream, Self::UpstreamIdle];
+
+    /// An upstream's fault, in the words of RFC 9209 §2.3.
+    pub const fn proxy_error(self) -> Option<&'static str> {
+        match self {
+            Self::Upstream => Some("http_response_incomplete"),
+            Self::UpstreamIdle => Some("connection_read_timeout"),
+            Self::Client | Self::ClientIdle | Self::Internal | Self::Shutdown => None,
+        }
+    }
+
+    /// The word that the log and the metrics use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::ClientIdle => "client-idle",
+            Self::Internal => "internal-error",
+            Self::Shutdown => "shutdown",
+            Self::Upstream => "upstream",
+            Self::UpstreamIdle => "upstream-idle",
+        }
+    }
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
 }
 
 /// A value that a human line can hold: anything but plain visible characters is quoted and escaped, so that no client
@@ -190,13 +257,17 @@ mod tests {
             client: Some(IpAddr::from([10, 0, 0, 7])),
             method: Method::GET,
             path: "/api/device/me".into(),
-            status: 503,
-            answer: "verdict-unavailable",
-            asker: "device",
+            status: Some(503),
+            answer: Some(AnswerWord::VerdictUnavailable),
+            client_kind: ClientKind::Device,
             principal: None,
             route: Some("/api/device/".into()),
             upstream: None,
+            head: Some(Duration::from_micros(1250)),
             duration: Duration::from_micros(1500),
+            received: 0,
+            sent: 7,
+            incomplete: None,
             reason: Some("keys"),
             detail: None,
             fault: None,
@@ -213,8 +284,23 @@ mod tests {
     fn a_human_line_reads_from_left_to_right() {
         assert_eq!(
             human(&line()),
-            "2021-01-18T20:00:00.123Z 10.0.0.7 GET /api/device/me 503 verdict-unavailable 1.500ms asker=device id=0192 \
-             route=/api/device/ reason=keys\n"
+            "2021-01-18T20:00:00.123Z 10.0.0.7 GET /api/device/me 503 verdict-unavailable 1.500ms \
+             client_kind=device id=0192 head=1.250ms received=0B sent=7B route=/api/device/ reason=keys\n"
+        );
+        let unanswered = AccessLine {
+            client: None,
+            status: None,
+            answer: None,
+            head: None,
+            sent: 0,
+            incomplete: Some(Incomplete::Client),
+            reason: None,
+            ..line()
+        };
+        assert_eq!(
+            human(&unanswered),
+            "2021-01-18T20:00:00.123Z - GET /api/device/me - unanswered 1.500ms client_kind=device id=0192 head=- \
+             received=0B sent=0B route=/api/device/ incomplete=client\n"
         );
     }
 
@@ -227,8 +313,9 @@ mod tests {
         let read: Value = serde_json::from_slice(&out).expect("it is JSON");
         assert_eq!(read["subject"], "ada\n");
         assert_eq!(read["detail"], "x\"y");
-        assert_eq!(read["ms"], 1.5);
-        assert_eq!(read["status"], 503);
+        assert_eq!((&read["duration_ms"], &read["head_ms"]), (&1.5.into(), &1.25.into()));
+        assert_eq!((&read["received_bytes"], &read["sent_bytes"]), (&0.into(), &7.into()));
+        assert_eq!((&read["status"], &read["client_kind"]), (&503.into(), &"device".into()));
         assert!(read.get("fault").is_none());
     }
 

@@ -18,13 +18,33 @@ use auth_core::{
 use metrics::{Counter, Histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
-/// Answers.
-pub(super) const REQUESTS: Metric<Counter, 1> =
-    Metric::new("candor_requests_total", ["outcome"], "Requests that were answered, by x-gateway-answer.");
+/// Requests.
+pub(super) const REQUESTS: Metric<Counter, 3> = Metric::new(
+    "candor_requests_total",
+    ["outcome", "route", "upstream"],
+    "Requests that are over, by their answer's word in x-gateway-answer.",
+);
 
-/// How long requests take.
-pub(super) const REQUEST_DURATION: Metric<Histogram, 0> =
-    Metric::new("candor_request_duration_seconds", [], "From a request's head to its answer's.");
+/// Answers that did not come whole.
+pub(super) const RESPONSES_INCOMPLETE: Metric<Counter, 3> = Metric::new(
+    "candor_responses_incomplete_total",
+    ["by", "route", "upstream"],
+    "Answers that broke off or never began, by whom.",
+);
+
+/// How long requests take, whole.
+pub(super) const REQUEST_DURATION: Metric<Histogram, 2> = Metric::new(
+    "candor_request_duration_seconds",
+    ["route", "upstream"],
+    "From a request's head to the end of its answer.",
+);
+
+/// How long requests take to their answer's head.
+pub(super) const RESPONSE_HEAD: Metric<Histogram, 2> = Metric::new(
+    "candor_response_head_seconds",
+    ["route", "upstream"],
+    "From a request's head to the head of its answer.",
+);
 
 /// Lines that found no room.
 pub(super) const LOG_LINES_DROPPED: Metric<Counter, 1> = Metric::new(
@@ -95,7 +115,9 @@ fn describe() {
     metric::describe();
     alarm::count_from_zero();
     REQUESTS.describe();
+    RESPONSES_INCOMPLETE.describe();
     REQUEST_DURATION.describe();
+    RESPONSE_HEAD.describe();
     LOG_LINES_DROPPED.describe();
     LOG_WRITES_FAILED.describe();
     REQUEST_FIELDS_DROPPED.describe();
@@ -111,19 +133,19 @@ mod tests {
     #[test]
     fn a_counter_and_a_histogram_are_shown() {
         const COUNTED: Metric<Counter, 1> = Metric::new("candor_of_this_test_total", ["reason"], "Of this test.");
-        const MEASURED: Metric<Histogram, 0> = Metric::new("candor_of_this_test_seconds", [], "Of this test.");
+        const MEASURED: Metric<Histogram, 1> = Metric::new("candor_of_this_test_seconds", ["route"], "Of this test.");
         let metrics = Metrics::install();
         COUNTED.describe();
         MEASURED.describe();
         COUNTED.with(["a-word"]).increment(2);
-        MEASURED.alone().record(0.003);
+        MEASURED.with(["/"]).record(0.003);
         let text = Metrics::install().render();
         for line in [
             "# HELP candor_of_this_test_total Of this test.",
             "# TYPE candor_of_this_test_total counter",
             "candor_of_this_test_total{reason=\"a-word\"} 2",
             "# TYPE candor_of_this_test_seconds histogram",
-            "candor_of_this_test_seconds_bucket{le=\"0.005\"} 1",
+            "candor_of_this_test_seconds_bucket{route=\"/\",le=\"0.005\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

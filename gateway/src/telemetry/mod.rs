@@ -7,6 +7,7 @@ mod access;
 mod escape;
 pub(crate) mod metrics;
 mod queue;
+mod route_metrics;
 
 use std::{io, panic, time::Duration};
 
@@ -16,7 +17,8 @@ use tracing_subscriber::{
 };
 
 pub use self::metrics::Metrics;
-pub use access::{AccessLine, AccessLog, Format, LoggedPrincipal};
+pub use self::route_metrics::RouteMetrics;
+pub use access::{AccessLine, AccessLog, Format, Incomplete, LoggedPrincipal};
 use queue::Queue;
 
 /// How many diagnostic lines may wait for a slow terminal.

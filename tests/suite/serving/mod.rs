@@ -2,6 +2,7 @@
 //!
 //! Whoever tests no deadline sets them so long that a slow machine changes nothing; who tests one waits for its event.
 
+mod access_lines;
 mod bodies;
 mod clients;
 mod early;
@@ -26,6 +27,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         endings::tests(),
         reload::tests(),
         metrics::tests(),
+        access_lines::tests(),
     ]
     .into_iter()
     .flatten()

@@ -1,0 +1,122 @@
+//! Writes the line of one request, exactly once: when its answer has ended, or when nobody is left to answer.
+
+use std::{
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+
+use super::phase::Phase;
+use crate::{
+    body::BodyError,
+    context::{RequestContext, Transfer},
+    telemetry::Incomplete,
+};
+
+/// The line that a request will have in the access log. Dropping this writes it: whatever ends a request drops this too,
+/// be it the end of its answer, of its connection, or of the program.
+pub(super) struct AccessRecord {
+    context: Rc<RequestContext>,
+    phase: Arc<Phase>,
+    sent: u64,
+    end: Option<AnswerEnd>,
+}
+
+/// An answer's body whose end is recorded.
+pub(super) struct RecordedBody<B> {
+    body: B,
+    record: AccessRecord,
+}
+
+enum AnswerEnd {
+    Whole,
+    Broken(Incomplete, String),
+}
+
+impl AccessRecord {
+    /// The record of a request that has just arrived on the connection in `phase`.
+    pub(super) fn new(context: Rc<RequestContext>, phase: Arc<Phase>) -> Self {
+        Self { context, phase, sent: 0, end: None }
+    }
+
+    /// Records how `response` goes to the client who asked by `method`.
+    pub(super) fn of<B: HttpBody>(mut self, method: &Method, response: Response<B>) -> Response<RecordedBody<B>> {
+        let status = response.status();
+        let has_no_body = method == Method::HEAD
+            || status.is_informational()
+            || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            || response.body().is_end_stream();
+        if has_no_body {
+            // It is dropped unread, and its head is all that there is (RFC 9110 §6.4.1).
+            self.ends(AnswerEnd::Whole);
+        }
+        response.map(|body| RecordedBody { body, record: self })
+    }
+
+    /// What is known first stands.
+    fn ends(&mut self, end: AnswerEnd) {
+        self.end.get_or_insert(end);
+    }
+
+    /// Why an answer has no end, if nothing has said so.
+    fn cut_by(&self) -> Incomplete {
+        match self.phase.ended_by() {
+            Some(by) => by,
+            None if self.context.gateway.is_ready() => Incomplete::Internal,
+            None => Incomplete::Shutdown,
+        }
+    }
+}
+
+impl AnswerEnd {
+    fn of(error: &BodyError) -> Self {
+        let by = match error {
+            BodyError::Client(_) => Incomplete::Client,
+            BodyError::UpstreamBroken(_) => Incomplete::Upstream,
+            BodyError::UpstreamStalled(_) => Incomplete::UpstreamIdle,
+        };
+        Self::Broken(by, error.to_string())
+    }
+}
+
+impl Drop for AccessRecord {
+    fn drop(&mut self) {
+        let (incomplete, detail) = match self.end.take() {
+            Some(AnswerEnd::Whole) => (None, None),
+            Some(AnswerEnd::Broken(by, detail)) => (Some(by), Some(detail)),
+            None => (Some(self.cut_by()), None),
+        };
+        self.context.log(Transfer { sent: self.sent, incomplete, detail });
+    }
+}
+
+impl<B: HttpBody<Data = Bytes, Error = BodyError> + Unpin> HttpBody for RecordedBody<B> {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(piece)) => self.record.sent += piece.data_ref().map_or(0, Bytes::len) as u64,
+            Some(Err(error)) => self.record.ends(AnswerEnd::of(error)),
+            None => self.record.ends(AnswerEnd::Whole),
+        }
+        if self.body.is_end_stream() {
+            self.record.ends(AnswerEnd::Whole);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
