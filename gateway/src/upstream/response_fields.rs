@@ -87,11 +87,12 @@ fn keep_our_cookies(headers: &mut HeaderMap, names: CookieNames) {
     }
     let theirs: Vec<_> =
         headers.get_all(header::SET_COOKIE).iter().filter(|field| !sets_ours(field)).cloned().collect();
+    let ours = headers.get_all(header::SET_COOKIE).iter().count() - theirs.len();
     headers.remove(header::SET_COOKIE);
     for field in theirs {
         headers.append(header::SET_COOKIE, field);
     }
-    SET_COOKIES_DROPPED.alone().increment(1);
+    SET_COOKIES_DROPPED.alone().increment(ours as u64);
 }
 
 /// The public form of an address that names an endpoint; `None` for every other.
