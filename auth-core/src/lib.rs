@@ -16,12 +16,12 @@
 //! - 5 [`background`]: the runtime on which store and provider calls run to their end.
 //! - 6 [`policy`]: what a route asks for, and the permit it gives.
 //! - 6 [`jws`]: strict JOSE, and the only module that names jsonwebtoken.
-//! - 6 `last_known_good`: what others gave us last: when it is due, one fetch at a time, one back-off, a copy on disk.
 //! - 6 [`data_folder`]: the data folder, and the one process that may write in it.
 //! - 6 [`database`]: the store.
 //! - 7 [`credential`]: the credentials of a request, which of them counts, and the one hash by which it is known.
 //! - 7 [`keyring`]: our private keys, and the sealed envelopes for tickets and pending sign-ins.
 //! - 7 [`outbound`]: the one HTTP client towards identity providers.
+//! - 7 `last_known_good`: what others gave us last: a snapshot without a lock, one fetch at a time, a copy on disk.
 //! - 8 [`refusal_guard`]: the mass-refusal guard, and the only right to forget a credential.
 //! - 8 [`discovery`]: providers' documents, last known good, hosts pinned.
 //! - 8 [`revocations`]: who is revoked, and how old that knowledge is.

@@ -7,21 +7,21 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 #[expect(clippy::disallowed_methods, reason = "this is the one place that takes a std mutex")]
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     #[cfg(test)]
-    assert!(!FORBIDDEN.get(), "a lock was taken where none may be");
+    assert!(!NO_LOCKS.get(), "a lock was taken where none may be");
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 thread_local! {
-    static FORBIDDEN: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static NO_LOCKS: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
 }
 
 /// Does `work`, which panics if it takes a mutex on this thread.
 #[cfg(test)]
 pub(crate) fn without_locks<T>(work: impl FnOnce() -> T) -> T {
-    FORBIDDEN.set(true);
+    NO_LOCKS.set(true);
     let done = work();
-    FORBIDDEN.set(false);
+    NO_LOCKS.set(false);
     done
 }
 

@@ -18,7 +18,7 @@ use crate::{
     clock::{Clock, Now},
     data_folder::DataFolder,
     dependency::Dependency,
-    last_known_good::{Cadence, Change, DiskCopy, FailedAttempt, LastKnownGood, Schedule, Source},
+    last_known_good::{Cadence, Change, DiskCopy, FailedAttempt, Fetch, LastKnownGood, Schedule},
     outbound::Outbound,
     verdict::Unavailable,
 };
@@ -133,7 +133,7 @@ impl Discovery {
     }
 }
 
-impl Source for DocumentSource {
+impl Fetch for DocumentSource {
     type Value = Option<Arc<KnownDocument>>;
 
     async fn fetch(cell: &LastKnownGood<Self>, _now: Now) -> Result<Option<Change<Self::Value>>, FailedAttempt> {

@@ -15,7 +15,7 @@ use crate::{
     alarm::{self, Alarm},
     clock::{Now, Steady, Timestamp},
     dependency::Dependency,
-    last_known_good::{Change, FailedAttempt, LastKnownGood, Schedule, Source},
+    last_known_good::{Change, FailedAttempt, Fetch, LastKnownGood, Schedule},
     lock::lock,
     outbound::Outbound,
     verdict::Unavailable,
@@ -42,7 +42,7 @@ struct StoredKeys {
     unconfirmed: BTreeMap<String, Steady>,
 }
 
-impl Source for KeySource {
+impl Fetch for KeySource {
     type Value = Option<Arc<KnownKeys>>;
 
     async fn fetch(cell: &LastKnownGood<Self>, now: Now) -> Result<Option<Change<Self::Value>>, FailedAttempt> {

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use super::{LastKnownGood, Source, back_off, schedule::fraction};
+use super::{Fetch, LastKnownGood, back_off, schedule::fraction};
 use crate::{
     clock::{Now, Steady},
     verdict::Unavailable,
@@ -50,7 +50,7 @@ impl FailedAttempt {
     }
 }
 
-impl<S: Source> LastKnownGood<S> {
+impl<S: Fetch> LastKnownGood<S> {
     /// Waits for an attempt for somebody who needs it now: for the one under way, else for one that begins now, if the
     /// back-off is over and `may_begin` agrees. Who joins an attempt asks nobody.
     ///

@@ -24,8 +24,8 @@ use crate::{
     principal::Freshness,
 };
 
-/// Who can give something that is worth keeping.
-pub(crate) trait Source: Sized + Send + Sync + 'static {
+/// Where something comes from that is worth keeping.
+pub(crate) trait Fetch: Sized + Send + Sync + 'static {
     /// What is known; by default, nothing. Cheap to clone.
     type Value: Clone + Default + Send + Sync + 'static;
 
@@ -38,18 +38,18 @@ pub(crate) trait Source: Sized + Send + Sync + 'static {
     /// The copy on disk.
     fn write(&self, known: &Self::Value, schedule: Schedule) -> io::Result<Vec<u8>>;
 
-    /// What [`Source::write`] wrote.
+    /// What [`Fetch::write`] wrote.
     fn read(&self, copy: &[u8]) -> io::Result<(Self::Value, Schedule)>;
 }
 
 /// What is known now, from what was known. It may be called more than once.
 pub(crate) type Change<V> = Box<dyn Fn(&V) -> V + Send + Sync>;
 
-/// Something known from a [`Source`], and what keeps it fresh. Cheap to clone: clones share all of it, so a later
+/// Something known from a [`Fetch`], and what keeps it fresh. Cheap to clone: clones share all of it, so a later
 /// configuration goes on with what an earlier one knew. What keeps it fresh ends when the last clone is dropped.
-pub(crate) struct LastKnownGood<S: Source>(pub(super) Arc<Inner<S>>);
+pub(crate) struct LastKnownGood<S: Fetch>(pub(super) Arc<Inner<S>>);
 
-pub(super) struct Inner<S: Source> {
+pub(super) struct Inner<S: Fetch> {
     /// What it is, for the log.
     what: String,
     source: S,
@@ -82,7 +82,7 @@ pub(crate) struct Snapshot<V> {
 /// A copy that is not written with every confirmation says at least this often when the last one was.
 const WRITTEN_EVERY: Duration = Duration::from_secs(60);
 
-impl<S: Source> LastKnownGood<S> {
+impl<S: Fetch> LastKnownGood<S> {
     /// Reads what `copy` says, and asks nobody. `what` is its name in the log.
     pub(crate) fn new(
         what: String,
@@ -219,13 +219,13 @@ impl<S: Source> LastKnownGood<S> {
     }
 }
 
-impl<S: Source> Clone for LastKnownGood<S> {
+impl<S: Fetch> Clone for LastKnownGood<S> {
     fn clone(&self) -> Self {
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<S: Source> Drop for Inner<S> {
+impl<S: Fetch> Drop for Inner<S> {
     fn drop(&mut self) {
         self.changed.notify_one();
     }

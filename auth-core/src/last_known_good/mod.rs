@@ -12,7 +12,7 @@ mod tests;
 
 pub(crate) use self::{
     attempts::{FailedAttempt, LastAttempt},
-    cell::{Change, LastKnownGood, Snapshot, Source},
+    cell::{Change, Fetch, LastKnownGood, Snapshot},
     disk_copy::DiskCopy,
     schedule::{Cadence, Schedule},
 };

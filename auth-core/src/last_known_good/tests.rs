@@ -43,7 +43,7 @@ impl Thing {
     }
 }
 
-impl Source for Thing {
+impl Fetch for Thing {
     type Value = Option<&'static str>;
     async fn fetch(cell: &LastKnownGood<Self>, _now: Now) -> Result<Option<Change<Self::Value>>, FailedAttempt> {
         let thing = cell.source();

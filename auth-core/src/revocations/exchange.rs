@@ -14,7 +14,7 @@ use crate::{
     data_folder::FolderPath,
     database::Database,
     dependency::Dependency,
-    last_known_good::{Change, FailedAttempt, LastKnownGood, Schedule, Source},
+    last_known_good::{Change, FailedAttempt, Fetch, LastKnownGood, Schedule},
     verdict::{OrUnavailable, Unavailable},
 };
 
@@ -52,7 +52,7 @@ const TOLD_AT_ONCE: usize = 256;
 const KEPT_AFTER: Duration = Duration::from_secs(24 * 3600);
 const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
 
-impl Source for RevocationSource {
+impl Fetch for RevocationSource {
     type Value = Arc<RevocationSet>;
 
     async fn fetch(cell: &LastKnownGood<Self>, now: Now) -> Result<Option<Change<Self::Value>>, FailedAttempt> {
