@@ -160,7 +160,7 @@ impl Parts {
     }
 }
 
-/// What `asked` says at once. If it would wait, it is dropped: whatever it began goes on, on the keeper.
+/// What `asked` says at once. If it would wait, it is dropped: whatever it began goes on, on the background runtime.
 async fn without_waiting(asked: impl Future<Output = Result<Principal, Stop>>) -> Result<Principal, Stop> {
     let mut asked = pin!(tokio::task::unconstrained(asked));
     std::future::poll_fn(|context| {

@@ -45,13 +45,14 @@ pub(crate) struct Gateway {
 
 impl Gateway {
     pub(crate) async fn start() -> Self {
-        let (data, clock, keeper) = (Folder::new(), Clock::system(), Background::current());
+        let (data, clock, background) = (Folder::new(), Clock::system(), Background::current());
         let provider = TestProvider::start().await;
-        let store = Database::at(data.path().join("candor.sqlite"), keeper.clone(), Duration::from_secs(2));
+        let store = Database::at(data.path().join("candor.sqlite"), background.clone(), Duration::from_secs(2));
         let keyring =
             Keyring::open(&data.taken(), &store, clock.now()).await.expect("keyring and store are both absent");
         let policy = RevocationPolicy::default();
-        let revocations = Revocations::open(&data.taken(), store.clone(), keeper.clone(), clock.clone(), policy).await;
+        let revocations =
+            Revocations::open(&data.taken(), store.clone(), background.clone(), clock.clone(), policy).await;
         let policy = SessionPolicy {
             hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
             groups_asked: BTreeSet::new(),
@@ -65,7 +66,7 @@ impl Gateway {
             kind: Kind::Service,
             user_claim: UserClaim::Subject,
             absence: Absence::default(),
-            keys: keys(&provider.issuer, &keeper, &clock, &data),
+            keys: keys(&provider.issuer, &background, &clock, &data),
             memory: BearerMemory::default(),
         }]);
         let (counted, guard) = (Counted::default(), Arc::new(RefusalGuard::new()));
@@ -118,7 +119,7 @@ impl Gateway {
     }
 }
 
-fn keys(issuer: &str, keeper: &Background, clock: &Clock, data: &Folder) -> IssuerKeys {
+fn keys(issuer: &str, background: &Background, clock: &Clock, data: &Folder) -> IssuerKeys {
     let url = issuer.parse().expect("a URL");
     let policy = OutboundPolicy { total: Duration::from_secs(2), ..OutboundPolicy::default() };
     let config = KeysConfig {
@@ -128,7 +129,7 @@ fn keys(issuer: &str, keeper: &Background, clock: &Clock, data: &Folder) -> Issu
         policy: KeyPolicy::default(),
     };
     let outbound = Outbound::new(&url, policy, clock.clone()).expect("no extra certificates");
-    IssuerKeys::new(config, outbound, keeper.clone(), clock.clone(), &data.taken())
+    IssuerKeys::new(config, outbound, background.clone(), clock.clone(), &data.taken())
 }
 
 #[tokio::test]

@@ -58,7 +58,7 @@ pub struct Database(Arc<Inner>);
 
 struct Inner {
     address: DatabaseAddress,
-    keeper: Background,
+    background: Background,
     deadline: Duration,
     /// The pool in use; none before the first call and after a fault that a connection does not outlive.
     live: Mutex<Option<Live>>,
@@ -129,10 +129,10 @@ impl Database {
 
     /// The store at `address`. Never fails, and does nothing yet: a store that cannot be used is Unavailable when it is
     /// used. A call takes at most twice `deadline`: see [`Database::DEADLINE`].
-    pub fn at(address: impl Into<DatabaseAddress>, keeper: Background, deadline: Duration) -> Self {
+    pub fn at(address: impl Into<DatabaseAddress>, background: Background, deadline: Duration) -> Self {
         Self(Arc::new(Inner {
             address: address.into(),
-            keeper,
+            background,
             deadline,
             live: Mutex::default(),
             ids: OnceLock::new(),
@@ -166,7 +166,7 @@ impl Database {
         let this = self.clone();
         let patience = self.0.deadline * 2;
         self.0
-            .keeper
+            .background
             .run(async move {
                 tokio::time::timeout(patience, this.attempt(work)).await.unwrap_or(Err(StoreFault::TimedOut(patience)))
             })
@@ -213,7 +213,7 @@ impl Database {
         };
         let bounded =
             async move { tokio::time::timeout(patience, looking).await.unwrap_or(Err(StoreFault::TimedOut(patience))) };
-        self.0.keeper.run(bounded).await?.or_unavailable(Dependency::Store)
+        self.0.background.run(bounded).await?.or_unavailable(Dependency::Store)
     }
 
     async fn must_be(&self, files: Files, live: &Live) -> Result<(), StoreFault> {
@@ -263,7 +263,7 @@ impl Database {
         };
         let bounded =
             async move { tokio::time::timeout(patience, reading).await.unwrap_or(Err(StoreFault::TimedOut(patience))) };
-        self.0.keeper.run(bounded).await?.or_unavailable(Dependency::Store)
+        self.0.background.run(bounded).await?.or_unavailable(Dependency::Store)
     }
 
     /// Makes the file if there is none, brings it to this release's form, and writes down whose it is.
@@ -288,7 +288,7 @@ impl Database {
             connection.close().await?;
             Ok::<_, StoreFault>(())
         };
-        self.0.keeper.run(making).await?.or_unavailable(Dependency::Store)
+        self.0.background.run(making).await?.or_unavailable(Dependency::Store)
     }
 
     /// Makes the store again where it was lost: empty, and the same to our keyring. It is made beside and then put in its
@@ -303,7 +303,7 @@ impl Database {
         let (this, patience) = (self.clone(), self.0.deadline * 2);
         // Whoever had the lost files open has let go of them then.
         let closing = async move { tokio::time::timeout(patience, this.current()).await.map(drop) };
-        self.0.keeper.run(closing).await?.or_unavailable(Dependency::Store)?;
+        self.0.background.run(closing).await?.or_unavailable(Dependency::Store)?;
         let path = self.0.address.path().to_owned();
         let fresh = path.with_added_extension("new");
         let (at, beside) = (path.clone(), fresh.clone());
@@ -313,7 +313,7 @@ impl Database {
     }
 
     async fn block(&self, work: impl FnOnce() -> io::Result<()> + Send + 'static) -> Result<(), Unavailable> {
-        let done = self.0.keeper.run(async { tokio::task::spawn_blocking(work).await }).await?;
+        let done = self.0.background.run(async { tokio::task::spawn_blocking(work).await }).await?;
         done.unwrap_or_else(|gone| Err(io::Error::other(gone))).or_unavailable(Dependency::Store)
     }
 
@@ -380,7 +380,7 @@ impl Database {
             }
         }
         let pool = broken.pool.clone();
-        self.0.keeper.spawn(async move { pool.close().await });
+        self.0.background.spawn(async move { pool.close().await });
     }
 
     fn pool(&self) -> SqlitePool {

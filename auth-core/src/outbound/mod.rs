@@ -69,7 +69,7 @@ pub enum OutboundError {
     Forbidden(#[from] Forbidden),
     /// No connection, in time or at all; or TLS failed.
     #[error("cannot connect")]
-    ConnectFault(#[source] Box<dyn Error + Send + Sync>),
+    Connect(#[source] Box<dyn Error + Send + Sync>),
     /// The connection broke.
     #[error("the connection broke")]
     Broke(#[source] Box<dyn Error + Send + Sync>),
@@ -183,7 +183,7 @@ fn fault(error: hyper_util::client::legacy::Error) -> OutboundError {
         }
         cause = inner.source();
     }
-    if error.is_connect() { OutboundError::ConnectFault(error.into()) } else { OutboundError::Broke(error.into()) }
+    if error.is_connect() { OutboundError::Connect(error.into()) } else { OutboundError::Broke(error.into()) }
 }
 
 fn body_fault(error: Box<dyn Error + Send + Sync>, cap: usize) -> OutboundError {

@@ -15,7 +15,7 @@ async fn got(client: &Outbound, url: &str) -> String {
         Ok(answer) => format!("{} {}", answer.status.as_u16(), String::from_utf8_lossy(&answer.body)),
         Err(fault) => match fault {
             OutboundError::Forbidden(_) => "forbidden",
-            OutboundError::ConnectFault(_) => "no connection",
+            OutboundError::Connect(_) => "no connection",
             OutboundError::Broke(_) => "broke",
             OutboundError::TimedOut(_) => "late",
             OutboundError::TooLong(_) => "too long",

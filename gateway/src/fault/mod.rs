@@ -3,7 +3,7 @@
 //! A [`Fault`] becomes one of the [`FaultStatus`]es. What is deliberately absent: 401, 403, 407 and every 3xx. A fault
 //! cannot name them, so that no outage can look like a failed sign-in.
 
-mod allow;
+mod allowed_methods;
 mod answer_word;
 mod bad_request;
 mod client_kind;
@@ -15,7 +15,7 @@ use auth_core::verdict::Unavailable;
 use http::{HeaderValue, StatusCode};
 
 pub use self::{
-    allow::AllowedMethods, answer_word::AnswerWord, bad_request::BadRequest, client_kind::ClientKind,
+    allowed_methods::AllowedMethods, answer_word::AnswerWord, bad_request::BadRequest, client_kind::ClientKind,
     status::FaultStatus,
 };
 
@@ -88,7 +88,7 @@ pub enum ConnectFault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Deadline {
     /// `connect_timeout`.
-    ConnectFault,
+    Connect,
     /// `response_timeout`: to the whole head of the answer.
     ResponseHead,
     /// The endpoint did not take the request's body (`idle_body_timeout`).
@@ -226,7 +226,7 @@ impl Fault {
             Self::ConnectFailed(ConnectFault::Unreachable, _) => "destination_ip_unroutable",
             Self::UpstreamReset(_) => "connection_terminated",
             Self::UpstreamGarbage(_) => "http_protocol_error",
-            Self::TimedOut(Deadline::ConnectFault, _) => "connection_timeout",
+            Self::TimedOut(Deadline::Connect, _) => "connection_timeout",
             Self::TimedOut(Deadline::ResponseHead, _) => "http_response_timeout",
             Self::TimedOut(Deadline::RequestBody, _) => "connection_write_timeout",
             Self::Overloaded => "connection_limit_reached",
@@ -325,7 +325,7 @@ impl Deadline {
     /// The setting that says how long it is.
     const fn setting(self) -> &'static str {
         match self {
-            Self::ConnectFault => "connect_timeout",
+            Self::Connect => "connect_timeout",
             Self::ResponseHead => "response_timeout",
             Self::RequestBody => "idle_body_timeout",
         }

@@ -36,7 +36,7 @@ fn every_fault() -> Vec<Fault> {
             received: StatusCode::UNAUTHORIZED,
             setting: "on_denial = \"pass\"",
         }),
-        Fault::TimedOut(Deadline::ConnectFault, at()),
+        Fault::TimedOut(Deadline::Connect, at()),
         Fault::Overloaded,
         Fault::Panicked,
         Fault::PermitMismatch,

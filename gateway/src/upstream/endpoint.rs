@@ -146,7 +146,7 @@ impl Endpoint {
         let stream = match timeout_at(deadline, self.reach()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err((how, error))) => return Err(Fault::ConnectFailed(how, self.at(&error.to_string()))),
-            Err(_) => return Err(Fault::TimedOut(Deadline::ConnectFault, self.at(""))),
+            Err(_) => return Err(Fault::TimedOut(Deadline::Connect, self.at(""))),
         };
         if let Err(error) = stream.set_nodelay(true) {
             return Err(Fault::ConnectFailed(ConnectFault::Unreachable, self.at(&error.to_string())));

@@ -38,7 +38,7 @@ pub(super) struct Twin {
 
 enum Credential {
     Ticket(String),
-    AccessTokenSpec(String),
+    Bearer(String),
 }
 
 impl People {
@@ -61,7 +61,7 @@ impl People {
         world.warm_up(&mut display, "/display/calendar").await;
         // A key that nobody knows may be asked for a few times a minute: that is kept for who is good.
         for twin in demo::Twin::ALL.into_iter().filter(|twin| *twin != demo::Twin::UnknownKid) {
-            let credential = Credential::AccessTokenSpec(world.idp.twin(&bearer, twin));
+            let credential = Credential::Bearer(world.idp.twin(&bearer, twin));
             twins.push(Twin { name: format!("bearer {}", twin.as_str()), credential });
         }
         let (grace, _) = signed_in(world, "grace").await;
@@ -93,7 +93,7 @@ impl Twin {
                 caller.browser().set_cookie(&world.url("/"), TICKET, ticket);
                 world.ask(&mut caller, path.unwrap_or("/calendar")).await
             }
-            Credential::AccessTokenSpec(token) => {
+            Credential::Bearer(token) => {
                 world.ask(&mut Caller::bearing(Form::Device, token), path.unwrap_or("/display/calendar")).await
             }
         }
