@@ -492,10 +492,15 @@ fn connections() -> Vec<Payload> {
     ]
     .map(|field| Payload::new(format!("hop {field}"), with_token(&format!("{field}\r\n")), Forwarded));
     // What follows an upgrade that we do not make is the next request: it is judged like any other.
-    let tunnel = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-    let next = public("GET /api/y?@ID", "X-Gateway-Identity: evil\r\n", "");
-    let tunnel = Payload::new("bytes after an upgrade", public("GET /public/x?@ID", tunnel, next), AtMostOnce);
-    refused.into_iter().chain(fine).chain(hops).chain([tunnel]).collect()
+    let next = || public("GET /api/y?@ID", "X-Gateway-Identity: evil\r\n", "");
+    let upgrade = |to: &str| format!("Connection: Upgrade\r\nUpgrade: {to}\r\nSec-WebSocket-Version: 13\r\n");
+    let after =
+        |name: &str, to: &str, expected| Payload::new(name, public("GET /public/x?@ID", upgrade(to), next()), expected);
+    let upgrades = [
+        after("bytes after a WebSocket handshake", "websocket", Refused(&[501])),
+        after("bytes after another upgrade", "candor/1", AtMostOnce),
+    ];
+    refused.into_iter().chain(fine).chain(hops).chain(upgrades).collect()
 }
 
 fn sizes() -> Vec<Payload> {
