@@ -191,8 +191,7 @@ fn not_signed_in(context: &RequestContext, fault: SignInFault) -> Answer {
         }
         SignInFault::Busy { return_to } => Answer::Own(pages::busy(begin_address(context, Some(&return_to), false))),
         SignInFault::Misconfigured { unavailable, return_to } => {
-            let begin = Some(begin_address(context, Some(&return_to), false));
-            Answer::Own(pages::unavailable(&unavailable, begin, Vec::new()))
+            Answer::Own(pages::misconfigured(&unavailable, begin_address(context, Some(&return_to), false)))
         }
         SignInFault::Unavailable { unavailable, return_to, spent } => {
             let begin = Some(begin_address(context, Some(&return_to), false));

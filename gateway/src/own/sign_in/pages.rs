@@ -61,15 +61,42 @@ pub(crate) fn refused(objection: Objection, word: &str, description: Option<Stri
 /// The provider answered, and its answer was invalid. Nothing here tries again by itself: that would help nobody. The number
 /// below finds the log line.
 pub(crate) fn invalid_response(invalid: &InvalidResponse, begin: String) -> OwnAnswer {
-    let page = Page::new("Signing in failed", "Your provider answered, but its answer cannot be used.")
-        .say(invalid.explain())
-        .say(
-            "Nobody was signed in, and whoever is signed in already stays so. You can begin again. If it happens once \
-             more, whoever looks after this service has to put it right: give them the number of the request, below.",
-        )
-        .link("Begin again", begin);
+    let page = match invalid {
+        InvalidResponse::Document(_) => set_up_wrongly(invalid.explain()),
+        _ => Page::new("Signing in failed", "Your provider answered, but its answer cannot be used.")
+            .say(invalid.explain())
+            .say(
+                "Nobody was signed in, and whoever is signed in already stays so. You can begin again. If it happens \
+                 once more, whoever looks after this service has to put it right: give them the number of the request, \
+                 below.",
+            ),
+    }
+    .link("Begin again", begin);
     let why = Why { reason: Some(invalid.as_str()), detail: Some(invalid.to_string()), fault: None };
     OwnAnswer::failed(OwnFailure::InvalidResponse(invalid.explain()), page).log(why)
+}
+
+/// The provider does not know this gateway, or not what it asks for. Nothing tries again by itself, though it may be put
+/// right at any moment; and nothing is taken back, so that the same callback may yet succeed.
+pub(crate) fn misconfigured(unavailable: &Unavailable, begin: String) -> OwnAnswer {
+    let page = set_up_wrongly("Your provider does not know this service, or does not let it sign anybody in.")
+        .link("Begin again", begin);
+    let failure = OwnFailure::Unavailable {
+        retry_after: unavailable.retry_after,
+        detail: "Signing in is set up wrongly, for everybody: whoever looks after this service has to put it right. \
+                 Whoever is signed in stays so.",
+    };
+    OwnAnswer::failed(failure, page).log(Why::missing(unavailable))
+}
+
+/// Here or at the provider a setting has to be changed: nobody who reads this can, and for nobody it works meanwhile.
+fn set_up_wrongly(what: &'static str) -> Page {
+    Page::new("Signing in is set up wrongly", what)
+        .say("You have done nothing wrong, and waiting does not help. Whoever is signed in already stays so.")
+        .say(
+            "Tell whoever looks after this service, with the number of the request, below: the gateway's log says what \
+             has to be changed.",
+        )
 }
 
 /// Too many sign-ins are being finished at once, or this one twice. Nobody was asked, and nothing is lost.

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use auth_core::{
     dependency::Dependency,
+    discovery::NotADocument,
     sign_in::{InvalidResponse, Objection},
     verdict::Unavailable,
 };
-use http::header::RETRY_AFTER;
+use http::header::{RETRY_AFTER, SET_COOKIE};
 
 use super::pages;
 use crate::{
@@ -58,6 +59,32 @@ async fn a_wrong_answer_of_the_providers_is_said_in_words_and_loads_nothing_agai
     assert!(page.contains("is not signed in a way") && page.contains(begin), "{page}");
     assert!(page.contains("the number of the request") && page.contains(&format!("<code>{id}</code>")), "{page}");
     assert!(!page.contains("http-equiv") && !page.contains("does not answer") && !page.contains("It said"), "{page}");
+}
+
+/// Whoever reads it cannot help it, and is told who can.
+#[tokio::test]
+async fn what_is_set_up_wrongly_is_no_outage_to_people() {
+    let begin = "/.candor/login?return_to=%2Forders";
+    let unavailable = Unavailable::because(Dependency::TokenEndpoint, "planned").retry_after(Duration::from_secs(60));
+    let other = NotADocument::OtherIssuer { of: "https://other.example".to_owned(), expected: "https://idp".into() };
+    let misconfigured = || pages::misconfigured(&unavailable, begin.to_owned());
+    let document = || pages::invalid_response(&InvalidResponse::Document(other.clone()), begin.to_owned());
+    let answers = [(misconfigured(), 503, "verdict-unavailable"), (document(), 502, "sign-in-failed")];
+    for (answer, status, word) in answers {
+        let response = http(Answer::Own(answer), ClientKind::Browser, true);
+        assert_eq!((response.status().as_u16(), field(&response, ANSWER.as_str())), (status, word.to_owned()));
+        assert!(!response.headers().contains_key(SET_COOKIE), "nothing is taken back");
+        let number = format!("<code>{}</code>", field(&response, RequestId::HEADER.as_str()));
+        let page = text(response).await;
+        for part in ["set up wrongly", "whoever looks after this service", &number, begin] {
+            assert!(page.contains(part), "{part} is not in {page}");
+        }
+        assert!(!page.contains("http-equiv") && !page.contains("does not answer"), "{page}");
+        assert!(!page.contains("planned") && !page.contains("other.example"), "what is said is for the log: {page}");
+    }
+    for answer in [misconfigured(), document()] {
+        check_form(&http(Answer::Own(answer), ClientKind::Script, true), ClientKind::Script);
+    }
 }
 
 #[tokio::test]
