@@ -1,6 +1,6 @@
 //! Providers on the running program: what the configuration names of them, and how often people come back from them.
 
-use gateway::demo::{AccessTokenSpec, Lie, Part};
+use gateway::demo::{AccessTokenSpec, Lie, Part, Twin};
 use libtest_mimic::Trial;
 use serde_json::json;
 use world::{
@@ -15,6 +15,8 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         in_a_runtime("providers::keys_on_this_machine_serve_an_issuer_elsewhere", keys_on_this_machine),
         in_a_runtime("providers::callbacks_are_limited_for_each_address", callbacks_are_limited),
+        in_a_runtime("providers::a_client_without_its_secret_is_told_so", a_client_without_its_secret),
+        in_a_runtime("providers::another_account_is_asked_for", another_account_is_asked_for),
         in_a_runtime("providers::a_wrong_answer_is_said_and_beginning_again_helps", a_wrong_answer_is_said),
         in_a_runtime("providers::another_address_leads_to_the_public_one", another_address_leads_to_the_public_one),
     ]
@@ -56,6 +58,8 @@ async fn a_wrong_answer_is_said() {
     world.sign_in(&mut ada, "ada", "/calendar").await;
     let mut grace = Caller::new(Form::Browser);
     let callback = world.until_callback(&mut grace, "grace", "/calendar?week=47").await;
+    // Makes the forger's key, which can take longer than the provider has for its answer.
+    world.idp.twin(&AccessTokenSpec::of("grace"), Twin::Forged);
     world.idp.lie(Some(Lie::Forged));
     let told = grace.browser().get(&callback).await.expect("an answer");
     world.idp.lie(None);
@@ -68,6 +72,39 @@ async fn a_wrong_answer_is_said() {
     world.sign_in(&mut grace, "grace", "/calendar?week=47").await;
     let heard = world.ask(&mut ada, "/calendar").await;
     assert_eq!(heard.status(), Some(200), "who is signed in stays so: {}", heard.line());
+}
+
+/// A gateway that the provider does not know: everybody reads what is wrong and whom to tell, and nothing is taken back.
+async fn a_client_without_its_secret() {
+    let mut world = World::new().prepare().await;
+    world.settings.replace("client_secret = { file = \"client_secret\" }\n", "");
+    world.start_gateway().await;
+    let mut grace = Caller::new(Form::Browser);
+    let callback = world.until_callback(&mut grace, "grace", "/calendar?week=47").await;
+    let told = grace.browser().get(&callback).await.expect("an answer");
+    let page = told.text();
+    assert_eq!((told.status.as_u16(), told.header("x-gateway-answer")), (503, Some("verdict-unavailable")), "{page}");
+    assert!(page.contains("set up wrongly") && page.contains("whoever looks after this service"), "{page}");
+    assert!(page.contains(told.header("x-request-id").expect("a number to quote")), "{page}");
+    assert!(!page.contains("http-equiv") && !page.contains("does not answer"), "{page}");
+    assert!(page.contains("return_to=%2Fcalendar%3Fweek%3D47"), "{page}");
+    assert!(told.set_cookies().is_empty(), "nothing is taken back");
+}
+
+/// Without asking the provider for it, signing in again comes back at once, as the same person.
+async fn another_account_is_asked_for() {
+    let world = World::new().start().await;
+    let mut grace = Caller::new(Form::Browser);
+    world.sign_in(&mut grace, "grace", "/calendar").await;
+    let refused = world.ask(&mut grace, "/engineers/").await;
+    assert_eq!(refused.status(), Some(403), "{}", refused.line());
+    let link = "/.candor/login?return_to=%2Fengineers%2F&select_account=1";
+    for (path, prompt) in [("/.candor/login?return_to=%2Fengineers%2F", None), (link, Some("select_account"))] {
+        let told = grace.browser().get(&world.url(path)).await.expect("an answer");
+        let to = told.header("location").and_then(|to| url::Url::parse(to).ok()).expect("the provider's address");
+        let asked = to.query_pairs().find(|(name, _)| name == "prompt").map(|(_, value)| value.into_owned());
+        assert_eq!((told.status.as_u16(), asked.as_deref()), (303, prompt), "{path}");
+    }
 }
 
 /// Under a name that is not `public_url`'s no cookie of a sign-in would be found when the provider sends people back.
