@@ -2,7 +2,7 @@
 //!
 //! The only module that names `openidconnect`, which fetches nothing here and reads no clock. ID tokens leave a token
 //! answer unverified, as text: [`crate::sign_in`] verifies them, first by [`crate::keys`] and [`crate::jws`], which know
-//! fresh keys and the difference between a forgery and an outage, then by the library's verifier ([`SignedIdToken`]).
+//! fresh keys and the difference between a forgery and an outage, then by the library's verifier (`SignedIdToken`).
 //! Deliberately absent: userinfo, logout at the provider, and any other flow than the code flow with PKCE (RFC 6749 §4.1,
 //! RFC 7636).
 
