@@ -221,7 +221,7 @@ impl Unavailable {
     }
 
     /// Unavailable, since what was shown begins only at `begins`. Where that is far off, or one reading says that it has
-    /// begun, a clock is likelier wrong than the asker early, and may be set right at any moment: so nobody is told to
+    /// begun, a clock is likelier wrong than the client early, and may be set right at any moment: so nobody is told to
     /// stay away for longer than [`Unavailable::LONGEST_GAP`].
     pub(crate) fn not_yet(begins: Timestamp, now: Now, cause: &'static str) -> Self {
         let this = Self::because(Dependency::Clock, cause);

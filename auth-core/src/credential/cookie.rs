@@ -11,11 +11,13 @@ pub fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
 
 fn pair(part: &[u8]) -> Option<(&[u8], &[u8])> {
     let at = part.iter().position(|byte| *byte == b'=')?;
-    let (name, value) = (trimmed(&part[..at]), trimmed(&part[at + 1..]));
+    let (name, value) = (trim_blanks(&part[..at]), trim_blanks(&part[at + 1..]));
     (!name.is_empty()).then_some((name, value))
 }
 
-fn trimmed(text: &[u8]) -> &[u8] {
+/// `text` without the spaces and tabs at its ends. Whoever takes cookies of ours out of a request must see the same name as
+/// whoever reads them.
+pub fn trim_blanks(text: &[u8]) -> &[u8] {
     let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
     let Some(start) = text.iter().position(is_text) else { return &[] };
     let end = text.iter().rposition(is_text).unwrap_or(start);

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 pub use self::{
     candidates::{AmbiguousCredentials, CredentialCandidates},
-    cookie::cookies,
+    cookie::{cookies, trim_blanks},
 };
 
 /// What a request brought to show who sends it.

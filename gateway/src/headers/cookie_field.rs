@@ -1,6 +1,7 @@
 //! The `Cookie` field, byte for byte: split at `;`, blanks are space and tab, nothing is unquoted or decoded
 //! (RFC 6265 §5.4 as browsers send it). Other people's cookies stay exactly as they are.
 
+use auth_core::credential::trim_blanks;
 use http::{HeaderMap, HeaderValue, header};
 
 /// The names of our own cookies.
@@ -54,14 +55,7 @@ fn without(field: &HeaderValue, is_ours: impl Fn(&[u8]) -> bool) -> Option<Heade
 /// The name before the first `=`, or the whole part: a cookie without `=` is a value to some and a name to others.
 fn name_of(part: &[u8]) -> &[u8] {
     let end = part.iter().position(|byte| matches!(byte, b'=' | b';')).unwrap_or(part.len());
-    trimmed(&part[..end])
-}
-
-fn trimmed(text: &[u8]) -> &[u8] {
-    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
-    let Some(start) = text.iter().position(is_text) else { return &[] };
-    let end = text.iter().rposition(is_text).unwrap_or(start);
-    &text[start..=end]
+    trim_blanks(&part[..end])
 }
 
 #[cfg(test)]

@@ -118,7 +118,7 @@ pub enum RouteClientKind {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use auth_core::{
         policy::{Allow, MaxStale, RequirementId},
         principal::Kind,
@@ -127,7 +127,8 @@ mod tests {
 
     use super::*;
 
-    fn route(allow: &[Allow]) -> Route {
+    /// A route for everything, with the defaults of the configuration.
+    pub(crate) fn route(allow: &[Allow]) -> Route {
         Route {
             path: "/".to_owned(),
             host: None,

@@ -44,10 +44,10 @@ impl AccessRecord {
         Self { context, phase, sent: 0, end: None }
     }
 
-    /// Records how `response` goes to the client who asked by `method`.
-    pub(super) fn of<B: HttpBody>(mut self, method: &Method, response: Response<B>) -> Response<RecordedBody<B>> {
+    /// Records how `response` goes to the client.
+    pub(super) fn of<B: HttpBody>(mut self, response: Response<B>) -> Response<RecordedBody<B>> {
         let status = response.status();
-        let has_no_body = method == Method::HEAD
+        let has_no_body = self.context.method() == Method::HEAD
             || status.is_informational()
             || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             || response.body().is_end_stream();

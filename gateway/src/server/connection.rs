@@ -139,7 +139,7 @@ where
                 context.send(context.fault(Fault::Panicked))
             }
         };
-        record.of(context.method(), response.map(|body| stream.answer(body)))
+        record.of(response.map(|body| stream.answer(body)))
     }
 }
 

@@ -57,12 +57,12 @@ use crate::{
 /// How much of a disputed answer is read, so that its connection can serve again.
 const DRAIN: usize = 64 * 1024;
 
+/// And for how long: until then it occupies a place on its endpoint.
+const DRAIN_FOR: Duration = Duration::from_secs(1);
+
 /// A request's body that says it is no longer than this is read whole before it takes a place at an endpoint: a slow
 /// client occupies none, and no answer can come before its end.
 const SMALL: usize = 64 * 1024;
-
-/// And for how long: until then it occupies a place on its endpoint.
-const DRAIN_FOR: Duration = Duration::from_secs(1);
 
 /// Every upstream of one configuration.
 #[derive(Debug)]

@@ -10,7 +10,7 @@
 //!
 //! 1. Write `async fn` → [`Probes`] in the file here that fits, or in a new one (`mod` line and a line in [`FILES`]).
 //!    Start a `World`, ask from outside, and call [`Probes::made`] for each probe, with what came of it. Judge by what
-//!    the monolith saw and by what the asker was told, not by how the defence works: then its next form is held too.
+//!    the monolith saw and by what the caller was told, not by how the defence works: then its next form is held too.
 //! 2. Add an [`Attack`] to the list `ATTACKS` of that file.
 //! 3. Plant its `fault` at the one place of the defence: `#[cfg(candor_mutants)] if auth_core::mutants::is("word")
 //!    { … as if there were no defence … }`. Without that word the attack must not succeed in that build either.

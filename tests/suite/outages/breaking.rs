@@ -51,7 +51,7 @@ pub(super) async fn heal_all(world: &mut World, cell: &Cell) {
 }
 
 /// Counts the cell as touched if somebody met what is broken: as its proxy counted, as the store answered when it was
-/// asked (`confirmed`), as the monolith saw, or as the gateway told the asker (`heard`), the monolith or its access log.
+/// asked (`confirmed`), as the monolith saw, or as the gateway told the caller (`heard`), the monolith or its access log.
 /// A cell that must show its break, and that nobody met, has tested nothing. Where nobody waits for it, that may come a
 /// moment later.
 pub(super) async fn judge_the_touch(

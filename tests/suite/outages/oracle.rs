@@ -170,7 +170,7 @@ pub(crate) fn judge_twin(when: &str, heard: &Heard, name: &str, complaints: &mut
     }
 }
 
-/// Whatever we say ourselves, we say in the asker's form; and when nobody can tell or serve, when to ask again.
+/// Whatever we say ourselves, we say in the caller's form; and when nobody can tell or serve, when to ask again.
 fn judge_form(when: &str, heard: &Heard, form: Form, complaints: &mut Complaints) {
     let Ok(seen) = &heard.answer else { return };
     if matches!(heard.word(), Some("upstream" | "own")) || seen.status.is_redirection() {

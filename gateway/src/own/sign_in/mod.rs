@@ -240,7 +240,7 @@ fn begin_address(context: &RequestContext, return_to: Option<&str>, again: bool)
     context.running.site.login_by(&link)
 }
 
-/// The spent try's cookie, taken back. One that cannot be named stays, and runs out by itself.
+/// The cookie of the pending sign-in that was spent, taken back. One that cannot be named stays, and runs out by itself.
 fn forget(context: &RequestContext, spent: Option<String>) -> Vec<SetCookie> {
     spent.and_then(|name| SetCookie::forget_pending(&name, &context.running.site).ok()).into_iter().collect()
 }

@@ -2,7 +2,7 @@
 //!
 //! A [`Reply`] says what happened; [`Reply::into_http`] says it in the form of whoever asked. 401, 403 and the redirect
 //! to our own sign-in come from a [`Refusal`], which takes a proven [`Rejected`], or from an upstream answer that was
-//! judged. That is checked once more on the finished response: a debug build panics, a release build answers 500 and
+//! vetted. That is checked once more on the finished response: a debug build panics, a release build answers 500 and
 //! rings an alarm. Answers that blame nobody take their form in the files beside this one, which know no status but those
 //! of `FaultStatus`; what pages say is in `pages` and with our own paths, what programs are told in `problem`.
 
@@ -36,13 +36,13 @@ use crate::{
     upstream::VettedResponse,
 };
 
-/// What kind of answer this is (design: a closed list, [`AnswerWord`]).
+/// What kind of answer this is (one of a closed list, [`AnswerWord`]).
 pub const ANSWER: HeaderName = HeaderName::from_static("x-gateway-answer");
 /// Where a person signs in, for a proxy that asks on their behalf.
 pub const SIGN_IN: HeaderName = HeaderName::from_static("x-gateway-sign-in");
 const PROXY_STATUS: HeaderName = HeaderName::from_static("proxy-status");
 
-/// An answer to one request, not yet in the form of its asker.
+/// An answer to one request, not yet in the form of whoever asked.
 #[derive(Debug)]
 #[must_use]
 pub struct Reply {
@@ -70,7 +70,7 @@ struct Head {
 }
 
 impl Reply {
-    /// The response, in the form of its asker.
+    /// The response, in the form of whoever asked.
     pub fn into_http(self, site: &Site) -> Response<Body> {
         let Self { answer, client_kind, id, recourse } = self;
         let form = Form { client_kind, id, recourse, site };

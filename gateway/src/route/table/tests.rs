@@ -4,27 +4,15 @@ use auth_core::policy::{Allow as Who, MaxStale, Requirement, RequirementId};
 use http::{HeaderValue, uri::PathAndQuery};
 
 use super::*;
-use crate::route::{Cache, OnDenial};
+use crate::route::tests;
 
 fn route(path: &str, host: Option<&str>, methods: &[Method], upstream: &str) -> Route {
     Route {
         path: path.to_owned(),
         host: host.map(str::to_owned),
         methods: (!methods.is_empty()).then(|| methods.to_vec()),
-        by_method: false,
         upstream: upstream.into(),
-        requirement: Requirement::new(RequirementId(0), vec![Who::Anyone], MaxStale::DEFAULT),
-        on_denial: OnDenial::Dispute,
-        expect: None,
-        response_timeout: Duration::from_secs(30),
-        idle_body_timeout: Duration::from_secs(30),
-        login_paths: Vec::new(),
-        own_challenges: Vec::new(),
-        max_body: None,
-        client_kind: None,
-        cache: Cache::Private,
-        forward_authorization: false,
-        underscore_headers: Vec::new(),
+        ..tests::route(&[Who::Anyone])
     }
 }
 

@@ -9,7 +9,7 @@ use auth_core::{
 use http::Response;
 
 use super::*;
-use crate::route::Cache;
+use crate::route::tests;
 
 const NOON: Timestamp = Timestamp::from_secs(43_200);
 
@@ -32,25 +32,7 @@ fn principal(kind: Kind) -> Principal {
 }
 
 fn route(allow: Allow) -> Route {
-    Route {
-        path: "/".to_owned(),
-        host: None,
-        methods: None,
-        by_method: false,
-        upstream: "monolith".into(),
-        requirement: Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT),
-        on_denial: OnDenial::Dispute,
-        expect: None,
-        response_timeout: Duration::from_secs(1),
-        idle_body_timeout: Duration::from_secs(1),
-        login_paths: vec!["/accounts/login".to_owned()],
-        own_challenges: Vec::new(),
-        max_body: None,
-        client_kind: None,
-        cache: Cache::Private,
-        forward_authorization: false,
-        underscore_headers: Vec::new(),
-    }
+    Route { login_paths: vec!["/accounts/login".to_owned()], ..tests::route(&[allow]) }
 }
 
 fn people() -> Route {
