@@ -1,6 +1,4 @@
-use std::time::Duration;
-
-use auth_core::policy::{Allow as Who, MaxStale, Requirement, RequirementId};
+use auth_core::policy::Allow as Who;
 use http::{HeaderValue, uri::PathAndQuery};
 
 use super::*;
