@@ -149,14 +149,14 @@ fn every_refusal_is_explained() {
 }
 
 fn every_file_says_what_it_is_for() {
-    let files = sources::rust(&["auth-core/src", "gateway/src", "tests/world", "tests/suite"]);
+    let files = sources::rust(&["auth-core/src", "benches", "gateway/src", "tests/world", "tests/suite"]);
     let silent = files.iter().filter(|file| !file.is_only_for_tests() && !file.text.starts_with("//! "));
     none(&silent.map(|file| file.path.clone()).collect::<Vec<_>>());
 }
 
 fn every_exception_has_a_reason() {
     let mut wrong = Vec::new();
-    for source in sources::rust(&["auth-core/src", "gateway/src", "tests/world", "tests/suite"]) {
+    for source in sources::rust(&["auth-core/src", "benches", "gateway/src", "tests/world", "tests/suite"]) {
         for (at, _) in source.text.match_indices("#[allow(").chain(source.text.match_indices("#[expect(")) {
             let attribute = source.text[at..].split(")]").next().unwrap_or_default();
             if !attribute.contains("reason =") && source.path != "tests/suite/tidy/mod.rs" {

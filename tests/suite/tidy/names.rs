@@ -8,7 +8,7 @@ use crate::{report, sources};
 pub(super) fn names_say_something() {
     const EMPTY: [&str; 7] = ["utils", "util", "common", "helpers", "helper", "manager", "types"];
     let mut wrong = Vec::new();
-    for source in sources::rust(&["auth-core/src", "gateway/src", "tests/world", "tests/suite"]) {
+    for source in sources::rust(&["auth-core/src", "benches", "gateway/src", "tests/world", "tests/suite"]) {
         if source.path.split(['/', '.']).any(|part| EMPTY.contains(&part)) {
             wrong.push(source.path.clone());
         }

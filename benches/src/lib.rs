@@ -1,0 +1,27 @@
+//! The instrument: load for any gateway, a comparison with other gateways, the incident of January 2021 replayed.
+//!
+//! It measures from outside: real processes, real sockets on loopback, what `/proc` says of them. Deliberately absent:
+//! traffic to a host that its user did not call their own ([`target`]), and a figure without its spread.
+//!
+//! # Layout
+//! The number is the floor; a module imports from lower floors only (`tidy` reads these lines). From the bottom:
+//!
+//! - 0 [`machine`]: what machine this is, and the limits that a process has on it.
+//! - 0 [`process`]: a program that we started: where it runs, what it costs, how it ends.
+//! - 0 [`target`]: where traffic goes, and where it may not go.
+//! - 1 [`exchange`]: one connection as a client sees it, as cheap as it can be.
+//! - 1 [`origin`]: the service behind a gateway, as cheap as it can be.
+//! - 2 [`drive`]: many connections at once, and what came back.
+//! - 2 [`peer`]: the gateways that are compared: installed, configured, started.
+//! - 3 [`compare`]: the same work through each of them, by turns.
+//! - 4 [`cli`]: the commands.
+
+pub mod cli;
+pub mod compare;
+pub mod drive;
+pub mod exchange;
+pub mod machine;
+pub mod origin;
+pub mod peer;
+pub mod process;
+pub mod target;

@@ -1,0 +1,57 @@
+//! Candor, in its release build.
+
+use std::{fs, io, net::SocketAddr, path::Path};
+
+use gateway::demo::idp::IdpOptions;
+
+use super::{NotHere, Peer, Program, Site, Way, say, write};
+
+const CONFIG: &str = include_str!("../../peers/candor.toml");
+
+pub(super) struct Candor;
+
+impl Peer for Candor {
+    fn name(&self) -> &'static str {
+        "Candor"
+    }
+
+    /// Builds it from this tree, as its users do: what is measured is never an older build.
+    fn install(&self, _: &Path) -> Result<Program, NotHere> {
+        let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
+        let manifest = top.join("Cargo.toml").display().to_string();
+        let words = ["cargo", "build", "--locked", "--release", "--package", "gateway", "--manifest-path", &manifest];
+        let said = say(&[&words[..], &["--message-format", "json-render-diagnostics"]].concat()).map_err(NotHere)?;
+        let path = said
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|message| message["target"]["name"] == "gateway")
+            .find_map(|message| message["executable"].as_str().map(Into::into))
+            .ok_or_else(|| NotHere("cargo does not say where it built the gateway".to_owned()))?;
+        Ok(Program { path, version: env!("CARGO_PKG_VERSION").to_owned() })
+    }
+
+    fn configure(&self, program: &Program, site: &Site<'_>, listen: SocketAddr) -> io::Result<Vec<String>> {
+        let options = IdpOptions::default();
+        fs::write(site.folder.join("client-secret"), &options.client_secret)?;
+        let file = site.folder.join("candor.toml");
+        write(
+            &file,
+            CONFIG,
+            &[
+                ("listen", listen.to_string()),
+                ("origin", site.origin.to_string()),
+                ("issuer", site.provider.issuer()),
+                ("client_id", options.client_id),
+                ("audience", options.audience),
+            ],
+        )?;
+        let words = [&*program.path.display().to_string(), "serve", "--config", &file.display().to_string()];
+        Ok(words.map(ToOwned::to_owned).to_vec())
+    }
+
+    fn lacks(&self, way: Way) -> Option<&'static str> {
+        match way {
+            Way::Open | Way::Token | Way::Session => None,
+        }
+    }
+}
