@@ -82,6 +82,14 @@ impl Connection {
         Ok(Self { stream, buffer: BytesMut::with_capacity(16 * 1024) })
     }
 
+    /// Whether the other side has left it open. Servers close connections that were idle for long, and what is sent
+    /// then is lost without anybody's fault; what comes unasked makes it of no use either.
+    pub fn is_open(&mut self) -> bool {
+        let mut unasked = [0; 1];
+        self.buffer.is_empty()
+            && matches!(self.stream.try_read(&mut unasked), Err(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// Sends `head` and then `body`, and reads the answer.
     ///
     /// # Errors

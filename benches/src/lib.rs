@@ -6,22 +6,26 @@
 //! # Layout
 //! The number is the floor; a module imports from lower floors only (`tidy` reads these lines). From the bottom:
 //!
+//! - 0 [`latency`]: how long things took, as a distribution.
 //! - 0 [`machine`]: what machine this is, and the limits that a process has on it.
 //! - 0 [`process`]: a program that we started: where it runs, what it costs, how it ends.
 //! - 0 [`target`]: where traffic goes, and where it may not go.
 //! - 1 [`exchange`]: one connection as a client sees it, as cheap as it can be.
 //! - 1 [`origin`]: the service behind a gateway, as cheap as it can be.
-//! - 2 [`drive`]: many connections at once, and what came back.
+//! - 2 [`outcome`]: what an answer means for whoever asked.
 //! - 2 [`peer`]: the gateways that are compared: installed, configured, started.
-//! - 3 [`compare`]: the same work through each of them, by turns.
-//! - 4 [`cli`]: the commands.
+//! - 3 [`drive`]: many connections at once, and what came back.
+//! - 4 [`compare`]: the same work through each of them, by turns.
+//! - 5 [`cli`]: the commands.
 
 pub mod cli;
 pub mod compare;
 pub mod drive;
 pub mod exchange;
+pub mod latency;
 pub mod machine;
 pub mod origin;
+pub mod outcome;
 pub mod peer;
 pub mod process;
 pub mod target;

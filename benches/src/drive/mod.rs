@@ -1,6 +1,8 @@
 //! Many connections at once, and what came back.
 
+mod alarm;
 mod closed;
+mod paced;
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -10,6 +12,7 @@ use std::{
 use bytes::Bytes;
 
 pub use closed::saturate;
+pub use paced::{Clients, Exchange, Measured, Pace, Shot, pace, pace_requests};
 
 use crate::exchange::{Answer, NoAnswer};
 
