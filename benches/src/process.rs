@@ -124,10 +124,7 @@ impl Process {
 
     /// What it and all that descend from it used of the processor so far.
     pub fn cpu_time(&self) -> CpuTime {
-        self.family()
-            .into_iter()
-            .filter_map(cpu_time)
-            .fold(CpuTime::default(), |sum, one| CpuTime { user: sum.user + one.user, system: sum.system + one.system })
+        self.family().into_iter().filter_map(cpu_time).fold(CpuTime::default(), CpuTime::plus)
     }
 
     /// The memory that is its own and its share of what it has in common with others, in bytes (PSS, all descendants).
@@ -142,20 +139,17 @@ impl Process {
 
     /// Kills it as a crash would, and waits until it is gone.
     pub async fn kill(mut self) {
-        for pid in self.family().into_iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
+        send(&self.family(), Signal::KILL);
         let _ = self.child.wait().await;
     }
 
-    /// Asks it to end, and kills it if it has not within `patience`.
+    /// Asks it to end, and kills what has not ended within `patience`.
     pub async fn end(mut self, patience: Duration) {
-        if let Some(pid) = Pid::from_raw(self.pid.cast_signed()) {
-            let _ = kill_process(pid, Signal::TERM);
-        }
-        if timeout(patience, self.child.wait()).await.is_err() {
-            self.kill().await;
-        }
+        let family = self.family();
+        send(&family[..1], Signal::TERM);
+        let _ = timeout(patience, self.child.wait()).await;
+        send(&family, Signal::KILL);
+        let _ = self.child.wait().await;
     }
 
     /// The last lines that it wrote.
@@ -167,10 +161,32 @@ impl Process {
     }
 }
 
+impl Drop for Process {
+    /// Its child would be killed anyway (`kill_on_drop`), but not what that started.
+    fn drop(&mut self) {
+        if let Ok(None) = self.child.try_wait() {
+            send(&self.family(), Signal::KILL);
+        }
+    }
+}
+
+/// Sends `signal` to each of `pids` that is still there.
+fn send(pids: &[u32], signal: Signal) {
+    for pid in pids.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
+        let _ = kill_process(pid, signal);
+    }
+}
+
 impl CpuTime {
     /// Both together.
     pub fn sum(self) -> Duration {
         self.user + self.system
+    }
+
+    /// With another's.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self { user: self.user + other.user, system: self.system + other.system }
     }
 
     /// What was used since `earlier`.

@@ -18,7 +18,7 @@ pub async fn run(folder: &Path) -> std::io::Result<()> {
     let origin = Origin::start().await?;
     let provider = Idp::start(IdpOptions::default()).await?;
     for peer in peer::all() {
-        let program = match peer.install(folder) {
+        let program = match peer.install(&folder.join("tools")) {
             Ok(program) => program,
             Err(not_here) => {
                 println!("{}: {not_here}", peer.name());
@@ -31,9 +31,9 @@ pub async fn run(folder: &Path) -> std::io::Result<()> {
         let host = running.address.to_string();
         let requests = Arc::new(Requests::get(&host, &format!("{}x", Way::Open.path()), &[String::new()]));
         saturate(running.address, &requests, 32, Duration::from_millis(300)).await;
-        let before = running.process.cpu_time();
+        let before = running.cpu_time();
         let (tally, took) = saturate(running.address, &requests, 32, Duration::from_secs(3)).await;
-        let cpu = running.process.cpu_time().since(before);
+        let cpu = running.cpu_time().since(before);
         let (served, other, none) = tally.read();
         let each = cpu.sum().as_secs_f64() * 1e6 / served as f64;
         println!(

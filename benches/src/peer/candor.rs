@@ -4,7 +4,7 @@ use std::{fs, io, net::SocketAddr, path::Path};
 
 use gateway::demo::idp::IdpOptions;
 
-use super::{NotHere, Peer, Program, Site, Way, say, write};
+use super::{Launch, NotHere, Peer, Program, Site, Way, say, write};
 
 const CONFIG: &str = include_str!("../../peers/candor.toml");
 
@@ -27,26 +27,15 @@ impl Peer for Candor {
             .filter(|message| message["target"]["name"] == "gateway")
             .find_map(|message| message["executable"].as_str().map(Into::into))
             .ok_or_else(|| NotHere("cargo does not say where it built the gateway".to_owned()))?;
-        Ok(Program { path, version: env!("CARGO_PKG_VERSION").to_owned() })
+        Ok(Program { path, behind: None, version: env!("CARGO_PKG_VERSION").to_owned() })
     }
 
-    fn configure(&self, program: &Program, site: &Site<'_>, listen: SocketAddr) -> io::Result<Vec<String>> {
-        let options = IdpOptions::default();
-        fs::write(site.folder.join("client-secret"), &options.client_secret)?;
+    fn configure(&self, program: &Program, site: &Site<'_>, listen: SocketAddr) -> io::Result<Vec<Launch>> {
+        fs::write(site.folder.join("client-secret"), IdpOptions::default().client_secret)?;
         let file = site.folder.join("candor.toml");
-        write(
-            &file,
-            CONFIG,
-            &[
-                ("listen", listen.to_string()),
-                ("origin", site.origin.to_string()),
-                ("issuer", site.provider.issuer()),
-                ("client_id", options.client_id),
-                ("audience", options.audience),
-            ],
-        )?;
-        let words = [&*program.path.display().to_string(), "serve", "--config", &file.display().to_string()];
-        Ok(words.map(ToOwned::to_owned).to_vec())
+        write(&file, CONFIG, &site.values(listen))?;
+        let words = [&*program.path.to_string_lossy(), "serve", "--config", &*file.to_string_lossy()];
+        Ok(vec![Launch::new(&words, listen)])
     }
 
     fn lacks(&self, way: Way) -> Option<&'static str> {

@@ -5,7 +5,12 @@
 //! `/app/` for who signed in there in a browser. What a gateway cannot do it says, and that is what its row shows.
 
 mod candor;
+mod envoy;
+mod haproxy;
 mod nginx;
+mod oauth2_proxy;
+mod pem;
+mod sign_in;
 
 use std::{
     fs, io,
@@ -15,9 +20,15 @@ use std::{
     time::Duration,
 };
 
-use gateway::demo::Idp;
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
+use gateway::demo::{
+    Idp,
+    idp::{IdpOptions, Part},
+};
 
-use crate::process::{Process, ProcessFault};
+pub use sign_in::{SignInFault, sign_in};
+
+use crate::process::{CpuTime, Process, ProcessFault};
 
 /// How long a gateway may take until it listens.
 const START: Duration = Duration::from_secs(20);
@@ -36,11 +47,12 @@ pub trait Peer: Send + Sync {
     /// Why it is not here.
     fn install(&self, tools: &Path) -> Result<Program, NotHere>;
 
-    /// Writes its configuration into the folder of `site`, and says how it is started.
+    /// Writes its configuration into the folder of `site`, and says how it is started: each of its processes, that which
+    /// clients speak to first.
     ///
     /// # Errors
     /// A file cannot be written.
-    fn configure(&self, program: &Program, site: &Site<'_>, listen: SocketAddr) -> io::Result<Vec<String>>;
+    fn configure(&self, program: &Program, site: &Site<'_>, listen: SocketAddr) -> io::Result<Vec<Launch>>;
 
     /// What of `way` it cannot do, in a few words; `None` if it does it.
     fn lacks(&self, way: Way) -> Option<&'static str>;
@@ -62,8 +74,19 @@ pub enum Way {
 pub struct Program {
     /// Its file.
     pub path: PathBuf,
+    /// The file of the program that it asks, if it is two.
+    pub behind: Option<PathBuf>,
     /// Its version, as it says it.
     pub version: String,
+}
+
+/// A process of a gateway, to be started.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The program's file and its arguments.
+    pub words: Vec<String>,
+    /// Where it will listen.
+    pub listen: SocketAddr,
 }
 
 /// Why a gateway is not on this machine.
@@ -85,15 +108,22 @@ pub struct Site<'a> {
 
 /// A gateway that runs.
 pub struct Running {
-    /// Its process.
-    pub process: Process,
+    /// Its processes, that which clients speak to first; each with its descendants.
+    pub processes: Vec<Process>,
     /// Where it listens.
     pub address: SocketAddr,
 }
 
 /// Every gateway that is compared; the first is what the others are measured by.
 pub fn all() -> Vec<Box<dyn Peer>> {
-    vec![Box::new(nginx::Nginx), Box::new(candor::Candor)]
+    vec![
+        Box::new(nginx::Nginx),
+        Box::new(haproxy::Haproxy),
+        Box::new(envoy::Envoy),
+        Box::new(oauth2_proxy::Oauth2Proxy),
+        Box::new(oauth2_proxy::NginxWithOauth2Proxy),
+        Box::new(candor::Candor),
+    ]
 }
 
 impl Way {
@@ -107,16 +137,41 @@ impl Way {
     }
 }
 
-/// Starts `peer` on a free port, and waits until it listens.
+impl Site<'_> {
+    /// What is filled into every configuration.
+    fn values(&self, listen: SocketAddr) -> Vec<(&'static str, String)> {
+        let IdpOptions { client_id, client_secret, audience, .. } = IdpOptions::default();
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = if self.core.is_some() { 1 } else { cores };
+        vec![
+            ("listen", listen.to_string()),
+            ("origin", self.origin.to_string()),
+            ("folder", self.folder.display().to_string()),
+            ("workers", workers.to_string()),
+            ("issuer", self.provider.issuer()),
+            ("keys", self.provider.url(Part::Keys)),
+            ("authorization_endpoint", self.provider.url(Part::Authorize)),
+            ("token_endpoint", self.provider.url(Part::Token)),
+            ("client_id", client_id),
+            ("client_secret", client_secret),
+            ("audience", audience),
+        ]
+    }
+}
+
+/// Starts `peer` on a free port, with nothing kept from before, and waits until it listens.
 ///
 /// # Errors
 /// It does not start; its last words are in the error.
 pub async fn start(peer: &dyn Peer, program: &Program, site: &Site<'_>) -> Result<Running, ProcessFault> {
-    let address = free_port().map_err(|error| ProcessFault::Machine(peer.name().to_owned(), error))?;
-    start_at(peer, program, site, address).await
+    let fault = |error| ProcessFault::Machine(peer.name().to_owned(), error);
+    if site.folder.exists() {
+        fs::remove_dir_all(site.folder).map_err(fault)?;
+    }
+    start_at(peer, program, site, free_port().map_err(fault)?).await
 }
 
-/// Starts `peer` where it was before.
+/// Starts `peer` where it was before, with what it kept.
 ///
 /// # Errors
 /// It does not start; its last words are in the error.
@@ -128,16 +183,52 @@ pub async fn start_at(
 ) -> Result<Running, ProcessFault> {
     let fault = |error| ProcessFault::Machine(peer.name().to_owned(), error);
     fs::create_dir_all(site.folder).map_err(fault)?;
-    let words = peer.configure(program, site, address).map_err(fault)?;
-    let mut process = Process::start(peer.name(), &words, site.folder, site.core)?;
-    process.listening(address, START).await?;
-    Ok(Running { process, address })
+    let mut processes = Vec::new();
+    for (index, Launch { words, listen }) in peer.configure(program, site, address).map_err(fault)?.iter().enumerate() {
+        // The one in front has the gateway's name; another is called as its file.
+        let file = words.first().and_then(|file| Path::new(file).file_name()).unwrap_or_default().to_string_lossy();
+        let name = if index == 0 { peer.name() } else { &*file };
+        let mut process = Process::start(name, words, site.folder, site.core)?;
+        process.listening(*listen, START).await?;
+        processes.push(process);
+    }
+    Ok(Running { processes, address })
+}
+
+impl Launch {
+    fn new(words: &[&str], listen: SocketAddr) -> Self {
+        Self { words: words.iter().map(ToString::to_string).collect(), listen }
+    }
 }
 
 impl Running {
+    /// The process ids of all of it.
+    pub fn ids(&self) -> Vec<u32> {
+        self.processes.iter().flat_map(Process::family).collect()
+    }
+
+    /// What all of it used of the processor so far.
+    pub fn cpu_time(&self) -> CpuTime {
+        self.processes.iter().map(Process::cpu_time).fold(CpuTime::default(), CpuTime::plus)
+    }
+
+    /// The memory of all of it, in bytes (PSS).
+    pub fn memory(&self) -> u64 {
+        self.processes.iter().map(Process::memory).sum()
+    }
+
+    /// Kills it as a crash of the machine would.
+    pub async fn kill(self) {
+        for process in self.processes {
+            process.kill().await;
+        }
+    }
+
     /// Asks it to end, and sees to it that it does.
     pub async fn end(self) {
-        self.process.end(END).await;
+        for process in self.processes {
+            process.end(END).await;
+        }
     }
 }
 
@@ -146,11 +237,26 @@ fn free_port() -> io::Result<SocketAddr> {
     TcpListener::bind(("127.0.0.1", 0))?.local_addr()
 }
 
+/// A random key of 32 letters, to protect cookies with.
+fn cookie_key() -> io::Result<String> {
+    let mut bytes = [0; 24];
+    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| io::Error::other("the system has no randomness"))?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
+}
+
 /// `template` with `{{name}}` replaced by its value, written to `path`.
 fn write(path: &Path, template: &str, values: &[(&str, String)]) -> io::Result<()> {
+    fs::write(path, filled(template, values)?)
+}
+
+/// `template` with `{{name}}` replaced by its value; nothing may be left to fill in.
+fn filled(template: &str, values: &[(&str, String)]) -> io::Result<String> {
     let filled =
         values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
-    fs::write(path, filled)
+    match filled.lines().find(|line| line.contains("{{")) {
+        Some(line) => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("nothing to fill in: {}", line.trim()))),
+        None => Ok(filled),
+    }
 }
 
 /// What `words` print, both outputs together, if they end well.
@@ -178,4 +284,39 @@ fn of_debian(program: &str, package: &str) -> Result<PathBuf, NotHere> {
         .and_then(|_| say(&["apt-get", "install", "-y", "-qq", "--no-install-recommends", package]))
         .map_err(NotHere)?;
     find().ok_or_else(|| NotHere(format!("the package {package} has no {program}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::env;
+
+    use super::*;
+
+    #[test]
+    fn a_template_is_filled_whole_or_not_at_all() {
+        let values = [("a", "1".to_owned()), ("b", "2".to_owned())];
+        assert_eq!(filled("{{a}} {{b}} {{a}}", &values).expect("filled"), "1 2 1");
+        let fault = filled("x\n  y {{c}}", &values).expect_err("c is not given");
+        assert_eq!(fault.to_string(), "nothing to fill in: y {{c}}");
+    }
+
+    #[tokio::test]
+    async fn every_configuration_is_filled_whole_and_names_its_service() {
+        let provider = Idp::start(IdpOptions::default()).await.expect("a provider");
+        let listen = SocketAddr::from(([127, 0, 0, 1], 4180));
+        let program = Program { path: "/front".into(), behind: Some("/behind".into()), version: String::new() };
+        for peer in all() {
+            let folder = env::temp_dir().join(format!("candor-{}-{}", std::process::id(), peer.name()));
+            fs::create_dir_all(&folder).expect("a folder");
+            let origin = SocketAddr::from(([127, 0, 0, 1], 4181));
+            let site = Site { folder: &folder, origin, provider: &provider, core: Some(0) };
+            let commands = peer.configure(&program, &site, listen).expect("a configuration");
+            assert_eq!((&*commands[0].words[0], commands[0].listen), ("/front", listen), "{}", peer.name());
+            let file = |name: &String| fs::read_to_string(name).ok();
+            let files: Vec<String> = commands.iter().flat_map(|launch| &launch.words).filter_map(file).collect();
+            assert_eq!(files.len(), commands.len(), "{}: a file for each process", peer.name());
+            assert!(files[0].contains("4180") && files[0].contains("4181"), "{}", peer.name());
+            fs::remove_dir_all(&folder).expect("the folder is removed");
+        }
+    }
 }

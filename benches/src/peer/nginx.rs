@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, path::Path};
 
-use super::{NotHere, Peer, Program, Site, Way, of_debian, say, write};
+use super::{Launch, NotHere, Peer, Program, Site, Way, of_debian, say, write};
 
 const CONFIG: &str = include_str!("../../peers/nginx.conf");
 
@@ -16,19 +16,13 @@ impl Peer for Nginx {
     fn install(&self, _: &Path) -> Result<Program, NotHere> {
         let path = of_debian("nginx", "nginx-light")?;
         let version = say(&[&path.to_string_lossy(), "-v"]).map_err(NotHere)?;
-        Ok(Program { path, version: version.trim_start_matches("nginx version: nginx/").to_owned() })
+        Ok(Program { path, behind: None, version: version.trim_start_matches("nginx version: nginx/").to_owned() })
     }
 
-    fn configure(&self, program: &Program, site: &Site<'_>, listen: SocketAddr) -> io::Result<Vec<String>> {
+    fn configure(&self, program: &Program, site: &Site<'_>, listen: SocketAddr) -> io::Result<Vec<Launch>> {
         let file = site.folder.join("nginx.conf");
-        let folder = site.folder.display().to_string();
-        write(
-            &file,
-            CONFIG,
-            &[("listen", listen.to_string()), ("origin", site.origin.to_string()), ("folder", folder.clone())],
-        )?;
-        let words = [&program.path.display().to_string(), "-p", &folder, "-c", &file.display().to_string()];
-        Ok(words.map(ToOwned::to_owned).to_vec())
+        write(&file, CONFIG, &site.values(listen))?;
+        Ok(vec![Self::launch(&program.path, site, &file, listen)])
     }
 
     fn lacks(&self, way: Way) -> Option<&'static str> {
@@ -37,5 +31,12 @@ impl Peer for Nginx {
             Way::Token => Some("only nginx Plus verifies tokens by itself"),
             Way::Session => Some("only nginx Plus signs people in by itself"),
         }
+    }
+}
+
+impl Nginx {
+    pub(super) fn launch(program: &Path, site: &Site<'_>, file: &Path, listen: SocketAddr) -> Launch {
+        let [program, folder, file] = [program, site.folder, file].map(Path::to_string_lossy);
+        Launch::new(&[&*program, "-p", &*folder, "-c", &*file], listen)
     }
 }

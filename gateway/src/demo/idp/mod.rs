@@ -279,6 +279,11 @@ impl Idp {
         self.state.keys.name_by_hash();
     }
 
+    /// Its key set as it is published now (RFC 7517), for who cannot fetch it.
+    pub fn key_set(&self) -> serde_json::Value {
+        self.state.keys.published()
+    }
+
     /// How often `part` was asked since the start.
     pub fn asked(&self, part: Part) -> usize {
         self.state.asked[part as usize].load(Ordering::SeqCst)
