@@ -10,6 +10,7 @@
 //! - 0 [`machine`]: what machine this is, and the limits that a process has on it.
 //! - 0 [`process`]: a program that we started: where it runs, what it costs, how it ends.
 //! - 0 [`target`]: where traffic goes, and where it may not go.
+//! - 1 [`report`]: what was measured, for people: pages, Markdown, drawings.
 //! - 1 [`exchange`]: one connection as a client sees it, as cheap as it can be.
 //! - 1 [`origin`]: the service behind a gateway, as cheap as it can be.
 //! - 2 [`outcome`]: what an answer means for whoever asked.
@@ -28,4 +29,5 @@ pub mod origin;
 pub mod outcome;
 pub mod peer;
 pub mod process;
+pub mod report;
 pub mod target;

@@ -1,0 +1,56 @@
+//! A report as Markdown, with its drawings as files beside it.
+
+use std::fmt::Write;
+
+use super::{Bars, Block, Report, Table};
+
+impl Report {
+    /// The text. Drawings are expected in the folder `pictures` beside it.
+    pub fn markdown(&self, pictures: &str) -> String {
+        let mut text = format!("# {}\n\n{}\n", self.title, self.conclusion);
+        for headline in &self.headlines {
+            let _ = write!(text, "\n- **{}** {}", headline.value, headline.label);
+        }
+        if !self.headlines.is_empty() {
+            text.push('\n');
+        }
+        for section in &self.sections {
+            let _ = write!(text, "\n## {}\n", section.heading);
+            for block in &section.blocks {
+                text.push('\n');
+                text.push_str(&one(block, pictures));
+            }
+        }
+        let origin = &self.origin;
+        let _ = write!(text, "\n---\n\nMade on {} by `{}` on {}.\n", origin.date, origin.command, origin.machine);
+        text
+    }
+}
+
+fn one(block: &Block, pictures: &str) -> String {
+    match block {
+        Block::Text(paragraph) => format!("{paragraph}\n"),
+        Block::List(items) => items.iter().map(|(name, said)| format!("- **{name}**: {said}\n")).collect(),
+        Block::Table(table) => rows(table),
+        Block::Bars(bars) => rows(&as_table(bars)),
+        Block::Plot { name, plot } => format!("![{}]({pictures}/{name}.svg)\n", plot.title),
+        Block::Lines(lines) => format!("```text\n{}\n```\n", lines.trim_end()),
+    }
+}
+
+fn rows(table: &Table) -> String {
+    let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let columns = table.head.len().saturating_sub(1);
+    let rule = format!("|---|{}\n", "---:|".repeat(columns));
+    let escaped = |text: &str| text.replace('|', "\\|");
+    let body = table.rows.iter().map(|row| line(row.iter().map(|cell| escaped(&cell.text)).collect()));
+    line(table.head.iter().map(|name| escaped(name)).collect()) + &rule + &body.collect::<String>()
+}
+
+fn as_table(bars: &Bars) -> Table {
+    let mut table = Table::new(&["", &bars.caption]);
+    for bar in &bars.bars {
+        table.row([bar.name.clone().into(), bar.text.clone().into()]);
+    }
+    table
+}
