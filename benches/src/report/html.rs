@@ -33,8 +33,7 @@ impl Tone {
 impl Bars {
     /// The length of a bar, in per cent of the longest.
     fn length(&self, value: &f64) -> String {
-        let longest = self.bars.iter().filter_map(|bar| bar.value).fold(f64::MIN_POSITIVE, f64::max);
-        format!("{:.1}", 100.0 * value / longest)
+        format!("{:.1}", 100.0 * value / self.longest())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Bars, Block, Report, Table};
+use super::{Block, Report, Table};
 
 impl Report {
     /// The text. Drawings are expected in the folder `pictures` beside it.
@@ -32,8 +32,8 @@ fn one(block: &Block, pictures: &str) -> String {
         Block::Text(paragraph) => format!("{paragraph}\n"),
         Block::List(items) => items.iter().map(|(name, said)| format!("- **{name}**: {said}\n")).collect(),
         Block::Table(table) => rows(table),
-        Block::Bars(bars) => rows(&as_table(bars)),
-        Block::Plot { name, plot } => format!("![{}]({pictures}/{name}.svg)\n", plot.title),
+        Block::Bars(bars) => format!("![{}]({pictures}/{}.svg)\n", bars.title, bars.name),
+        Block::Plot(plot) => format!("![{}]({pictures}/{}.svg)\n", plot.title, plot.name),
         Block::Lines(lines) => format!("```text\n{}\n```\n", lines.trim_end()),
     }
 }
@@ -45,12 +45,4 @@ fn rows(table: &Table) -> String {
     let escaped = |text: &str| text.replace('|', "\\|");
     let body = table.rows.iter().map(|row| line(row.iter().map(|cell| escaped(&cell.text)).collect()));
     line(table.head.iter().map(|name| escaped(name)).collect()) + &rule + &body.collect::<String>()
-}
-
-fn as_table(bars: &Bars) -> Table {
-    let mut table = Table::new(&["", &bars.caption]);
-    for bar in &bars.bars {
-        table.row([bar.name.clone().into(), bar.text.clone().into()]);
-    }
-    table
 }

@@ -86,13 +86,8 @@ pub enum Block {
     Table(Table),
     /// Horizontal bars, to be compared by length.
     Bars(Bars),
-    /// A drawing, with what it shows for who cannot see it. The name is that of its file beside a Markdown text.
-    Plot {
-        /// Its file's name, without an ending.
-        name: &'static str,
-        /// The drawing.
-        plot: Plot,
-    },
+    /// Lines over an axis.
+    Plot(Plot),
     /// Lines of output or of a configuration, as they are.
     Lines(String),
 }
@@ -115,10 +110,21 @@ pub struct Cell {
     pub tone: Tone,
 }
 
-/// Horizontal bars.
+/// Horizontal bars, in groups that share one scale.
 #[derive(Clone, Debug, Default)]
 pub struct Bars {
+    /// The name of its file beside a Markdown text, without an ending.
+    pub name: &'static str,
     /// What their length means, with its unit.
+    pub title: String,
+    /// The groups.
+    pub groups: Vec<BarGroup>,
+}
+
+/// Bars of one kind.
+#[derive(Clone, Debug, Default)]
+pub struct BarGroup {
+    /// Of what kind.
     pub caption: String,
     /// The bars.
     pub bars: Vec<Bar>,
@@ -154,8 +160,10 @@ impl Report {
         let folder = path.parent().unwrap_or(Path::new(".")).join(pictures);
         fs::create_dir_all(&folder)?;
         for block in self.sections.iter().flat_map(|section| &section.blocks) {
-            if let Block::Plot { name, plot } = block {
-                fs::write(folder.join(format!("{name}.svg")), plot.standalone())?;
+            match block {
+                Block::Plot(plot) => fs::write(folder.join(format!("{}.svg", plot.name)), plot.svg())?,
+                Block::Bars(bars) => fs::write(folder.join(format!("{}.svg", bars.name)), bars.svg())?,
+                Block::Text(_) | Block::List(_) | Block::Table(_) | Block::Lines(_) => {}
             }
         }
         fs::write(path, self.markdown(pictures))

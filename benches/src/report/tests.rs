@@ -9,15 +9,21 @@ fn report() -> Report {
     let mut table = Table::new(&["gateway", "µs a request"]);
     table.row(["nginx <1>".into(), "15.4".into()]);
     table.row(["Candor".into(), Cell::from("none | yet").toned(Tone::Absent)]);
+    let bar = |name: &str, value, text: &str, is_ours| Bar { name: name.into(), value, text: text.into(), is_ours };
     let bars = Bars {
-        caption: "µs a request".into(),
-        bars: vec![
-            Bar { name: "nginx".into(), value: Some(10.0), text: "10 µs".into(), is_ours: false },
-            Bar { name: "Candor".into(), value: Some(40.0), text: "40 µs".into(), is_ours: true },
-            Bar { name: "Envoy".into(), value: None, text: "not here".into(), is_ours: false },
-        ],
+        name: "costs",
+        title: "µs a request".into(),
+        groups: vec![BarGroup {
+            caption: "passed on".into(),
+            bars: vec![
+                bar("nginx", Some(10.0), "10 µs", false),
+                bar("Candor", Some(40.0), "40 µs", true),
+                bar("Envoy", None, "not here", false),
+            ],
+        }],
     };
     let plot = Plot {
+        name: "online",
         title: "Displays \"online\"".into(),
         x: Axis::up_to("seconds", 60.0),
         y: Axis::up_to("displays", 200.0),
@@ -35,7 +41,7 @@ fn report() -> Report {
                 Block::List(vec![("nginx".into(), "passes it on".into())]),
                 Block::Table(table),
                 Block::Bars(bars),
-                Block::Plot { name: "online", plot },
+                Block::Plot(plot),
                 Block::Lines("$ bench".into()),
             ],
         )],
@@ -74,6 +80,7 @@ fn markdown_shows_everything() {
         "# A & B\n\nIt is `fast`.\n\n- **0** wiped\n\n## Costs\n",
         "| gateway | µs a request |\n|---|---:|\n| nginx <1> | 15.4 |\n| Candor | none \\| yet |\n",
         "- **nginx**: passes it on\n",
+        "![µs a request](pictures/costs.svg)\n",
         "![Displays \"online\"](pictures/online.svg)\n",
         "```text\n$ bench\n```\n",
         "Made on 2026-01-31 by `bench compare` on 2 cores of a processor, 24 GiB, Linux 6.1.\n",

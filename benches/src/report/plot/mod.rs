@@ -1,9 +1,10 @@
-//! Lines over an axis, drawn as SVG.
+//! Lines over an axis, and bars, drawn as SVG.
 //!
-//! Our own two hundred lines rather than a library: the drawing takes its colours from the reader's light or dark scheme
+//! Our own few hundred lines rather than a library: the drawing takes its colours from the reader's light or dark scheme
 //! and can be read at a phone's width, which those that write SVG do not do.
 
 mod axis;
+mod bars;
 
 use std::fmt::Write;
 
@@ -12,16 +13,23 @@ pub use axis::{Axis, Scale};
 const WIDTH: f64 = 460.0;
 const PLOT_HEIGHT: f64 = 220.0;
 const LEFT: f64 = 52.0;
+/// Where headings and legends begin.
+const MARGIN: f64 = 12.0;
 const RIGHT: f64 = 14.0;
 const LINE: f64 = 18.0;
 /// A character's width in the drawing's type, at most.
 const CHARACTER: f64 = 7.1;
+
+/// How many characters of a heading go into one line.
+const TITLE: usize = 50;
 
 const STYLE: &str = include_str!("../../../pages/plot.css");
 
 /// A drawing: lines over an axis.
 #[derive(Clone, Debug)]
 pub struct Plot {
+    /// The name of its file beside a Markdown text, without an ending.
+    pub name: &'static str,
     /// What it shows, in a sentence: its heading, and what is read to who cannot see it.
     pub title: String,
     /// Left to right.
@@ -57,20 +65,11 @@ pub struct Phase {
 }
 
 impl Plot {
-    /// The drawing as a part of a page.
-    pub fn inline(&self) -> String {
+    /// The drawing, for a page or as a file of its own.
+    pub fn svg(&self) -> String {
         let frame = Frame::of(self);
-        let mut svg = String::new();
-        let (width, height) = (WIDTH, frame.height);
-        let title = escaped(&self.title);
-        let _ = write!(
-            svg,
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" viewBox=\"0 0 {width} {height}\" role=\"img\" \
-             aria-label=\"{title}\"><style>{STYLE}</style><rect class=\"paper\" width=\"{width}\" height=\"{height}\"/>"
-        );
-        for (row, line) in frame.title.iter().enumerate() {
-            text(&mut svg, "title", LEFT - 40.0, 18.0 + LINE * row as f64, "start", line);
-        }
+        let mut svg = begun(&self.title, frame.height);
+        titled(&mut svg, &frame.title);
         self.legend(&frame, &mut svg);
         self.phases(&frame, &mut svg);
         self.axes(&frame, &mut svg);
@@ -81,13 +80,7 @@ impl Plot {
         for (index, line) in self.lines.iter().enumerate().filter(|(_, line)| line.is_ours) {
             self.line(&frame, index, line, &mut svg);
         }
-        svg.push_str("</svg>");
-        svg
-    }
-
-    /// The drawing as a file of its own.
-    pub fn standalone(&self) -> String {
-        self.inline() + "\n"
+        svg + "</svg>\n"
     }
 
     fn legend(&self, frame: &Frame, svg: &mut String) {
@@ -146,7 +139,7 @@ impl Plot {
         }
         let _ = write!(svg, "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\"/>");
         text(svg, "label", f64::midpoint(LEFT, right), bottom + 36.0, "middle", &self.x.label);
-        text(svg, "label", LEFT - 40.0, frame.top - 6.0 - 14.0 * frame.phase_rows as f64, "start", &self.y.label);
+        text(svg, "label", MARGIN, frame.top - 6.0 - 14.0 * frame.phase_rows as f64, "start", &self.y.label);
     }
 
     fn line(&self, frame: &Frame, index: usize, line: &Line, svg: &mut String) {
@@ -170,14 +163,14 @@ struct Frame {
 
 impl Frame {
     fn of(plot: &Plot) -> Self {
-        let title = wrapped(&plot.title, 50);
+        let title = wrapped(&plot.title, TITLE);
         let mut y = 18.0 + LINE * title.len() as f64 + 4.0;
-        let mut x = LEFT - 40.0;
+        let mut x = MARGIN;
         let mut legend = Vec::new();
         for line in &plot.lines {
             let width = 40.0 + line.name.chars().count() as f64 * CHARACTER;
             if x + width > WIDTH && x > LEFT {
-                (x, y) = (LEFT - 40.0, y + LINE);
+                (x, y) = (MARGIN, y + LINE);
             }
             legend.push((x, y));
             x += width;
@@ -193,6 +186,21 @@ impl Frame {
 
     fn y(&self, axis: &Axis, value: f64) -> f64 {
         self.top + (1.0 - axis.position(value)) * PLOT_HEIGHT
+    }
+}
+
+/// The start of a drawing that is called `title`.
+fn begun(title: &str, height: f64) -> String {
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" class=\"plot\" viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" \
+         aria-label=\"{}\"><style>{STYLE}</style><rect class=\"paper\" width=\"{WIDTH}\" height=\"{height}\"/>",
+        escaped(title)
+    )
+}
+
+fn titled(svg: &mut String, title: &[String]) {
+    for (row, line) in title.iter().enumerate() {
+        text(svg, "title", MARGIN, 18.0 + LINE * row as f64, "start", line);
     }
 }
 
