@@ -6,6 +6,7 @@
 //! # Layout
 //! The number is the floor; a module imports from lower floors only (`tidy` reads these lines). From the bottom:
 //!
+//! - 0 [`cost`]: what one request costs in things that can be counted, and how much of each it may cost.
 //! - 0 [`latency`]: how long things took, as a distribution.
 //! - 0 [`machine`]: what machine this is, and the limits that a process has on it.
 //! - 0 [`process`]: a program that we started: where it runs, what it costs, how it ends.
@@ -21,6 +22,7 @@
 
 pub mod cli;
 pub mod compare;
+pub mod cost;
 pub mod drive;
 pub mod exchange;
 pub mod latency;
