@@ -73,7 +73,9 @@ impl Ada {
     pub(super) async fn act(&mut self) -> Scene {
         let met = self.browser.get(&self.site).await;
         let cleared = matches!(&met, Ok(seen) if !seen.deleted_cookies().is_empty());
-        let sent_away = matches!(&met, Ok(seen) if seen.status.is_redirection() || refused(seen));
+        // A 403 is about one page, and takes no sign-in away.
+        let sent_away = |seen: &SeenPage| seen.status.is_redirection() || seen.status == StatusCode::UNAUTHORIZED;
+        let sent_away = matches!(&met, Ok(seen) if sent_away(seen));
         self.signed_in &= !(cleared || sent_away);
         let answer = line(&met);
         let (then, mood) = match &met {

@@ -8,6 +8,7 @@ pub mod browser;
 mod cast;
 mod gates;
 pub mod idp;
+pub mod january;
 pub mod monolith;
 mod page;
 mod server;

@@ -17,7 +17,10 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::Full;
 use serde_json::{Value, json};
 
-use super::server::DemoServer;
+use super::{
+    january::{Turn, WrongAnswer},
+    server::{DemoServer, without_answer},
+};
 
 /// The header by which a test finds its request again.
 pub const ORACLE: &str = "x-oracle";
@@ -45,7 +48,7 @@ pub enum Mode {
     Html,
     /// It answers who is named to it, and denies all others in this way: for a page that it thinks is not public.
     DemandsName(DenialMode),
-    /// January 2021: 401, 500, a page or nothing, by turns that look random.
+    /// January 2021: two in five right, the others anything ([`super::january`]), by turns that look random.
     January2021,
 }
 
@@ -95,7 +98,7 @@ impl Monolith {
         let state = Arc::new(State {
             mode: Mutex::new(Mode::Healthy),
             seen: Mutex::new(Vec::new()),
-            turn: AtomicU64::new(0x2021_0105),
+            turn: AtomicU64::new(0),
             denied: AtomicUsize::new(0),
         });
         let answering = state.clone();
@@ -185,16 +188,17 @@ async fn answer(state: Arc<State>, request: Request<Bytes>) -> Response<Full<Byt
         }
         all.push(seen.clone());
     }
-    let mode = match *lock(&state.mode) {
-        Mode::January2021 => state.next_turn(),
-        mode => mode,
-    };
+    let mode = *lock(&state.mode);
     match mode {
         Mode::DemandsName(how) if seen.identity().is_none() => {
             state.denied.fetch_add(1, Ordering::SeqCst);
             how.answer()
         }
-        Mode::Healthy | Mode::Down | Mode::January2021 | Mode::DemandsName(_) => healthy(&request, &seen),
+        Mode::Healthy | Mode::Down | Mode::DemandsName(_) => healthy(&request, &seen),
+        Mode::January2021 => match Turn::of(state.turn.fetch_add(1, Ordering::SeqCst)) {
+            Turn::Right => healthy(&request, &seen),
+            Turn::Wrong(wrong) => answer_wrong(wrong).await,
+        },
         Mode::Failing => made(StatusCode::INTERNAL_SERVER_ERROR, "text/html", "<h1>Server Error</h1>".into()),
         Mode::DenyAll => denied(),
         Mode::Html => made(StatusCode::OK, "text/html", "<h1>Please sign in</h1>".into()),
@@ -219,16 +223,15 @@ impl DenialMode {
     }
 }
 
-impl State {
-    /// The next of the random answers: a linear congruence, so that every replay is the same.
-    fn next_turn(&self) -> Mode {
-        const MULTIPLIER: u64 = 6_364_136_223_846_793_005;
-        let last = self.turn.load(Ordering::SeqCst);
-        let next = last.wrapping_mul(MULTIPLIER).wrapping_add(1);
-        self.turn.store(next, Ordering::SeqCst);
-        [Mode::DenyAll, Mode::Failing, Mode::Html, Mode::Hanging, Mode::Healthy]
-            [usize::try_from((next >> 33) % 5).unwrap_or(0)]
+async fn answer_wrong(wrong: WrongAnswer) -> Response<Full<Bytes>> {
+    let Some(head) = wrong.head() else {
+        return if wrong == WrongAnswer::Hang { std::future::pending().await } else { without_answer() };
+    };
+    let mut answer = made(head.status, head.content_type, head.body.to_owned());
+    if let Some((name, value)) = head.field {
+        answer.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    answer
 }
 
 /// What it saw, as a page or as JSON.

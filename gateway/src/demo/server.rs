@@ -1,6 +1,6 @@
 //! The smallest HTTP/1.1 server that can also be dead: what the pretend servers stand on.
 
-use std::{convert::Infallible, future::Future, io, net::SocketAddr, sync::Arc};
+use std::{future::Future, io, net::SocketAddr, sync::Arc};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -18,6 +18,17 @@ pub(super) struct DemoServer {
     address: SocketAddr,
     up: watch::Sender<bool>,
     accepting: JoinHandle<()>,
+}
+
+/// Marks what [`without_answer`] makes.
+#[derive(Clone, Copy)]
+struct NoResponse;
+
+/// For whoever must answer and does not want to: the connection closes without a word.
+pub(super) fn without_answer() -> Response<Full<Bytes>> {
+    let mut nothing = Response::new(Full::default());
+    nothing.extensions_mut().insert(NoResponse);
+    nothing
 }
 
 impl DemoServer {
@@ -83,7 +94,12 @@ where
         async move {
             let (head, body) = request.into_parts();
             let body = Limited::new(body, 1 << 20).collect().await.map(|all| all.to_bytes()).unwrap_or_default();
-            Ok::<_, Infallible>(answer(Request::from_parts(head, body)).await)
+            let answer = answer(Request::from_parts(head, body)).await;
+            // An error makes hyper close the connection.
+            if answer.extensions().get::<NoResponse>().is_some() {
+                return Err(io::Error::from(io::ErrorKind::ConnectionReset));
+            }
+            Ok(answer)
         }
     });
     // The date comes from the clock that the server was given, not from hyper.

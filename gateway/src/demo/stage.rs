@@ -18,6 +18,7 @@ use super::{
     cast::{Ada, Display, Mood},
     gates::{PassThrough, Registration, TwoValued},
     idp,
+    january::WrongAnswer,
     show::{Cue, ShowOptions, ShowState},
 };
 use crate::{
@@ -268,11 +269,13 @@ response_timeout = "1500ms"
 path = "/"
 upstream = "monolith"
 allow = ["user"]
+login_paths = ["{login}"]
 response_timeout = "1500ms"
 "#,
         issuer = provider.issuer(),
         client_id = registration.client_id,
         monolith = monolith.address(),
+        login = WrongAnswer::SIGN_IN,
     );
     let config = config::parse(&text, &data.0, config::Secrets::Read(&|_| None)).map_err(|problems| {
         io::Error::other(problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())

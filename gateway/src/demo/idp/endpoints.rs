@@ -18,6 +18,7 @@ use super::{
     CODE_LIFETIME, Grant, Health, Lie, Login, Part, State, User,
     tokens::{Signer, random},
 };
+use crate::demo::server::without_answer;
 
 type Answer = Response<Full<Bytes>>;
 type Fields = HashMap<String, String>;
@@ -32,6 +33,7 @@ pub(super) fn answer(state: &State, request: &Request<Bytes>) -> Answer {
     let mut answer = match (health, part) {
         (Health::Failing, _) => page(StatusCode::INTERNAL_SERVER_ERROR, "<h1>Runtime Error</h1>"),
         (Health::NonsenseKeys, Some(Part::Keys)) => page(StatusCode::OK, "<h1>Welcome to nginx!</h1>"),
+        (Health::UnreachableKeys, Some(Part::Keys)) => return without_answer(),
         (_, Some(Part::Discovery)) => json(StatusCode::OK, &document(state)),
         (_, Some(Part::Keys)) => json(StatusCode::OK, &state.keys.published()),
         (_, Some(Part::Authorize)) => authorize(state, request),

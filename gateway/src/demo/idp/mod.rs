@@ -74,6 +74,8 @@ pub enum Health {
     Failing,
     /// It answers well, but its key set is not one.
     NonsenseKeys,
+    /// It answers well, but who asks for its key set gets no answer: the connection goes.
+    UnreachableKeys,
 }
 
 /// A part of the provider, which can stand under a base address of its own (behind its own wire).
