@@ -168,31 +168,35 @@ pub async fn start(peer: &dyn Peer, program: &Program, site: &Site<'_>) -> Resul
     if site.folder.exists() {
         fs::remove_dir_all(site.folder).map_err(fault)?;
     }
-    start_at(peer, program, site, free_port().map_err(fault)?).await
+    fs::create_dir_all(site.folder).map_err(fault)?;
+    let address = free_port().map_err(fault)?;
+    let launches = peer.configure(program, site, address).map_err(fault)?;
+    launch(peer.name(), &launches, site.folder, site.core).await
 }
 
-/// Starts `peer` where it was before, with what it kept.
+/// Starts the processes of a gateway as they were configured, with what it kept in `folder`, and waits until they listen.
 ///
 /// # Errors
-/// It does not start; its last words are in the error.
-pub async fn start_at(
-    peer: &dyn Peer,
-    program: &Program,
-    site: &Site<'_>,
-    address: SocketAddr,
+/// One does not start; its last words are in the error.
+pub async fn launch(
+    name: &str,
+    launches: &[Launch],
+    folder: &Path,
+    core: Option<usize>,
 ) -> Result<Running, ProcessFault> {
-    let fault = |error| ProcessFault::Machine(peer.name().to_owned(), error);
-    fs::create_dir_all(site.folder).map_err(fault)?;
-    let mut processes = Vec::new();
-    for (index, Launch { words, listen }) in peer.configure(program, site, address).map_err(fault)?.iter().enumerate() {
+    let mut running = Running { processes: Vec::new(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    for (index, Launch { words, listen }) in launches.iter().enumerate() {
         // The one in front has the gateway's name; another is called as its file.
         let file = words.first().and_then(|file| Path::new(file).file_name()).unwrap_or_default().to_string_lossy();
-        let name = if index == 0 { peer.name() } else { &*file };
-        let mut process = Process::start(name, words, site.folder, site.core)?;
+        let name = if index == 0 { name } else { &*file };
+        let mut process = Process::start(name, words, folder, core)?;
         process.listening(*listen, START).await?;
-        processes.push(process);
+        if index == 0 {
+            running.address = *listen;
+        }
+        running.processes.push(process);
     }
-    Ok(Running { processes, address })
+    Ok(running)
 }
 
 impl Launch {
