@@ -2,12 +2,17 @@
 //!
 //! Exit codes: 0 done, and the report says what was met; 2 wrong usage; 1 this program itself could not go on.
 
-use std::{ffi::OsString, io, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tokio::runtime;
 
-use crate::{compare, machine};
+use crate::{
+    compare,
+    fault::Fault,
+    load::{self, LoadOptions},
+    machine,
+};
 
 /// Load for any gateway, a comparison with others, and the incident of January 2021 replayed.
 #[derive(Debug, Parser)]
@@ -25,6 +30,8 @@ enum Action {
         #[arg(long, default_value = "target/bench")]
         out: PathBuf,
     },
+    /// Browsers, programs and displays in a chosen mix against any gateway, at a rate that waits for nobody.
+    Load(Box<LoadOptions>),
 }
 
 /// Runs the command in `arguments`, of which the first is the program's name.
@@ -40,15 +47,22 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
-            ExitCode::FAILURE
+            error.exit_code()
         }
     }
 }
 
-fn begin(command: Action) -> io::Result<()> {
+fn begin(command: Action) -> Result<(), Fault> {
     machine::raise_open_files()?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
-        Action::Compare { out } => runtime.block_on(compare::run(&std::path::absolute(out)?)),
+        Action::Compare { out } => Ok(runtime.block_on(compare::run(&std::path::absolute(out)?))?),
+        Action::Load(options) => runtime.block_on(load::run(&options, &this_command())),
     }
+}
+
+/// What was typed, for who wants to make a report again.
+fn this_command() -> String {
+    let words = env::args().skip(1);
+    ["bench".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
 }

@@ -35,6 +35,8 @@ pub struct Answer {
     pub retry_after: Option<u64>,
     /// Its `Content-Type`.
     pub content_type: Option<String>,
+    /// Its `Set-Cookie` fields.
+    pub set_cookies: Vec<String>,
     /// Whether it deletes a cookie.
     pub deletes_cookie: bool,
     /// How long its body was, without framing.
@@ -135,6 +137,7 @@ impl Answer {
         } else if name.eq_ignore_ascii_case("content-type") {
             self.content_type = Some(text());
         } else if name.eq_ignore_ascii_case("set-cookie") {
+            self.set_cookies.push(text());
             let cookie = text().to_ascii_lowercase();
             self.deletes_cookie |= cookie.contains("max-age=0") || cookie.contains("expires=thu, 01 jan 1970");
         } else if name.eq_ignore_ascii_case("connection") {
@@ -307,6 +310,7 @@ mod tests {
             location: Some("/login".into()),
             retry_after: Some(7),
             content_type: Some("text/html".into()),
+            set_cookies: vec!["a=; Max-Age=0".into()],
             deletes_cookie: true,
             length: 2,
             beginning: b"no".to_vec(),

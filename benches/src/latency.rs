@@ -90,16 +90,6 @@ impl Serialize for Latency {
     }
 }
 
-/// As a person reads it: `870 µs`, `12.3 ms`, `1.24 s`; a dash if there is none.
-pub fn readable(took: Option<Duration>) -> String {
-    match took {
-        None => "–".to_owned(),
-        Some(took) if took < Duration::from_millis(1) => format!("{} µs", took.as_micros()),
-        Some(took) if took < Duration::from_secs(1) => format!("{:.1} ms", took.as_secs_f64() * 1e3),
-        Some(took) => format!("{:.2} s", took.as_secs_f64()),
-    }
-}
-
 fn micros(took: Duration) -> u64 {
     u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
 }
@@ -129,16 +119,5 @@ mod tests {
         twice.add(&latency);
         assert_eq!(twice.count(), 200);
         near(twice.p50(), 50);
-    }
-
-    #[test]
-    fn times_are_readable() {
-        let check = |micros: u64, expected: &str| {
-            assert_eq!(readable(Some(Duration::from_micros(micros))), expected);
-        };
-        check(870, "870 µs");
-        check(12_340, "12.3 ms");
-        check(1_236_000, "1.24 s");
-        assert_eq!(readable(None), "–");
     }
 }

@@ -11,6 +11,8 @@
 //! - 0 [`machine`]: what machine this is, and the limits that a process has on it.
 //! - 0 [`process`]: a program that we started: where it runs, what it costs, how it ends.
 //! - 0 [`target`]: where traffic goes, and where it may not go.
+//! - 0 [`terminal`]: how it goes while it runs.
+//! - 1 [`fault`]: why a command could not do what it was asked to do.
 //! - 1 [`report`]: what was measured, for people: pages, Markdown, drawings.
 //! - 1 [`exchange`]: one connection as a client sees it, as cheap as it can be.
 //! - 1 [`origin`]: the service behind a gateway, as cheap as it can be.
@@ -18,6 +20,7 @@
 //! - 2 [`peer`]: the gateways that are compared: installed, configured, started.
 //! - 3 [`drive`]: many connections at once, and what came back.
 //! - 4 [`compare`]: the same work through each of them, by turns.
+//! - 4 [`load`]: browsers, programs and displays on any gateway.
 //! - 5 [`cli`]: the commands.
 
 pub mod cli;
@@ -25,7 +28,9 @@ pub mod compare;
 pub mod cost;
 pub mod drive;
 pub mod exchange;
+pub mod fault;
 pub mod latency;
+pub mod load;
 pub mod machine;
 pub mod origin;
 pub mod outcome;
@@ -33,3 +38,4 @@ pub mod peer;
 pub mod process;
 pub mod report;
 pub mod target;
+pub mod terminal;

@@ -19,7 +19,7 @@ pub enum Outcome {
     Unavailable,
     /// 429: not so often (RFC 6585 §4). As honest as a 5xx, but said by somebody who could have answered.
     Limited,
-    /// A bad credential was refused, as it should be.
+    /// A bad credential was refused, as it should be; or who showed none was.
     Refused,
     /// A good credential was refused: 401, 403, 407, a way to sign-in, or its cookie deleted.
     FalseRefusal,
@@ -41,6 +41,8 @@ pub enum Credential {
     Good,
     /// It is not: forged, expired, for somebody else, or absent where one is asked for.
     Bad,
+    /// There is none, and nobody said whether the route asks for one: it is right to serve, and right to refuse.
+    Absent,
 }
 
 /// Who reads the answer. The same redirect means different things to them.
@@ -103,7 +105,7 @@ impl Outcome {
             Self::Served => "A good credential got what it asked for.",
             Self::Unavailable => "5xx: not now. Costs time, and nothing else.",
             Self::Limited => "429: not so often.",
-            Self::Refused => "A bad credential was refused, as it should be.",
+            Self::Refused => "A bad credential, or none, was refused, as it should be.",
             Self::FalseRefusal => {
                 "A good credential met 401, 403, 407 or a way to sign-in, or its cookie was deleted: somebody is signed \
                  out, a display erases itself."
@@ -213,6 +215,10 @@ impl Asked {
             Ok(answer) => match self.credential {
                 Credential::Good => self.judge_good(answer),
                 Credential::Bad => self.judge_bad(answer),
+                Credential::Absent => match self.judge_bad(answer) {
+                    Outcome::WronglyAdmitted => Outcome::Served,
+                    refused_or_neither => refused_or_neither,
+                },
             },
         }
     }
@@ -355,6 +361,18 @@ mod tests {
                 assert_eq!(judge(NoAnswer::Lost(io::ErrorKind::ConnectionReset.into())), Outcome::Lost);
             }
         }
+    }
+
+    #[test]
+    fn who_shows_nothing_may_be_served_or_refused() {
+        let check = |answer: Answer, expected| {
+            let judged = asked(ClientKind::Browser, Credential::Absent).judge(&Ok(answer));
+            assert_eq!(judged, expected);
+        };
+        check(status(200), Outcome::Served);
+        check(status(401), Outcome::Refused);
+        check(Answer { location: Some("/login".into()), ..status(302) }, Outcome::Refused);
+        check(Answer { deletes_cookie: true, ..status(503) }, Outcome::Unavailable);
     }
 
     #[test]

@@ -4,11 +4,23 @@ use std::{fs, io, net::SocketAddr, path::Path};
 
 use gateway::demo::idp::IdpOptions;
 
-use super::{Launch, NotHere, Peer, Program, Site, Way, say, write};
+use super::{Launch, NotHere, Peer, Program, Site, Way, filled, say};
 
 const CONFIG: &str = include_str!("../../peers/candor.toml");
 
-pub(super) struct Candor;
+/// Candor.
+pub struct Candor;
+
+impl Candor {
+    /// The text of its configuration, with the secret that it names in the folder of `site`.
+    ///
+    /// # Errors
+    /// The secret cannot be written.
+    pub fn configuration(site: &Site<'_>, listen: SocketAddr) -> io::Result<String> {
+        fs::write(site.folder.join("client-secret"), IdpOptions::default().client_secret)?;
+        filled(CONFIG, &site.values(listen))
+    }
+}
 
 impl Peer for Candor {
     fn name(&self) -> &'static str {
@@ -31,9 +43,8 @@ impl Peer for Candor {
     }
 
     fn configure(&self, program: &Program, site: &Site<'_>, listen: SocketAddr) -> io::Result<Vec<Launch>> {
-        fs::write(site.folder.join("client-secret"), IdpOptions::default().client_secret)?;
         let file = site.folder.join("candor.toml");
-        write(&file, CONFIG, &site.values(listen))?;
+        fs::write(&file, Self::configuration(site, listen)?)?;
         let words = [&*program.path.to_string_lossy(), "serve", "--config", &*file.to_string_lossy()];
         Ok(vec![Launch::new(&words, listen)])
     }

@@ -26,6 +26,7 @@ use gateway::demo::{
     idp::{IdpOptions, Part},
 };
 
+pub use candor::Candor;
 pub use sign_in::{SignInFault, sign_in};
 
 use crate::process::{CpuTime, Process, ProcessFault};

@@ -208,7 +208,8 @@ impl Browser {
         Ok(request)
     }
 
-    fn cookies_for(&self, url: &Url) -> String {
+    /// What is sent to `url` as `Cookie`.
+    pub fn cookies_for(&self, url: &Url) -> String {
         self.sent_to(url).map(|(kept, value)| format!("{}={value}", kept.name)).collect::<Vec<_>>().join("; ")
     }
 
@@ -220,7 +221,8 @@ impl Browser {
             .map(|(kept, value)| (kept, &**value))
     }
 
-    fn keep_cookies(&mut self, seen: &SeenPage) {
+    /// Does to the jar what an answer that was read by other means says.
+    pub fn keep_cookies(&mut self, seen: &SeenPage) {
         let host = host_of(&seen.url);
         for cookie in seen.set_cookies() {
             let path = cookie.path().filter(|path| path.starts_with('/')).unwrap_or(default_path(&seen.url)).to_owned();
