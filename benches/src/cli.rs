@@ -12,6 +12,7 @@ use crate::{
     fault::Fault,
     load::{self, LoadOptions},
     machine,
+    storm::{self, StormOptions},
 };
 
 /// Load for any gateway, a comparison with others, and the incident of January 2021 replayed.
@@ -32,6 +33,8 @@ enum Action {
     },
     /// Browsers, programs and displays in a chosen mix against any gateway, at a rate that waits for nobody.
     Load(Box<LoadOptions>),
+    /// Many displays return at once, to a service of a given capacity: time until all are back, tries each, peaks.
+    Storm(Box<StormOptions>),
 }
 
 /// Runs the command in `arguments`, of which the first is the program's name.
@@ -58,11 +61,40 @@ fn begin(command: Action) -> Result<(), Fault> {
     match command {
         Action::Compare { out } => Ok(runtime.block_on(compare::run(&std::path::absolute(out)?))?),
         Action::Load(options) => runtime.block_on(load::run(&options, &this_command())),
+        Action::Storm(options) => runtime.block_on(storm::run(&options, &this_command())),
     }
 }
 
-/// What was typed, for who wants to make a report again.
+/// What was typed, for who wants to make a report again; what may be a password is left out.
 fn this_command() -> String {
-    let words = env::args().skip(1);
-    ["bench".to_owned()].into_iter().chain(words).collect::<Vec<_>>().join(" ")
+    spoken(env::args().skip(1))
+}
+
+fn spoken(words: impl Iterator<Item = String>) -> String {
+    const SECRET: &str = "--sign-in-also";
+    let mut said = vec!["bench".to_owned()];
+    for word in words {
+        let is_secret = said.last().is_some_and(|last| last == SECRET);
+        said.push(match word.strip_prefix(SECRET) {
+            _ if is_secret => "…".to_owned(),
+            Some(value) if value.starts_with('=') => format!("{SECRET}=…"),
+            _ => word,
+        });
+    }
+    said.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_says_no_password() {
+        let check = |words: &str, expected: &str| {
+            assert_eq!(spoken(words.split(' ').map(ToOwned::to_owned)), expected);
+        };
+        check("load --rate 5 http://127.0.0.1/", "bench load --rate 5 http://127.0.0.1/");
+        check("load --sign-in-also password=x --rate 5", "bench load --sign-in-also … --rate 5");
+        check("load --sign-in-also=password=x --rate 5", "bench load --sign-in-also=… --rate 5");
+    }
 }

@@ -21,7 +21,8 @@
 //! - 3 [`drive`]: many connections at once, and what came back.
 //! - 4 [`compare`]: the same work through each of them, by turns.
 //! - 4 [`load`]: browsers, programs and displays on any gateway.
-//! - 5 [`cli`]: the commands.
+//! - 5 [`storm`]: all displays come back at once.
+//! - 6 [`cli`]: the commands.
 
 pub mod cli;
 pub mod compare;
@@ -37,5 +38,6 @@ pub mod outcome;
 pub mod peer;
 pub mod process;
 pub mod report;
+pub mod storm;
 pub mod target;
 pub mod terminal;

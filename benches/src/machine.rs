@@ -51,6 +51,25 @@ pub fn raise_open_files() -> io::Result<u64> {
     Ok(limit.maximum.unwrap_or(u64::MAX))
 }
 
+/// Sees to it that this process may open `needed` files, beyond what the machine allows by itself if we may raise that.
+///
+/// # Errors
+/// It may not; the error says what to do.
+pub fn allow_open_files(needed: u64) -> io::Result<()> {
+    if raise_open_files()? >= needed {
+        return Ok(());
+    }
+    let raised = Some(needed);
+    setrlimit(Resource::Nofile, Rlimit { current: raised, maximum: raised }).map_err(|_| {
+        let allowed = getrlimit(Resource::Nofile).maximum.unwrap_or(u64::MAX);
+        let said = format!(
+            "this needs {needed} open files, and the machine allows {allowed}: raise it (`ulimit -Hn {needed}` as root), or \
+             take fewer clients"
+        );
+        io::Error::other(said)
+    })
+}
+
 /// The value after the first `name:` in a file of `/proc`.
 fn value<'a>(text: &'a str, name: &str) -> Option<&'a str> {
     let line = text.lines().find(|line| line.starts_with(name))?;

@@ -17,7 +17,7 @@ use tokio::signal::ctrl_c;
 pub use crowd::{Crowd, KindRecord};
 pub use demo::Demo;
 pub use mix::{Kind, Mix};
-pub use options::{Credentials, LoadOptions, rate, span};
+pub use options::{Credentials, LoadOptions, rate, span, tokens};
 
 use self::sign_in::SignedIn;
 use crate::{

@@ -195,7 +195,11 @@ impl Kind {
     }
 }
 
-fn tokens(file: &PathBuf) -> Result<Vec<String>, Fault> {
+/// The bearer tokens in `file`, one a line.
+///
+/// # Errors
+/// It cannot be read, a line of it is no bearer token, or there is none in it.
+pub fn tokens(file: &PathBuf) -> Result<Vec<String>, Fault> {
     let name = file.display();
     let text = fs::read_to_string(file).map_err(|error| Fault::Usage(format!("{name}: {error}")))?;
     let tokens: Vec<String> =
