@@ -10,6 +10,7 @@ use tokio::runtime;
 use crate::{
     compare,
     fault::Fault,
+    incident::{self, IncidentOptions},
     load::{self, LoadOptions},
     machine,
     storm::{self, StormOptions},
@@ -33,6 +34,8 @@ enum Action {
     },
     /// Browsers, programs and displays in a chosen mix against any gateway, at a rate that waits for nobody.
     Load(Box<LoadOptions>),
+    /// The outage of January 2021, replayed through each of them: who loses what, and why.
+    Incident(IncidentOptions),
     /// Many displays return at once, to a service of a given capacity: time until all are back, tries each, peaks.
     Storm(Box<StormOptions>),
 }
@@ -61,6 +64,7 @@ fn begin(command: Action) -> Result<(), Fault> {
     match command {
         Action::Compare { out } => Ok(runtime.block_on(compare::run(&std::path::absolute(out)?))?),
         Action::Load(options) => runtime.block_on(load::run(&options, &this_command())),
+        Action::Incident(options) => Ok(runtime.block_on(incident::run(&options, &this_command())).map(drop)?),
         Action::Storm(options) => runtime.block_on(storm::run(&options, &this_command())),
     }
 }

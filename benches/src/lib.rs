@@ -21,6 +21,7 @@
 //! - 3 [`drive`]: many connections at once, and what came back.
 //! - 4 [`compare`]: the same work through each of them, by turns.
 //! - 4 [`load`]: browsers, programs and displays on any gateway.
+//! - 4 [`incident`]: the outage of January 2021, replayed through each of them at the same time.
 //! - 5 [`storm`]: all displays come back at once.
 //! - 6 [`cli`]: the commands.
 
@@ -30,6 +31,7 @@ pub mod cost;
 pub mod drive;
 pub mod exchange;
 pub mod fault;
+pub mod incident;
 pub mod latency;
 pub mod load;
 pub mod machine;
