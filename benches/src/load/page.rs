@@ -1,6 +1,6 @@
 //! The report of a load: what it came to, for a terminal and as a page.
 
-use super::LoadRecord;
+use super::{Kind, LoadRecord};
 use crate::{
     drive::Measured,
     latency::Latency,
@@ -8,6 +8,7 @@ use crate::{
     report::{
         Block, Cell, Headline, Plot, Report, ReportOrigin, Section, Table, Tone, count, duration,
         plot::{Axis, Line, Phase, Scale},
+        significant,
     },
 };
 
@@ -47,15 +48,25 @@ fn conclusion(record: &LoadRecord) -> String {
     let mut said = format!(
         "Of {} requests, {} a second, {}.",
         count(all.due as f64),
-        count(all.due as f64 / all.took.as_secs_f64().max(f64::EPSILON)),
+        significant(record.rate),
         outcomes
             .met()
             .map(|(outcome, times)| format!("{} {}", count(times as f64), outcome.as_str()))
             .collect::<Vec<_>>()
             .join(", "),
     );
+    let shown = |bad: bool| {
+        let anonymous = Kind::Anonymous.as_str();
+        record.kinds.iter().any(|kind| kind.kind != anonymous && (kind.kind == Kind::BadTokens.as_str()) == bad)
+    };
     said += &match (outcomes.of(Outcome::FalseRefusal), outcomes.of(Outcome::WronglyAdmitted)) {
-        (0, 0) => " Nobody with a good credential was refused, and nobody with a bad one was served.".to_owned(),
+        (0, 0) => match (shown(false), shown(true)) {
+            (true, true) => " Nobody with a good credential was refused, and nobody with a bad one was served.",
+            (true, false) => " Nobody with a good credential was refused.",
+            (false, true) => " Nobody with a bad credential was served.",
+            (false, false) => "",
+        }
+        .to_owned(),
         (refused, 0) => {
             format!(" {} answers told somebody with a good credential that it is not.", count(refused as f64))
         }
@@ -79,7 +90,7 @@ fn headlines(record: &LoadRecord) -> Vec<Headline> {
     let number = |times: u64| count(times as f64);
     let silent = outcomes.of(Outcome::Lost) + outcomes.of(Outcome::Hung);
     let refused = outcomes.of(Outcome::FalseRefusal);
-    let sent_bad = record.kinds.iter().any(|kind| kind.kind == super::Kind::BadTokens.as_str());
+    let sent_bad = record.kinds.iter().any(|kind| kind.kind == Kind::BadTokens.as_str());
     let admitted = match (sent_bad, outcomes.of(Outcome::WronglyAdmitted)) {
         (false, _) => Headline::new("–", "wrongly admitted: no bad credential was sent", Tone::Absent),
         (true, admitted) => Headline::new(number(admitted), "bad credentials served", bad(admitted)),

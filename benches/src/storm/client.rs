@@ -44,6 +44,14 @@ impl Rule {
         }
     }
 
+    /// The end of a sentence: they ask again …
+    pub const fn phrase(self) -> &'static str {
+        match self {
+            Self::Jittered => "after Retry-After with jitter",
+            Self::Exact => "after exactly Retry-After",
+        }
+    }
+
     /// How long to wait after try number `tries` (from 1), with a random number from 0 to 1.
     fn wait(self, retry_after: Option<Duration>, tries: u32, random: f64) -> Duration {
         match (self, retry_after) {

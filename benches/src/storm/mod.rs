@@ -48,6 +48,9 @@ use crate::{
 /// Files that this program needs beside the sockets of clients and service.
 const OTHER_FILES: u64 = 256;
 
+/// More connections than any gateway opens to a service.
+const MOST_CONNECTIONS: usize = 1 << 16;
+
 /// Many clients return at once, against a service of a given capacity.
 #[derive(Clone, Debug, Args)]
 pub struct StormOptions {
@@ -136,8 +139,7 @@ struct Front {
 pub async fn run(options: &StormOptions, command: &str) -> Result<(), Fault> {
     let folder = std::path::absolute(&options.out)?;
     fs::create_dir_all(&folder).map_err(|error| Fault::Usage(format!("{}: {error}", folder.display())))?;
-    // A gateway may open a connection to the service for each request that waits; clients and service are both here.
-    machine::allow_open_files(u64::from(options.clients) * 2 + OTHER_FILES)?;
+    options.allow_open_files()?;
     let mut interrupt = std::pin::pin!(ctrl_c());
     let mut record = StormRecord {
         gateway: options.url.clone().unwrap_or_else(|| options.gateway.clone()),
@@ -153,10 +155,7 @@ pub async fn run(options: &StormOptions, command: &str) -> Result<(), Fault> {
         progress.show(&format!("{}: getting ready", rule.as_str()));
         let front = tokio::select! {
             front = options.front(&provider, &folder) => front?,
-            _ = &mut interrupt => {
-                record.left_out.push(format!("clients that ask again {}: it was stopped before", rule.as_str()));
-                break;
-            }
+            _ = &mut interrupt => break,
         };
         let front = match front {
             Ok(front) => front,
@@ -165,13 +164,18 @@ pub async fn run(options: &StormOptions, command: &str) -> Result<(), Fault> {
                 break;
             }
         };
-        let (run, was_stopped) = front.storm(options, *rule, &progress, interrupt.as_mut()).await;
+        let run = front.storm(options, *rule, &progress, interrupt.as_mut()).await;
+        let stopped = run.stopped;
         record.runs.push(run);
-        if was_stopped {
+        if stopped {
             break;
         }
     }
     progress.end();
+    if record.left_out.is_empty() {
+        let not_run = options.rule.iter().skip(record.runs.len());
+        record.left_out.extend(not_run.map(|rule| format!("{}: it was stopped before", rule.as_str())));
+    }
     let report = page::report(&record, ReportOrigin::here(command));
     report.write_html(&folder.join("report.html"))?;
     fs::write(folder.join("report.json"), serde_json::to_vec_pretty(&record).map_err(io::Error::other)?)?;
@@ -187,7 +191,23 @@ impl StormOptions {
             takes: self.takes,
             queue: usize::try_from(self.queue.unwrap_or(self.capacity)).unwrap_or(usize::MAX),
             retry_after: self.retry_after.into(),
+            connections: 0,
         }
+    }
+
+    /// Files for the clients' connections, and for those of requests that the service works on or lets wait. A gateway may
+    /// open one for each of the others too; how many of them the service takes is what is left.
+    fn allow_open_files(&self) -> Result<(), Fault> {
+        let clients = u64::from(self.clients) + OTHER_FILES;
+        let behind = self.behind();
+        let least = (behind.workers() + behind.queue) as u64;
+        Ok(machine::allow_open_files(clients + if self.url.is_some() { 0 } else { least })?)
+    }
+
+    /// How many connections the service takes at once.
+    fn connections(&self) -> Result<usize, Fault> {
+        let left = machine::raise_open_files()?.saturating_sub(u64::from(self.clients) + OTHER_FILES);
+        Ok(usize::try_from(left).unwrap_or(usize::MAX).clamp(1, MOST_CONNECTIONS))
     }
 
     fn service(&self) -> String {
@@ -224,7 +244,7 @@ impl StormOptions {
             Ok(program) => program,
             Err(not_here) => return Ok(Err(not_here.to_string())),
         };
-        let service = Service::start(self.behind())?;
+        let service = Service::start(Capacity { connections: self.connections()?, ..self.behind() })?;
         let own = folder.join(peer.name());
         let site = Site { folder: &own, origin: service.address(), provider, core: None };
         let running = match peer::start(&**peer, &program, &site).await {
@@ -254,14 +274,14 @@ impl StormOptions {
 }
 
 impl Front {
-    /// One storm, until all are back or it was watched for long enough; whether it was stopped.
+    /// One storm, until all are back, or it was watched for long enough, or is stopped.
     async fn storm(
         self,
         options: &StormOptions,
         rule: Rule,
         progress: &Progress,
         mut interrupt: std::pin::Pin<&mut impl Future<Output = io::Result<()>>>,
-    ) -> (RunRecord, bool) {
+    ) -> RunRecord {
         let asked = Asked::by_program(self.url.clone());
         let watch = RefCell::new(Watch::new(rule, options.clients.into()));
         let storm = Storm { address: self.address, asked: &asked, rule, patience: options.patience, watch: &watch };
@@ -288,7 +308,7 @@ impl Front {
             }
         }
         drop(out);
-        let mut run = watch.into_inner().finish();
+        let mut run = watch.into_inner().finish(was_stopped);
         progress.end();
         if let Some((running, service)) = self.ours {
             let (came, served) = service.seen();
@@ -296,7 +316,7 @@ impl Front {
             run.at_service = Some(came);
             running.end().await;
         }
-        (run, was_stopped)
+        run
     }
 }
 

@@ -54,17 +54,18 @@ fn conclusion(record: &StormRecord) -> String {
         .iter()
         .map(|run| match run.all_back_s {
             Some(seconds) => {
-                format!("all are back after {} s if they ask again {}", significant(seconds), run.rule.as_str())
+                format!("all are back after {} s if they ask again {}", significant(seconds), run.rule.phrase())
             }
             None => format!(
                 "{} of {} are back after {} s if they ask again {}",
                 count(run.back as f64),
                 count(run.clients as f64),
                 significant(run.took_s),
-                run.rule.as_str()
+                run.rule.phrase()
             ),
         })
         .collect();
+    let stopped = if record.runs.iter().any(|run| run.stopped) { " It was stopped before its time." } else { "" };
     let refused: u64 = record.runs.iter().map(|run| run.outcomes.of(Outcome::FalseRefusal)).sum();
     let said = match refused {
         0 => "Nobody was told that their credential is bad.".to_owned(),
@@ -75,7 +76,7 @@ fn conclusion(record: &StormRecord) -> String {
     let each = each.join("; ");
     let (first, rest) = each.split_at(each.chars().next().map_or(0, char::len_utf8));
     format!(
-        "{}{rest}. No gateway can have all back before {} s, as the service serves {} a second. {said}",
+        "{}{rest}. No gateway can have all back before {} s, as the service serves {} a second. {said}{stopped}",
         first.to_uppercase(),
         significant(ideal(record)),
         count(record.capacity.into()),
@@ -94,11 +95,11 @@ fn headlines(record: &StormRecord) -> Vec<Headline> {
             None => Headline::new(
                 count((run.clients - run.back) as f64),
                 format!("still out after {} s, {}", significant(run.took_s), run.rule.as_str()),
-                Tone::Bad,
+                out_tone(run),
             ),
         });
         headlines.push(Headline::new(
-            significant(run.tries_each()),
+            tries_each(run),
             format!("tries each, {} (ideal: 1)", run.rule.as_str()),
             Tone::Plain,
         ));
@@ -119,18 +120,21 @@ fn table(record: &StormRecord) -> Table {
         let cells = [Cell::from(name), Cell::from(ideal)];
         table.row(cells.into_iter().chain(record.runs.iter().map(of)));
     };
-    let seconds = |at: Option<f64>| match at {
+    let seconds = |at: Option<f64>, run: &RunRecord| match at {
         Some(seconds) => Cell::from(format!("{}\u{a0}s", significant(seconds))),
-        None => Cell::from("never").toned(Tone::Bad),
+        None => Cell::from(format!("not in {}\u{a0}s", significant(run.took_s))).toned(out_tone(run)),
     };
     let number = |number: u64| Cell::from(count(number as f64));
     let never = |times: u64| number(times).toned(if times > 0 { Tone::Bad } else { Tone::Plain });
     let capacity = count(record.capacity.into());
     let ideal = ideal(record);
-    row("half are back after", &format!("{}\u{a0}s", significant(ideal / 2.0)), &|run| seconds(run.half_back_s));
-    row("all are back after", &format!("{}\u{a0}s", significant(ideal)), &|run| seconds(run.all_back_s));
-    row("still out at the end", "0", &|run| never(run.clients - run.back - run.wiped()));
-    row("tries each, on average", "1", &|run| significant(run.tries_each()).into());
+    row("half are back after", &format!("{}\u{a0}s", significant(ideal / 2.0)), &|run| seconds(run.half_back_s, run));
+    row("all are back after", &format!("{}\u{a0}s", significant(ideal)), &|run| seconds(run.all_back_s, run));
+    row("still out at the end", "0", &|run| {
+        let out = run.clients - run.back - run.wiped();
+        number(out).toned(if out > 0 { out_tone(run) } else { Tone::Plain })
+    });
+    row("tries each, on average", "1", &|run| tries_each(run).into());
     row("tries, at most", "1", &|run| number(run.most_tries.into()));
     row("requests at the gateway in the first second", &capacity, &|run| {
         number(run.sent.first().copied().unwrap_or(0))
@@ -153,6 +157,16 @@ fn table(record: &StormRecord) -> Table {
         row(outcome.as_str(), &ideal, &|run| number(run.outcomes.of(outcome)));
     }
     table
+}
+
+/// That some are out says nothing about a gateway that was not given the time.
+fn out_tone(run: &RunRecord) -> Tone {
+    if run.stopped { Tone::Plain } else { Tone::Bad }
+}
+
+/// Of those who are back: nobody knows how many tries the others would have made.
+fn tries_each(run: &RunRecord) -> String {
+    run.tries_each().map_or_else(|| "–".to_owned(), significant)
 }
 
 fn explanation(record: &StormRecord) -> String {

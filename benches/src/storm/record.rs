@@ -45,6 +45,8 @@ pub struct RunRecord {
     pub most_served_by_service: Option<u64>,
     /// How long it was watched, in seconds.
     pub took_s: f64,
+    /// Whether it was stopped before its time.
+    pub stopped: bool,
 }
 
 impl Watch {
@@ -64,6 +66,7 @@ impl Watch {
             at_service: None,
             most_served_by_service: None,
             took_s: 0.0,
+            stopped: false,
         };
         Self { begun: Instant::now(), record }
     }
@@ -100,16 +103,17 @@ impl Watch {
         self.begun.elapsed()
     }
 
-    pub(super) fn finish(mut self) -> RunRecord {
+    pub(super) fn finish(mut self, stopped: bool) -> RunRecord {
+        self.record.stopped = stopped;
         self.record.took_s = self.begun.elapsed().as_secs_f64();
         self.record
     }
 }
 
 impl RunRecord {
-    /// How many tries each made that is back, on average.
-    pub fn tries_each(&self) -> f64 {
-        self.tries as f64 / self.back.max(1) as f64
+    /// How many tries each made that is back, on average; `None` if nobody is.
+    pub fn tries_each(&self) -> Option<f64> {
+        (self.back > 0).then(|| self.tries as f64 / self.back as f64)
     }
 
     /// Most requests within a second, and most within one after the first, when all ask at once whatever their rule.
@@ -160,15 +164,15 @@ mod tests {
         assert_eq!((record.back, record.tries, record.most_tries), (3, 8, 5));
         assert!(record.half_back_s.is_some() && record.all_back_s.is_none());
         watch.back(1);
-        let record = watch.finish();
+        let record = watch.finish(false);
         assert!(record.all_back_s >= record.half_back_s);
-        assert!((record.tries_each() - 2.25).abs() < 1e-9);
+        assert_eq!(record.tries_each(), Some(2.25));
         assert_eq!(record.back_by().last(), Some(&4));
     }
 
     #[test]
     fn the_first_second_is_a_peak_of_its_own() {
-        let mut record = Watch::new(Rule::Jittered, 1).finish();
+        let mut record = Watch::new(Rule::Jittered, 1).finish(false);
         assert_eq!(record.peaks(), (0, 0));
         record.sent = vec![90, 5, 30, 2];
         assert_eq!(record.peaks(), (90, 30));

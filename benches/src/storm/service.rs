@@ -39,6 +39,8 @@ pub(super) struct Capacity {
     pub(super) queue: usize,
     /// What all others are told, in seconds.
     pub(super) retry_after: u64,
+    /// So many connections at once; further ones wait to be accepted.
+    pub(super) connections: usize,
 }
 
 /// The service, running until it is dropped.
@@ -51,6 +53,7 @@ pub(super) struct Service {
 struct State {
     capacity: Capacity,
     workers: Semaphore,
+    connections: Arc<Semaphore>,
     waiting: AtomicUsize,
     begun: Instant,
     seen: Mutex<(Vec<u64>, Vec<u64>)>,
@@ -72,6 +75,7 @@ impl Service {
         let state = Arc::new(State {
             capacity,
             workers: Semaphore::new(capacity.workers()),
+            connections: Arc::new(Semaphore::new(capacity.connections)),
             waiting: AtomicUsize::new(0),
             begun: Instant::now(),
             seen: Mutex::default(),
@@ -97,13 +101,17 @@ impl Drop for Service {
 }
 
 async fn accept(listener: TcpListener, state: Arc<State>) {
-    loop {
+    while let Ok(place) = state.connections.clone().acquire_owned().await {
         // An accept fails for one connection, not for the listener.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::task::yield_now().await;
             continue;
         };
-        tokio::spawn(converse(stream, state.clone()));
+        let state = state.clone();
+        tokio::spawn(async move {
+            converse(stream, state).await;
+            drop(place);
+        });
     }
 }
 

@@ -175,8 +175,9 @@ impl Frame {
             legend.push((x, y));
             x += width;
         }
-        let phase_rows = plot.phases.len().clamp(1, 3);
-        let top = y + 24.0 + 14.0 * (phase_rows as f64 - if plot.phases.is_empty() { 1.0 } else { 0.0 });
+        // Between legend and drawing stand the name of the axis and the names of the phases.
+        let phase_rows = plot.phases.len().min(3);
+        let top = y + 24.0 + 14.0 * phase_rows as f64;
         Self { title, legend, phase_rows, top, height: top + PLOT_HEIGHT + 46.0 }
     }
 
