@@ -345,3 +345,6 @@ fn line(run: &RunRecord, elapsed: Duration) -> String {
         run.outcomes
     )
 }
+
+#[cfg(test)]
+mod tests;
