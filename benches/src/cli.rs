@@ -2,7 +2,7 @@
 //!
 //! Exit codes: 0 done, and the report says what was met; 2 wrong usage; 1 this program itself could not go on.
 
-use std::{env, ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{env, ffi::OsString, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use tokio::runtime;
@@ -27,11 +27,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// The same work through nginx, HAProxy, Envoy, oauth2-proxy and Candor, by turns.
-    Compare {
-        /// Where reports, logs and installed peers go.
-        #[arg(long, default_value = "target/bench")]
-        out: PathBuf,
-    },
+    Compare(CompareOptions),
     /// Browsers, programs and displays in a chosen mix against any gateway, at a rate that waits for nobody.
     Load(Box<LoadOptions>),
     /// The outage of January 2021, replayed through each of them: who loses what, and why.
@@ -62,7 +58,7 @@ fn begin(command: Action) -> Result<(), Fault> {
     machine::raise_open_files()?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
-        Action::Compare { out } => Ok(runtime.block_on(compare::run(&std::path::absolute(out)?))?),
+        Action::Compare(options) => runtime.block_on(compare::run(&options, &this_command())),
         Action::Load(options) => runtime.block_on(load::run(&options, &this_command())),
         Action::Incident(options) => Ok(runtime.block_on(incident::run(&options, &this_command())).map(drop)?),
         Action::Storm(options) => runtime.block_on(storm::run(&options, &this_command())),

@@ -2,7 +2,10 @@
 
 use std::{fs, io};
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+    thread::{CpuSet, sched_getaffinity, sched_setaffinity},
+};
 use serde::Serialize;
 
 /// What a reader needs to know of the machine to compare its figures with another's.
@@ -68,6 +71,30 @@ pub fn allow_open_files(needed: u64) -> io::Result<()> {
         );
         io::Error::other(said)
     })
+}
+
+/// The cores that this process may use.
+///
+/// # Errors
+/// The machine does not tell.
+pub fn cores() -> io::Result<Vec<usize>> {
+    let allowed = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|core| allowed.is_set(*core)).collect())
+}
+
+/// Keeps the calling thread, and the threads and programs that it starts from now on, on these cores.
+///
+/// # Errors
+/// The machine does not allow it.
+pub fn stay_on(cores: &[usize]) -> io::Result<()> {
+    let mut set = CpuSet::new();
+    cores.iter().for_each(|core| set.set(*core));
+    Ok(sched_setaffinity(None, &set)?)
+}
+
+/// How many programs wanted a core in the last minute, on average.
+pub fn load_average() -> Option<f64> {
+    fs::read_to_string("/proc/loadavg").ok()?.split(' ').next()?.parse().ok()
 }
 
 /// The value after the first `name:` in a file of `/proc`.

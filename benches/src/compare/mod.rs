@@ -1,48 +1,139 @@
 //! The same work through each gateway, by turns.
+//!
+//! All gateways run at once, each kept to the same core, and have nothing to do while another has. A work goes round all
+//! of them before it goes round again, so that what else the machine does strikes all alike; how far the rounds of a
+//! gateway differ is the spread, and no two figures are compared that differ less. A gateway that does not answer a
+//! work rightly has no figure for it: it shows what it answered.
 
-use std::{path::Path, sync::Arc, time::Duration};
+mod comparison;
+mod figure;
+mod hold;
+mod measure;
+mod options;
+mod pages;
+mod stage;
+mod tokens;
+mod work;
 
-use gateway::demo::{Idp, idp::IdpOptions};
+use std::{env, fs, io, path::Path};
 
+pub use comparison::{Compared, Comparison, Entry, Round, Served, WorkResult};
+pub use figure::{Figure, Ratio};
+pub use options::CompareOptions;
+pub use work::Work;
+
+use self::{
+    stage::{Gateway, Stage},
+    tokens::Tokens,
+};
 use crate::{
-    drive::{Requests, saturate},
-    origin::Origin,
-    peer::{self, Site, Way},
+    machine,
+    peer::{self, Peer},
+    report::ReportOrigin,
 };
 
-/// Runs it.
+/// Runs it, writes `compare.json` and `compare.html` into the folder, and says what was found. Ctrl-C ends it early, with
+/// what was found until then.
 ///
 /// # Errors
-/// Something of our own cannot be started.
-pub async fn run(folder: &Path) -> std::io::Result<()> {
-    let origin = Origin::start().await?;
-    let provider = Idp::start(IdpOptions::default()).await?;
-    for peer in peer::all() {
-        let program = match peer.install(&folder.join("tools")) {
-            Ok(program) => program,
-            Err(not_here) => {
-                println!("{}: {not_here}", peer.name());
-                continue;
-            }
-        };
-        let own = folder.join(peer.name());
-        let site = Site { folder: &own, origin: origin.address(), provider: &provider, core: Some(1) };
-        let running = peer::start(&*peer, &program, &site).await.map_err(std::io::Error::other)?;
-        let host = running.address.to_string();
-        let requests = Arc::new(Requests::get(&host, &format!("{}x", Way::Open.path()), &[String::new()]));
-        saturate(running.address, &requests, 32, Duration::from_millis(300)).await;
-        let before = running.cpu_time();
-        let (tally, took) = saturate(running.address, &requests, 32, Duration::from_secs(3)).await;
-        let cpu = running.cpu_time().since(before);
-        let (served, other, none) = tally.read();
-        let each = cpu.sum().as_secs_f64() * 1e6 / served as f64;
-        println!(
-            "{} {}: {served} served, {other} other, {none} none, {:.0}/s, {each:.1} µs a request ({cpu:?})",
-            peer.name(),
-            program.version,
-            served as f64 / took.as_secs_f64()
-        );
-        running.end().await;
+/// Something of our own cannot be started, or a report not be written.
+pub async fn run(options: &CompareOptions) -> io::Result<()> {
+    let folder = std::path::absolute(&options.out)?;
+    let mut peers = peer::all();
+    peers.retain(|peer| options.has(peer.name()));
+    if peers.is_empty() {
+        let names: Vec<&str> = peer::all().iter().map(|peer| peer.name()).collect();
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("the gateways are: {}", names.join(", "))));
     }
+    let mut comparison = Comparison::begin(options, &peers);
+    let mut stage = Stage::new(&folder).await?;
+    let ended = tokio::select! {
+        ended = play(options, peers, &mut stage, &mut comparison) => ended,
+        interrupted = tokio::signal::ctrl_c() => {
+            comparison.interrupted = true;
+            interrupted
+        }
+    };
+    stage.end().await;
+    ended?;
+    if options.hold { Ok(()) } else { report(&comparison, &folder) }
+}
+
+async fn play(
+    options: &CompareOptions,
+    peers: Vec<Box<dyn Peer>>,
+    stage: &mut Stage,
+    comparison: &mut Comparison,
+) -> io::Result<()> {
+    stage.start(peers).await;
+    comparison.describe(&stage.gateways);
+    if options.hold {
+        hold::describe(stage).await;
+        return std::future::pending().await;
+    }
+    let (rounds, spans) = (options.rounds(), options.spans());
+    let tokens = Tokens::mint(&stage.provider, &options.works(), rounds, spans.closed, spans.paced);
+    if stage.cores.gateways.is_some() {
+        machine::stay_on(&stage.cores.own)?;
+    }
+    stage.measure(comparison, &tokens, rounds, spans).await;
     Ok(())
+}
+
+fn report(comparison: &Comparison, folder: &Path) -> io::Result<()> {
+    let report = pages::report(comparison);
+    println!("{}", pages::text(comparison));
+    fs::write(folder.join("compare.json"), serde_json::to_vec_pretty(comparison)?)?;
+    report.write_html(&folder.join("compare.html"))?;
+    println!("written: {0}/compare.html and {0}/compare.json", folder.display());
+    Ok(())
+}
+
+impl Comparison {
+    /// Nothing found yet.
+    fn begin(options: &CompareOptions, peers: &[Box<dyn Peer>]) -> Self {
+        let missing = || Err("not reached: the run was ended before".to_owned());
+        let compared = |name: &'static str| Compared {
+            name,
+            version: missing(),
+            commands: Vec::new(),
+            memory_at_rest: None,
+        };
+        let entries = |work: Work| {
+            let lacking = |lack: &str| Entry::Lacking(lack.to_owned());
+            peers.iter().map(|peer| peer.lacks(work.way()).map_or(Entry::NotReached, lacking)).collect()
+        };
+        let command = env::args().skip(1).fold("bench".to_owned(), |line, word| format!("{line} {word}"));
+        let ReportOrigin { command, machine, date } = ReportOrigin::here(command);
+        Self {
+            command,
+            date,
+            machine,
+            load_before: machine::load_average(),
+            pinned: machine::cores().is_ok_and(|cores| cores.len() > 1),
+            span_seconds: options.spans().closed.as_secs_f64(),
+            interrupted: false,
+            gateways: peers.iter().map(|peer| compared(peer.name())).collect(),
+            works: options.works().into_iter().map(|work| WorkResult { work, entries: entries(work) }).collect(),
+        }
+    }
+
+    /// What runs, and what does not.
+    fn describe(&mut self, gateways: &[Gateway]) {
+        for (at, (compared, gateway)) in self.gateways.iter_mut().zip(gateways).enumerate() {
+            match &gateway.here {
+                Ok(here) => {
+                    compared.version = Ok(here.program.version.clone());
+                    compared.commands = here.running.commands.clone();
+                    compared.memory_at_rest = Some(here.running.memory());
+                }
+                Err(why) => {
+                    compared.version = Err(why.clone());
+                    for result in &mut self.works {
+                        result.entries[at] = Entry::Lacking(why.clone());
+                    }
+                }
+            }
+        }
+    }
 }

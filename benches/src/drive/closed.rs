@@ -14,7 +14,8 @@ use tokio::task::JoinSet;
 use super::{PATIENCE, Requests, Tally};
 use crate::exchange::Connection;
 
-/// Sends `requests` over `connections` connections for `span`; what came back, and how long it took.
+/// Sends `requests` over `connections` connections for `span`, or until each was sent if they are sent only once; what
+/// came back, and how long it took.
 pub async fn saturate(
     address: SocketAddr,
     requests: &Arc<Requests>,
@@ -34,7 +35,11 @@ pub async fn saturate(
 async fn work(address: SocketAddr, requests: Arc<Requests>, next: Arc<AtomicUsize>, tally: Arc<Tally>, until: Instant) {
     let mut held: Option<Connection> = None;
     while Instant::now() < until {
-        let head = &requests.heads[next.fetch_add(1, Ordering::Relaxed) % requests.heads.len()];
+        let turn = next.fetch_add(1, Ordering::Relaxed);
+        if requests.once && turn >= requests.heads.len() {
+            return;
+        }
+        let head = &requests.heads[turn % requests.heads.len()];
         let met = match held.take() {
             Some(connection) => Ok(connection),
             None => Connection::open(address, None).await,
@@ -49,6 +54,6 @@ async fn work(address: SocketAddr, requests: Arc<Requests>, next: Arc<AtomicUsiz
             }
             Err(no_answer) => Err(no_answer),
         };
-        tally.count(&met);
+        tally.count(&met, &requests);
     }
 }

@@ -113,6 +113,8 @@ pub struct Running {
     pub processes: Vec<Process>,
     /// Where it listens.
     pub address: SocketAddr,
+    /// The command line of each process.
+    pub commands: Vec<String>,
 }
 
 /// Every gateway that is compared; the first is what the others are measured by.
@@ -185,7 +187,9 @@ pub async fn launch(
     folder: &Path,
     core: Option<usize>,
 ) -> Result<Running, ProcessFault> {
-    let mut running = Running { processes: Vec::new(), address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+    let commands = launches.iter().map(|launch| launch.words.join(" ")).collect();
+    let address = SocketAddr::from(([127, 0, 0, 1], 0));
+    let mut running = Running { processes: Vec::new(), address, commands };
     for (index, Launch { words, listen }) in launches.iter().enumerate() {
         // The one in front has the gateway's name; another is called as its file.
         let file = words.first().and_then(|file| Path::new(file).file_name()).unwrap_or_default().to_string_lossy();
