@@ -93,12 +93,8 @@ impl Comparison {
     /// Nothing found yet.
     fn begin(options: &CompareOptions, peers: &[Box<dyn Peer>]) -> Self {
         let missing = || Err("not reached: the run was ended before".to_owned());
-        let compared = |name: &'static str| Compared {
-            name,
-            version: missing(),
-            commands: Vec::new(),
-            memory_at_rest: None,
-        };
+        let compared =
+            |name: &'static str| Compared { name, version: missing(), commands: Vec::new(), memory_at_rest: None };
         let entries = |work: Work| {
             let lacking = |lack: &str| Entry::Lacking(lack.to_owned());
             peers.iter().map(|peer| peer.lacks(work.way()).map_or(Entry::NotReached, lacking)).collect()
@@ -125,12 +121,12 @@ impl Comparison {
                 Ok(here) => {
                     compared.version = Ok(here.program.version.clone());
                     compared.commands = here.running.commands.clone();
-                    compared.memory_at_rest = Some(here.running.memory());
+                    compared.memory_at_rest = Some(here.running.memory()).filter(|bytes| *bytes > 0);
                 }
                 Err(why) => {
                     compared.version = Err(why.clone());
                     for result in &mut self.works {
-                        result.entries[at] = Entry::Lacking(why.clone());
+                        result.entries[at] = Entry::Lacking("does not run here".to_owned());
                     }
                 }
             }

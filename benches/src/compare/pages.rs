@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     latency::readable,
-    report::{self, Bar, Bars, Block, Cell, Headline, Report, ReportOrigin, Section, Table, Tone},
+    report::{self, Bar, BarGroup, Bars, Block, Cell, Headline, Report, ReportOrigin, Section, Table, Tone},
 };
 
 /// Whom the page is about.
@@ -15,25 +15,32 @@ const OURS: &str = "Candor";
 
 /// The page.
 pub(super) fn report(comparison: &Comparison) -> Report {
-    let mut sections = vec![Section::new(
-        "All works beside each other",
-        vec![
-            Block::Text(
-                "Processor time a request, in microseconds: user and system of all processes of the gateway.".into(),
-            ),
-            Block::Table(overview(comparison)),
-        ],
-    )];
-    for result in &comparison.works {
-        let mut blocks = vec![Block::Bars(bars(comparison, result)), Block::Table(table(comparison, result))];
-        blocks.extend(remark(comparison, result).map(Block::Text));
-        sections.push(Section::new(capitalised(result.work.title()), blocks));
+    let among = |works: &[Work]| -> Vec<&WorkResult> {
+        comparison.works.iter().filter(|result| works.contains(&result.work)).collect()
+    };
+    let requests = among(&[Work::Open, Work::Bearer, Work::Remembered, Work::Fresh, Work::Session]);
+    let (bodies, idle) = (among(&[Work::Down, Work::Up]), among(&[Work::Idle]));
+    let per_request = "Processor time a request, in microseconds (user and system)";
+    let mut sections = Vec::new();
+    if !requests.is_empty() {
+        let costs = bars(comparison, "compare-requests", per_request, &requests);
+        let beside = Block::Table(overview(comparison, &requests));
+        sections.push(Section::new("What a request costs", vec![Block::Bars(costs), beside]));
     }
-    sections.push(Section::new("Memory before the first request", vec![Block::Table(memory(comparison))]));
+    if !bodies.is_empty() {
+        let costs = bars(comparison, "compare-bodies", per_request, &bodies);
+        sections.push(Section::new("What large bodies cost", vec![Block::Bars(costs)]));
+    }
+    let memory = Block::Table(memory(comparison));
+    let held = bars(comparison, "compare-idle", "Memory an idle connection, of 8,000", &idle);
+    let held = (!idle.is_empty()).then_some(Block::Bars(held));
+    sections.push(Section::new("Memory", [memory].into_iter().chain(held).collect()));
     sections.push(Section::new(
-        "How it was measured",
-        vec![Block::Text(method(comparison)), Block::List(started(comparison))],
+        "All figures",
+        comparison.works.iter().flat_map(|result| all(comparison, result)).collect(),
     ));
+    let measured = vec![Block::Text(method(comparison)), Block::List(started(comparison))];
+    sections.push(Section::new("How it was measured", measured));
     Report {
         title: "The same work through each gateway".to_owned(),
         conclusion: conclusion(comparison),
@@ -45,6 +52,12 @@ pub(super) fn report(comparison: &Comparison) -> Report {
             date: comparison.date.clone(),
         },
     }
+}
+
+fn all(comparison: &Comparison, result: &WorkResult) -> Vec<Block> {
+    let title = Block::Text(format!("{}:", capitalised(result.work.title())));
+    let remark = remark(comparison, result).map(Block::Text);
+    [title, Block::Table(table(comparison, result))].into_iter().chain(remark).collect()
 }
 
 /// The tables, one after the other.
@@ -59,10 +72,8 @@ pub(super) fn text(comparison: &Comparison) -> String {
 }
 
 /// Gateways by works, a figure or a dash each.
-fn overview(comparison: &Comparison) -> Table {
-    let works = comparison.works.iter().filter(|result| result.work != Work::Idle);
-    let works: Vec<&WorkResult> = works.collect();
-    let mut table = Table::new(&["gateway"]);
+fn overview(comparison: &Comparison, works: &[&WorkResult]) -> Table {
+    let mut table = Table::new(&["µs a request"]);
     table.head.extend(works.iter().map(|result| short(result.work).to_owned()));
     for (at, gateway) in comparison.gateways.iter().enumerate() {
         let figure = |result: &&WorkResult| match result.entries.get(at).and_then(Entry::cost) {
@@ -132,20 +143,22 @@ fn spread(spread: Option<f64>) -> Cell {
     }
 }
 
-fn bars(comparison: &Comparison, result: &WorkResult) -> Bars {
-    let idle = result.work == Work::Idle;
-    let caption = if idle { "Memory an idle connection" } else { "Processor time a request, in microseconds" };
-    let bar = |(at, entry): (usize, &Entry)| {
+fn bars(comparison: &Comparison, name: &'static str, title: &str, works: &[&WorkResult]) -> Bars {
+    let bar = |result: &WorkResult, (at, entry): (usize, &Entry)| {
         let name = comparison.gateways.get(at)?.name;
         let value = entry.cost().map(|cost| cost.median);
         let text = match value {
-            Some(value) if idle => report::bytes(value),
+            Some(value) if result.work == Work::Idle => report::bytes(value),
             Some(value) => format!("{} µs", report::significant(value)),
             None => entry.reason().unwrap_or_default().to_owned(),
         };
         Some(Bar { name: name.to_owned(), value, text, is_ours: name == OURS })
     };
-    Bars { caption: caption.to_owned(), bars: result.entries.iter().enumerate().filter_map(bar).collect() }
+    let group = |result: &&WorkResult| BarGroup {
+        caption: capitalised(result.work.title()),
+        bars: result.entries.iter().enumerate().filter_map(|entry| bar(result, entry)).collect(),
+    };
+    Bars { name, title: title.to_owned(), groups: works.iter().map(group).collect() }
 }
 
 /// What a reader of the table must know.
@@ -256,11 +269,122 @@ const fn short(work: Work) -> &'static str {
         Work::Session => "session",
         Work::Down => "1 MiB down",
         Work::Up => "1 MiB up",
-        Work::Idle => "idle",
+        Work::Idle => "idle connections",
     }
 }
 
 fn capitalised(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{
+        super::{Compared, comparison::Round},
+        *,
+    };
+    use crate::{latency::Latency, machine::Machine, process::CpuTime};
+
+    /// Rounds of a second with these processor times a request, in microseconds.
+    fn entry(costs: &[u64]) -> Entry {
+        let mut entry = Entry::NotReached;
+        for cost in costs {
+            let time = |share: u64| Duration::from_micros(cost * 100 * share);
+            let mut latency = Latency::new();
+            (0..60).for_each(|_| latency.record(Duration::from_micros(200)));
+            let cpu = CpuTime { user: time(25), system: time(75) };
+            entry.add(Ok(Round::new(10_000, Duration::from_secs(1), cpu, latency)));
+        }
+        entry
+    }
+
+    fn held(bytes: &[f64]) -> Entry {
+        let mut entry = Entry::NotReached;
+        bytes.iter().for_each(|bytes| entry.add_held(Ok(*bytes)));
+        entry
+    }
+
+    fn comparison(works: Vec<(Work, [Entry; 3])>) -> Comparison {
+        let gateway = |name, version: Result<&str, &str>| Compared {
+            name,
+            version: version.map(ToOwned::to_owned).map_err(ToOwned::to_owned),
+            commands: vec![format!("/bin/{name} --run")],
+            memory_at_rest: version.is_ok().then_some(10 << 20),
+        };
+        let works = works.into_iter().map(|(work, entries)| WorkResult { work, entries: entries.into() });
+        Comparison {
+            command: "bench compare".to_owned(),
+            date: "2026-01-31".to_owned(),
+            machine: Machine::here(),
+            load_before: Some(0.5),
+            pinned: true,
+            span_seconds: 1.0,
+            interrupted: false,
+            gateways: vec![
+                gateway("nginx", Ok("1.22.1")),
+                gateway("Envoy", Err("not here, because there is no network")),
+                gateway("Candor", Ok("0.1.0")),
+            ],
+            works: works.collect(),
+        }
+    }
+
+    fn lacking() -> Entry {
+        Entry::Lacking("does not run here".to_owned())
+    }
+
+    /// The line of `gateway` in the table of `work`, its columns parted by `|`.
+    fn line(comparison: &Comparison, work: Work, gateway: &str) -> String {
+        let result = comparison.works.iter().find(|result| result.work == work).expect("the work");
+        let lines = table(comparison, result).lines();
+        let line = lines.lines().find(|line| line.starts_with(gateway)).expect("a line").to_owned();
+        line.split("  ").map(str::trim).filter(|column| !column.is_empty()).collect::<Vec<_>>().join("|")
+    }
+
+    #[test]
+    fn every_gateway_has_its_line_with_figures_or_a_reason() {
+        let no_tokens = Entry::Lacking("it verifies no tokens".to_owned());
+        let mut failed = entry(&[40]);
+        failed.add(Err("answered 401 (812 of 900)".to_owned()));
+        failed.add(Ok(Round::new(1, Duration::from_secs(1), CpuTime::default(), Latency::new())));
+        let all = comparison(vec![
+            (Work::Open, [entry(&[20, 20, 21]), lacking(), entry(&[40, 41, 42])]),
+            (Work::Remembered, [no_tokens.clone(), lacking(), entry(&[60, 60])]),
+            (Work::Fresh, [no_tokens.clone(), lacking(), entry(&[21, 19])]),
+            (Work::Session, [no_tokens, lacking(), failed]),
+            (Work::Up, [entry(&[20]), lacking(), Entry::NotReached]),
+            (Work::Idle, [held(&[2048.0, 2048.0]), lacking(), held(&[20480.0, 20480.0])]),
+        ]);
+        let check = |work, gateway, expected: &str| assert_eq!(line(&all, work, gateway), expected);
+        check(Work::Open, "nginx", "nginx|20.0|5.00 + 15.0|5 %|≥ 10,000|200 µs|200 µs|1");
+        check(Work::Open, "Candor", "Candor|41.0|10.2 + 30.8|5 %|≥ 10,000|200 µs|200 µs|2.05 times");
+        check(Work::Open, "Envoy", "Envoy|does not run here");
+        check(Work::Remembered, "nginx", "nginx|it verifies no tokens");
+        check(Work::Remembered, "Candor", "Candor|60.0|15.0 + 45.0|0 %|≥ 10,000|200 µs|200 µs|3.00 times");
+        check(Work::Fresh, "Candor", "Candor|20.0|5.25 + 15.8|10 %|≥ 10,000|200 µs|200 µs|within the noise (± 15 %)");
+        check(Work::Session, "Candor", "Candor|answered 401 (812 of 900)");
+        check(Work::Up, "nginx", "nginx|20.0|5.00 + 15.0|–|≥ 10,000|200 µs|–|1");
+        check(Work::Up, "Candor", "Candor|not measured: the run was ended before");
+        check(Work::Idle, "Candor", "Candor|20.0 KiB|0 %|10.00 times");
+
+        let text = text(&all);
+        assert!(text.contains("Compared with what bare proxying costs nginx, which cannot do this."), "{text}");
+        assert!(text.contains("3 rounds by turns, 1 s each"), "{text}");
+        let page = report(&all).html();
+        for shown in ["answered 401 (812 of 900)", "within the noise", "not here, because there is no network"] {
+            assert!(page.contains(shown), "{shown}");
+        }
+    }
+
+    #[test]
+    fn without_nginx_nothing_is_compared() {
+        let mut all = comparison(vec![(Work::Up, [Entry::NotReached, lacking(), entry(&[40, 41])])]);
+        assert_eq!(line(&all, Work::Up, "Candor"), "Candor|40.5|10.2 + 30.8|2 %|≥ 10,000|200 µs|200 µs|–");
+        all.interrupted = true;
+        assert!(method(&all).starts_with("It was ended before all was measured."));
+        assert_eq!(conclusion(&all), "Nothing was measured of Candor.");
+    }
 }

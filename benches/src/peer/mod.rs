@@ -278,7 +278,8 @@ fn say(words: &[&str]) -> Result<String, String> {
         Ok(said)
     } else {
         let last = said.lines().last().unwrap_or_default();
-        Err(format!("`{}` ended with {}: {last}", words.join(" "), output.status))
+        let begins = arguments.first().map_or("", |first| first);
+        Err(format!("`{program} {begins} …` ended with {}: {last}", output.status))
     }
 }
 
