@@ -8,7 +8,7 @@ use clap::{Parser, Subcommand};
 use tokio::runtime;
 
 use crate::{
-    compare,
+    compare::{self, CompareOptions},
     fault::Fault,
     incident::{self, IncidentOptions},
     load::{self, LoadOptions},

@@ -15,7 +15,7 @@ mod stage;
 mod tokens;
 mod work;
 
-use std::{env, fs, io, path::Path};
+use std::{fs, io, path::Path};
 
 pub use comparison::{Compared, Comparison, Entry, Round, Served, WorkResult};
 pub use figure::{Figure, Ratio};
@@ -27,6 +27,7 @@ use self::{
     tokens::Tokens,
 };
 use crate::{
+    fault::Fault,
     machine,
     peer::{self, Peer},
     report::ReportOrigin,
@@ -36,16 +37,16 @@ use crate::{
 /// what was found until then.
 ///
 /// # Errors
-/// Something of our own cannot be started, or a report not be written.
-pub async fn run(options: &CompareOptions) -> io::Result<()> {
+/// None of the gateways is asked for; or something of our own cannot be started, or a report not be written.
+pub async fn run(options: &CompareOptions, command: &str) -> Result<(), Fault> {
     let folder = std::path::absolute(&options.out)?;
     let mut peers = peer::all();
     peers.retain(|peer| options.has(peer.name()));
     if peers.is_empty() {
         let names: Vec<&str> = peer::all().iter().map(|peer| peer.name()).collect();
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("the gateways are: {}", names.join(", "))));
+        return Err(Fault::Usage(format!("the gateways are: {}", names.join(", "))));
     }
-    let mut comparison = Comparison::begin(options, &peers);
+    let mut comparison = Comparison::begin(options, command, &peers);
     let mut stage = Stage::new(&folder).await?;
     let ended = tokio::select! {
         ended = play(options, peers, &mut stage, &mut comparison) => ended,
@@ -56,7 +57,7 @@ pub async fn run(options: &CompareOptions) -> io::Result<()> {
     };
     stage.end().await;
     ended?;
-    if options.hold { Ok(()) } else { report(&comparison, &folder) }
+    if options.hold { Ok(()) } else { Ok(report(&comparison, &folder)?) }
 }
 
 async fn play(
@@ -91,7 +92,7 @@ fn report(comparison: &Comparison, folder: &Path) -> io::Result<()> {
 
 impl Comparison {
     /// Nothing found yet.
-    fn begin(options: &CompareOptions, peers: &[Box<dyn Peer>]) -> Self {
+    fn begin(options: &CompareOptions, command: &str, peers: &[Box<dyn Peer>]) -> Self {
         let missing = || Err("not reached: the run was ended before".to_owned());
         let compared =
             |name: &'static str| Compared { name, version: missing(), commands: Vec::new(), memory_at_rest: None };
@@ -99,7 +100,6 @@ impl Comparison {
             let lacking = |lack: &str| Entry::Lacking(lack.to_owned());
             peers.iter().map(|peer| peer.lacks(work.way()).map_or(Entry::NotReached, lacking)).collect()
         };
-        let command = env::args().skip(1).fold("bench".to_owned(), |line, word| format!("{line} {word}"));
         let ReportOrigin { command, machine, date } = ReportOrigin::here(command);
         Self {
             command,

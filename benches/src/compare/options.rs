@@ -18,7 +18,7 @@ pub struct CompareOptions {
     pub rounds: u32,
 
     /// How long a gateway is kept busy each time; a second at least, since processor time is counted in hundredths.
-    #[arg(long, default_value = "2s", value_parser = span)]
+    #[arg(long, default_value = "2s", value_parser = seconds)]
     pub span: Duration,
 
     /// Three rounds of a second each: under five minutes for all.
@@ -60,10 +60,10 @@ impl CompareOptions {
 }
 
 /// A span of seconds: `1s`, `2.5s`.
-fn span(text: &str) -> Result<Duration, String> {
-    let seconds = text.strip_suffix('s').and_then(|seconds| seconds.parse::<f64>().ok());
-    match seconds {
-        Some(seconds) if (1.0..=600.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+fn seconds(text: &str) -> Result<Duration, String> {
+    let number = text.strip_suffix('s').and_then(|number| number.parse::<f64>().ok());
+    match number {
+        Some(number) if (1.0..=600.0).contains(&number) => Ok(Duration::from_secs_f64(number)),
         _ => Err("a span is a number of seconds from 1 to 600, such as 2s".to_owned()),
     }
 }

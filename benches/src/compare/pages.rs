@@ -1,14 +1,13 @@
 //! A comparison for people: as tables for a terminal, and as a page.
 
+use std::time::Duration;
+
 use super::{
     comparison::{Comparison, Entry, Served, WorkResult},
     figure::Ratio,
     work::Work,
 };
-use crate::{
-    latency::readable,
-    report::{self, Bar, BarGroup, Bars, Block, Cell, Headline, Report, ReportOrigin, Section, Table, Tone},
-};
+use crate::report::{self, Bar, BarGroup, Bars, Block, Cell, Headline, Report, ReportOrigin, Section, Table, Tone};
 
 /// Whom the page is about.
 const OURS: &str = "Candor";
@@ -130,10 +129,14 @@ fn served_cells(served: &Served) -> [Cell; 6] {
         format!("{} + {}", report::significant(user), report::significant(system)).into(),
         spread(served.cpu.spread),
         format!("{least}{}", report::count(served.per_second.median)).into(),
-        readable(served.latency.p50()).into(),
+        took(served.latency.p50()),
         // Of fewer than a hundred the longest is no p99.
-        readable(if served.latency.count() >= 100 { served.latency.p99() } else { None }).into(),
+        took(served.latency.p99().filter(|_| served.latency.count() >= 100)),
     ]
+}
+
+fn took(time: Option<Duration>) -> Cell {
+    time.map_or_else(|| Cell::from("–").toned(Tone::Absent), |time| report::duration(time).into())
 }
 
 fn spread(spread: Option<f64>) -> Cell {
@@ -280,8 +283,6 @@ fn capitalised(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::{
         super::{Compared, comparison::Round},
         *,
