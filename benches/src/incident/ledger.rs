@@ -53,6 +53,17 @@ pub(super) struct Standing<S> {
     pub(super) met: Option<(u16, Speaker)>,
 }
 
+/// Somebody who lost nothing, and is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct LeftBehind {
+    /// A display, not a person.
+    pub(super) is_display: bool,
+    /// The last status that they met, and whose word that was; none, where nothing answered.
+    pub(super) met: Option<(u16, Speaker)>,
+    /// Whether their token is signed with the provider's new key.
+    pub(super) has_new_key: bool,
+}
+
 /// Something that was lost.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Loss {
@@ -164,11 +175,58 @@ impl Ledger {
         self.displays.iter().filter(|standing| standing.state == state).count()
     }
 
-    /// The last that each met who lost nothing, and was not served when they last asked; and whether a new key was theirs.
-    pub(super) fn left_behind(&self) -> Vec<(Option<(u16, Speaker)>, bool)> {
+    /// Who lost nothing, and was not served when they last asked.
+    pub(super) fn left_behind(&self) -> Vec<LeftBehind> {
         let displays = self.displays.iter().filter(|one| one.state == Display::Working && !one.is_served);
         let people = self.people.iter().filter(|one| one.state == Person::SignedIn && !one.is_served);
-        let displays = displays.map(|one| (one.met, one.has_new_key));
-        displays.chain(people.map(|one| (one.met, false))).collect()
+        let displays = displays.map(|one| LeftBehind { is_display: true, met: one.met, has_new_key: one.has_new_key });
+        displays.chain(people.map(|one| LeftBehind { is_display: false, met: one.met, has_new_key: false })).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_counted_by_what_became_of_them() {
+        let mut ledger = Ledger::default();
+        let denied = Some(Said::Status(401));
+        ledger.count(Some(200), Some(Said::Status(200)), true, false);
+        ledger.count(Some(401), denied, false, false);
+        ledger.count(Some(503), denied, false, false);
+        ledger.count(Some(404), denied, false, false);
+        ledger.count(Some(502), Some(Said::Nothing), false, false);
+        ledger.count(None, Some(Said::Nothing), false, false);
+        // It began before the crash and ended in it, or the other way about.
+        ledger.count(None, None, false, true);
+        ledger.now.is_gone = true;
+        ledger.count(None, None, false, false);
+        (ledger.now.is_gone, ledger.now.is_back) = (false, true);
+        ledger.count(Some(200), Some(Said::Status(200)), true, false);
+        ledger.now.keys_are_out = true;
+        ledger.count(Some(200), Some(Said::Status(200)), true, false);
+        let expected = Requests {
+            all: 10,
+            served: 3,
+            unanswered_while_gone: 2,
+            unanswered: 1,
+            denials_held_back: 1,
+            served_without_keys: 1,
+            of_intruders: 0,
+        };
+        assert_eq!(ledger.requests, expected);
+    }
+
+    #[test]
+    fn a_sample_counts_who_has_what() {
+        let mut ledger = Ledger::default();
+        let display = |state, is_served| Standing { is_served, ..Standing::of(state) };
+        ledger.displays =
+            vec![display(Display::Working, true), display(Display::Working, false), display(Display::AtPin, true)];
+        ledger.people = vec![Standing::of(Person::SignedIn), Standing::of(Person::SignedOut)];
+        ledger.sample();
+        assert_eq!(ledger.samples, [Sample { at: 0.0, working: 2, served: 1, signed_in: 1 }]);
+        assert_eq!(ledger.left_behind().len(), 2);
     }
 }

@@ -253,7 +253,7 @@ fn take_head(buffer: &mut BytesMut) -> Option<AskedFor> {
 }
 
 /// A number for `name`, the same wherever it is asked (FNV-1a).
-fn number_of(name: &str) -> u64 {
+pub(super) fn number_of(name: &str) -> u64 {
     name.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3))
 }
 

@@ -175,7 +175,7 @@ impl IncidentResult {
          sign-in, a 403 of the gateway's own, or their cookie was deleted. Lost: a client that lost nothing and is not \
          served when it last asks, well after everything is healed. Wrongly admitted: an intruder got a calendar. \
          Requests without an answer cost nobody anything here; the crash costs some everywhere, and more where more \
-         clients are left to ask."
+         clients are left to ask. Where lines lie on each other, the same was lost."
             .to_owned()
     }
 

@@ -5,6 +5,7 @@ use std::{env, fs, time::Duration};
 use auth_core::{Clock, Timestamp};
 use gateway::{
     config,
+    demo::january::{Turn, WrongAnswer},
     server::{self, ServeOptions},
     telemetry::{AccessLog, Format, Telemetry},
 };
@@ -12,7 +13,12 @@ use tokio::task::JoinSet;
 
 use super::{
     clients::Client,
+    display::Display,
+    ledger::Lost,
+    monolith::{Monolith, number_of},
     result::Cost,
+    said::Speaker,
+    scene::Scene,
     stand::{Cast, Stand},
 };
 use crate::peer::{Peer, Program, all};
@@ -58,6 +64,29 @@ async fn until_all_are_served(clients: &mut Vec<Client>, stand: &Stand, clock: &
 }
 
 #[tokio::test]
+async fn with_no_gateway_between_every_loss_is_seen() {
+    for believes_anybody in [true, false] {
+        let monolith = Monolith::start(believes_anybody).await.expect("a monolith");
+        let tokens = (0..100).map(|index| format!("token-{index}")).collect();
+        let scene = Scene::new(monolith.address(), monolith, tokens);
+        let asks_on = Client::intruder(0, "forged".to_owned()).act(&scene).await;
+        assert_eq!(asks_on, !believes_anybody, "an intruder goes on until they are let in");
+        assert_eq!(scene.ledger().count_of(|loss| loss.what == Lost::Calendar), usize::from(believes_anybody));
+
+        assert!(Client::display(0).act(&scene).await && scene.ledger().displays[0].is_served);
+        scene.monolith.set_half_dead(true);
+        let denied = Turn::Wrong(WrongAnswer::Unauthorized);
+        let meets_401 = |index: &usize| Turn::of(number_of(&format!("display-{index}-0"))) == denied;
+        let unlucky = (0..100).find(meets_401).expect("one in seventeen is denied at once");
+        assert!(Client::display(unlucky).act(&scene).await, "it asks for a PIN");
+        let ledger = scene.ledger();
+        let loss = ledger.losses.last().expect("a loss");
+        assert_eq!((loss.what, loss.status, loss.by), (Lost::Erased, Some(401), Speaker::Monolith));
+        assert_eq!(ledger.displays[unlucky].state, Display::Authenticating);
+    }
+}
+
+#[tokio::test]
 async fn behind_candor_nobody_loses_anything() {
     let clock = Clock::standing_at(Timestamp::from_millis(1_610_000_000_000));
     let candor: Box<dyn Peer> = all().into_iter().find(|peer| peer.name() == "Candor").expect("Candor");
@@ -76,12 +105,17 @@ async fn behind_candor_nobody_loses_anything() {
     stand.rotate(Duration::ZERO).await;
     rounds(6, &mut clients, &stand, &clock).await;
     gateway.shutdown().await;
+    stand.scene.change(|now| now.is_gone = true);
     rounds(1, &mut clients, &stand, &clock).await;
     let gateway = start(&file, &clock).await;
+    stand.scene.change(|now| (now.is_gone, now.is_back) = (false, true));
     rounds(6, &mut clients, &stand, &clock).await;
     {
         let ledger = stand.scene.ledger();
-        assert!(ledger.requests.denials_held_back > 0, "the monolith denied nobody: {:?}", ledger.requests);
+        let requests = ledger.requests;
+        assert!(requests.denials_held_back > 0, "the monolith denied nobody: {requests:?}");
+        assert!(requests.unanswered_while_gone > 0, "nobody met the crash: {requests:?}");
+        assert!(requests.served_without_keys > 0, "it serves nobody by the keys that it kept: {requests:?}");
         let new = |standing: &super::ledger::Standing<_>| standing.has_new_key;
         assert!(ledger.displays.iter().any(new), "nobody renewed a token");
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    ledger::{Ledger, Loss, Lost},
+    ledger::{Ledger, LeftBehind, Loss, Lost},
     said::Speaker,
 };
 
@@ -53,8 +53,9 @@ fn refused_itself(ledger: &Ledger) -> Vec<String> {
     let own = |loss: &&Loss| loss.what == Lost::Erased && loss.by == Speaker::Gateway;
     let own: Vec<&Loss> = ledger.losses.iter().filter(own).collect();
     let (new_key, old_key): (Vec<&Loss>, Vec<&Loss>) = own.iter().partition(|loss| loss.had_new_key);
+    // While it counts as gone, what answers is what was started again.
     let (blind, other): (Vec<&Loss>, Vec<&Loss>) =
-        old_key.iter().partition(|loss| loss.when.is_back && loss.when.keys_are_out);
+        old_key.iter().partition(|loss| (loss.when.is_gone || loss.when.is_back) && loss.when.keys_are_out);
     let part = |losses: &[&Loss], of_whom: &str| {
         (!losses.is_empty()).then(|| format!("to {} {of_whom}", counted(losses.len(), "display")))
     };
@@ -70,12 +71,11 @@ fn refused_itself(ledger: &Ledger) -> Vec<String> {
 /// The sessions that the gateway ended by its own word.
 fn sent_away_itself(ledger: &Ledger) -> Vec<String> {
     let own = |loss: &Loss| loss.what == Lost::Session && loss.by == Speaker::Gateway;
-    let people = ledger.count_of(own);
-    if people == 0 {
+    let signed_out = ledger.count_of(own);
+    if signed_out == 0 {
         return Vec::new();
     }
-    let people = if people == 1 { "1 person".to_owned() } else { format!("{people} people") };
-    vec![format!("signed {people} out itself ({})", statuses(ledger, own))]
+    vec![format!("signed {} out itself ({})", people(signed_out), statuses(ledger, own))]
 }
 
 fn let_in(ledger: &Ledger) -> Vec<String> {
@@ -88,11 +88,11 @@ fn let_in(ledger: &Ledger) -> Vec<String> {
 /// What those met last who lost nothing and are not served.
 fn left_behind(ledger: &Ledger) -> Vec<String> {
     let mut counts = BTreeMap::new();
-    for (met, has_new_key) in ledger.left_behind() {
-        *counts.entry((met, has_new_key)).or_insert(0_usize) += 1;
+    for one in ledger.left_behind() {
+        *counts.entry(one).or_insert(0_usize) += 1;
     }
-    let one = |((met, has_new_key), count): ((Option<(u16, Speaker)>, bool), usize)| {
-        let clients = counted(count, "client");
+    let one = |(LeftBehind { is_display, met, has_new_key }, count): (LeftBehind, usize)| {
+        let clients = if is_display { counted(count, "display") } else { people(count) };
         let whose = if has_new_key { " with a good token under the provider's new key" } else { "" };
         match met {
             Some((status, Speaker::Gateway)) => format!("still answers {status} itself to {clients}{whose}"),
@@ -120,6 +120,10 @@ fn held(ledger: &Ledger) -> Vec<String> {
         clauses.push("was told nothing that could have cost anybody anything".to_owned());
     }
     clauses
+}
+
+fn people(count: usize) -> String {
+    if count == 1 { "1 person".to_owned() } else { format!("{count} people") }
 }
 
 fn counted(count: usize, what: &str) -> String {
@@ -198,7 +202,7 @@ mod tests {
             Standing { is_served: true, ..display(None, false) },
             Standing { state: Display::Stuck, ..display(None, false) },
         ];
-        let expected = "Still does not answer 1 client; still answers 403 itself to 2 clients with a good token under the \
+        let expected = "Still does not answer 1 person; still answers 403 itself to 2 displays with a good token under the \
                         provider's new key.";
         check(&ledger, false, expected);
         check(&ledger, true, "Did not come back after it was killed.");
