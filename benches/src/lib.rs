@@ -9,6 +9,7 @@
 //! - 0 [`cost`]: what one request costs in things that can be counted, and how much of each it may cost.
 //! - 0 [`latency`]: how long things took, as a distribution.
 //! - 0 [`machine`]: what machine this is, and the limits that a process has on it.
+//! - 0 [`micro`]: what the micro benches found.
 //! - 0 [`process`]: a program that we started: where it runs, what it costs, how it ends.
 //! - 0 [`target`]: where traffic goes, and where it may not go.
 //! - 0 [`terminal`]: how it goes while it runs.
@@ -35,6 +36,7 @@ pub mod incident;
 pub mod latency;
 pub mod load;
 pub mod machine;
+pub mod micro;
 pub mod origin;
 pub mod outcome;
 pub mod peer;

@@ -110,10 +110,7 @@ impl AccessLog {
     /// An access log that writes to `sink`, on a thread of its own.
     pub fn to(sink: Box<dyn Write + Send>, format: Format) -> Self {
         Metrics::install();
-        Self(Queue::start("access", ROOM, sink, move |line: AccessLine, out| match format {
-            Format::Human => line.human(out),
-            Format::Json => line.json(out),
-        }))
+        Self(Queue::start("access", ROOM, sink, move |line: AccessLine, out| line.form(format, out)))
     }
 
     /// Writes the line of a request that is over, and counts it in `metrics`. Never waits: without room the line is
@@ -130,6 +127,14 @@ impl AccessLog {
 }
 
 impl AccessLine {
+    /// Appends the line, with its end, in this form.
+    pub fn form(&self, format: Format, out: &mut Vec<u8>) {
+        match format {
+            Format::Human => self.human(out),
+            Format::Json => self.json(out),
+        }
+    }
+
     /// The fields after the fixed ones, with their names, as far as they are known.
     fn known(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let who = self.principal.as_ref();

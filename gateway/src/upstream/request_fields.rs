@@ -14,7 +14,7 @@ use crate::{
 
 /// Everything that decides what one request's fields become.
 #[derive(Debug)]
-pub(super) struct RequestFields<'a> {
+pub struct RequestFields<'a> {
     /// Which way it came.
     pub forwarded: &'a Forwarded,
     /// Our name for it.
@@ -45,7 +45,7 @@ const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 ///
 /// The framing is not among them, save for a length that was stated once and plainly: the body says how it is framed.
 /// Trailers of a request are not forwarded.
-pub(super) fn to_upstream(headers: &mut HeaderMap, with: &RequestFields<'_>) {
+pub fn to_upstream(headers: &mut HeaderMap, with: &RequestFields<'_>) {
     let length = connection::plain_length(headers);
     connection::remove(headers);
     remove_what_is_not_theirs(headers, with);

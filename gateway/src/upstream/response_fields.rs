@@ -11,7 +11,7 @@ use crate::{
 
 /// Everything that decides what an answer's fields become.
 #[derive(Debug)]
-pub(super) struct ResponseFields<'a> {
+pub struct ResponseFields<'a> {
     /// The upstream's endpoints: addresses that nobody outside can use.
     pub endpoints: &'a [Url],
     /// The address that people use.
@@ -50,7 +50,7 @@ const NOT_IN_TRAILERS: [HeaderName; 18] = [
 ///
 /// `Content-Length` stays: it is the answer to HEAD, and hyper holds a body to it. Not beside `Transfer-Encoding`: hyper
 /// would cut the body there. `Trailer` stays too: hyper sends on only the trailers that it names.
-pub(super) fn from_upstream(headers: &mut HeaderMap, with: &ResponseFields<'_>) {
+pub fn from_upstream(headers: &mut HeaderMap, with: &ResponseFields<'_>) {
     let length = connection::plain_length(headers);
     connection::remove(headers);
     headers.remove(header::CONTENT_LENGTH);
