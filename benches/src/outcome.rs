@@ -108,7 +108,7 @@ impl Outcome {
             Self::Refused => "A bad credential, or none, was refused, as it should be.",
             Self::FalseRefusal => {
                 "A good credential met 401, 403, 407 or a way to sign-in, or its cookie was deleted: somebody is signed \
-                 out, a display erases itself."
+                 out, a display erases itself. Whoever said it: the gateway, or the service behind whose word it passed on."
             }
             Self::WronglyAdmitted => "A bad credential was served.",
             Self::Lost => "No connection, one that ended early, or an answer that is no HTTP.",

@@ -2,6 +2,7 @@
 
 mod alarm;
 mod closed;
+mod measured;
 mod paced;
 
 use std::{
@@ -17,7 +18,8 @@ use auth_core::lock::lock;
 use bytes::Bytes;
 
 pub use closed::saturate;
-pub use paced::{Clients, Exchange, Measured, Pace, Shot, pace, pace_requests};
+pub use measured::Measured;
+pub use paced::{Clients, Exchange, Pace, Shot, pace, pace_requests};
 
 use crate::exchange::{Answer, NoAnswer};
 

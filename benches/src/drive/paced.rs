@@ -18,15 +18,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::stream::{FuturesUnordered, StreamExt};
-use serde::Serialize;
+use futures_util::{
+    FutureExt,
+    future::LocalBoxFuture,
+    stream::{FuturesUnordered, StreamExt},
+};
 use tokio::time::timeout;
 
-use super::{PATIENCE, Requests, alarm::Alarm};
+use super::{Measured, PATIENCE, Requests, alarm::Alarm};
 use crate::{
     exchange::{Answer, Connection, NoAnswer},
-    latency::Latency,
-    outcome::{Asked, Outcome, Outcomes},
+    outcome::{Asked, Outcome},
 };
 
 /// The timer rings no more often than this.
@@ -82,30 +84,6 @@ pub struct Exchange {
     pub met: Result<Answer, NoAnswer>,
 }
 
-/// What was measured, so far or in all.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Measured {
-    /// How many were due.
-    pub due: u64,
-    /// How they ended. Those under way, and those under way when it was stopped, are in no class.
-    pub outcomes: Outcomes,
-    /// From when it was due until the answer was there whole: of requests that were answered rightly (served, or
-    /// refused as they should be), and of those that hung, for as long as was waited. A quick error is no low latency.
-    pub latency: Latency,
-    /// The same from when it was handed to a connection.
-    pub service: Latency,
-    /// How late this program was with those that had a connection.
-    pub late: Latency,
-    /// How many waited because all connections were busy.
-    pub held_back: u64,
-    /// How many connections were opened.
-    pub opened: u64,
-    /// How those ended that ended within each second.
-    pub seconds: Vec<Outcomes>,
-    /// How long it took.
-    pub took: Duration,
-}
-
 impl Pace {
     /// `rate` a second for `span`, over as many connections as 512.
     pub fn new(rate: f64, span: Duration) -> Self {
@@ -124,27 +102,6 @@ impl Pace {
             return due;
         }
         FINEST.saturating_mul(u32::try_from(due.as_nanos().div_ceil(FINEST.as_nanos())).unwrap_or(u32::MAX))
-    }
-}
-
-impl Measured {
-    /// Answers of any kind in each second, on average.
-    pub fn answers_per_second(&self) -> f64 {
-        let silent = self.outcomes.of(Outcome::Lost) + self.outcomes.of(Outcome::Hung);
-        (self.outcomes.total() - silent) as f64 / self.took.as_secs_f64().max(f64::EPSILON)
-    }
-
-    fn count(&mut self, exchange: &Exchange, outcome: Outcome, begun: Instant) {
-        self.outcomes.count(outcome);
-        if matches!(outcome, Outcome::Served | Outcome::Refused | Outcome::Hung) {
-            self.latency.record(exchange.ended.saturating_duration_since(exchange.due));
-            self.service.record(exchange.ended.saturating_duration_since(exchange.sent));
-        }
-        let second = usize::try_from(exchange.ended.saturating_duration_since(begun).as_secs()).unwrap_or(0);
-        if self.seconds.len() <= second {
-            self.seconds.resize(second + 1, Outcomes::default());
-        }
-        self.seconds[second].count(outcome);
     }
 }
 
@@ -177,65 +134,126 @@ pub async fn pace(
 ) -> io::Result<Measured> {
     let mut stop = std::pin::pin!(stop);
     let mut alarm = Alarm::new()?;
-    let mut measured = Measured::default();
-    let (mut idle, mut under_way) = (Vec::<Connection>::new(), FuturesUnordered::new());
-    let begun = Instant::now();
-    let (mut full_until, mut next_show) = (None, begun + SECOND);
+    let mut sending = Sending::new(address, pace, clients);
+    let mut next_show = sending.begun + SECOND;
     loop {
-        let now = Instant::now();
-        while measured.due < pace.arrivals && begun + pace.due(measured.due) <= now {
-            let due = begun + pace.due(measured.due);
-            if under_way.len() >= pace.connections && now < due + pace.patience {
-                break;
-            }
-            measured.due += 1;
-            let shot = clients.next();
-            if now >= due + pace.patience {
-                measured.held_back += 1;
-                let met = Err(NoAnswer::Hung(pace.patience));
-                let exchange = Exchange { sender: shot.sender, due, sent: now, ended: now, met };
-                let outcome = clients.judge(&exchange);
-                measured.count(&exchange, outcome, begun);
-                continue;
-            }
-            match full_until {
-                Some(until) if until >= due => measured.held_back += 1,
-                _ => measured.late.record(now - due),
-            }
-            let held = take_open(&mut idle);
-            measured.opened += u64::from(held.is_none());
-            under_way.push(ask(address, held, shot, due, pace.patience));
-        }
-        measured.took = now - begun;
+        let now = sending.send_due();
         if now >= next_show {
-            show(&measured);
+            show(&sending.measured);
             next_show = now + SECOND;
         }
-        if measured.due >= pace.arrivals && under_way.is_empty() {
-            return Ok(measured);
+        if sending.is_over() {
+            return Ok(sending.measured);
         }
-        let due = begun + pace.due(measured.due);
-        let ring = match measured.due {
-            all if all >= pace.arrivals => next_show,
-            _ if under_way.len() >= pace.connections => next_show.min(due + pace.patience),
-            _ => next_show.min(begun + pace.ring(measured.due)),
-        };
+        let ring = sending.next_ring().map_or(next_show, |ring| ring.min(next_show));
         tokio::select! {
             biased;
             () = &mut stop => {
-                measured.took = begun.elapsed();
-                return Ok(measured);
+                sending.measured.took = sending.begun.elapsed();
+                return Ok(sending.measured);
             }
-            Some((exchange, connection)) = under_way.next(), if !under_way.is_empty() => {
-                if under_way.len() + 1 >= pace.connections {
-                    full_until = Some(Instant::now());
-                }
-                let outcome = clients.judge(&exchange);
-                measured.count(&exchange, outcome, begun);
-                idle.extend(connection);
-            }
+            Some(ended) = sending.under_way.next(), if !sending.under_way.is_empty() => sending.end(ended),
             rings = alarm.at(ring) => rings?,
         }
+    }
+}
+
+/// A request's end, and its connection if it can be used again.
+type Ended = (Exchange, Option<Connection>);
+
+/// Where it stands.
+struct Sending<'a, C> {
+    address: SocketAddr,
+    pace: &'a Pace,
+    clients: &'a mut C,
+    begun: Instant,
+    measured: Measured,
+    idle: Vec<Connection>,
+    under_way: FuturesUnordered<LocalBoxFuture<'a, Ended>>,
+    /// Until when all connections were busy.
+    full_until: Option<Instant>,
+}
+
+impl<'a, C: Clients> Sending<'a, C> {
+    fn new(address: SocketAddr, pace: &'a Pace, clients: &'a mut C) -> Self {
+        Self {
+            address,
+            pace,
+            clients,
+            begun: Instant::now(),
+            measured: Measured::default(),
+            idle: Vec::new(),
+            under_way: FuturesUnordered::new(),
+            full_until: None,
+        }
+    }
+
+    /// Sends all that is due and has a connection; gives up what has waited for one too long. When that was.
+    fn send_due(&mut self) -> Instant {
+        let now = Instant::now();
+        self.measured.took = now - self.begun;
+        while let Some(due) = self.next_due().filter(|due| *due <= now) {
+            if now >= due + self.pace.patience {
+                self.give_up(due, now);
+            } else if self.is_full() {
+                break;
+            } else {
+                self.send(due, now);
+            }
+        }
+        now
+    }
+
+    fn send(&mut self, due: Instant, now: Instant) {
+        self.measured.due += 1;
+        match self.full_until {
+            Some(until) if until >= due => self.measured.held_back += 1,
+            _ => self.measured.late.record(now - due),
+        }
+        let held = take_open(&mut self.idle);
+        self.measured.opened += u64::from(held.is_none());
+        let shot = self.clients.next();
+        self.under_way.push(ask(self.address, held, shot, due, self.pace.patience).boxed_local());
+    }
+
+    fn give_up(&mut self, due: Instant, now: Instant) {
+        self.measured.due += 1;
+        self.measured.held_back += 1;
+        let sender = self.clients.next().sender;
+        let met = Err(NoAnswer::Hung(self.pace.patience));
+        self.count(&Exchange { sender, due, sent: now, ended: now, met });
+    }
+
+    fn end(&mut self, (exchange, connection): Ended) {
+        if self.under_way.len() + 1 >= self.pace.connections {
+            self.full_until = Some(Instant::now());
+        }
+        self.count(&exchange);
+        self.idle.extend(connection);
+    }
+
+    fn count(&mut self, exchange: &Exchange) {
+        let outcome = self.clients.judge(exchange);
+        self.measured.count(exchange, outcome, self.begun);
+    }
+
+    /// When the next request is due; `None` if there is none.
+    fn next_due(&self) -> Option<Instant> {
+        (self.measured.due < self.pace.arrivals).then(|| self.begun + self.pace.due(self.measured.due))
+    }
+
+    /// When there is something to do although no answer came.
+    fn next_ring(&self) -> Option<Instant> {
+        let due = self.next_due()?;
+        Some(if self.is_full() { due + self.pace.patience } else { self.begun + self.pace.ring(self.measured.due) })
+    }
+
+    fn is_full(&self) -> bool {
+        self.under_way.len() >= self.pace.connections
+    }
+
+    fn is_over(&self) -> bool {
+        self.next_due().is_none() && self.under_way.is_empty()
     }
 }
 
@@ -249,13 +267,7 @@ fn take_open(idle: &mut Vec<Connection>) -> Option<Connection> {
     None
 }
 
-async fn ask(
-    address: SocketAddr,
-    held: Option<Connection>,
-    shot: Shot,
-    due: Instant,
-    patience: Duration,
-) -> (Exchange, Option<Connection>) {
+async fn ask(address: SocketAddr, held: Option<Connection>, shot: Shot, due: Instant, patience: Duration) -> Ended {
     let sent = Instant::now();
     let mut used = None;
     let both = async {
@@ -297,7 +309,7 @@ mod tests {
     use url::Url;
 
     use super::*;
-    use crate::origin::Origin;
+    use crate::{origin::Origin, outcome::Outcomes};
 
     fn asked(address: SocketAddr) -> Asked {
         Asked::by_program(Url::parse(&format!("http://{address}/")).expect("an address"))
