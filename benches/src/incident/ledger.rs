@@ -159,10 +159,15 @@ impl Ledger {
         let working = |standing: &&Standing<Display>| standing.state == Display::Working;
         self.samples.push(Sample {
             at: self.now.at,
-            working: self.displays.iter().filter(working).count(),
+            working: self.holding(),
             served: self.displays.iter().filter(working).filter(|standing| standing.is_served).count(),
             signed_in: self.people.iter().filter(|standing| standing.state == Person::SignedIn).count(),
         });
+    }
+
+    /// How many displays have their token and their calendar.
+    pub(super) fn holding(&self) -> usize {
+        self.displays_that_are(Display::Working)
     }
 
     /// How many losses are like this.

@@ -37,10 +37,13 @@ use self::{
     script::{Script, Turning},
     stand::{Cast, Stand},
 };
-use crate::{peer::Peer, report::Report};
+use crate::{peer::Peer, report::Report, terminal::Progress};
 
 /// How often it is noted who has what.
 const SAMPLE: Duration = Duration::from_millis(250);
+
+/// Every so many of these it is shown.
+const SHOWN: u64 = 16;
 
 /// A gateway that takes part, or why it does not.
 struct Participant {
@@ -125,7 +128,7 @@ async fn play(participants: &mut [Participant], script: Script) -> Option<f64> {
         stands.push(stand.clone());
     }
     let began = Instant::now();
-    let sampling = tokio::spawn(sample(stands.iter().map(|stand| stand.scene.clone()).collect()));
+    let sampling = tokio::spawn(sample(stands.clone()));
     let interrupted = tokio::select! {
         () = follow(script, began, &stands) => None,
         _ = signal::ctrl_c() => Some(began.elapsed().as_secs_f64()),
@@ -144,13 +147,19 @@ async fn keep_asking(mut client: Client, scene: Arc<Scene>) {
     }
 }
 
-async fn sample(scenes: Vec<Arc<Scene>>) {
+async fn sample(stands: Vec<Arc<Stand>>) {
     let mut ticks = interval(SAMPLE);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    loop {
+    let progress = Progress::new();
+    for tick in 0_u64.. {
         ticks.tick().await;
-        for scene in &scenes {
-            scene.ledger().sample();
+        for stand in &stands {
+            stand.scene.ledger().sample();
+        }
+        if tick.is_multiple_of(SHOWN) {
+            let hold = |stand: &Arc<Stand>| format!("{} {}", stand.name, stand.scene.ledger().holding());
+            let hold: Vec<String> = stands.iter().map(hold).collect();
+            progress.show(&format!("       displays with their calendar: {}", hold.join(", ")));
         }
     }
 }
@@ -159,8 +168,10 @@ async fn sample(scenes: Vec<Arc<Scene>>) {
 async fn follow(script: Script, began: Instant, stands: &[Arc<Stand>]) {
     // Renewals and restarts take their time, and nobody else waits for them.
     let mut meanwhile = JoinSet::new();
+    let progress = Progress::new();
     for (at, turning) in script.turnings() {
         sleep_until(began + Duration::from_secs_f64(at)).await;
+        progress.end();
         eprintln!("{at:>4} s: {}", turning.as_str());
         for stand in stands {
             let own = stand.clone();

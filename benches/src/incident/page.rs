@@ -2,29 +2,24 @@
 
 use super::{
     ledger::Sample,
-    result::{Cost, GatewayResult, IncidentResult},
+    result::{Cost, GatewayResult, IncidentResult, Met},
 };
 use crate::report::{
-    Block, Cell, Headline, Plot, Report, ReportOrigin, Section, Table, Tone,
+    Block, Cell, Headline, Plot, Report, ReportOrigin, Section, Table, Tone, count,
     plot::{Axis, Line, Phase},
 };
 
-const HEAD: [&str; 8] = [
-    "Gateway",
-    "Displays wiped",
-    "Displays stuck",
-    "People signed out",
-    "Lost",
-    "Wrongly admitted",
-    "No answer: crash",
-    "No answer: otherwise",
-];
+const COSTS: [&str; 6] =
+    ["Gateway", "Displays wiped", "Displays stuck", "People signed out", "Lost", "Wrongly admitted"];
+
+const REQUESTS: [&str; 6] =
+    ["Gateway", "Requests", "Served", "Denials held back", "No answer in the crash", "No answer otherwise"];
 
 impl IncidentResult {
     /// What is printed.
     pub(super) fn lines(&self) -> String {
         let why = self.gateways.iter().map(|gateway| format!("{}: {}\n", gateway.called(), gateway.why()));
-        format!("{}\n{}", self.table().lines(), why.collect::<String>())
+        format!("{}\n{}\n{}", self.costs().lines(), self.requests().lines(), why.collect::<String>())
     }
 
     /// The page.
@@ -38,10 +33,13 @@ impl IncidentResult {
             sections: vec![
                 Section::new(
                     "Who keeps what",
-                    vec![Block::Plot(self.holding()), Block::Table(self.table()), text(Self::meanings())],
+                    vec![Block::Plot(self.holding()), Block::Table(self.costs()), text(Self::meanings())],
                 ),
                 Section::new("Why", vec![Block::List(why)]),
-                Section::new("Who is served meanwhile", vec![text(Self::of_the_served()), Block::Plot(self.served())]),
+                Section::new(
+                    "Who is served meanwhile",
+                    vec![text(Self::of_the_served()), Block::Plot(self.served()), Block::Table(self.requests())],
+                ),
                 Section::new("What happens", vec![Block::List(self.events()), Block::List(self.clients())]),
             ],
             origin: ReportOrigin::here(command),
@@ -82,30 +80,44 @@ impl IncidentResult {
         }
     }
 
-    fn table(&self) -> Table {
-        let mut table = Table::new(&HEAD);
-        for gateway in &self.gateways {
-            let Some(met) = gateway.met() else {
-                let absent = (1..HEAD.len()).map(|_| Cell::from("–").toned(Tone::Absent));
-                table.row([Cell::from(gateway.called()).toned(Tone::Absent)].into_iter().chain(absent));
-                continue;
-            };
+    /// What was lost: all of it should be nought.
+    fn costs(&self) -> Table {
+        let bad = |count: usize| {
+            let tone = if count == 0 { Tone::Good } else { Tone::Bad };
+            Cell::from(count.to_string()).toned(tone)
+        };
+        self.table(&COSTS, |met| {
             let Cost { wiped, stuck, signed_out, lost, wrongly_admitted } = met.cost;
-            let bad =
-                |count: usize| Cell::from(count.to_string()).toned(if count == 0 { Tone::Good } else { Tone::Bad });
-            let plain = |count: u64| Cell::from(count.to_string());
             let lost = lost.map_or(Cell::from("not known").toned(Tone::Absent), bad);
+            [bad(wiped), bad(stuck), bad(signed_out), lost, bad(wrongly_admitted)]
+        })
+    }
+
+    /// What became of requests, those of intruders apart.
+    fn requests(&self) -> Table {
+        self.table(&REQUESTS, |met| {
             let requests = met.ledger.requests;
-            table.row([
-                gateway.called().into(),
-                bad(wiped),
-                bad(stuck),
-                bad(signed_out),
-                lost,
-                bad(wrongly_admitted),
-                plain(requests.unanswered_while_gone),
-                plain(requests.unanswered),
-            ]);
+            let numbers = [
+                requests.all,
+                requests.served,
+                requests.denials_held_back,
+                requests.unanswered_while_gone,
+                requests.unanswered,
+            ];
+            numbers.map(|number| count(number as f64).into())
+        })
+    }
+
+    /// A row for each gateway; one that took no part has none of the figures.
+    fn table(&self, head: &[&str; 6], row: impl Fn(&Met) -> [Cell; 5]) -> Table {
+        let mut table = Table::new(head);
+        for gateway in &self.gateways {
+            let name = Cell::from(gateway.called());
+            let (name, cells) = match gateway.met() {
+                Some(met) => (name, row(met)),
+                None => (name.toned(Tone::Absent), [(); 5].map(|()| Cell::from("–").toned(Tone::Absent))),
+            };
+            table.row([name].into_iter().chain(cells));
         }
         table
     }
@@ -174,14 +186,15 @@ impl IncidentResult {
          person to type it in. Stuck: an error answered in place of the PIN. Signed out: a person met 401, a way to a \
          sign-in, a 403 of the gateway's own, or their cookie was deleted. Lost: a client that lost nothing and is not \
          served when it last asks, well after everything is healed. Wrongly admitted: an intruder got a calendar. \
-         Requests without an answer cost nobody anything here; the crash costs some everywhere, and more where more \
-         clients are left to ask. Where lines lie on each other, the same was lost."
+         Where lines lie on each other, the same was lost."
             .to_owned()
     }
 
     fn of_the_served() -> String {
         "No gateway can serve a calendar that the monolith does not give: while that is half dead, two requests in five are \
-         answered right. What differs is who is left to be served."
+         answered right. What differs is who is left to be served, and so how many requests there are. A request without an \
+         answer costs nobody anything here: the crash costs some everywhere, and what hangs in the monolith is given up by \
+         the client after four seconds."
             .to_owned()
     }
 

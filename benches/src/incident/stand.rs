@@ -41,9 +41,10 @@ pub(super) struct Cast {
 pub(super) struct Stand {
     /// What the clients share.
     pub(super) scene: Arc<Scene>,
+    /// The gateway's name.
+    pub(super) name: &'static str,
     /// Who could not sign in, and why.
     pub(super) not_signed_in: Option<String>,
-    name: &'static str,
     launches: Vec<Launch>,
     folder: PathBuf,
     provider: Idp,
