@@ -61,13 +61,15 @@ impl Process {
         let fault = |error| ProcessFault::Machine(name.to_owned(), error);
         let log = folder.join(format!("{name}.log"));
         let out = fs::File::create(&log).map_err(fault)?;
-        let pinned: Vec<String> = match core {
-            Some(core) => ["taskset", "--cpu-list", &core.to_string()].iter().map(ToString::to_string).collect(),
-            None => Vec::new(),
-        };
-        let mut words = pinned.iter().chain(words);
-        let program = words.next().ok_or_else(|| fault(io::ErrorKind::InvalidInput.into()))?;
-        let child = Command::new(program)
+        if words.is_empty() {
+            return Err(fault(io::ErrorKind::InvalidInput.into()));
+        }
+        // Both become the program. The first sees to it that it ends when this process does, however that ends.
+        let core = core.map(|core| core.to_string());
+        let pinned = core.as_ref().map(|core| ["taskset", "--cpu-list", core]);
+        let child = Command::new("setpriv")
+            .args(["--pdeathsig", "TERM"])
+            .args(pinned.iter().flatten())
             .args(words)
             .current_dir(folder)
             .stdin(Stdio::null())

@@ -1,17 +1,23 @@
 //! All gateways at once, for who wants to measure by other means.
 
-use gateway::demo::idp::AccessTokenSpec;
+use std::{fs, io};
 
 use super::{
     stage::{Here, Stage},
+    tokens::Tokens,
     work::Work,
 };
 use crate::peer::Way;
 
-/// Says where each gateway is, which processes are its, and what to send it on each way.
-pub(super) async fn describe(stage: &mut Stage) {
-    let lifetime = std::time::Duration::from_secs(12 * 3600);
-    let token = stage.provider.mint(&AccessTokenSpec::of("somebody-else-who-measures").lasting(lifetime));
+/// Says where each gateway is, which processes are its, and what to send it on each way. The tokens that `compare` has in
+/// rotation are in `tokens.txt`.
+///
+/// # Errors
+/// The file cannot be written.
+pub(super) async fn describe(stage: &mut Stage, tokens: &Tokens) -> io::Result<()> {
+    let file = stage.folder.join("tokens.txt");
+    fs::write(&file, tokens.remembered.join("\n"))?;
+    let token = &tokens.passed;
     if let Some(core) = stage.cores.gateways {
         println!("The gateways run on core {core}, the service on {:?}.\n", stage.cores.own);
     }
@@ -43,5 +49,7 @@ pub(super) async fn describe(stage: &mut Stage) {
         }
         println!();
     }
+    println!("{} tokens of the provider, one a line: {}", tokens.remembered.len(), file.display());
     println!("Put `curl -i` or `wrk -t1 -c32 -d5` before what stands after a way. Ctrl-C ends them all.");
+    Ok(())
 }

@@ -68,14 +68,13 @@ async fn play(
 ) -> io::Result<()> {
     stage.start(peers).await;
     comparison.describe(&stage.gateways);
-    if options.hold {
-        hold::describe(stage).await;
-        return std::future::pending().await;
-    }
     let (rounds, spans) = (options.rounds(), options.spans());
-    let tokens = Tokens::mint(&stage.provider, &options.works(), rounds, spans.closed, spans.paced);
-    if stage.cores.gateways.is_some() {
-        machine::stay_on(&stage.cores.own)?;
+    let works = if options.hold { vec![Work::Remembered] } else { options.works() };
+    let tokens = Tokens::mint(&stage.provider, &works, rounds, spans.closed, spans.paced);
+    stage.keep_to_cores()?;
+    if options.hold {
+        hold::describe(stage, &tokens).await?;
+        return std::future::pending().await;
     }
     stage.measure(comparison, &tokens, rounds, spans).await;
     Ok(())

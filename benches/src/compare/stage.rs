@@ -26,7 +26,7 @@ const OTHER_FILES: u64 = 500;
 pub(super) struct Stage {
     origin: Origin,
     pub(super) provider: Idp,
-    folder: PathBuf,
+    pub(super) folder: PathBuf,
     pub(super) cores: Cores,
     pub(super) gateways: Vec<Gateway>,
 }
@@ -105,6 +105,14 @@ impl Stage {
             Ok(running) => Ok(Here { program, running }),
             Err(fault) => Err(format!("it does not start: {fault}")),
         }
+    }
+
+    /// Leaves the gateways' core to them from now on.
+    ///
+    /// # Errors
+    /// The machine does not allow it.
+    pub(super) fn keep_to_cores(&self) -> io::Result<()> {
+        if self.cores.gateways.is_some() { machine::stay_on(&self.cores.own) } else { Ok(()) }
     }
 
     /// Does every work of `comparison` at every gateway, by turns, `rounds` times; what is found stands there at once.
