@@ -32,12 +32,17 @@ pub(super) fn report(record: &LoadRecord, origin: ReportOrigin) -> Report {
         sections.insert(0, Section::new("Not measured", lacks));
     }
     Report {
-        title: format!("Load on {}", record.target),
+        title: format!("Load on {}", site(&record.target)),
         conclusion: conclusion(record),
         headlines: headlines(record),
         sections,
         origin,
     }
+}
+
+/// Host and port: what of the address fits a heading.
+fn site(target: &str) -> &str {
+    target.split('/').nth(2).unwrap_or(target)
 }
 
 fn conclusion(record: &LoadRecord) -> String {

@@ -139,7 +139,7 @@ impl Plot {
         }
         let _ = write!(svg, "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\"/>");
         text(svg, "label", f64::midpoint(LEFT, right), bottom + 36.0, "middle", &self.x.label);
-        text(svg, "label", MARGIN, frame.top - 6.0 - 14.0 * frame.phase_rows as f64, "start", &self.y.label);
+        text(svg, "label", MARGIN, frame.top - 10.0 - 14.0 * frame.phase_rows as f64, "start", &self.y.label);
     }
 
     fn line(&self, frame: &Frame, index: usize, line: &Line, svg: &mut String) {
@@ -177,7 +177,7 @@ impl Frame {
         }
         // Between legend and drawing stand the name of the axis and the names of the phases.
         let phase_rows = plot.phases.len().min(3);
-        let top = y + 24.0 + 14.0 * phase_rows as f64;
+        let top = y + 28.0 + 14.0 * phase_rows as f64;
         Self { title, legend, phase_rows, top, height: top + PLOT_HEIGHT + 46.0 }
     }
 
