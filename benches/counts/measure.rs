@@ -76,8 +76,7 @@ async fn measure_in(folder: &Path) -> io::Result<Measured> {
     let process = origin::GatewayProcess::default();
     let provider = Idp::start(IdpOptions::default()).await?;
     let site = Site { folder, origin: origin::start(process.clone())?, provider: &provider, core: Some(core::any()?) };
-    let candor = peer::all().into_iter().find(|peer| peer.name() == "Candor");
-    let candor = candor.ok_or(io::ErrorKind::NotFound)?;
+    let candor = peer::candor();
     let program = Program { path: env::current_exe()?, behind: None, version: String::new() };
     let gateway = peer::start(&*candor, &program, &site).await.map_err(io::Error::other)?;
     let cookie = peer::sign_in(&*candor, &gateway, &provider).await.map_err(io::Error::other)?;

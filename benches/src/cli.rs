@@ -13,6 +13,7 @@ use crate::{
     incident::{self, IncidentOptions},
     load::{self, LoadOptions},
     machine,
+    profile::{self, ProfileOptions},
     storm::{self, StormOptions},
 };
 
@@ -34,6 +35,8 @@ enum Action {
     Incident(IncidentOptions),
     /// Many displays return at once, to a service of a given capacity: time until all are back, tries each, peaks.
     Storm(Box<StormOptions>),
+    /// Where the time of Candor goes, by samples of what runs in it (`perf`).
+    Profile(ProfileOptions),
 }
 
 /// Runs the command in `arguments`, of which the first is the program's name.
@@ -62,6 +65,7 @@ fn begin(command: Action) -> Result<(), Fault> {
         Action::Load(options) => runtime.block_on(load::run(&options, &this_command())),
         Action::Incident(options) => Ok(runtime.block_on(incident::run(&options, &this_command())).map(drop)?),
         Action::Storm(options) => runtime.block_on(storm::run(&options, &this_command())),
+        Action::Profile(options) => Ok(runtime.block_on(profile::run(&options)).map(drop)?),
     }
 }
 

@@ -21,6 +21,7 @@
 //! - 2 [`peer`]: the gateways that are compared: installed, configured, started.
 //! - 3 [`drive`]: many connections at once, and what came back.
 //! - 4 [`compare`]: the same work through each of them, by turns.
+//! - 4 [`profile`]: where the gateway's time goes.
 //! - 4 [`load`]: browsers, programs and displays on any gateway.
 //! - 4 [`incident`]: the outage of January 2021, replayed through each of them at the same time.
 //! - 5 [`storm`]: all displays come back at once.
@@ -41,6 +42,7 @@ pub mod origin;
 pub mod outcome;
 pub mod peer;
 pub mod process;
+pub mod profile;
 pub mod report;
 pub mod storm;
 pub mod target;

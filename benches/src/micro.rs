@@ -49,7 +49,8 @@ struct Interval {
     upper_bound: Nanoseconds,
 }
 
-/// The figures of the last run below `folder` (`target/criterion`), by group and name. None if there was no run.
+/// The figures below `folder` (`target/criterion`), by group and name; none if there was no run. Whoever wants those of one run
+/// alone empties the folder before it.
 ///
 /// # Errors
 /// What is there cannot be read.

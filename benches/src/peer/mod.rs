@@ -129,6 +129,11 @@ pub fn all() -> Vec<Box<dyn Peer>> {
     ]
 }
 
+/// Candor alone.
+pub fn candor() -> Box<dyn Peer> {
+    Box::new(candor::Candor)
+}
+
 impl Way {
     /// Where it begins.
     pub const fn path(self) -> &'static str {
@@ -281,6 +286,14 @@ fn say(words: &[&str]) -> Result<String, String> {
         let begins = arguments.first().map_or("", |first| first);
         Err(format!("`{program} {begins} …` ended with {}: {last}", output.status))
     }
+}
+
+/// Finds `perf`, or installs it.
+///
+/// # Errors
+/// Why it is not here.
+pub fn perf() -> Result<PathBuf, NotHere> {
+    of_debian("perf", "linux-perf")
 }
 
 /// Finds a program of Debian's, or installs its package.
