@@ -1,6 +1,7 @@
-# Two commands matter: `make demo` and `make test`. Each is a line or two; the work is in the files that they name.
+# Three commands matter: `make demo`, `make test` and `make bench`. Each is a line or two; the work is in the files that
+# they name.
 
-.PHONY: demo test
+.PHONY: bench demo test
 
 # PORT=… chooses where the page is. `cargo run` knows where it has built, whatever CARGO_TARGET_DIR says.
 demo:
@@ -11,3 +12,7 @@ demo:
 test:
 	tests/peers/install
 	tests/all
+
+# What it costs, beside other gateways: writes docs/performance.md.
+bench:
+	benches/run

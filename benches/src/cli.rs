@@ -13,6 +13,7 @@ use crate::{
     incident::{self, IncidentOptions},
     load::{self, LoadOptions},
     machine,
+    performance::{self, PerformanceOptions},
     profile::{self, ProfileOptions},
     storm::{self, StormOptions},
 };
@@ -33,6 +34,8 @@ enum Action {
     Load(Box<LoadOptions>),
     /// The outage of January 2021, replayed through each of them: who loses what, and why.
     Incident(IncidentOptions),
+    /// A short comparison, the incident, a profile and the last micro benches, on one page and as Markdown.
+    Performance(PerformanceOptions),
     /// Many displays return at once, to a service of a given capacity: time until all are back, tries each, peaks.
     Storm(Box<StormOptions>),
     /// Where the time of Candor goes, by samples of what runs in it (`perf`).
@@ -61,9 +64,10 @@ fn begin(command: Action) -> Result<(), Fault> {
     machine::raise_open_files()?;
     let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
     match command {
-        Action::Compare(options) => runtime.block_on(compare::run(&options, &this_command())),
+        Action::Compare(options) => runtime.block_on(compare::run(&options, &this_command())).map(drop),
         Action::Load(options) => runtime.block_on(load::run(&options, &this_command())),
         Action::Incident(options) => Ok(runtime.block_on(incident::run(&options, &this_command())).map(drop)?),
+        Action::Performance(options) => runtime.block_on(performance::run(&options, &this_command())),
         Action::Storm(options) => runtime.block_on(storm::run(&options, &this_command())),
         Action::Profile(options) => Ok(runtime.block_on(profile::run(&options)).map(drop)?),
     }

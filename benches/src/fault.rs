@@ -10,20 +10,16 @@ pub enum Fault {
     /// What was asked for makes no sense, or may not be done.
     #[error("{0}")]
     Usage(String),
-    /// Somebody stopped it before there was anything to report.
-    #[error("stopped before anything was measured")]
-    Stopped,
     /// This program itself could not go on.
     #[error("{0}")]
     Machine(#[from] io::Error),
 }
 
 impl Fault {
-    /// 2 for wrong usage, 130 for who was stopped as shells have it, 1 for anything else.
+    /// 2 for wrong usage, 1 for anything else.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
-            Self::Stopped => ExitCode::from(130),
             Self::Machine(_) => ExitCode::FAILURE,
         }
     }

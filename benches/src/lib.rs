@@ -25,7 +25,8 @@
 //! - 4 [`load`]: browsers, programs and displays on any gateway.
 //! - 4 [`incident`]: the outage of January 2021, replayed through each of them at the same time.
 //! - 5 [`storm`]: all displays come back at once.
-//! - 6 [`cli`]: the commands.
+//! - 6 [`performance`]: one page for who chooses a gateway.
+//! - 7 [`cli`]: the commands.
 
 pub mod cli;
 pub mod compare;
@@ -41,6 +42,7 @@ pub mod micro;
 pub mod origin;
 pub mod outcome;
 pub mod peer;
+pub mod performance;
 pub mod process;
 pub mod profile;
 pub mod report;

@@ -30,7 +30,7 @@ use crate::{
     fault::Fault,
     machine,
     peer::{self, Peer},
-    report::ReportOrigin,
+    report::{Report, ReportOrigin},
 };
 
 /// Runs it, writes `compare.json` and `compare.html` into the folder, and says what was found. Ctrl-C ends it early, with
@@ -38,7 +38,7 @@ use crate::{
 ///
 /// # Errors
 /// None of the gateways is asked for; or something of our own cannot be started, or a report not be written.
-pub async fn run(options: &CompareOptions, command: &str) -> Result<(), Fault> {
+pub async fn run(options: &CompareOptions, command: &str) -> Result<Report, Fault> {
     let folder = std::path::absolute(&options.out)?;
     let mut peers = peer::all();
     peers.retain(|peer| options.has(peer.name()));
@@ -57,7 +57,11 @@ pub async fn run(options: &CompareOptions, command: &str) -> Result<(), Fault> {
     };
     stage.end().await;
     ended?;
-    if options.hold { Ok(()) } else { Ok(report(&comparison, &folder)?) }
+    let report = pages::report(&comparison);
+    if !options.hold {
+        write(&report, &comparison, &folder)?;
+    }
+    Ok(report)
 }
 
 async fn play(
@@ -80,8 +84,7 @@ async fn play(
     Ok(())
 }
 
-fn report(comparison: &Comparison, folder: &Path) -> io::Result<()> {
-    let report = pages::report(comparison);
+fn write(report: &Report, comparison: &Comparison, folder: &Path) -> io::Result<()> {
     println!("{}", pages::text(comparison));
     fs::write(folder.join("compare.json"), serde_json::to_vec_pretty(comparison)?)?;
     report.write_html(&folder.join("compare.html"))?;

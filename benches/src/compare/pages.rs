@@ -190,8 +190,14 @@ fn memory(comparison: &Comparison) -> Table {
     table
 }
 
+/// How each was started; of files only the names, since where they are is this machine's business.
 fn started(comparison: &Comparison) -> Vec<(String, String)> {
-    let how = |gateway: &super::Compared| (gateway.name.to_owned(), format!("`{}`", gateway.commands.join("`, and `")));
+    let named = |word: &str| word.rsplit_once('/').map_or(word, |(_, name)| name).to_owned();
+    let line = |command: &String| command.split(' ').map(named).collect::<Vec<_>>().join(" ");
+    let how = |gateway: &super::Compared| {
+        let lines: Vec<String> = gateway.commands.iter().map(line).collect();
+        (gateway.name.to_owned(), format!("`{}`", lines.join("`, and `")))
+    };
     comparison.gateways.iter().filter(|gateway| !gateway.commands.is_empty()).map(how).collect()
 }
 

@@ -14,7 +14,7 @@ pub struct IncidentOptions {
     pub out: PathBuf,
 
     /// Where gateways that have to be installed are.
-    #[arg(long, default_value = "target/bench")]
+    #[arg(long, default_value = "target/bench/tools")]
     pub tools: PathBuf,
 
     /// Only through these gateways, with commas between them.

@@ -16,7 +16,6 @@ use url::Url;
 
 use super::{
     clients::{Client, PATIENCE, is_open},
-    ledger::Requests,
     monolith::{Monolith, SESSION_COOKIE},
     person::Person,
     scene::Scene,
@@ -107,11 +106,6 @@ impl Stand {
     pub(super) async fn admit(&mut self, cast: Cast, by_gateway: bool) -> Result<Vec<Client>, String> {
         self.serves().await?;
         let mut clients: Vec<Client> = (0..cast.displays).map(Client::display).collect();
-        // Each fetches the calendar that it has from the start.
-        for display in &mut clients {
-            display.act(&self.scene).await;
-        }
-        self.scene.ledger().requests = Requests::default();
         for index in 0..cast.people {
             match self.sign_in(index, by_gateway).await {
                 Ok(client) => clients.push(client),

@@ -100,7 +100,7 @@ async fn measure(
     let progress = Progress::new();
     let prepared = tokio::select! {
         prepared = prepare(options, url, credentials) => prepared?,
-        _ = &mut interrupt => return Err(Fault::Stopped),
+        _ = &mut interrupt => return Err(Fault::Usage("stopped before anything was measured".to_owned())),
     };
     for lack in &prepared.left_out {
         progress.show(lack);

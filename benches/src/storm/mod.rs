@@ -128,7 +128,7 @@ impl StormOptions {
             .iter()
             .find(|peer| peer.name().eq_ignore_ascii_case(&self.gateway))
             .ok_or_else(|| Fault::Usage(format!("there is no gateway `{}` here, only {}", self.gateway, names())))?;
-        let program = match peer.install(&std::path::absolute(&self.tools)?) {
+        let program = match peer.install(&folder.join("tools")) {
             Ok(program) => program,
             Err(not_here) => return Ok(Err(not_here.to_string())),
         };

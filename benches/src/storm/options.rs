@@ -64,10 +64,6 @@ pub struct StormOptions {
     #[arg(long = "for", default_value = "4m", value_name = "SPAN", value_parser = span)]
     pub span: Duration,
 
-    /// Where gateways are installed that this machine lacks.
-    #[arg(long, default_value = "target/bench/tools")]
-    pub tools: PathBuf,
-
     /// Where report.html and report.json go.
     #[arg(long, default_value = "target/bench/storm")]
     pub out: PathBuf,
