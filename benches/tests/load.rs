@@ -73,10 +73,10 @@ async fn target(answer: Option<&'static str>) -> SocketAddr {
 
 #[tokio::test]
 async fn a_target_that_is_none_is_an_outcome() {
-    let check = async |address: SocketAddr, expected: &str| {
+    let check = async |address: SocketAddr, patience: &str, expected: &str| {
         let url = format!("http://{address}/");
-        let words =
-            [&*url, "--rate", "500", "--for", "40ms", "--patience", "300ms", "--mix", "programs=3,bad-tokens=1"];
+        let mix = "programs=3,bad-tokens=1";
+        let words = [&*url, "--rate", "500", "--for", "40ms", "--patience", patience, "--mix", mix];
         let options = options(&words);
         let [programs, bad] = [vec!["good".to_owned()], vec!["bad".to_owned()]];
         let credentials = Credentials { programs, bad, ..Credentials::default() };
@@ -85,13 +85,18 @@ async fn a_target_that_is_none_is_an_outcome() {
         assert_eq!(record.all.outcomes.to_string(), expected);
     };
     let refusing = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port").local_addr().expect("an address");
-    check(refusing, "20 lost").await;
-    check(target(Some("220 mail.example ESMTP\r\n")).await, "20 lost").await;
-    check(target(None).await, "20 hung").await;
-    check(target(Some("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")).await, "5 refused, 15 false refusal")
+    check(refusing, "10s", "20 lost").await;
+    check(target(Some("220 mail.example ESMTP\r\n")).await, "10s", "20 lost").await;
+    check(target(None).await, "100ms", "20 hung").await;
+    check(
+        target(Some("HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")).await,
+        "10s",
+        "5 refused, 15 false refusal",
+    )
+    .await;
+    check(target(Some("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).await, "10s", "15 served, 5 wrongly admitted")
         .await;
-    check(target(Some("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")).await, "15 served, 5 wrongly admitted").await;
-    check(target(Some("HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")).await, "20 honest 5xx").await;
+    check(target(Some("HTTP/1.1 503 Later\r\nContent-Length: 0\r\n\r\n")).await, "10s", "20 honest 5xx").await;
 }
 
 #[tokio::test]

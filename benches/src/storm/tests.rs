@@ -49,7 +49,7 @@ fn a_gateway_that_is_not_ours_needs_tokens() {
 #[tokio::test]
 async fn all_come_back_and_who_is_sent_away_asks_again() {
     let capacity =
-        Capacity { rate: 1000, takes: Duration::from_millis(2), queue: 2, retry_after: 0, connections: 1000 };
+        Capacity { rate: 200, takes: Duration::from_millis(10), queue: 2, retry_after: 0, connections: 1000 };
     let service = Service::start(capacity).expect("a port");
     let options = options(&["--clients", "40", "--patience", "10s"]);
     let stop = std::pin::pin!(pending());
