@@ -73,11 +73,11 @@ fn conclusion(record: &LoadRecord) -> String {
         }
         .to_owned(),
         (refused, 0) => {
-            format!(" {} answers told somebody with a good credential that it is not.", count(refused as f64))
+            format!(" {} answers refused somebody whose credential is good.", count(refused as f64))
         }
         (0, admitted) => format!(" {} bad credentials were served.", count(admitted as f64)),
         (refused, admitted) => format!(
-            " {} answers told somebody with a good credential that it is not, and {} bad credentials were served.",
+            " {} answers refused somebody whose credential is good, and {} bad credentials were served.",
             count(refused as f64),
             count(admitted as f64)
         ),
