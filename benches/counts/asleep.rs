@@ -24,13 +24,32 @@ pub(crate) fn until_asleep(process: u32) -> io::Result<()> {
     let mut quiet = 0;
     // Twice: a thread that was looked at before may have been woken by one that was not asleep then.
     while quiet < 2 {
-        quiet = if all_sleep(process)? { quiet + 1 } else { 0 };
+        if all_sleep(process)? {
+            quiet += 1;
+            continue;
+        }
+        quiet = 0;
         if begun.elapsed() > STUCK {
             return Err(io::Error::other("the gateway does not come to rest"));
         }
         thread::yield_now();
     }
     Ok(())
+}
+
+/// The threads of `process` that serve requests: those of its workers, and that of the access log.
+///
+/// # Errors
+/// It ended.
+pub(crate) fn serving(process: u32) -> io::Result<Vec<u32>> {
+    let mut serving = Vec::new();
+    each_thread(process, |folder| {
+        let name = fs::read_to_string(folder.join("comm"))?;
+        let id = folder.file_name().and_then(|id| id.to_str()?.parse::<u32>().ok());
+        serving.extend(id.filter(|_| name.starts_with("worker-") || name.starts_with("access log")));
+        Ok(())
+    })?;
+    Ok(serving)
 }
 
 /// How often a thread of `process` gave up its processor because it had nothing to do (`voluntary_ctxt_switches`).

@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process};
 #[derive(Clone, Debug)]
 pub(crate) struct SystemCalls(BTreeMap<String, u64>);
 
-/// An `strace` that counts the system calls of every thread of a process.
+/// An `strace` that counts the system calls of some threads.
 pub(crate) struct Strace {
     child: Child,
     /// What it says is not read to the end, but it has to be able to say it.
@@ -23,28 +23,31 @@ pub(crate) struct Strace {
 }
 
 impl Strace {
-    /// Begins to count those of `process`; `folder` keeps the summary.
+    /// Begins to count those of `threads`; `folder` keeps the summary.
     ///
     /// # Errors
     /// Why they cannot be counted here.
-    pub(crate) fn attach(process: u32, folder: &Path) -> Result<Self, String> {
+    pub(crate) fn attach(threads: &[u32], folder: &Path) -> Result<Self, String> {
         let summary = folder.join("strace");
         let mut child = Command::new("strace")
-            .args(["--follow-forks", "--summary-only", "--summary-columns=calls,name", "--output"])
+            .args(["--summary-only", "--summary-columns=calls,name", "--output"])
             .arg(&summary)
-            .arg(format!("--attach={process}"))
+            .args(threads.iter().map(|thread| format!("--attach={thread}")))
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| format!("strace cannot be started ({error})"))?;
-        let mut said = child.stderr.take().map(BufReader::new);
-        let mut line = String::new();
-        if let Some(said) = &mut said {
-            // It says that it is attached, or why it is not.
-            let _ = said.read_line(&mut line);
+        let said = child.stderr.take().map(BufReader::new);
+        let mut strace = Self { child, said, summary };
+        // It says of each thread that it is attached, or why it is not.
+        for _ in threads {
+            let mut line = String::new();
+            let _ = strace.said.as_mut().map(|said| said.read_line(&mut line));
+            if !line.contains(" attached") {
+                return Err(format!("strace may not look ({})", line.trim()));
+            }
         }
-        let strace = Self { child, said, summary };
-        if line.contains(" attached") { Ok(strace) } else { Err(format!("strace may not look ({})", line.trim())) }
+        Ok(strace)
     }
 
     /// Ends counting.
@@ -79,13 +82,14 @@ impl SystemCalls {
         Self(summary.lines().filter_map(row).filter(|(name, _)| name != "total").collect())
     }
 
-    /// How many there were.
+    /// How many each of `requests` made, in tenths. Of each call, less than a tenth of one is what a worker does besides.
     ///
     /// Without `futex`: what threads call to wake each other is counted as wake-ups, and a thread that is held up by
     /// `strace` in the middle of it makes others call it more often. Nor what is called again because attaching
     /// interrupted it.
-    pub(crate) fn sum(&self) -> u64 {
-        self.0.iter().filter(|(name, _)| !matches!(&***name, "futex" | "restart_syscall")).map(|(_, count)| count).sum()
+    pub(crate) fn tenths(&self, requests: u64) -> u64 {
+        let counted = self.0.iter().filter(|(name, _)| !matches!(&***name, "futex" | "restart_syscall"));
+        counted.map(|(_, count)| count * 10 / requests).sum()
     }
 }
 

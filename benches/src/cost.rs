@@ -51,12 +51,6 @@ pub struct Comparison {
 }
 
 impl PerRequest {
-    /// Counts of `requests` requests each, as averages.
-    pub fn average(open: u64, bearer: u64, ticket: u64, requests: usize) -> Self {
-        let average = |count: u64| (count as f64 / requests as f64 * 10.0).round() / 10.0;
-        Self { open: average(open), bearer: average(bearer), ticket: average(ticket) }
-    }
-
     fn named(self) -> [(&'static str, f64); 3] {
         [("an open request", self.open), ("a remembered bearer", self.bearer), ("a ticket", self.ticket)]
     }
@@ -199,11 +193,6 @@ mod tests {
         let rest = "allocations: 62.0 open 76.0 bearer 99.0 ticket, system calls: not counted, because there is no \
                     strace, wake-ups: 3.0 3.0 3.0";
         assert_eq!(counts.to_string(), rest);
-    }
-
-    #[test]
-    fn averages_have_one_decimal_and_background_work_does_not_show() {
-        assert_eq!(PerRequest::average(31_003, 0, 450, 500), PerRequest { open: 62.0, bearer: 0.0, ticket: 0.9 });
     }
 
     #[test]
