@@ -4,7 +4,7 @@ use std::{fs, io, net::SocketAddr, path::Path};
 
 use gateway::demo::idp::IdpOptions;
 
-use super::{Launch, NotHere, Peer, Program, Site, Way, filled, say};
+use super::{Launch, NotHere, Peer, Program, Site, Way, install::say, template::filled};
 
 const CONFIG: &str = include_str!("../../peers/candor.toml");
 

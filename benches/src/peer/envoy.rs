@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Launch, NotHere, Peer, Program, Site, Way, cookie_key, say, write};
+use super::{Launch, NotHere, Peer, Program, Site, Way, cookie_key, install::say, template::write};
 
 const CONFIG: &str = include_str!("../../peers/envoy.yaml");
 

@@ -2,7 +2,12 @@
 
 use std::{fs, io, net::SocketAddr, path::Path};
 
-use super::{Launch, NotHere, Peer, Program, Site, Way, of_debian, pem, say, write};
+use super::{
+    Launch, NotHere, Peer, Program, Site, Way,
+    install::{of_debian, say},
+    pem,
+    template::write,
+};
 
 const CONFIG: &str = include_str!("../../peers/haproxy.cfg");
 

@@ -7,16 +7,17 @@
 mod candor;
 mod envoy;
 mod haproxy;
+mod install;
 mod nginx;
 mod oauth2_proxy;
 mod pem;
 mod sign_in;
+mod template;
 
 use std::{
     fs, io,
     net::{SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -27,6 +28,7 @@ use gateway::demo::{
 };
 
 pub use candor::Candor;
+pub use install::perf;
 pub use sign_in::{SignInFault, sign_in};
 
 use crate::process::{CpuTime, Process, ProcessFault};
@@ -258,70 +260,11 @@ fn cookie_key() -> io::Result<String> {
     Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// `template` with `{{name}}` replaced by its value, written to `path`.
-fn write(path: &Path, template: &str, values: &[(&str, String)]) -> io::Result<()> {
-    fs::write(path, filled(template, values)?)
-}
-
-/// `template` with `{{name}}` replaced by its value; nothing may be left to fill in.
-fn filled(template: &str, values: &[(&str, String)]) -> io::Result<String> {
-    let filled =
-        values.iter().fold(template.to_owned(), |text, (name, value)| text.replace(&format!("{{{{{name}}}}}"), value));
-    match filled.lines().find(|line| line.contains("{{")) {
-        Some(line) => Err(io::Error::new(io::ErrorKind::InvalidInput, format!("nothing to fill in: {}", line.trim()))),
-        None => Ok(filled),
-    }
-}
-
-/// What `words` print, both outputs together, if they end well.
-fn say(words: &[&str]) -> Result<String, String> {
-    let (program, arguments) = words.split_first().ok_or("nothing to start")?;
-    let output = Command::new(program).args(arguments).env("DEBIAN_FRONTEND", "noninteractive").output();
-    let output = output.map_err(|error| format!("{program}: {error}"))?;
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).trim().to_owned();
-    if output.status.success() {
-        Ok(said)
-    } else {
-        let last = said.lines().last().unwrap_or_default();
-        let begins = arguments.first().map_or("", |first| first);
-        Err(format!("`{program} {begins} …` ended with {}: {last}", output.status))
-    }
-}
-
-/// Finds `perf`, or installs it.
-///
-/// # Errors
-/// Why it is not here.
-pub fn perf() -> Result<PathBuf, NotHere> {
-    of_debian("perf", "linux-perf")
-}
-
-/// Finds a program of Debian's, or installs its package.
-fn of_debian(program: &str, package: &str) -> Result<PathBuf, NotHere> {
-    let find =
-        || ["/usr/sbin", "/usr/bin"].iter().map(|folder| Path::new(folder).join(program)).find(|path| path.exists());
-    if let Some(path) = find() {
-        return Ok(path);
-    }
-    say(&["apt-get", "update", "-qq"])
-        .and_then(|_| say(&["apt-get", "install", "-y", "-qq", "--no-install-recommends", package]))
-        .map_err(NotHere)?;
-    find().ok_or_else(|| NotHere(format!("the package {package} has no {program}")))
-}
-
 #[cfg(test)]
 mod tests {
     use std::env;
 
     use super::*;
-
-    #[test]
-    fn a_template_is_filled_whole_or_not_at_all() {
-        let values = [("a", "1".to_owned()), ("b", "2".to_owned())];
-        assert_eq!(filled("{{a}} {{b}} {{a}}", &values).expect("filled"), "1 2 1");
-        let fault = filled("x\n  y {{c}}", &values).expect_err("c is not given");
-        assert_eq!(fault.to_string(), "nothing to fill in: y {{c}}");
-    }
 
     #[tokio::test]
     async fn every_configuration_is_filled_whole_and_names_its_service() {

@@ -2,7 +2,11 @@
 
 use std::{io, net::SocketAddr, path::Path};
 
-use super::{Launch, NotHere, Peer, Program, Site, Way, of_debian, say, write};
+use super::{
+    Launch, NotHere, Peer, Program, Site, Way,
+    install::{of_debian, say},
+    template::write,
+};
 
 const CONFIG: &str = include_str!("../../peers/nginx.conf");
 

@@ -6,7 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{Launch, NotHere, Peer, Program, Site, Way, cookie_key, free_port, nginx::Nginx, say, write};
+use super::{
+    Launch, NotHere, Peer, Program, Site, Way, cookie_key, free_port, install::say, nginx::Nginx, template::write,
+};
 
 const CONFIG: &str = include_str!("../../peers/oauth2-proxy.toml");
 const BEHIND_NGINX: &str = include_str!("../../peers/nginx-oauth2-proxy.toml");
