@@ -210,16 +210,20 @@ impl Served {
         Some(Self { cpu, per_second, latency, rounds })
     }
 
-    /// The middle round, by what a request cost: whose user and system time stand beside the figure.
-    pub fn middle(&self) -> Option<&Round> {
-        let mut sorted: Vec<&Round> = self.rounds.iter().collect();
-        sorted.sort_by(|a, b| a.cpu().total_cmp(&b.cpu()));
-        sorted.get(sorted.len() / 2).copied()
+    /// The figure's user and system time. Their shares are those of all rounds together: the kernel finds out which of the
+    /// two it is only at each tick, so that a single round knows little of it.
+    pub fn split(&self) -> (f64, f64) {
+        let over =
+            |time: fn(&Round) -> f64| self.rounds.iter().map(|round| time(round) * round.served as f64).sum::<f64>();
+        let (user, both) = (over(|round| round.user), over(Round::cpu));
+        let share = if both > 0.0 { user / both } else { 0.0 };
+        (self.cpu.median * share, self.cpu.median * (1.0 - share))
     }
 
     /// Whether it could have taken more than it was sent.
     pub fn had_time_left(&self) -> bool {
-        self.middle().is_some_and(|round| round.busy < 0.9)
+        let busy = self.rounds.iter().map(|round| round.busy).collect::<Vec<_>>();
+        Figure::of(&busy).is_some_and(|busy| busy.median < 0.9)
     }
 }
 

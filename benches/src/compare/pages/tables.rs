@@ -65,7 +65,7 @@ pub(super) fn table(comparison: &Comparison, result: &WorkResult) -> Table {
 }
 
 fn served_cells(served: &Served) -> [Cell; 6] {
-    let (user, system) = served.middle().map_or((0.0, 0.0), |round| (round.user, round.system));
+    let (user, system) = served.split();
     let least = if served.had_time_left() { "≥ " } else { "" };
     [
         report::significant(served.cpu.median).into(),
