@@ -1,10 +1,15 @@
 //! A header pass: reading a request's head, and what becomes of its fields on their way up and of the response's on their
 //! way down.
 
-use std::{hint::black_box, net::IpAddr};
+use std::{hint::black_box, net::IpAddr, time::Duration};
 
+use auth_core::{
+    clock::Timestamp,
+    principal::{Freshness, Groups, Kind, Principal, Roles, Subject, UserName},
+};
 use criterion::{BatchSize, Criterion};
 use gateway::{
+    headers::{IdentityHeaders, reserved::Reserved},
     request::{self, RequestHead, RequestId},
     state::Running,
     upstream::{
@@ -18,6 +23,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request};
 use crate::stand::{Stand, StandFault};
 
 pub(crate) const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 17));
+
+/// How long a signed identity is.
+const SIGNED: usize = 500;
 
 /// What a browser sends with a request of a page's script.
 const REQUEST: [(&str, &str); 13] = [
@@ -65,10 +73,20 @@ pub(crate) fn measure(criterion: &mut Criterion, stand: &Stand) -> Result<(), St
             BatchSize::SmallInput,
         );
     });
+    let (ada, reserved) = (ada(), running.config.reserved());
+    let signed = HeaderValue::from_str(&"x".repeat(SIGNED)).map_err(|error| StandFault::Wrong(error.to_string()))?;
+    let known = || IdentityFields::Known { principal: &ada, signed: signed.clone() };
     group.bench_function("a request's, on their way to the service", |bencher| {
         bencher.iter_batched_ref(
             || request.headers().clone(),
-            |headers| up(headers, &head, &running),
+            |headers| up(headers, &head, &running, (&reserved, IdentityFields::Nobody)),
+            BatchSize::SmallInput,
+        );
+    });
+    group.bench_function("a request's, with who is asking", |bencher| {
+        bencher.iter_batched_ref(
+            || request.headers().clone(),
+            |headers| up(headers, &head, &running, (&reserved, known())),
             BatchSize::SmallInput,
         );
     });
@@ -88,15 +106,18 @@ pub(crate) fn sample() -> Result<Request<()>, StandFault> {
     Ok(request)
 }
 
-fn up(headers: &mut HeaderMap, head: &RequestHead, running: &Running) {
-    let reserved = running.config.reserved();
-    let naming = gateway::headers::IdentityHeaders::XAuthRequest;
+fn up(
+    headers: &mut HeaderMap,
+    head: &RequestHead,
+    running: &Running,
+    (reserved, identity): (&Reserved, IdentityFields<'_>),
+) {
     let with = RequestFields {
         forwarded: &head.forwarded,
         request_id: head.id.header(),
-        identity: IdentityFields::Nobody,
-        naming: &naming,
-        reserved: &reserved,
+        identity,
+        naming: &IdentityHeaders::XAuthRequest,
+        reserved,
         cookies: running.site.cookies(),
         underscore_headers: &[],
         authorization: false,
@@ -116,6 +137,24 @@ fn down(headers: &mut HeaderMap, running: &Running) {
     };
     from_upstream(headers, &with);
     black_box(headers);
+}
+
+fn ada() -> Principal {
+    Principal {
+        kind: Kind::User,
+        subject: Subject::new("https://idp.example", "ada"),
+        tenant: None,
+        user_name: UserName::Subject,
+        name: Some("Ada Lovelace".into()),
+        preferred_username: Some("ada".into()),
+        email: Some("ada@example.com".into()),
+        roles: Roles::known(["editor".to_owned()]),
+        groups: Groups::known(["staff".to_owned()]),
+        session: None,
+        begun: Timestamp::default(),
+        until: Timestamp::default() + Duration::from_secs(3600),
+        freshness: Freshness::Live,
+    }
 }
 
 fn fields(fields: &'static [(&str, &str)]) -> HeaderMap {
