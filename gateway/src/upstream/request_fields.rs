@@ -41,7 +41,7 @@ pub struct RequestFields<'a> {
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Turns a client's fields into those that the upstream is sent, whichever endpoint that will be: the `Host` is still the
-/// client's. It is written by [`address`] once the endpoint is chosen.
+/// client's. That is written once the endpoint is chosen.
 ///
 /// The framing is not among them, save for a length that was stated once and plainly: the body says how it is framed.
 /// Trailers of a request are not forwarded.
