@@ -30,9 +30,10 @@ impl Peer for Candor {
     /// Builds it from this tree, as its users do: what is measured is never an older build.
     fn install(&self, _: &Path) -> Result<Program, NotHere> {
         let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."));
-        let manifest = top.join("Cargo.toml").display().to_string();
-        let words = ["cargo", "build", "--locked", "--release", "--package", "gateway", "--manifest-path", &manifest];
-        let said = say(&[&words[..], &["--message-format", "json-render-diagnostics"]].concat()).map_err(NotHere)?;
+        // From its top, wherever this program is started: there stands which toolchain builds it.
+        let top = format!("--chdir={}", top.display());
+        let cargo = ["env", &top, "cargo", "build", "--locked", "--release", "--package", "gateway"];
+        let said = say(&[&cargo[..], &["--message-format", "json-render-diagnostics"]].concat()).map_err(NotHere)?;
         let path = said
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
