@@ -48,8 +48,9 @@ pub async fn run(options: &PerformanceOptions, command: &str) -> Result<(), Faul
     let measured = micro::read(&options.criterion)?;
     let report = Report {
         title: "What Candor costs, and what it keeps".to_owned(),
-        conclusion: format!("{} {}", compared.conclusion, replayed.conclusion),
-        headlines: compared.headlines.iter().chain(&replayed.headlines).cloned().collect(),
+        conclusion: format!("{} {}", replayed.conclusion, compared.conclusion),
+        // Of the incident, ours and the first of the others: all of them are in its table.
+        headlines: replayed.headlines.iter().take(2).chain(&compared.headlines).cloned().collect(),
         sections: sections(compared.sections, replayed.sections, profiled.as_ref(), &measured),
         origin: ReportOrigin::here(command),
     };
@@ -90,17 +91,18 @@ impl PerformanceOptions {
     }
 }
 
-/// What a request costs first, then what is lost in an outage: the two questions that decide. The rest is for who asks on.
+/// What is lost in an outage first, then what a request costs: the two questions that decide. The rest is for who asks on.
 fn sections(
     mut compared: Vec<Section>,
-    replayed: Vec<Section>,
+    mut replayed: Vec<Section>,
     profiled: Option<&Profile>,
     measured: &[micro::MicroFigure],
 ) -> Vec<Section> {
-    let further = compared.split_off(compared.len().min(1));
+    // The drawing and why, then the costs, then the details of both.
+    let (further, events) = (compared.split_off(compared.len().min(1)), replayed.split_off(replayed.len().min(2)));
     let meanings = Section::new("What the figures mean", vec![Block::List(meanings())]);
     let inside = [time_goes(profiled)].into_iter().chain(parts(measured)).chain([meanings]);
-    compared.into_iter().chain(replayed).chain(further).chain(inside).collect()
+    replayed.into_iter().chain(compared).chain(further).chain(inside).chain(events).collect()
 }
 
 fn time_goes(profiled: Option<&Profile>) -> Section {

@@ -151,7 +151,15 @@ fn conclusion(comparison: &Comparison) -> String {
     } else {
         format!(" With a token that was seen before the others take: {}.", others.join(", "))
     };
-    format!("A request through Candor takes of a core: {}.{others}", known.join(", "))
+    format!("A request through Candor takes of a core: {}.{}{others}", known.join(", "), fleet(comparison))
+}
+
+/// What a reader with displays wants to know.
+fn fleet(comparison: &Comparison) -> String {
+    const PER_SECOND: f64 = 10_000.0 / 30.0;
+    let Some(cost) = ours(comparison, Work::Remembered).and_then(Entry::cost) else { return String::new() };
+    let percent = report::significant(cost.median * PER_SECOND / 1e4);
+    format!(" Ten thousand displays that ask every thirty seconds keep one core busy for {percent} % of the time.")
 }
 
 fn headlines(comparison: &Comparison) -> Vec<Headline> {
