@@ -39,7 +39,8 @@ pub struct PerformanceOptions {
 /// # Errors
 /// Something of our own cannot be started or written.
 pub async fn run(options: &PerformanceOptions, command: &str) -> Result<(), Fault> {
-    let all_cores = machine::cores()?;
+    // Before anything keeps to some of the machine's cores.
+    let (origin, all_cores) = (ReportOrigin::here(command), machine::cores()?);
     let compared = compare::run(&options.compare()?, command).await?;
     // The comparison keeps to some cores; what follows has all.
     machine::stay_on(&all_cores)?;
@@ -52,7 +53,7 @@ pub async fn run(options: &PerformanceOptions, command: &str) -> Result<(), Faul
         // Of the incident, ours and the first of the others: all of them are in its table.
         headlines: replayed.headlines.iter().take(2).chain(&compared.headlines).cloned().collect(),
         sections: sections(compared.sections, replayed.sections, profiled.as_ref(), &measured),
-        origin: ReportOrigin::here(command),
+        origin,
     };
     write(&report, options)?;
     Ok(())
