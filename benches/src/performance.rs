@@ -14,6 +14,11 @@ use crate::{
     report::{Block, Report, ReportOrigin, Section, Table},
 };
 
+/// What a reader has to know who has never heard of it.
+const LEAD: &str = "Candor is a gateway that signs people in, verifies the tokens of programs and displays, and says 401 \
+                    only when that is true. An outage of January 2021 was replayed through it and through other gateways, \
+                    at the same time.";
+
 /// A short comparison, the incident, a profile and the last micro benches, on one page and as Markdown.
 #[derive(Clone, Debug, Args)]
 pub struct PerformanceOptions {
@@ -49,9 +54,8 @@ pub async fn run(options: &PerformanceOptions, command: &str) -> Result<(), Faul
     let measured = micro::read(&options.criterion)?;
     let report = Report {
         title: "What Candor costs, and what it keeps".to_owned(),
-        conclusion: format!("{} {}", replayed.conclusion, compared.conclusion),
-        // Of the incident, ours and the first of the others: all of them are in its table.
-        headlines: replayed.headlines.iter().take(2).chain(&compared.headlines).cloned().collect(),
+        conclusion: format!("{LEAD} {} {}", replayed.conclusion, compared.conclusion),
+        headlines: replayed.headlines.iter().chain(&compared.headlines).cloned().collect(),
         sections: sections(compared.sections, replayed.sections, profiled.as_ref(), &measured),
         origin,
     };
@@ -122,7 +126,7 @@ fn time_goes(profiled: Option<&Profile>) -> Section {
 }
 
 fn parts(measured: &[micro::MicroFigure]) -> Option<Section> {
-    let mut table = Table::new(&["part of a request", "median", "95 % of medians"]);
+    let mut table = Table::new(&["part of a request", "median", "95 % interval"]);
     for figure in measured {
         let (from, to) = figure.interval;
         table.row([

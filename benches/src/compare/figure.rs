@@ -45,11 +45,11 @@ impl Figure {
     }
 }
 
-/// `2.37 times`, `within the noise (± 8 %)`, `unknown after a single round`.
+/// `2.4 times`, `within the noise (± 8 %)`, `unknown after a single round`.
 impl std::fmt::Display for Ratio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Times(times) => write!(f, "{times:.2} times"),
+            Self::Times(times) => write!(f, "{times:.1} times"),
             Self::WithinNoise(noise) => write!(f, "within the noise (± {:.0} %)", noise * 100.0),
             Self::SingleRound => f.write_str("unknown after a single round"),
         }
@@ -80,8 +80,8 @@ mod tests {
             assert_eq!((ratio, &*ratio.to_string()), (expected, said));
         };
         let base = figure(20.0, 0.25);
-        check(figure(50.0, 0.25), base, Ratio::Times(2.5), "2.50 times");
-        check(figure(10.0, 0.25), base, Ratio::Times(0.5), "0.50 times");
+        check(figure(50.0, 0.25), base, Ratio::Times(2.5), "2.5 times");
+        check(figure(10.0, 0.25), base, Ratio::Times(0.5), "0.5 times");
         check(figure(25.0, 0.125), base, Ratio::WithinNoise(0.375), "within the noise (± 38 %)");
         check(figure(15.0, 0.125), base, Ratio::WithinNoise(0.375), "within the noise (± 38 %)");
         check(base, base, Ratio::WithinNoise(0.5), "within the noise (± 50 %)");

@@ -3,6 +3,7 @@
 use super::{
     ledger::Sample,
     result::{Cost, GatewayResult, IncidentResult, Met},
+    script::Script,
 };
 use crate::report::{
     Block, Cell, Headline, Plot, Report, ReportOrigin, Section, Table, Tone, count,
@@ -33,9 +34,14 @@ impl IncidentResult {
             sections: vec![
                 Section::new(
                     "Who keeps what",
-                    vec![Block::Plot(self.holding()), Block::Table(self.costs()), text(Self::meanings())],
+                    vec![
+                        text(self.in_short()),
+                        Block::Plot(self.holding()),
+                        Block::Table(self.costs()),
+                        text(Self::meanings()),
+                    ],
                 ),
-                Section::new("Why", vec![Block::List(why)]),
+                Section::new("Why", vec![Block::List(why), text(Self::how_to_tell())]),
                 Section::new(
                     "Who is served meanwhile",
                     vec![text(Self::of_the_served()), Block::Plot(self.served()), Block::Table(self.requests())],
@@ -171,20 +177,47 @@ impl IncidentResult {
     }
 
     fn headlines(&self) -> Vec<Headline> {
-        let one = |gateway: &GatewayResult| {
-            let cost = gateway.met()?.cost;
-            let label = format!("of {} displays erased themselves behind {}", self.cast.displays, gateway.name);
-            let tone = if cost.erased() == 0 { Tone::Good } else { Tone::Bad };
-            Some(Headline::new(cost.erased().to_string(), label, tone))
+        let all = self.cast.displays;
+        let tone = |most| if most == 0 { Tone::Good } else { Tone::Bad };
+        let erased = |is_ours| {
+            let met =
+                self.gateways.iter().filter(move |gateway| gateway.is_ours() == is_ours).filter_map(|one| one.met());
+            let counts: Vec<usize> = met.map(|met| met.cost.erased()).collect();
+            Some((*counts.iter().min()?, *counts.iter().max()?))
         };
-        let (ours, others): (Vec<_>, Vec<_>) = self.gateways.iter().partition(|gateway| gateway.is_ours());
-        ours.into_iter().chain(others).filter_map(one).collect()
+        let ours = erased(true).map(|(_, most)| {
+            Headline::new(most.to_string(), format!("of {all} displays erased themselves behind Candor"), tone(most))
+        });
+        let others = erased(false).map(|(least, most)| {
+            let range = if least == most { most.to_string() } else { format!("{least} to {most}") };
+            Headline::new(range, format!("of {all} erased themselves behind each of the others"), tone(most))
+        });
+        ours.into_iter().chain(others).collect()
+    }
+
+    fn in_short(&self) -> String {
+        let Script { outage, rotation, kill, healing, .. } = self.script;
+        format!(
+            "Behind each gateway, {} unmodified displays and {} people use a legacy service (the monolith). From second \
+             {outage} to {healing} it is half dead: two answers in five are right, the others are errors, 401 among them, \
+             for tokens and sessions that are good. As long, the keys of the provider that signs the tokens are out of \
+             reach; at {rotation} it signs with a new one, and at {kill} every gateway is killed and started again.",
+            self.cast.displays, self.cast.people
+        )
+    }
+
+    fn how_to_tell() -> String {
+        "Candor verifies tokens and sessions itself, so it knows who is there: a 401 of the service about somebody whom it \
+         vouches for is answered with 503 instead. A token that is forged or revoked Candor refuses itself, whatever the \
+         service says. It keeps the provider's last keys on disk. The others have no such rule to switch on: they could turn every \
+         401 of the service into a 503, but then the true ones too."
+            .to_owned()
     }
 
     fn meanings() -> String {
-        "A 401 makes a display erase its token and its calendar and ask for a PIN. Wiped: it got one, and waits for a \
-         person to type it in. Stuck: an error answered in place of the PIN. Signed out: a person met 401, a way to a \
-         sign-in, a 403 of the gateway's own, or their cookie was deleted. Lost: a client that lost nothing and is not \
+        "A 401 makes a display erase its token and its calendar and ask for a PIN. Wiped: it got a PIN, and waits for a \
+         person to type it in. Stuck: an error answered in place of the PIN. Signed out: a person met 401, a redirect to \
+         a sign-in, a 403 of the gateway's own, or their cookie was deleted. Lost: a client that lost nothing and is not \
          served when it last asks, well after everything is healed. Wrongly admitted: an intruder got a calendar. \
          Where lines lie on each other, the same was lost."
             .to_owned()
@@ -194,7 +227,7 @@ impl IncidentResult {
         "No gateway can serve a calendar that the monolith does not give: while that is half dead, two requests in five are \
          answered right. What differs is who is left to be served, and so how many requests there are. A request without an \
          answer costs nobody anything here: the crash costs some everywhere, and what hangs in the monolith is given up by \
-         the client after four seconds."
+         the client after four seconds. The rest of the requests were answered by errors."
             .to_owned()
     }
 

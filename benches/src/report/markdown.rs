@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::{Block, Report, Table};
+use super::{Block, Cell, Report, Table};
 
 impl Report {
     /// The text. Drawings are expected in the folder `pictures` beside it.
@@ -43,6 +43,11 @@ fn rows(table: &Table) -> String {
     let columns = table.head.len().saturating_sub(1);
     let rule = format!("|---|{}\n", "---:|".repeat(columns));
     let escaped = |text: &str| text.replace('|', "\\|");
-    let body = table.rows.iter().map(|row| line(row.iter().map(|cell| escaped(&cell.text)).collect()));
+    // Markdown knows no cell that takes several columns.
+    let cells = |row: &Vec<Cell>| {
+        let text = row.iter().map(|cell| escaped(&cell.text));
+        text.chain(std::iter::repeat_n(String::new(), table.span(row) - 1)).collect()
+    };
+    let body = table.rows.iter().map(|row| line(cells(row)));
     line(table.head.iter().map(|name| escaped(name)).collect()) + &rule + &body.collect::<String>()
 }

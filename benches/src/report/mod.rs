@@ -97,7 +97,7 @@ pub enum Block {
 pub struct Table {
     /// The names of the columns.
     pub head: Vec<String>,
-    /// The rows; each has as many cells as there are columns.
+    /// The rows. The last cell of a row that is shorter than the head takes the columns that are left.
     pub rows: Vec<Vec<Cell>>,
 }
 
@@ -209,16 +209,25 @@ impl Table {
         let body = self.rows.iter().map(|row| row.iter().map(|cell| &*cell.text).collect::<Vec<_>>());
         let rows: Vec<Vec<&str>> = [head].into_iter().chain(body).collect();
         let width = |column: usize| {
-            rows.iter().filter_map(|row| row.get(column)).map(|text| text.chars().count()).max().unwrap_or(0)
+            let whole = rows.iter().filter(|row| column == 0 || row.len() == self.head.len());
+            whole.filter_map(|row| row.get(column)).map(|text| text.chars().count()).max().unwrap_or(0)
         };
         let widths: Vec<usize> = (0..self.head.len()).map(width).collect();
         let line = |row: &Vec<&str>| {
+            let is_short = |column| row.len() < widths.len() && column + 1 == row.len();
             let cells = row.iter().zip(&widths).enumerate().map(|(column, (text, width))| {
-                if column == 0 { format!("{text:<width$}") } else { format!("{text:>width$}") }
+                if column == 0 || is_short(column) { format!("{text:<width$}") } else { format!("{text:>width$}") }
             });
             cells.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
         };
         rows.iter().map(line).collect()
+    }
+}
+
+impl Table {
+    /// How many columns the last cell of `row` takes.
+    fn span(&self, row: &[Cell]) -> usize {
+        1 + self.head.len().saturating_sub(row.len())
     }
 }
 

@@ -91,10 +91,12 @@ fn markdown_shows_everything() {
 
 #[test]
 fn a_table_for_a_terminal_stands_in_columns() {
-    let mut table = Table::new(&["", "µs"]);
-    table.row(["nginx".into(), "9".into()]);
-    table.row(["Candor".into(), "120".into()]);
-    assert_eq!(table.lines(), "         µs\nnginx     9\nCandor  120\n");
+    let mut table = Table::new(&["", "µs", "p50"]);
+    table.row(["nginx".into(), "9".into(), "1".into()]);
+    table.row(["Candor".into(), "120".into(), "22".into()]);
+    table.row(["Envoy".into(), "is not here".into()]);
+    assert_eq!(table.lines(), "         µs  p50\nnginx     9    1\nCandor  120   22\nEnvoy   is not here\n");
+    assert_eq!(table.span(&table.rows[2]), 2);
 }
 
 #[test]

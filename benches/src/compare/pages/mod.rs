@@ -2,9 +2,10 @@
 
 mod tables;
 
-use self::tables::{capitalised, memory, overview, remark, table};
+use self::tables::{capitalised, memory, overview, remark, short, table};
 use super::{
     comparison::{Comparison, Entry, WorkResult},
+    figure::Ratio,
     work::Work,
 };
 use crate::report::{self, Bar, BarGroup, Bars, Block, Headline, Report, ReportOrigin, Section, Tone};
@@ -38,7 +39,10 @@ pub(super) fn report(comparison: &Comparison) -> Report {
         "All figures",
         comparison.works.iter().flat_map(|result| all(comparison, result)).collect(),
     ));
-    let measured = vec![Block::Text(method(comparison)), Block::List(started(comparison))];
+    let configured = "Each gateway is configured as its own documentation advises, and nothing is tuned for this: the files are \
+                      in `benches/peers/`. All of them write one access line a request. Versions are those that Debian, PyPI \
+                      and the Go modules have.";
+    let measured = vec![Block::Text(method(comparison)), Block::Text(configured.to_owned())];
     sections.push(Section::new("How it was measured", measured));
     Report {
         title: "The same work through each gateway".to_owned(),
@@ -88,17 +92,6 @@ fn bars(comparison: &Comparison, name: &'static str, title: &str, works: &[&Work
     Bars { name, title: title.to_owned(), groups: works.iter().map(group).collect() }
 }
 
-/// How each was started; of files only the names, since where they are is this machine's business.
-fn started(comparison: &Comparison) -> Vec<(String, String)> {
-    let named = |word: &str| word.rsplit_once('/').map_or(word, |(_, name)| name).to_owned();
-    let line = |command: &String| command.split(' ').map(named).collect::<Vec<_>>().join(" ");
-    let how = |gateway: &super::Compared| {
-        let lines: Vec<String> = gateway.commands.iter().map(line).collect();
-        (gateway.name.to_owned(), format!("`{}`", lines.join("`, and `")))
-    };
-    comparison.gateways.iter().filter(|gateway| !gateway.commands.is_empty()).map(how).collect()
-}
-
 fn method(comparison: &Comparison) -> String {
     let rounds = comparison.works.iter().flat_map(|result| &result.entries).map(Entry::rounds).max().unwrap_or(0);
     let cores = if comparison.pinned {
@@ -115,11 +108,11 @@ fn method(comparison: &Comparison) -> String {
         None => "Nobody knows how noisy it was: there was a single round.".to_owned(),
     };
     let load = comparison.load_before.map_or_else(String::new, |load| {
-        format!(" In the minute before, {} programs wanted a core on average.", report::significant(load))
+        format!(" The machine's load average was {} before.", report::significant(load))
     });
     let interrupted = if comparison.interrupted { "It was ended before all was measured. " } else { "" };
     format!(
-        "{interrupted}Rounds by turns: {rounds}, {} s each; figures are the middle of the rounds, spread is (largest − \
+        "{interrupted}{rounds} rounds of {} s for each gateway, by turns; figures are the middle of the rounds, spread is (largest − \
          smallest) / middle, and a ratio that differs from 1 by less than the spreads of its two figures is not given. \
          {cores} Every answer was checked. Processor time is what `/proc` says of all processes of a gateway over 32 \
          connections (8 for large bodies) that are kept busy; p50 and p99 are at 1,000 requests a second (50 for large \
@@ -129,54 +122,70 @@ fn method(comparison: &Comparison) -> String {
 }
 
 fn conclusion(comparison: &Comparison) -> String {
-    let cost = |entry: &Entry| Some(format!("{} µs", report::significant(entry.cost()?.median)));
-    let own = |(work, what): (Work, &str)| Some(format!("{} {what}", cost(ours(comparison, work)?)?));
+    let own = |(work, what): (Work, &str)| {
+        Some(format!("{} µs {what}", report::significant(ours(comparison, work)?.cost()?.median)))
+    };
     let known = [
-        (Work::Open, "passed on"),
-        (Work::Remembered, "with a verified token that was seen before"),
-        (Work::Fresh, "with one that was not"),
+        (Work::Open, "when it is only passed on"),
+        (Work::Remembered, "with a token that was verified before"),
+        (Work::Fresh, "with a new token"),
         (Work::Session, "with a session cookie"),
     ];
     let known: Vec<String> = known.into_iter().filter_map(own).collect();
     if known.is_empty() {
         return "Nothing was measured of Candor.".to_owned();
     }
-    let seen = comparison.works.iter().find(|result| result.work == Work::Remembered);
-    let pairs = comparison.gateways.iter().zip(seen.into_iter().flat_map(|result| &result.entries));
-    let others = pairs.filter(|(gateway, _)| gateway.name != OURS);
-    let others: Vec<String> =
-        others.filter_map(|(gateway, entry)| Some(format!("{} {}", gateway.name, cost(entry)?))).collect();
-    let others = if others.is_empty() {
-        String::new()
-    } else {
-        format!(" With a token that was seen before the others take: {}.", others.join(", "))
-    };
-    format!("A request through Candor takes of a core: {}.{}{others}", known.join(", "), fleet(comparison))
+    format!("A request through Candor takes this much of a core: {}.{}", known.join(", "), beside(comparison))
 }
 
-/// What a reader with displays wants to know.
-fn fleet(comparison: &Comparison) -> String {
-    const PER_SECOND: f64 = 10_000.0 / 30.0;
-    let Some(cost) = ours(comparison, Work::Remembered).and_then(Entry::cost) else { return String::new() };
-    let percent = report::significant(cost.median * PER_SECOND / 1e4);
-    format!(" Ten thousand displays that ask every thirty seconds keep one core busy for {percent} % of the time.")
+/// Where Candor is the cheapest of all, and by how much it is dearer than the cheapest elsewhere. What lies within the
+/// noise is neither.
+fn beside(comparison: &Comparison) -> String {
+    let (mut cheapest, mut dearer) = (Vec::new(), Vec::new());
+    for result in &comparison.works {
+        let Some(own) = ours(comparison, result.work).and_then(Entry::cost) else { continue };
+        let pairs = comparison.gateways.iter().zip(&result.entries).filter(|(gateway, _)| gateway.name != OURS);
+        let others = pairs.filter_map(|(gateway, entry)| Some((gateway.name, entry.cost()?)));
+        let Some((name, best)) = others.min_by(|one, other| one.1.median.total_cmp(&other.1.median)) else { continue };
+        match own.against(best) {
+            Ratio::Times(times) if times < 1.0 => cheapest.push(short(result.work).to_owned()),
+            Ratio::Times(times) => {
+                dearer.push(format!("{} ({} times {name})", short(result.work), report::significant(times)));
+            }
+            Ratio::WithinNoise(_) | Ratio::SingleRound => {}
+        }
+    }
+    let said = |what: &str, works: Vec<String>| {
+        if works.is_empty() { String::new() } else { format!(" {what}: {}.", works.join(", ")) }
+    };
+    said("It is the cheapest of all that were measured at", cheapest)
+        + &said("It is dearer than the cheapest at", dearer)
 }
 
 fn headlines(comparison: &Comparison) -> Vec<Headline> {
     let per_second = |work, label: &str| {
         let Some(Entry::Served(served)) = ours(comparison, work) else { return None };
-        Some(Headline::new(report::count(1e6 / served.cpu.median), label, Tone::Plain))
+        Some(Headline::new(report::count(served.per_second.median), label, Tone::Plain))
     };
     let idle = ours(comparison, Work::Idle).and_then(Entry::cost);
     [
-        per_second(Work::Open, "requests a second that one core of Candor passes on"),
-        per_second(Work::Remembered, "a second with a verified token"),
-        per_second(Work::Session, "a second with a session cookie"),
-        idle.map(|bytes| Headline::new(report::bytes(bytes.median), "of memory an idle connection", Tone::Plain)),
+        fleet(comparison),
+        per_second(Work::Remembered, "requests a second on one core, with tokens that were verified before"),
+        per_second(Work::Session, "a second with session cookies"),
+        idle.map(|bytes| Headline::new(report::bytes(bytes.median), "of memory for each idle connection", Tone::Plain)),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+/// What a reader with displays wants to know.
+fn fleet(comparison: &Comparison) -> Option<Headline> {
+    const PER_SECOND: f64 = 10_000.0 / 30.0;
+    let cost = ours(comparison, Work::Remembered)?.cost()?;
+    let percent = report::significant(cost.median * PER_SECOND / 1e4);
+    let label = "of one core for ten thousand displays that ask every thirty seconds, by what a request takes";
+    Some(Headline::new(format!("{percent} %"), label, Tone::Plain))
 }
 
 fn ours(comparison: &Comparison, work: Work) -> Option<&Entry> {

@@ -35,7 +35,6 @@ pub(super) fn table(comparison: &Comparison, result: &WorkResult) -> Table {
         &["gateway", "µs a request", "user + system", "spread", "requests/s", "p50", "p99", "against nginx"]
     });
     for (gateway, entry) in comparison.gateways.iter().zip(&result.entries) {
-        let columns = table.head.len();
         let mut cells = vec![Cell::from(gateway.name)];
         match entry {
             Entry::Served(served) => cells.extend(served_cells(served)),
@@ -54,10 +53,6 @@ pub(super) fn table(comparison: &Comparison, result: &WorkResult) -> Table {
         if comparison.gateways.first().is_some_and(|first| first.name == gateway.name) && entry.cost().is_some() {
             cells.pop();
             cells.push("1".into());
-        }
-        // What has no figures has its reason in the last column.
-        while cells.len() < columns {
-            cells.insert(1, Cell::default());
         }
         table.row(cells);
     }
@@ -116,9 +111,9 @@ pub(super) fn remark(comparison: &Comparison, result: &WorkResult) -> Option<Str
 }
 
 /// Its name as the head of a column.
-const fn short(work: Work) -> &'static str {
+pub(super) const fn short(work: Work) -> &'static str {
     match work {
-        Work::Open => "bare",
+        Work::Open => "bare proxying",
         Work::Bearer => "unchecked token",
         Work::Remembered => "seen token",
         Work::Fresh => "new token",

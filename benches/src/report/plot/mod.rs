@@ -139,7 +139,7 @@ impl Plot {
         }
         let _ = write!(svg, "<line class=\"axis\" x1=\"{LEFT}\" x2=\"{right}\" y1=\"{bottom}\" y2=\"{bottom}\"/>");
         text(svg, "label", f64::midpoint(LEFT, right), bottom + 36.0, "middle", &self.x.label);
-        text(svg, "label", MARGIN, frame.top - 10.0 - 14.0 * frame.phase_rows as f64, "start", &self.y.label);
+        text(svg, "tick", MARGIN, frame.top - 10.0 - 14.0 * frame.phase_rows as f64, "start", &self.y.label);
     }
 
     fn line(&self, frame: &Frame, index: usize, line: &Line, svg: &mut String) {
