@@ -10,8 +10,7 @@ use crate::report::{
     plot::{Axis, Line, Phase},
 };
 
-const COSTS: [&str; 6] =
-    ["Gateway", "Displays wiped", "Displays stuck", "People signed out", "Lost", "Wrongly admitted"];
+const COSTS: [&str; 6] = ["Gateway", "Wiped", "Stuck", "Signed out", "Lost", "Wrongly admitted"];
 
 const REQUESTS: [&str; 6] =
     ["Gateway", "Requests", "Served", "Denials held back", "No answer in the crash", "No answer otherwise"];
@@ -118,7 +117,7 @@ impl IncidentResult {
     fn table(&self, head: &[&str; 6], row: impl Fn(&Met) -> [Cell; 5]) -> Table {
         let mut table = Table::new(head);
         for gateway in &self.gateways {
-            let name = Cell::from(gateway.called());
+            let name = Cell::from(gateway.name);
             let (name, cells) = match gateway.met() {
                 Some(met) => (name, row(met)),
                 None => (name.toned(Tone::Absent), [(); 5].map(|()| Cell::from("–").toned(Tone::Absent))),
