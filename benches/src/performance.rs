@@ -4,6 +4,10 @@
 use std::{ffi::OsString, fs, io, path::PathBuf};
 
 use clap::{Args, Command};
+use tokio::{
+    signal,
+    task::{JoinHandle, yield_now},
+};
 
 use crate::{
     compare::{self, CompareOptions},
@@ -39,17 +43,25 @@ pub struct PerformanceOptions {
     pub whole: bool,
 }
 
-/// Runs it, and writes `performance.html` into the folder of reports and `performance.md` into that of the documents.
+/// Runs it, and writes `performance.html` into the folder of reports and `performance.md` into that of the documents. Ctrl-C
+/// ends it after the report of what was being measured.
 ///
 /// # Errors
 /// Something of our own cannot be started or written.
 pub async fn run(options: &PerformanceOptions, command: &str) -> Result<(), Fault> {
     // Before anything keeps to some of the machine's cores.
     let (origin, all_cores) = (ReportOrigin::here(command), machine::cores()?);
+    let interrupted = tokio::spawn(signal::ctrl_c());
     let compared = compare::run(&options.compare()?, command).await?;
+    if is_over(&interrupted).await {
+        return Ok(());
+    }
     // The comparison keeps to some cores; what follows has all.
     machine::stay_on(&all_cores)?;
     let replayed = incident::run(&options.incident()?, command).await?;
+    if is_over(&interrupted).await {
+        return Ok(());
+    }
     let profiled = profile::run(&options.profile()?).await?;
     let measured = micro::read(&options.criterion)?;
     let report = Report {
@@ -61,6 +73,16 @@ pub async fn run(options: &PerformanceOptions, command: &str) -> Result<(), Faul
     };
     write(&report, options)?;
     Ok(())
+}
+
+/// Whether it was ended by Ctrl-C: what was measured has its own report then, and the document stays that of a whole run.
+async fn is_over<T>(interrupted: &JoinHandle<T>) -> bool {
+    // Whoever waits for the same signal is woken in turn.
+    yield_now().await;
+    if interrupted.is_finished() {
+        eprintln!("ended: the document on performance is left as it was");
+    }
+    interrupted.is_finished()
 }
 
 fn write(report: &Report, options: &PerformanceOptions) -> io::Result<()> {
