@@ -192,17 +192,17 @@ async fn answer(state: Arc<State>, request: Request<Bytes>) -> Response<Full<Byt
     match mode {
         Mode::DemandsName(how) if seen.identity().is_none() => {
             state.denied.fetch_add(1, Ordering::SeqCst);
-            how.answer()
+            answer_wrong(how.answer()).await
         }
         Mode::Healthy | Mode::Down | Mode::DemandsName(_) => healthy(&request, &seen),
         Mode::January2021 => match Turn::of(state.turn.fetch_add(1, Ordering::SeqCst)) {
             Turn::Right => healthy(&request, &seen),
             Turn::Wrong(wrong) => answer_wrong(wrong).await,
         },
-        Mode::Failing => made(StatusCode::INTERNAL_SERVER_ERROR, "text/html", "<h1>Server Error</h1>".into()),
-        Mode::DenyAll => denied(),
+        Mode::Failing => answer_wrong(WrongAnswer::Failing).await,
+        Mode::DenyAll => answer_wrong(WrongAnswer::Unauthorized).await,
         Mode::Html => made(StatusCode::OK, "text/html", "<h1>Please sign in</h1>".into()),
-        Mode::Hanging => std::future::pending().await,
+        Mode::Hanging => answer_wrong(WrongAnswer::Hang).await,
     }
 }
 
@@ -210,15 +210,11 @@ impl DenialMode {
     /// Every way.
     pub const ALL: [Self; 3] = [Self::Unauthorized, Self::Forbidden, Self::SignIn];
 
-    fn answer(self) -> Response<Full<Bytes>> {
+    const fn answer(self) -> WrongAnswer {
         match self {
-            Self::Unauthorized => denied(),
-            Self::Forbidden => made(StatusCode::FORBIDDEN, "text/html", "<h1>Forbidden</h1>".into()),
-            Self::SignIn => {
-                let mut answer = made(StatusCode::FOUND, "text/html", "<h1>Please sign in</h1>".into());
-                answer.headers_mut().insert(header::LOCATION, HeaderValue::from_static("/accounts/login?next=/"));
-                answer
-            }
+            Self::Unauthorized => WrongAnswer::Unauthorized,
+            Self::Forbidden => WrongAnswer::Forbidden,
+            Self::SignIn => WrongAnswer::SignIn,
         }
     }
 }
@@ -251,12 +247,6 @@ fn healthy(request: &Request<Bytes>, seen: &SeenRequest) -> Response<Full<Bytes>
         seen.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
     let body = json!({ "method": seen.method, "target": seen.target, "headers": headers, "body": seen.body.len() });
     made(StatusCode::OK, "application/json", body.to_string())
-}
-
-fn denied() -> Response<Full<Bytes>> {
-    let mut answer = made(StatusCode::UNAUTHORIZED, "application/json", r#"{"error":"token expired"}"#.into());
-    answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    answer
 }
 
 fn made(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
