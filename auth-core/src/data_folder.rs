@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::{Arc, Mutex},
+    thread,
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -86,6 +88,11 @@ const LONGEST: usize = 4096;
 
 /// How often a lock file that somebody removes under our hands is tried again.
 const TRIES: usize = 8;
+
+/// Whoever took the lock writes its name at once, and may be halted in between: its name is looked for
+/// so many times, this often.
+const LOOKS: u32 = 400;
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 impl DataFolder {
     /// Takes the folder at `path`; makes it, for its owner only, if it is not there. Until this succeeds, nothing in it
@@ -165,7 +172,7 @@ fn locked(path: &Path, holder: &LockHolder) -> Result<(File, FileId), FolderFaul
             Err(TryLockError::WouldBlock) => {
                 return Err(FolderFault::Held {
                     path: path.to_owned(),
-                    holder: ReportedHolder(LockHolder::read(&mut file)),
+                    holder: ReportedHolder(LockHolder::read_when_written(&mut file)),
                 });
             }
             Err(TryLockError::Error(error)) => return Err(io(error)),
@@ -187,10 +194,25 @@ impl LockHolder {
         Self { pid: process::id(), host: host.filter(|host| !host.is_empty()), since: now.wall() }
     }
 
-    fn read(file: &mut File) -> Option<Self> {
+    /// Who holds the lock of `file`, once they have said so. Blocks for two seconds at most, and only in a process that has
+    /// nothing to serve yet or has lost its folder.
+    #[expect(clippy::disallowed_methods, reason = "no event tells when another process has written its name")]
+    fn read_when_written(file: &mut File) -> Option<Self> {
+        for _ in 0..LOOKS {
+            let text = Self::text(file)?;
+            if !text.is_empty() {
+                return serde_json::from_slice(&text).ok();
+            }
+            thread::sleep(LOOK_EVERY);
+        }
+        None
+    }
+
+    fn text(file: &mut File) -> Option<Vec<u8>> {
         let mut text = Vec::new();
+        file.rewind().ok()?;
         file.take(LONGEST as u64).read_to_end(&mut text).ok()?;
-        serde_json::from_slice(&text).ok()
+        Some(text)
     }
 
     fn write(&self, file: &mut File) -> io::Result<()> {
@@ -221,7 +243,7 @@ impl fmt::Display for ReportedHolder {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, sync::Barrier, thread};
+    use std::{fs, sync::Barrier};
 
     use super::*;
     use crate::testing::Folder;
@@ -273,6 +295,9 @@ mod tests {
             });
             assert_eq!(taken.iter().filter(|one| one.is_ok()).count(), 1);
             assert!(taken.iter().flatten().all(|one| one.place().is_ours()));
+            let told = taken.iter().filter_map(|one| one.as_ref().err()).map(ToString::to_string);
+            let named = format!("process {}", process::id());
+            told.for_each(|told| assert!(told.contains(&named), "{told}"));
         }
     }
 
