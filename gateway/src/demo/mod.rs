@@ -6,6 +6,7 @@
 
 pub mod browser;
 mod cast;
+pub mod displays;
 mod gates;
 pub mod idp;
 pub mod january;
@@ -15,5 +16,6 @@ mod server;
 pub mod show;
 mod stage;
 
+pub use displays::LegacyDisplay;
 pub use idp::{AccessTokenSpec, Health, Idp, Lie, Login, Part, Twin, User};
 pub use monolith::{DenialMode, Mode, Monolith, SeenRequest};

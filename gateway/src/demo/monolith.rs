@@ -18,6 +18,7 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use super::{
+    displays::{Displays, LegacyDisplay},
     january::{Turn, WrongAnswer},
     server::{DemoServer, without_answer},
 };
@@ -42,6 +43,11 @@ pub enum Mode {
     Failing,
     /// It answers 401, whoever asks.
     DenyAll,
+    /// It gives this answer to everything.
+    Answering(WrongAnswer),
+    /// It answers as it should, but for the device tokens of this tenant, which it denies cleanly: the tenant's own
+    /// database came back empty.
+    DeadShard(&'static str),
     /// It never answers.
     Hanging,
     /// It answers 200 with a page, whatever was wanted.
@@ -81,6 +87,7 @@ pub struct SeenRequest {
 struct State {
     mode: Mutex<Mode>,
     seen: Mutex<Vec<SeenRequest>>,
+    displays: Displays,
     turn: AtomicU64,
     /// How many it denied since its mode was set.
     denied: AtomicUsize,
@@ -98,6 +105,7 @@ impl Monolith {
         let state = Arc::new(State {
             mode: Mutex::new(Mode::Healthy),
             seen: Mutex::new(Vec::new()),
+            displays: Displays::new(),
             turn: AtomicU64::new(0),
             denied: AtomicUsize::new(0),
         });
@@ -121,6 +129,23 @@ impl Monolith {
     /// How it is.
     pub fn mode(&self) -> Mode {
         *lock(&self.state.mode)
+    }
+
+    /// Knows one more display from now on, and gives the token that it holds. Some are known from the beginning:
+    /// [`super::displays::TOKENS`].
+    pub fn add_display(&self, display: LegacyDisplay) -> String {
+        self.state.displays.add(display)
+    }
+
+    /// Denies the display with this token from now on.
+    pub fn remove_display(&self, token: &str) {
+        self.state.displays.remove(token);
+    }
+
+    /// Somebody types a PIN that a display shows, for the place of `display`: the token that its polling gives then, or
+    /// `None` if no such PIN is shown.
+    pub fn confirm_pin(&self, pin: &str, display: LegacyDisplay) -> Option<String> {
+        self.state.displays.confirm(pin, display)
     }
 
     /// How many it denied because nobody was named to it, since its mode was set.
@@ -189,16 +214,18 @@ async fn answer(state: Arc<State>, request: Request<Bytes>) -> Response<Full<Byt
         all.push(seen.clone());
     }
     let mode = *lock(&state.mode);
+    let healthy = || right(&state, mode, &request, &seen);
     match mode {
         Mode::DemandsName(how) if seen.identity().is_none() => {
             state.denied.fetch_add(1, Ordering::SeqCst);
             answer_wrong(how.answer()).await
         }
-        Mode::Healthy | Mode::Down | Mode::DemandsName(_) => healthy(&request, &seen),
+        Mode::Healthy | Mode::Down | Mode::DemandsName(_) | Mode::DeadShard(_) => healthy(),
         Mode::January2021 => match Turn::of(state.turn.fetch_add(1, Ordering::SeqCst)) {
-            Turn::Right => healthy(&request, &seen),
+            Turn::Right => healthy(),
             Turn::Wrong(wrong) => answer_wrong(wrong).await,
         },
+        Mode::Answering(wrong) => answer_wrong(wrong).await,
         Mode::Failing => answer_wrong(WrongAnswer::Failing).await,
         Mode::DenyAll => answer_wrong(WrongAnswer::Unauthorized).await,
         Mode::Html => made(StatusCode::OK, "text/html", "<h1>Please sign in</h1>".into()),
@@ -230,6 +257,13 @@ async fn answer_wrong(wrong: WrongAnswer) -> Response<Full<Bytes>> {
     answer
 }
 
+/// What it answers while it is well: its device API, else what it saw.
+fn right(state: &State, mode: Mode, request: &Request<Bytes>, seen: &SeenRequest) -> Response<Full<Bytes>> {
+    let dead = if let Mode::DeadShard(tenant) = mode { Some(tenant) } else { None };
+    let of_devices = state.displays.answer(request, seen.identity().is_some(), dead);
+    of_devices.unwrap_or_else(|| healthy(request, seen))
+}
+
 /// What it saw, as a page or as JSON.
 fn healthy(request: &Request<Bytes>, seen: &SeenRequest) -> Response<Full<Bytes>> {
     let wants_page = request
@@ -249,7 +283,7 @@ fn healthy(request: &Request<Bytes>, seen: &SeenRequest) -> Response<Full<Bytes>
     made(StatusCode::OK, "application/json", body.to_string())
 }
 
-fn made(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
+pub(super) fn made(status: StatusCode, kind: &'static str, body: String) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::from(body));
     *answer.status_mut() = status;
     answer.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
