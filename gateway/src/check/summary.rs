@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write as _};
 
-use auth_core::{
-    policy::{Allow, Requirement},
-    principal::Kind,
-};
+use auth_core::{policy::Allow, principal::Kind};
 
 use crate::config::{Config, OnDenial, Route};
 use crate::server::control;
@@ -41,6 +38,16 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
         let name = bearer.name.as_deref().map(|name| format!(", named {name}")).unwrap_or_default();
         writeln!(text, "tokens   {whose}: {}, for {}{name}", bearer.issuer, bearer.audience.join(" or "))?;
     }
+    if let Some(devices) = &config.devices {
+        let own = format!("{public}{}", config.own_prefix);
+        writeln!(text, "devices  {own}/device/, PINs of {} digits", devices.pin_digits)?;
+        if !config.admin.installer.is_empty() {
+            writeln!(text, "         confirmed at {own}/activate by {}", who(&config.admin.installer))?;
+        }
+        for (tenant, of) in &devices.tenants {
+            writeln!(text, "         tenant {tenant}: put in by {}", who(&of.allow))?;
+        }
+    }
     for route in &config.routes {
         writeln!(text, "route    {}", line(route))?;
     }
@@ -62,16 +69,16 @@ fn line(route: &Route) -> String {
         OnDenial::Dispute => "",
         OnDenial::Pass => ", its denials pass",
     };
-    format!("{methods}{} -> {}, for {}{denial}", place(route), route.upstream, who(&route.requirement))
+    format!("{methods}{} -> {}, for {}{denial}", place(route), route.upstream, who(route.requirement.allow()))
 }
 
-fn who(requirement: &Requirement) -> String {
+fn who(allowed: &[Allow]) -> String {
     let word = |allow: &Allow| match allow {
         Allow::Anyone => "anyone".to_owned(),
         Allow::Known { is, from: None } => is.to_string(),
         Allow::Known { is, from: Some(issuer) } => format!("{is} from {issuer}"),
     };
-    requirement.allow().iter().map(word).collect::<Vec<_>>().join(" or ")
+    allowed.iter().map(word).collect::<Vec<_>>().join(" or ")
 }
 
 /// Whether the route would serve our own paths, if they were not ours.

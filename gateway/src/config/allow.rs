@@ -36,10 +36,10 @@ fn one_allow(value: &Value<'_>) -> Option<Allow> {
     {
         return Some(Allow::known(is));
     }
-    match kind(value, text)? {
+    match kind(text) {
         Some(kind) => Some(Allow::kind(kind)),
         None => {
-            let words = ["anyone", "user", "service", "group:…", "role:…", "tenant:…"];
+            let words = ["anyone", "user", "service", "device", "group:…", "role:…", "tenant:…"];
             let suggestion = match nearest(text, &words) {
                 Some(near) => format!("did you mean {near:?}?"),
                 None => format!("one of {}", words.join(", ")),
@@ -59,9 +59,16 @@ fn allow_from(whole: &Value<'_>, entries: &[(Value<'_>, Value<'_>)], named: &Iss
             "from" => from = Some(named.issuer(value)),
             "kind" => {
                 let text = value.text("\"user\"")?;
-                let Some(kind) = kind(value, text)? else {
-                    value.problem(format!("`kind` must be \"user\" or \"service\", not {text:?}"), "");
-                    return None;
+                let kind = match kind(text) {
+                    Some(Kind::Device) => {
+                        value.problem("a device's issuer is the gateway itself", "write \"device\", without `from`");
+                        return None;
+                    }
+                    Some(kind) => kind,
+                    None => {
+                        value.problem(format!("`kind` must be \"user\" or \"service\", not {text:?}"), "");
+                        return None;
+                    }
                 };
                 is = Some((Attribute::Kind(kind), is.is_some()));
             }
@@ -101,16 +108,12 @@ fn attribute(key: &str, name: &str) -> Option<Attribute> {
     }
 }
 
-/// The kind that `text` names, if it names one; `None` altogether if that is a problem.
-fn kind(value: &Value<'_>, text: &str) -> Option<Option<Kind>> {
+/// The kind that `text` names, if it names one.
+fn kind(text: &str) -> Option<Kind> {
     match text {
-        "user" => Some(Some(Kind::User)),
-        "service" => Some(Some(Kind::Service)),
-        "device" => {
-            let instead = "a display that comes with a JWT is a \"service\"; say client_kind = \"device\" for answers in its form";
-            value.problem("`device` is not built yet in `allow`", instead);
-            None
-        }
-        _ => Some(None),
+        "user" => Some(Kind::User),
+        "service" => Some(Kind::Service),
+        "device" => Some(Kind::Device),
+        _ => None,
     }
 }

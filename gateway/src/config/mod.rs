@@ -5,6 +5,9 @@
 
 mod allow;
 mod consistency;
+mod devices;
+#[cfg(test)]
+mod devices_tests;
 mod file;
 mod issuer_names;
 mod issuers;
@@ -24,14 +27,17 @@ use toml::de::DeTable;
 
 use self::{
     consistency::Parts,
+    devices::WrittenDevices,
     file::{File, Section},
     issuer_names::IssuerNames,
     routes::Written,
+    server::WrittenAdmin,
     value::Value,
 };
 
 use crate::headers::reserved::Reserved;
 
+pub use devices::{DevicesConfig, TenantConfig, WipedData};
 pub use issuers::{BearerConfig, IdentityConfig, ProviderKind};
 pub use problem::ConfigProblem;
 pub use routes::{Cache, Expect, OnDenial, Route, RouteClientKind};
@@ -60,6 +66,8 @@ pub struct Config {
     pub identity: Vec<IdentityConfig>,
     /// The issuers whose access tokens we take, in the file's order.
     pub bearer: Vec<BearerConfig>,
+    /// The fleet of devices, if there is one.
+    pub devices: Option<DevicesConfig>,
     /// The services behind us, by name.
     pub upstreams: BTreeMap<Arc<str>, Arc<UpstreamConfig>>,
     /// The routes, in the file's order. A route's requirement is named by its index here.
@@ -106,17 +114,15 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
     let (in_server, in_log, in_admin) = (table("server"), table("log"), table("admin"));
     let (in_store, in_sessions, in_upstreams) = (table("store"), table("sessions"), table("upstreams"));
     let server = ServerConfig::read(&in_server);
-    let (log, admin, sessions) =
-        (LogConfig::read(&in_log), AdminConfig::read(&in_admin), SessionsConfig::read(&in_sessions));
+    let (log, sessions) = (LogConfig::read(&in_log), SessionsConfig::read(&in_sessions));
     let in_forward_auth = root.section("forward_auth");
     let forward_auth = in_forward_auth.as_ref().map(ForwardAuthConfig::read).unwrap_or_default();
     let store = StoreConfig::read(&in_store, server.as_ref().map_or(file.base, |server| &server.data));
-    for section in [&in_server, &in_log, &in_admin, &in_store, &in_sessions].into_iter().chain(&in_forward_auth) {
+    for section in [&in_server, &in_log, &in_store, &in_sessions].into_iter().chain(&in_forward_auth) {
         section.finish();
     }
     let identity: Vec<_> = root.sections("identity").into_iter().map(|at| (IdentityConfig::read(&at), at)).collect();
     let bearer: Vec<_> = root.sections("bearer").into_iter().map(|at| (BearerConfig::read(&at), at)).collect();
-    root.not_built("devices", "leave it out: a display that comes with a JWT is let in by [[bearer]]");
     let upstreams: Vec<_> =
         in_upstreams.named().into_iter().map(|(name, at)| (UpstreamConfig::read(&name, &at), at, name)).collect();
     let in_routes = root.sections("routes");
@@ -127,12 +133,15 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
         );
     }
     let named = IssuerNames::new(&identity, &bearer);
+    let admin = WrittenAdmin::read(&in_admin, &named);
+    let devices = root.section("devices").map(|section| WrittenDevices::read(section, &named));
     let routes: Vec<_> = (0_u32..).zip(&in_routes).filter_map(|(index, at)| Written::read(index, at, &named)).collect();
     root.finish();
     let parts = Parts {
         own_prefix: &own_prefix,
         server: server.as_ref(),
         admin: (&admin, &in_admin),
+        devices: devices.as_ref(),
         forward_auth: in_forward_auth.as_ref().map(|section| (&forward_auth, section)),
         identity: &identity,
         bearer: &bearer,
@@ -146,12 +155,13 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
         own_prefix,
         server: server?,
         log,
-        admin,
+        admin: admin.config,
         forward_auth,
         store,
         sessions,
         identity: identity.into_iter().filter_map(|(identity, _)| identity).collect(),
         bearer: bearer.into_iter().filter_map(|(bearer, _)| bearer).collect(),
+        devices: devices.map(|devices| devices.config),
         upstreams: upstreams.map(|upstream| (upstream.name.clone(), Arc::new(upstream))).collect(),
         routes: routes.into_iter().map(|written| written.route).collect(),
         warnings: Vec::new(),

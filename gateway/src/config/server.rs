@@ -2,12 +2,12 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use auth_core::database::DatabaseAddress;
+use auth_core::{database::DatabaseAddress, policy::Allow};
 use ipnet::IpNet;
 use tracing::Level;
 use url::{Host, Url};
 
-use super::{file::Section, value::Value};
+use super::{allow, file::Section, issuer_names::IssuerNames, value::Value};
 use crate::{limits::SignInLimit, telemetry::Format};
 
 /// `[server]`: the public listener, and where our own files lie.
@@ -45,6 +45,17 @@ pub struct LogConfig {
 pub struct AdminConfig {
     /// Where it listens. Default `127.0.0.1:9090`.
     pub listen: SocketAddr,
+    /// Who may confirm the PINs of devices. Default nobody.
+    pub installer: Vec<Allow>,
+}
+
+/// What `[admin]` says, and where, for the checks that look at more than one section.
+pub(super) struct WrittenAdmin<'a> {
+    pub(super) config: AdminConfig,
+    /// Where `allow` stands, if it does.
+    pub(super) allow: Option<Value<'a>>,
+    /// Everybody whom some role names, and where.
+    pub(super) allowed: Vec<(Allow, Value<'a>)>,
 }
 
 /// `[forward_auth]`: the listener where another proxy asks whether a request may pass.
@@ -148,18 +159,53 @@ impl LogConfig {
     }
 }
 
-impl AdminConfig {
+/// The roles of people who look after the gateway, as far as there is something for them to do.
+const ROLES: [&str; 1] = ["installer"];
+/// Those for whom there is nothing yet.
+const ROLES_NOT_BUILT: [&str; 4] = ["auditor", "device-admin", "security-admin", "viewer"];
+
+impl<'a> WrittenAdmin<'a> {
     /// Reads `[admin]`.
-    pub(super) fn read(section: &Section<'_>) -> Self {
+    pub(super) fn read(section: &Section<'a>, named: &IssuerNames) -> Self {
         section.not_built("public_url", "leave it out: the admin listener has no pages to sign in to");
-        section.not_built("allow", "leave it out: whoever reaches the admin listener may read metrics and health");
         let value = section.value("listen");
         let listen = value.as_ref().and_then(address).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
         if let Some(value) = value.filter(|_| !listen.ip().is_loopback()) {
             value.warning("the admin listener asks nobody who they are", "keep it on a loopback or private address");
         }
-        Self { listen }
+        let allow = section.value("allow");
+        let allowed = allow.as_ref().map(|value| installers(value, named)).unwrap_or_default();
+        section.finish();
+        let installer = allowed.iter().map(|(allow, _)| allow.clone()).collect();
+        Self { config: AdminConfig { listen, installer }, allow, allowed }
     }
+}
+
+/// `allow` of `[admin]`: a table of roles.
+fn installers<'a>(value: &Value<'a>, named: &IssuerNames) -> Vec<(Allow, Value<'a>)> {
+    const FORM: &str = "for example { installer = [\"group:displays\"] }";
+    let Some(roles) = value.entries() else {
+        value.problem("`allow` must be a table of roles", FORM);
+        return Vec::new();
+    };
+    let mut allowed = Vec::new();
+    for (role, who) in roles {
+        match role.key() {
+            "installer" => allowed.extend(allow::read(&who, named).unwrap_or_default()),
+            word if ROLES_NOT_BUILT.contains(&word) => {
+                let instead = "leave it out: devices are revoked by `gateway device` on the machine itself";
+                role.problem(format!("the role `{word}` is not built yet"), instead);
+            }
+            word => {
+                let instead = match super::file::nearest(word, &ROLES) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => FORM.to_owned(),
+                };
+                role.problem(format!("there is no role `{}`", word.escape_debug()), instead);
+            }
+        }
+    }
+    allowed
 }
 
 impl ForwardAuthConfig {

@@ -23,10 +23,13 @@ pub(super) fn metrics(config: &Config) -> Vec<Arc<RouteMetrics>> {
     config.routes.iter().map(metrics).collect()
 }
 
-/// The groups that some route asks about: only these are worth a place in a ticket.
+/// The groups that some route or some role asks about: only these are worth a place in a ticket.
 pub(super) fn groups_asked(config: &Config) -> BTreeSet<String> {
+    let tenants = config.devices.iter().flat_map(|devices| devices.tenants.values());
+    let installers = config.admin.installer.iter().chain(tenants.flat_map(|tenant| &tenant.allow));
     let allowed = config.routes.iter().flat_map(|route| route.requirement.allow());
     allowed
+        .chain(installers)
         .filter_map(|allow| match allow {
             Allow::Known { is: Attribute::Group(group), from: _ } => Some(group.to_string()),
             Allow::Anyone | Allow::Known { .. } => None,

@@ -8,7 +8,7 @@ use auth_core::{
 };
 
 use super::Parts;
-use crate::config::{issuers::BearerConfig, routes::Written};
+use crate::config::{issuers::BearerConfig, routes::Written, value::Value};
 
 impl Parts<'_, '_> {
     /// Whether anybody can be known who meets the route's `allow`.
@@ -18,7 +18,10 @@ impl Parts<'_, '_> {
             let Allow::Known { is, from } = allow else { continue };
             let issuer = from.as_deref();
             let (people, programs) = (self.people_are_known(issuer), self.programs_are_known(issuer));
-            let could = (people && is.may_be(Kind::User)) || (programs && is.may_be(Kind::Service));
+            let devices = self.devices.is_some() && issuer.is_none();
+            let could = (people && is.may_be(Kind::User))
+                || (programs && is.may_be(Kind::Service))
+                || (devices && is.may_be(Kind::Device));
             match (is, issuer) {
                 _ if could => {}
                 (is, Some(issuer)) => {
@@ -35,7 +38,10 @@ impl Parts<'_, '_> {
                 (Attribute::Kind(Kind::Service), None) => {
                     written.allow.warning("no issuer of programs' tokens: no `service` can ever pass", add("bearer"));
                 }
-                (Attribute::Kind(Kind::Device), None) => {}
+                (Attribute::Kind(Kind::Device), None) => {
+                    let instead = "add [devices]; a display that comes with a JWT of another issuer is a \"service\"";
+                    at.warning("nothing here knows devices: no `device` can ever pass", instead);
+                }
                 (Attribute::Role(_) | Attribute::Tenant(_), None) => {
                     written.allow.warning("no issuer at all: nobody can ever pass", add("bearer"));
                 }
@@ -44,8 +50,8 @@ impl Parts<'_, '_> {
     }
 
     /// Two issuers may use one name for two things: whose word is meant, the route must say.
-    pub(super) fn is_one_issuers(&self, written: &Written<'_>) {
-        for (allow, at) in written.allowed.iter().zip(&written.allowed_at) {
+    pub(super) fn is_one_issuers<'w>(&self, allowed: impl Iterator<Item = (&'w Allow, &'w Value<'w>)>) {
+        for (allow, at) in allowed {
             let Allow::Known { is, from: None } = allow else { continue };
             let (word, name) = match is {
                 Attribute::Kind(_) => continue,

@@ -1,5 +1,6 @@
 //! The checks that look at more than one section: each says something sensible, and together they do not.
 
+mod devices;
 mod known;
 
 use std::net::{IpAddr, SocketAddr};
@@ -13,10 +14,11 @@ use http::Method;
 use url::{Host, Url};
 
 use super::{
+    devices::WrittenDevices,
     file::{Section, nearest},
     issuers::{BearerConfig, IdentityConfig},
     routes::{Cache, OnDenial, Written},
-    server::{AdminConfig, ForwardAuthConfig, ServerConfig},
+    server::{ForwardAuthConfig, ServerConfig, WrittenAdmin},
     upstreams::{IdentityHeaders, UpstreamConfig},
     value::Value,
 };
@@ -26,7 +28,8 @@ use crate::{headers::reserved::Reserved, request::path::NameRules};
 pub(super) struct Parts<'p, 'a> {
     pub(super) own_prefix: &'p str,
     pub(super) server: Option<&'p ServerConfig>,
-    pub(super) admin: (&'p AdminConfig, &'p Section<'a>),
+    pub(super) admin: (&'p WrittenAdmin<'a>, &'p Section<'a>),
+    pub(super) devices: Option<&'p WrittenDevices<'a>>,
     pub(super) forward_auth: Option<(&'p ForwardAuthConfig, &'p Section<'a>)>,
     pub(super) identity: &'p [(Option<IdentityConfig>, Section<'a>)],
     pub(super) bearer: &'p [(Option<BearerConfig>, Section<'a>)],
@@ -43,13 +46,14 @@ impl Parts<'_, '_> {
         self.issuers();
         self.user_claims();
         self.upstreams();
+        self.devices();
         for (index, written) in self.routes.iter().enumerate() {
             self.upstream_exists(written);
             self.is_reached(index, written);
             self.has_one_reading(written);
             self.carries_no_identity(written);
             self.can_be_met(written);
-            self.is_one_issuers(written);
+            self.is_one_issuers(written.allowed.iter().zip(&written.allowed_at));
             self.is_on_the_public_host(written);
             own_challenges_apply(written);
             if let Some(value) = written.cache.as_ref().filter(|_| written.route.cache == Cache::Pass)
@@ -74,7 +78,7 @@ impl Parts<'_, '_> {
 
     fn listeners(&self) {
         let public = self.server.map(|server| &server.listen[..]).unwrap_or_default();
-        let (admin, section) = self.admin;
+        let (WrittenAdmin { config: admin, .. }, section) = self.admin;
         if let Some(public) = public.iter().find(|public| clash(**public, admin.listen)) {
             let message = format!("the admin listener {} and the public one {public} are the same", admin.listen);
             section.problem(message, Some("give it a port of its own, not reachable from outside".to_owned()));

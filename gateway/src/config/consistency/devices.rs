@@ -1,0 +1,67 @@
+//! Whether a device could ever be let in, and by whom.
+
+use auth_core::{
+    policy::{Allow, Attribute},
+    principal::Kind,
+};
+
+use super::Parts;
+use crate::config::{ProviderKind, value::Value};
+
+impl Parts<'_, '_> {
+    /// Whether what `[devices]` and `[admin] allow` say of people fits together.
+    pub(super) fn devices(&self) {
+        let (admin, _) = self.admin;
+        let Some(devices) = self.devices else {
+            if let Some(value) = &admin.allow {
+                value.warning("without [devices] there is nothing that these people could do", "add [devices]");
+            }
+            return;
+        };
+        for allowed in [&admin.allowed, &devices.allowed] {
+            self.are_people(allowed);
+            self.is_one_issuers(allowed.iter().map(|(allow, at)| (allow, at)));
+        }
+        let section = &devices.section;
+        if admin.config.installer.is_empty() && admin.allow.is_none() {
+            let instead = "name somebody in [admin], for example allow = { installer = [\"group:displays\"] }";
+            section.warning(
+                "nobody may confirm a PIN: only `gateway device register` lets a device in".to_owned(),
+                instead,
+            );
+        } else if devices.config.tenants.is_empty() && !self.states_tenants() {
+            let instead = "add [devices.tenants.NAME], with those who may put devices in it";
+            section.warning(
+                "no provider here is known to name people's tenants, and devices need one".to_owned(),
+                instead,
+            );
+        }
+        if !self.routes.iter().any(|written| written.route.requirement.may_allow(Kind::Device)) {
+            section.warning("no route is for devices".to_owned(), "write allow = [\"device\"] where they may go");
+        }
+    }
+
+    /// Only a person who signed in can confirm a PIN.
+    fn are_people(&self, allowed: &[(Allow, Value<'_>)]) {
+        for (allow, at) in allowed {
+            let Allow::Known { is, from: _ } = allow else {
+                at.problem("anybody at all could let devices in", "for example \"group:displays\"");
+                continue;
+            };
+            if !is.may_be(Kind::User) {
+                at.problem(
+                    format!("`{is}` is nobody who can sign in and type a PIN"),
+                    "for example \"group:displays\"",
+                );
+            } else if !self.people_can_sign_in() {
+                at.problem("nothing here signs people in, and a PIN is confirmed by a person", "add [[identity]]");
+            } else if *is == Attribute::Kind(Kind::User) {
+                at.warning("everybody who can sign in may let devices in", "for example \"group:displays\"");
+            }
+        }
+    }
+
+    fn states_tenants(&self) -> bool {
+        self.identity.iter().any(|(it, _)| it.as_ref().is_none_or(|it| it.kind == ProviderKind::Entra))
+    }
+}

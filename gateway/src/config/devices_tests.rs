@@ -1,0 +1,110 @@
+//! What `[devices]` and `[admin] allow` may say.
+
+use std::time::Duration;
+
+use auth_core::policy::{Allow, Attribute};
+
+use super::{
+    WipedData,
+    tests::{check, compare, read},
+};
+
+/// The least configuration with devices and nothing to complain about.
+const LEAST: &str = r#"
+[server]
+public_url = "https://app.example.com"
+trusted_proxies = ["127.0.0.1"]
+[[identity]]
+name = "entra"
+kind = "entra"
+issuer = "https://login.microsoftonline.com/contoso/v2.0"
+client_id = "candor"
+[upstreams.monolith]
+endpoints = ["http://127.0.0.1:9000"]
+[[routes]]
+path = "/"
+upstream = "monolith"
+allow = ["device"]
+[admin]
+allow = { installer = ["group:displays"] }
+[devices]
+"#;
+
+fn with(devices: &str) -> String {
+    format!("{LEAST}{devices}\n")
+}
+
+fn warned(text: &str, expected: &[&str]) {
+    let config = read(text).expect("it reads");
+    compare(text, &config.warnings, expected);
+}
+
+#[test]
+fn what_is_not_said_has_the_documented_default() {
+    let config = read(LEAST).expect("the least configuration with devices reads");
+    compare(LEAST, &config.warnings, &[]);
+    assert_eq!(config.admin.installer, [Allow::known(Attribute::Group("displays".into()))]);
+    let devices = config.devices.expect("there are devices");
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    assert_eq!((devices.pin_digits, devices.pin_lifetime), (6, Duration::from_secs(600)));
+    assert_eq!((devices.renew_after, devices.soft, devices.hard), (hours(12), hours(24), hours(14 * 24)));
+    assert_eq!(devices.statement_wipe, [WipedData::Token, WipedData::Calendar, WipedData::Theme]);
+    assert!(devices.tenants.is_empty());
+}
+
+#[test]
+fn what_is_said_is_taken() {
+    let text = with(
+        "pin_digits = 8\npin_lifetime = \"5m\"\nrenew_after = \"1h\"\nsoft = \"2h\"\nhard = \"30d\"\n\
+         statement_wipe = [\"token\"]\n[devices.tenants.acme]\nallow = [\"group:acme-it\"]\n",
+    );
+    let devices = read(&text).expect("it reads").devices.expect("there are devices");
+    assert_eq!((devices.pin_digits, devices.statement_wipe), (8, vec![WipedData::Token]));
+    let acme = devices.tenants.get("acme").expect("the tenant is there");
+    assert_eq!(acme.allow, [Allow::known(Attribute::Group("acme-it".into()))]);
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once() {
+    check(
+        &with("pin_digits = 7\npin_lifetime = \"11m\"\nrenew_after = \"2d\"\nhard = \"12h\"\npin = 1\n"),
+        &[
+            "18:2 `renew_after` must be shorter than `soft`",
+            "19:14 `pin_digits` must be 6 or 8, not 7",
+            "20:16 `pin_lifetime` must be from 1m to 10m",
+            "22:8 `hard` must be from 1d to 30d",
+            "23:1 [devices] has no key `pin`",
+        ],
+    );
+    check(&with("soft = \"15d\""), &["18:2 `soft` must be shorter than `hard`"]);
+    check(
+        &with("statement_wipe = [\"all\"]"),
+        &["19:19 `statement_wipe` must be \"token\" or \"calendar\" or \"theme\""],
+    );
+    check(&with("legacy = {}"), &["19:1 `legacy` is not built yet in [devices]"]);
+    check(&with("[devices.tenants.acme]"), &["19:18 [devices.tenants.acme] has no `allow`"]);
+    check(&with("[devices.tenants.acme]\nallow = [\"anyone\"]"), &["20:10 anybody at all could let devices in"]);
+}
+
+#[test]
+fn only_people_let_devices_in() {
+    let installer = |who: &str| LEAST.replace("[\"group:displays\"]", who);
+    check(&installer("[\"anyone\"]"), &["17:24 anybody at all could let devices in"]);
+    check(&installer("[\"service\"]"), &["17:24 `service` is nobody who can sign in and type a PIN"]);
+    check(&installer("[]"), &["17:23 `allow` is empty"]);
+    check(&LEAST.replace("installer", "instaler"), &["17:11 there is no role `instaler` / did you mean `installer`?"]);
+    check(&LEAST.replace("installer", "viewer"), &["17:11 the role `viewer` is not built yet"]);
+    warned(&installer("[\"user\"]"), &["17:24 everybody who can sign in may let devices in"]);
+}
+
+#[test]
+fn what_is_unusual_is_said() {
+    let without = LEAST.replace("[devices]\n", "");
+    let expected = ["15:10 nothing here knows devices", "17:9 without [devices] there is nothing"];
+    warned(&without, &expected);
+    let nobody = LEAST.replace("[admin]\nallow = { installer = [\"group:displays\"] }\n", "");
+    warned(&nobody, &["16:2 nobody may confirm a PIN / [admin]"]);
+    warned(&LEAST.replace("[\"device\"]", "[\"user\"]"), &["18:2 no route is for devices / [\"device\"]"]);
+    let oidc = LEAST.replace("kind = \"entra\"\n", "").replace("microsoftonline.com/contoso/v2.0", "example.com");
+    warned(&oidc, &["17:2 no provider here is known to name people's tenants / [devices.tenants.NAME]"]);
+}
