@@ -21,6 +21,7 @@
 //! - 7 [`credential`]: the credentials of a request, which of them counts, and the one hash by which it is known.
 //! - 7 [`keyring`]: our private keys, and the sealed envelopes for tickets and pending sign-ins.
 //! - 7 [`outbound`]: the one HTTP client towards identity providers.
+//! - 7 [`audit`]: the audit trail of the device fleet, each row hashed over the one before.
 //! - 7 `last_known_good`: what others gave us last: a snapshot without a lock, one fetch at a time, a copy on disk.
 //! - 8 [`refusal_guard`]: the mass-refusal guard, and the only right to forget a credential.
 //! - 8 [`discovery`]: providers' documents, last known good, hosts pinned.
@@ -29,11 +30,13 @@
 //! - 10 [`idp`]: OpenID Connect providers, and the only module that names openidconnect.
 //! - 10 [`bearer`]: JWT bearer tokens of trusted issuers.
 //! - 11 [`session`]: the sessions of people: a ticket with them, a row in the store.
+//! - 11 [`device`]: the device fleet: registry, tokens, and what devices ask of us.
 //! - 12 [`sign_in`]: browser sign-in: begin, and finish at the callback.
 //! - 13 [`authenticator`]: a credential in, a verdict out.
 //! - 14 `layer` (feature `tower`): the three verdicts for services of your own.
 
 pub mod alarm;
+pub mod audit;
 pub mod authenticator;
 pub mod background;
 pub mod bearer;
@@ -42,6 +45,7 @@ pub mod credential;
 pub mod data_folder;
 pub mod database;
 pub mod dependency;
+pub mod device;
 pub mod discovery;
 pub mod disk;
 pub mod idp;

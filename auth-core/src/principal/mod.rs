@@ -1,5 +1,6 @@
 //! Who somebody is, once we know.
 
+mod device;
 mod membership;
 pub mod stated;
 mod user_name;
@@ -10,6 +11,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    device::{BindingId, BindingState, DeviceId, Generation, NotAnId, Thumbprint},
     membership::{Groups, Membership, Roles, Silence},
     user_name::{NoUserName, UserClaim, UserName},
 };

@@ -19,12 +19,18 @@ struct Content {
     confirmed: Option<Steady>,
     entries: Vec<Arc<RevocationEntry>>,
     pending: Vec<Arc<RevocationEntry>>,
+    /// Those of bindings, apart: an older release, which knows of no devices, still reads the rest.
+    #[serde(default)]
+    bindings: Vec<Arc<RevocationEntry>>,
+    #[serde(default)]
+    pending_bindings: Vec<Arc<RevocationEntry>>,
 }
 
 /// The file's bytes.
 pub(super) fn write(set: &RevocationSet, confirmed: Option<Steady>) -> io::Result<Vec<u8>> {
-    let content =
-        Content { confirmed, entries: set.all().cloned().collect(), pending: set.pending().cloned().collect() };
+    let (bindings, entries) = set.all().cloned().partition(|entry| entry.standing().is_some());
+    let (pending_bindings, pending) = set.pending().cloned().partition(|entry| entry.standing().is_some());
+    let content = Content { confirmed, entries, pending, bindings, pending_bindings };
     let json = serde_json::to_vec(&content)?;
     let mut bytes = format!("{VERSION} {}\n", hash(&json)).into_bytes();
     bytes.extend_from_slice(&json);
@@ -41,8 +47,8 @@ pub(super) fn read(bytes: &[u8]) -> io::Result<(RevocationSet, Option<Steady>)> 
     }
     let content: Content = serde_json::from_slice(json)?;
     let mut set = RevocationSet::default();
-    content.entries.iter().for_each(|entry| set.add(entry));
-    content.pending.iter().for_each(|entry| set.add_pending(entry));
+    content.entries.iter().chain(&content.bindings).for_each(|entry| set.add(entry));
+    content.pending.iter().chain(&content.pending_bindings).for_each(|entry| set.add_pending(entry));
     Ok((set, content.confirmed))
 }
 

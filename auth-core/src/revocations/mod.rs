@@ -22,9 +22,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Mutex;
 
-use self::{
-    entry::{RevocationEntry, RevokedThing},
-    exchange::RevocationSource,
+use self::{entry::RevokedThing, exchange::RevocationSource};
+pub(crate) use self::{
+    entry::{BindingStanding, RevocationEntry},
+    sql::insert,
 };
 use crate::{
     background::Background,
@@ -130,6 +131,20 @@ impl Revocations {
             Ok(())
         };
         self.0.background().run(work).await?
+    }
+
+    /// Takes in what a transaction of ours has written to the store, and writes it to disk: whoever ordered it is answered
+    /// after this, and is obeyed here from then on.
+    pub(crate) async fn learn(&self, entries: Vec<Arc<RevocationEntry>>) -> Result<(), Unavailable> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let cell = self.0.clone();
+        let work = async move {
+            cell.change(|set| set.with(|set| entries.iter().for_each(|entry| set.add(entry))));
+            cell.write(None).await;
+        };
+        self.0.background().run(work).await
     }
 
     /// Ends one session: in the set on disk first, then in memory, then in the store.

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use sqlx::{Connection, FromRow, Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use super::entry::{RevocationEntry, RevokedThing};
+use super::entry::{BindingStanding, RevocationEntry, RevokedThing};
 use crate::{
     clock::{Now, Timestamp},
     database::Database,
     dependency::Dependency,
-    principal::Subject,
+    principal::{Generation, NotAnId, Subject},
     verdict::Unavailable,
 };
 
@@ -25,7 +25,28 @@ const END_ROW: &str = "UPDATE session SET ended = $2, ended_who = $3, ended_why 
 const READ: &str = "
     SELECT name, session, issuer, subject, not_before, until, at, who, why
     FROM revocation WHERE written >= $1";
-const PURGE: [&str; 2] = ["DELETE FROM revocation WHERE until < $1", "DELETE FROM session WHERE until < $1"];
+const PURGE: [&str; 3] = [
+    "DELETE FROM revocation WHERE until < $1",
+    "DELETE FROM session WHERE until < $1",
+    "DELETE FROM device_revocation WHERE until < $1",
+];
+
+/// Of two standings of a binding the later stands.
+const WRITE_BINDING: &str = "
+    INSERT INTO device_revocation (binding, device, state, generation, version, until, written, at, who, why)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    ON CONFLICT (binding) DO UPDATE SET
+        state = excluded.state, generation = excluded.generation, version = excluded.version, until = excluded.until,
+        written = excluded.written, at = excluded.at, who = excluded.who, why = excluded.why
+    WHERE excluded.version > device_revocation.version";
+/// Changes nothing where the row has the version already: it is for a store that was put back from a backup.
+const STAND: &str = "
+    UPDATE device_binding
+    SET state = $2, generation = $3, version = $4, changed = $5, changed_by = $6, reason = $7
+    WHERE id = $1 AND version < $4";
+const READ_BINDINGS: &str = "
+    SELECT binding, device, state, generation, version, until, at, who, why
+    FROM device_revocation WHERE written >= $1";
 
 struct RevocationRow {
     name: String,
@@ -33,6 +54,18 @@ struct RevocationRow {
     issuer: Option<String>,
     subject: Option<String>,
     not_before: Option<i64>,
+    until: i64,
+    at: i64,
+    who: String,
+    why: String,
+}
+
+struct StandingRow {
+    binding: String,
+    device: String,
+    state: String,
+    generation: u32,
+    version: i64,
     until: i64,
     at: i64,
     who: String,
@@ -59,8 +92,14 @@ pub(super) async fn write_all(store: &Database, entries: &[Arc<RevocationEntry>]
     store.call(work).await
 }
 
-async fn insert(writing: &mut SqliteConnection, entry: &RevocationEntry, now: Now) -> Result<(), sqlx::Error> {
+/// The same within a transaction.
+pub(crate) async fn insert(
+    writing: &mut SqliteConnection,
+    entry: &RevocationEntry,
+    now: Now,
+) -> Result<(), sqlx::Error> {
     let (session, user, not_before) = match &entry.ends {
+        RevokedThing::Binding(standing) => return insert_standing(writing, entry, standing, now).await,
         RevokedThing::Session(session) => (Some(session.to_string()), None, None),
         RevokedThing::User { subject, not_before } => (None, Some(subject), Some(not_before.as_millis())),
     };
@@ -84,14 +123,51 @@ async fn insert(writing: &mut SqliteConnection, entry: &RevocationEntry, now: No
     Ok(())
 }
 
+async fn insert_standing(
+    writing: &mut SqliteConnection,
+    entry: &RevocationEntry,
+    standing: &BindingStanding,
+    now: Now,
+) -> Result<(), sqlx::Error> {
+    let (binding, state) = (standing.binding.to_string(), standing.state.as_str());
+    sqlx::query(WRITE_BINDING)
+        .bind(&binding)
+        .bind(standing.device.to_string())
+        .bind(state)
+        .bind(standing.generation.number())
+        .bind(standing.version)
+        .bind(entry.until.as_millis())
+        .bind(now.later().as_millis())
+        .bind(entry.at.as_millis())
+        .bind(&entry.who)
+        .bind(&entry.why)
+        .execute(&mut *writing)
+        .await?;
+    sqlx::query(STAND)
+        .bind(&binding)
+        .bind(state)
+        .bind(standing.generation.number())
+        .bind(standing.version)
+        .bind(entry.at.as_millis())
+        .bind(&entry.who)
+        .bind(&entry.why)
+        .execute(&mut *writing)
+        .await
+        .map(drop)
+}
+
 /// What was written at `since` or later; everything without it. A row that makes no sense makes the whole answer
 /// none: to leave it out could let in whom it names.
 pub(super) async fn read(store: &Database, since: Option<Timestamp>) -> Result<Vec<Arc<RevocationEntry>>, Unavailable> {
     let since = since.map_or(i64::MIN, Timestamp::as_millis);
-    let rows: Vec<RevocationRow> = store
-        .call(move |mut connection| async move { sqlx::query_as(READ).bind(since).fetch_all(&mut *connection).await })
+    let (rows, bindings): (Vec<RevocationRow>, Vec<StandingRow>) = store
+        .call(move |mut connection| async move {
+            let rows = sqlx::query_as(READ).bind(since).fetch_all(&mut *connection).await?;
+            let bindings = sqlx::query_as(READ_BINDINGS).bind(since).fetch_all(&mut *connection).await?;
+            Ok((rows, bindings))
+        })
         .await?;
-    rows.into_iter().map(entry).collect()
+    rows.into_iter().map(entry).chain(bindings.into_iter().map(StandingRow::entry)).collect()
 }
 
 /// Deletes what was over before `over`.
@@ -123,6 +199,41 @@ impl FromRow<'_, SqliteRow> for RevocationRow {
     }
 }
 
+impl FromRow<'_, SqliteRow> for StandingRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            binding: row.try_get("binding")?,
+            device: row.try_get("device")?,
+            state: row.try_get("state")?,
+            generation: row.try_get("generation")?,
+            version: row.try_get("version")?,
+            until: row.try_get("until")?,
+            at: row.try_get("at")?,
+            who: row.try_get("who")?,
+            why: row.try_get("why")?,
+        })
+    }
+}
+
+impl StandingRow {
+    fn entry(self) -> Result<Arc<RevocationEntry>, Unavailable> {
+        let Ok((binding, device, state)) =
+            (|| Ok::<_, NotAnId>((self.binding.parse()?, self.device.parse()?, self.state.parse()?)))()
+        else {
+            return Err(nonsense(&self.binding));
+        };
+        let generation = Generation::new(self.generation);
+        let standing = BindingStanding { binding, device, state, generation, version: self.version };
+        let (until, at) = (Timestamp::from_millis(self.until), Timestamp::from_millis(self.at));
+        let ends = RevokedThing::Binding(standing);
+        Ok(Arc::new(RevocationEntry { ends, until, at, who: self.who, why: self.why }))
+    }
+}
+
+fn nonsense(name: &str) -> Unavailable {
+    Unavailable::because(Dependency::Store, format!("the revocation {name:?} makes no sense"))
+}
+
 fn entry(row: RevocationRow) -> Result<Arc<RevocationEntry>, Unavailable> {
     let ends = match (row.session, row.issuer, row.subject, row.not_before) {
         (Some(session), None, None, None) => session.parse().ok().map(RevokedThing::Session),
@@ -132,9 +243,7 @@ fn entry(row: RevocationRow) -> Result<Arc<RevocationEntry>, Unavailable> {
         }),
         _ => None,
     };
-    let ends = ends.ok_or_else(|| {
-        Unavailable::because(Dependency::Store, format!("the revocation {:?} makes no sense", row.name))
-    })?;
+    let ends = ends.ok_or_else(|| nonsense(&row.name))?;
     let (until, at) = (Timestamp::from_millis(row.until), Timestamp::from_millis(row.at));
     Ok(Arc::new(RevocationEntry { ends, until, at, who: row.who, why: row.why }))
 }

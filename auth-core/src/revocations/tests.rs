@@ -4,7 +4,9 @@ use super::*;
 use crate::{
     database::{Disturbance, Ids},
     dependency::Dependency,
-    principal::{Freshness, Groups, Kind, Principal, Roles, Silence, UserName},
+    principal::{
+        BindingId, BindingState, DeviceId, Freshness, Generation, Groups, Kind, Principal, Roles, Silence, UserName,
+    },
     testing::Folder,
     verdict::{Reason, Stop},
 };
@@ -421,4 +423,60 @@ async fn a_set_whose_file_was_removed_is_written_again_and_not_to_anothers_folde
     fs::remove_file(&path).expect("it is there");
     set.poll().await.expect("the store is up");
     assert!(!path.exists(), "it is not ours to write");
+}
+
+fn standing(version: i64, state: BindingState, generation: u32) -> Arc<RevocationEntry> {
+    let (binding, device) = (BindingId::from_parts(1, [1; 10]), DeviceId::from_parts(1, [2; 10]));
+    let standing = BindingStanding { binding, device, state, generation: Generation::new(generation), version };
+    Arc::new(RevocationEntry::of_binding(standing, "root", "stolen", Now::at(NOON)))
+}
+
+#[tokio::test]
+async fn of_two_standings_of_a_binding_the_later_stands_wherever_it_is_heard_first() {
+    use BindingState::{Active, Revoked, Suspended};
+    let site = Site::new().await;
+    let set = site.open().await;
+    let binding = BindingId::from_parts(1, [1; 10]);
+    let version = |set: &Revocations| {
+        let set = set.0.load().value.clone();
+        set.of_binding(binding).and_then(|entry| entry.standing()).map(|standing| standing.version)
+    };
+    let latest = standing(4, Active, 2);
+    for entry in [standing(2, Suspended, 1), latest.clone(), standing(3, Revoked, 1)] {
+        sql::write(&site.store, &entry, site.now()).await.expect("healthy");
+    }
+    set.poll().await.expect("healthy");
+    assert_eq!(version(&set), Some(4), "the store keeps the later");
+    set.learn(vec![standing(3, Revoked, 1)]).await.expect("nothing is asked");
+    assert_eq!(version(&set), Some(4), "and so does memory");
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    assert_eq!(version(&site.open().await), Some(4), "and the disk");
+}
+
+#[tokio::test]
+async fn an_older_release_reads_the_sets_file_of_this_one() {
+    #[derive(serde::Deserialize)]
+    struct Before {
+        entries: Vec<EntryBefore>,
+        pending: Vec<EntryBefore>,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "kebab-case")]
+    enum EndsBefore {
+        #[expect(dead_code, reason = "it is read and not looked at")]
+        Session(String),
+    }
+    #[derive(serde::Deserialize)]
+    struct EntryBefore {
+        #[expect(dead_code, reason = "it is read and not looked at")]
+        ends: EndsBefore,
+    }
+    let site = Site::new().await;
+    let set = site.open().await;
+    let _ = site.end(&set, 1).await.expect("healthy");
+    set.learn(vec![standing(2, BindingState::Revoked, 1)]).await.expect("nothing is asked");
+    let bytes = fs::read(site.folder.path().join("revocations")).expect("it was written");
+    let at = bytes.iter().position(|byte| *byte == b'\n').expect("it has a first line");
+    let before: Before = serde_json::from_slice(&bytes[at..]).expect("it knows of sessions only");
+    assert_eq!((before.entries.len(), before.pending.len()), (1, 0));
 }

@@ -34,6 +34,12 @@ pub(crate) fn tests() -> Vec<Trial> {
 /// Where it is known what kind of store there is. The last breaks it.
 const STORES: &[&str] = &[
     "auth-core/src/database/",
+    "auth-core/src/audit/sql.rs",
+    "auth-core/src/device/activation/sql",
+    "auth-core/src/device/grant/sql",
+    "auth-core/src/device/legacy/sql",
+    "auth-core/src/device/registry/sql/",
+    "auth-core/src/device/statement/sql",
     "auth-core/src/session/sql.rs",
     "auth-core/src/revocations/sql.rs",
     "tests/world/store.rs",

@@ -1,0 +1,243 @@
+//! The registry: devices, their keys, and their bindings to tenants.
+//!
+//! What is read and written here is what a request does not need: a device token is verified without it. Every change of a
+//! binding is one transaction with its audit row and its row of the revocation set, so that none of the three stands
+//! without the others; and a row stands for what was, since nothing is deleted. An answer follows the commit: SQLite runs
+//! with a write-ahead log and `synchronous = FULL`, so that a commit is on disk before it is acknowledged, and survives
+//! `kill -9` and a power cut.
+
+mod row;
+pub(in crate::device) mod sql;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use aws_lc_rs::rand;
+
+pub use self::row::{Binding, DeviceKey, RegisteredDevice};
+use crate::{
+    clock::{Now, Timestamp},
+    database::Database,
+    principal::{BindingId, BindingState, DeviceId, Generation, Thumbprint},
+    revocations::{BindingStanding, RevocationEntry, Revocations},
+    verdict::Unavailable,
+};
+
+/// The registry. Cheap to clone.
+#[derive(Clone)]
+pub struct Registry {
+    store: Database,
+    revocations: Revocations,
+}
+
+/// Who wants something done, and why: for the record.
+#[derive(Clone, Debug)]
+pub struct Order {
+    /// A person's subject, `operator` for the command line, or `gateway`.
+    pub who: String,
+    /// Their reason, in their words.
+    pub why: String,
+}
+
+/// What a device says of itself when it is registered.
+#[derive(Clone, Debug)]
+pub struct DeviceDescription {
+    /// Its serial number. Nothing vouches for it, and two may claim the same.
+    pub hardware_id: String,
+    /// Its model.
+    pub model: String,
+    /// The version of its app.
+    pub app_version: String,
+}
+
+/// A device's public key, as it is registered.
+#[derive(Clone, Debug)]
+pub struct PublicKey {
+    /// Its name.
+    pub thumbprint: Thumbprint,
+    /// Itself, as a JWK (RFC 7517).
+    pub jwk: String,
+}
+
+/// A device as it is first written down.
+#[derive(Clone, Debug)]
+pub struct NewDevice {
+    /// What it says of itself.
+    pub description: DeviceDescription,
+    /// Its key; `None` for one without the protocol.
+    pub key: Option<PublicKey>,
+    /// The tenant that it is bound to.
+    pub tenant: String,
+    /// The room that it hangs in.
+    pub room: String,
+}
+
+/// What became of an order to change a binding.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BindingChange {
+    /// There is no such binding.
+    Unknown,
+    /// It was so already; or it is revoked, and was to be suspended.
+    Unchanged(Binding),
+    /// It was done.
+    Changed(Binding),
+}
+
+/// Some of the devices, in the order of their ids.
+#[derive(Clone, Debug)]
+pub struct DevicePage {
+    /// These.
+    pub devices: Vec<RegisteredDevice>,
+    /// Where the next page begins; `None` if this is the last.
+    pub next: Option<DeviceId>,
+}
+
+/// A binding that was made or brought back, and what the revocation set must hear of it once that is committed.
+pub(in crate::device) struct Bound {
+    pub(in crate::device) binding: Binding,
+    pub(in crate::device) learned: Option<Arc<RevocationEntry>>,
+}
+
+/// So many devices are at most on a page.
+pub const LONGEST_PAGE: u32 = 500;
+
+impl Registry {
+    /// The registry in `store`; changes of bindings are told to `revocations`.
+    pub fn new(store: Database, revocations: Revocations) -> Self {
+        Self { store, revocations }
+    }
+
+    /// The store that it is in.
+    pub fn store(&self) -> &Database {
+        &self.store
+    }
+
+    /// The revocation set that changes are told to.
+    pub fn revocations(&self) -> &Revocations {
+        &self.revocations
+    }
+
+    /// Writes down a device with its key and its binding: all of it or nothing.
+    ///
+    /// # Errors
+    /// Unavailable, if the store is.
+    pub async fn register(&self, new: NewDevice, order: Order, now: Now) -> Result<RegisteredDevice, Unavailable> {
+        sql::register(&self.store, new, order, now).await
+    }
+
+    /// Binds a device to a tenant: anew, or the binding that it has there, brought back and put into this room. `None`, if
+    /// there is no such device.
+    ///
+    /// # Errors
+    /// Unavailable, if the store is. Then nothing has been promised, though it may have been done.
+    pub async fn bind(
+        &self,
+        id: DeviceId,
+        tenant: String,
+        room: String,
+        order: Order,
+        now: Now,
+    ) -> Result<Option<Binding>, Unavailable> {
+        let Some(Bound { binding, learned }) = sql::bind_known(&self.store, id, tenant, room, order, now).await? else {
+            return Ok(None);
+        };
+        self.revocations.learn(learned.into_iter().collect()).await?;
+        Ok(Some(binding))
+    }
+
+    /// The device whose key this is, and the key.
+    ///
+    /// # Errors
+    /// Unavailable, if the store is.
+    pub async fn of_key(&self, thumbprint: Thumbprint) -> Result<Option<(DeviceKey, RegisteredDevice)>, Unavailable> {
+        sql::of_key(&self.store, thumbprint).await
+    }
+
+    /// One device, with its keys and bindings.
+    ///
+    /// # Errors
+    /// Unavailable, if the store is.
+    pub async fn show(&self, id: DeviceId) -> Result<Option<RegisteredDevice>, Unavailable> {
+        sql::show(&self.store, id).await
+    }
+
+    /// At most `most` devices after `after`, of one tenant or of all. How many there are makes no page slower.
+    ///
+    /// # Errors
+    /// Unavailable, if the store is.
+    pub async fn list(
+        &self,
+        tenant: Option<String>,
+        after: Option<DeviceId>,
+        most: u32,
+    ) -> Result<DevicePage, Unavailable> {
+        let most = most.clamp(1, LONGEST_PAGE);
+        let devices = sql::list(&self.store, tenant, after, most).await?;
+        let is_full = u32::try_from(devices.len()).is_ok_and(|count| count == most);
+        let next = devices.last().filter(|_| is_full).map(|last| last.id);
+        Ok(DevicePage { devices, next })
+    }
+
+    /// Suspends, revokes or brings back a binding. One that is brought back after it was revoked begins a new generation:
+    /// what it had before is never admitted again. The answer follows once this gateway obeys it; others do within seconds.
+    ///
+    /// # Errors
+    /// Unavailable, if the store is. Then nothing has been promised, though it may have been done.
+    pub async fn change(
+        &self,
+        binding: BindingId,
+        to: BindingState,
+        order: Order,
+        now: Now,
+    ) -> Result<BindingChange, Unavailable> {
+        let (done, learned) = sql::change_one(&self.store, binding, to, order, now).await?;
+        self.revocations.learn(learned.into_iter().collect()).await?;
+        Ok(done)
+    }
+}
+
+impl Binding {
+    fn begun(id: BindingId, device: DeviceId, tenant: &str, room: &str, order: &Order, at: Timestamp) -> Self {
+        Self {
+            id,
+            device,
+            tenant: tenant.to_owned(),
+            room: room.to_owned(),
+            state: BindingState::Active,
+            generation: Generation::FIRST,
+            version: 1,
+            created: at,
+            created_by: order.who.clone(),
+            changed: at,
+            changed_by: order.who.clone(),
+            reason: order.why.clone(),
+        }
+    }
+
+    fn changed_by(&mut self, order: &Order, at: Timestamp) {
+        self.version += 1;
+        self.changed = at;
+        self.changed_by.clone_from(&order.who);
+        self.reason.clone_from(&order.why);
+    }
+
+    fn standing(&self) -> BindingStanding {
+        let Self { id, device, state, generation, version, .. } = *self;
+        BindingStanding { binding: id, device, state, generation, version }
+    }
+}
+
+fn random() -> [u8; 10] {
+    let mut bytes = [0; 10];
+    rand::fill(&mut bytes).expect("the system has randomness");
+    bytes
+}
+
+fn device_id(now: Now) -> DeviceId {
+    DeviceId::from_parts(now.wall().as_millis(), random())
+}
+
+fn binding_id(now: Now) -> BindingId {
+    BindingId::from_parts(now.wall().as_millis(), random())
+}
