@@ -13,17 +13,20 @@ use url::Url;
 
 use crate::{in_a_runtime, report};
 
-/// Every fault that the page offers, but for those that need a word of their own below.
-const FAULTS: [(&str, &str); 8] = [
-    ("monolith", "down"),
-    ("monolith", "500"),
-    ("monolith", "401"),
-    ("monolith", "hangs"),
-    ("provider", "down"),
-    ("provider", "500"),
-    ("provider", "nonsense-keys"),
-    ("store", "down"),
+/// Every fault that the page offers; whether it makes displays without Candor erase themselves, and whether it signs
+/// people out there.
+const FAULTS: [(&str, &str, bool, bool); 9] = [
+    ("monolith", "replay", true, false),
+    ("monolith", "down", false, false),
+    ("monolith", "500", false, false),
+    ("monolith", "401", true, true),
+    ("monolith", "hangs", false, false),
+    ("provider", "down", false, true),
+    ("provider", "500", false, true),
+    ("provider", "nonsense-keys", false, true),
+    ("store", "down", false, true),
 ];
+const DISPLAYS: u64 = 24;
 
 pub(crate) fn tests() -> Vec<Trial> {
     vec![in_a_runtime("the demonstration shows who gets signed out", everything_pressed)]
@@ -33,56 +36,95 @@ pub(crate) fn tests() -> Vec<Trial> {
 struct Visitor {
     browser: Browser,
     page: Url,
-    round: u64,
+    edition: u64,
 }
 
 async fn everything_pressed() {
-    let options = ShowOptions { round: Duration::from_millis(20), replay: 12, ..ShowOptions::default() };
+    let options = ShowOptions { round: Duration::from_millis(20), lasts: 4, replay: 12, ..ShowOptions::default() };
     let show = Show::start(options).await.expect("the show starts");
     let page = Url::parse(&format!("http://{}/", show.address())).expect("an address");
     let mut visitor =
-        Visitor { browser: Browser::with_headers(Duration::from_secs(60), HeaderMap::new()), page, round: 0 };
+        Visitor { browser: Browser::with_headers(Duration::from_secs(60), HeaderMap::new()), page, edition: 0 };
     visitor.sees_the_page().await;
-    visitor.sees_everybody_well("before anything is broken").await;
+    visitor.until("everybody is well", is_well).await;
 
-    for (part, value) in FAULTS {
-        visitor.press(part, value).await;
-        visitor.rounds(3).await;
-        visitor.press("all", "heal").await;
-        visitor.sees_everybody_well(&format!("after {part} {value}")).await;
+    for (part, value, erases, signs_out) in FAULTS {
+        visitor.breaks(part, value, erases, signs_out).await;
     }
-    visitor.press("all", "replay").await;
-    let state = visitor.until(|state| state["replaying"] == 0).await;
-    assert_eq!(state["faults"]["monolith"], "healthy", "the replay heals by itself");
-    visitor.sees_everybody_well("after the replay").await;
-
-    visitor.press("all", "revoke").await;
-    let state = visitor.until(|state| state["scenes"]["with-display"]["mood"] == "lost").await;
-    let score = &state["score"];
-    let count = |side: &str, what: &str| score[side][what].as_u64().expect("a number");
-    let (signed_out, wiped) = (count("without", "signed_out"), count("without", "wiped"));
-    let (with_out, with_wiped) = (count("with", "signed_out"), count("with", "wiped"));
-    let revoked = score["revoked"].as_str().expect("it was revoked");
+    let state = visitor.revokes().await;
+    let count = |side: &str, what: &str| count(&state, side, what);
+    let (signed_out, erased) = (count("without", "signed_out"), count("without", "erased"));
+    let (with_out, with_erased) = (count("with", "signed_out"), count("with", "erased"));
     report::say(format!(
-        "demo: {} faults, without: {signed_out} signed out {wiped} wiped, with: {with_out} {with_wiped}, revoked: {revoked}",
-        FAULTS.len() + 1
+        "demo: {} faults, without: {signed_out} signed out {erased} wiped, with: {with_out} {with_erased}, revoked: 401",
+        FAULTS.len()
     ));
-    assert!(signed_out >= 5 && wiped >= 1, "the gates that are not Candor show what they are: {score}");
-    assert_eq!((with_out, with_wiped, revoked), (0, 0, "401"), "{score}");
-
-    visitor.press("all", "heal").await;
-    visitor.sees_everybody_well("after a revocation and a new registration").await;
+    assert_eq!((with_out, with_erased), (0, 0));
+    visitor.agrees_with_its_history().await;
     show.end().await;
 }
 
 impl Visitor {
+    /// Breaks one thing, sees it heal by itself and who is out then, and lets people bring those back.
+    async fn breaks(&mut self, part: &str, value: &str, erases: bool, signs_out: bool) {
+        let what = format!("{part} {value}");
+        let before = self.until("everybody is well", is_well).await;
+        self.press(part, value).await;
+        self.until(&format!("{what} is broken"), |state| state["faults"][part] == *value).await;
+        let healed = |state: &Value| state["heals_in"].is_null() && state["faults"][part] == "healthy";
+        let after = self.until(&format!("{what} heals by itself"), healed).await;
+        let more = |side: &str, counted: &str| count(&after, side, counted) - count(&before, side, counted);
+        assert_eq!(more("without", "erased") > 0, erases, "{what}: {} erased", more("without", "erased"));
+        assert!(!signs_out || more("without", "signed_out") > 0, "{what} signs nobody out");
+        assert_eq!((more("with", "erased"), more("with", "signed_out")), (0, 0), "{what}");
+        if erases {
+            let state = self.next().await;
+            assert!(count(&state, "without", "asking") > 0, "{what}: after the healing they still ask for a PIN");
+            assert_eq!(count(&state, "with", "asking"), 0, "{what}");
+        }
+        self.press("all", "technicians").await;
+    }
+
+    /// A display that is revoked is told so, and that is no mistake.
+    async fn revokes(&mut self) -> Value {
+        self.until("everybody is well", is_well).await;
+        self.press("all", "revoke").await;
+        let state = self.until("it erases itself", |state| count(state, "with", "asking") == 1).await;
+        let revoked = displays(&state, "with").find(|display| display["room"] == state["revoked"]).expect("it hangs");
+        assert!(revoked["erased_by"].as_str().is_some_and(|answer| answer.starts_with("401")), "{revoked}");
+        self.press("all", "technicians").await;
+        self.until("everybody is well after a new registration", is_well).await
+    }
+
+    /// The counters are those of the displays in the same state, and the chart's last point too.
+    async fn agrees_with_its_history(&mut self) {
+        let state = self.next().await;
+        let address = self.page.join("/history").expect("an address");
+        let seen = self.browser.get(&address).await.expect("the page answers");
+        let history: Vec<Value> = serde_json::from_slice(&seen.body).expect("samples");
+        let sample = history.iter().find(|sample| sample["at"] == state["at"]).expect("this round is in it");
+        for side in ["without", "with"] {
+            assert_eq!(sample[side], state[side]["counts"], "{side}");
+        }
+    }
+
     async fn sees_the_page(&mut self) {
-        let page = self.page.clone();
-        let seen = self.browser.get(&page).await.expect("the page answers");
-        assert_eq!(seen.status, StatusCode::OK);
-        let text = seen.text();
-        assert!(text.contains("A 401 from Candor is always true."), "{text}");
-        assert!(!text.contains("{{"), "every blank on the page is filled in");
+        for file in ["", "page.css", "page.js", "wall.js", "chart.js", "words.js"] {
+            let seen = self.browser.get(&self.page.join(file).expect("an address")).await.expect("the page answers");
+            assert_eq!(seen.status, StatusCode::OK, "{file}");
+            let policy = seen.header("content-security-policy").unwrap_or_default();
+            assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{file}: {policy}");
+            let text = seen.text();
+            if file.is_empty() {
+                assert!(!text.contains("{{"), "every blank is filled in: {text}");
+                assert!(text.contains("A 401 from Candor is always true."), "{text}");
+            } else if file == "words.js" {
+                for (part, value, ..) in FAULTS {
+                    assert!(text.contains(&format!("\"{part}/{value}\"")), "{part} {value} is explained");
+                }
+                assert_eq!(text.matches("means:").count(), FAULTS.len(), "nothing else is offered");
+            }
+        }
     }
 
     async fn press(&mut self, part: &str, value: &str) {
@@ -91,22 +133,26 @@ impl Visitor {
         assert_eq!(seen.status, StatusCode::NO_CONTENT, "{part} {value}");
     }
 
-    /// The state after the next round.
+    /// The next state. Its counters agree with its displays.
     async fn next(&mut self) -> Value {
-        let address = self.page.join(&format!("/state?after={}", self.round)).expect("an address");
+        let address = self.page.join(&format!("/state?after={}", self.edition)).expect("an address");
         let seen = self.browser.get(&address).await.expect("the page answers");
         let state: Value = serde_json::from_slice(&seen.body).expect("the state is JSON");
-        self.round = state["round"].as_u64().expect("a number");
+        self.edition = state["edition"].as_u64().expect("a number");
+        for side in ["without", "with"].into_iter().filter(|_| state["round"] != 0) {
+            let has = |moods: &[&str]| {
+                displays(&state, side).filter(|display| moods.iter().any(|mood| display["mood"] == *mood)).count()
+                    as u64
+            };
+            let counted = ["online", "kept", "asking"].map(|what| count(&state, side, what));
+            assert_eq!(counted, [has(&["online"]), has(&["kept", "blank"]), has(&["pin", "nopin"])], "{side}: {state}");
+            assert_eq!(counted.iter().sum::<u64>(), DISPLAYS, "{side}");
+        }
         state
     }
 
-    async fn rounds(&mut self, rounds: u64) {
-        let from = self.next().await["round"].as_u64().expect("a number");
-        self.until(|state| state["round"].as_u64() >= Some(from + rounds)).await;
-    }
-
     /// The first state that `is_it`.
-    async fn until(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
+    async fn until(&mut self, what: &str, is_it: impl Fn(&Value) -> bool) -> Value {
         let mut state = Value::Null;
         for _ in 0..2000 {
             state = self.next().await;
@@ -114,19 +160,23 @@ impl Visitor {
                 return state;
             }
         }
-        panic!("it never came: {state:#}");
+        panic!("{what}: it never came: {state:#}");
     }
+}
 
-    async fn sees_everybody_well(&mut self, when: &str) {
-        let well = |state: &Value| {
-            state["scenes"].as_object().is_some_and(|scenes| scenes.values().all(|scene| scene["mood"] == "well"))
-        };
-        for _ in 0..200 {
-            let state = self.next().await;
-            if well(&state) {
-                return;
-            }
-        }
-        panic!("{when}: {:#}", self.next().await);
-    }
+fn displays<'state>(state: &'state Value, side: &str) -> impl Iterator<Item = &'state Value> {
+    state[side]["displays"].as_array().into_iter().flatten()
+}
+
+fn count(state: &Value, side: &str, what: &str) -> u64 {
+    state[side]["counts"][what].as_u64().expect("a number")
+}
+
+/// Every display shows a calendar that it was sent just now, everybody is signed in, and nobody is on their way.
+fn is_well(state: &Value) -> bool {
+    let side_is_well = |side: &str| {
+        let mut people = state[side]["people"].as_array().into_iter().flatten();
+        count(state, side, "online") == DISPLAYS && people.all(|person| person["mood"] == "well")
+    };
+    state["technicians"] == false && side_is_well("without") && side_is_well("with")
 }

@@ -4,7 +4,7 @@
 //! [`super::monolith`] breaks, it breaks here too.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeSet, HashMap},
     sync::{
         Mutex,
         atomic::{AtomicU32, Ordering},
@@ -18,7 +18,7 @@ use http_body_util::Full;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::monolith::made;
+use super::{calendar, monolith::made};
 
 /// A display as the legacy service knows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -41,6 +41,9 @@ pub const CALENDAR: &str = "/api/v1/calendar";
 pub const PIN: &str = "/api/v1/pin";
 /// The header that a token may stand in instead of `Authorization`: some apps of the field do that.
 pub const TOKEN_HEADER: &str = "x-device-token";
+
+/// The header in which the app says before which room it hangs.
+pub const ROOM_HEADER: &str = "x-display";
 
 /// The tokens that are known from the beginning: two displays of one tenant, one of another.
 pub const TOKENS: [&str; 3] = [
@@ -112,14 +115,21 @@ impl Displays {
         let known = || self.of(request.headers()).filter(|display| Some(&*display.tenant) != dead);
         match (request.method(), path) {
             (&Method::GET | &Method::HEAD, ME) => Some(known().map_or_else(denied, |display| ok(&json!(display)))),
-            (&Method::GET | &Method::HEAD, CALENDAR) if named || known().is_some() => {
-                Some(ok(&calendar(known().map_or_else(|| "1.01".to_owned(), |display| display.room))))
+            (&Method::GET | &Method::HEAD, CALENDAR) => {
+                let room =
+                    known().map(|display| display.room).or_else(|| named.then(|| stated_room(request.headers())));
+                Some(room.map_or_else(denied, |room| ok(&calendar(&room))))
             }
-            (&Method::GET | &Method::HEAD, CALENDAR) => Some(denied()),
             (&Method::POST, PIN) => Some(self.new_pin()),
             (&Method::GET, _) => Some(self.poll(path.strip_prefix(PIN)?.strip_prefix('/')?)),
             _ => None,
         }
+    }
+
+    /// The rooms before which displays hang, in alphabetical order.
+    pub(super) fn rooms(&self) -> Vec<String> {
+        let rooms: BTreeSet<String> = lock(&self.by_token).values().map(|display| display.room.clone()).collect();
+        rooms.into_iter().collect()
     }
 
     fn of(&self, headers: &HeaderMap) -> Option<LegacyDisplay> {
@@ -147,17 +157,13 @@ impl Displays {
     }
 }
 
-fn calendar(room: String) -> Value {
-    let meeting = |start, end, title| json!({ "start": start, "end": end, "title": title });
-    json!({
-        "room": room,
-        "meetings": [
-            meeting("09:00", "09:30", "Stand-up"),
-            meeting("10:00", "11:00", "Design review"),
-            meeting("13:00", "14:00", "Interview"),
-            meeting("15:30", "16:00", "Planning"),
-        ],
-    })
+/// Whoever is named by a gateway is believed about the room too.
+fn stated_room(headers: &HeaderMap) -> String {
+    headers.get(ROOM_HEADER).and_then(|room| room.to_str().ok()).unwrap_or("1.01").to_owned()
+}
+
+fn calendar(room: &str) -> Value {
+    json!({ "room": room, "theme": calendar::theme_of(room), "meetings": calendar::of_room(room) })
 }
 
 fn ok(body: &Value) -> Response<Full<Bytes>> {

@@ -18,7 +18,7 @@ use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, Request, Response, StatusCode,
-    header::{CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE},
+    header::{CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, HOST, LOCATION, SET_COOKIE, TRANSFER_ENCODING},
 };
 use http_body_util::{BodyExt, Full};
 use hyper_util::{
@@ -33,7 +33,7 @@ use super::{idp::random, server::DemoServer};
 type Answer = Response<Full<Bytes>>;
 
 /// Longer than anything healthy takes here, shorter than anybody waits.
-const DEADLINE: Duration = Duration::from_millis(1500);
+const DEADLINE: Duration = Duration::from_millis(800);
 
 /// Hands every answer of the monolith on, whatever it says.
 pub(super) struct PassThrough(DemoServer);
@@ -119,6 +119,7 @@ impl State {
     async fn answer(&self, request: Request<Bytes>) -> Answer {
         match request.uri().path() {
             "/login" => self.login(),
+            "/logout" => not_signed_in(),
             "/callback" => self.callback(&request).await.unwrap_or_else(|AnyError| not_signed_in()),
             _ => match self.signed_in(request.headers()).await {
                 Ok(()) => match self.client.forward(self.monolith, request).await {
@@ -217,8 +218,10 @@ impl Outward {
             let body = body.collect().await.map_err(|_| AnyError)?.to_bytes();
             let mut answer = Response::new(Full::new(body));
             *answer.status_mut() = head.status;
-            if let Some(kind) = head.headers.get(CONTENT_TYPE) {
-                answer.headers_mut().insert(CONTENT_TYPE, kind.clone());
+            *answer.headers_mut() = head.headers;
+            // About the connection behind, or about a body that is whole by now.
+            for name in [CONNECTION, TRANSFER_ENCODING, CONTENT_LENGTH] {
+                answer.headers_mut().remove(name);
             }
             Ok(answer)
         };

@@ -5,6 +5,7 @@
 //! lie is what they are for. Packages leave them out (feature `demo`).
 
 pub mod browser;
+pub mod calendar;
 mod cast;
 pub mod displays;
 mod gates;
@@ -12,9 +13,11 @@ pub mod idp;
 pub mod january;
 pub mod monolith;
 mod page;
+mod portal;
 mod server;
 pub mod show;
 mod stage;
+mod state;
 
 pub use displays::LegacyDisplay;
 pub use idp::{AccessTokenSpec, Health, Idp, Lie, Login, Part, Twin, User};

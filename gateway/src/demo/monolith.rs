@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 use super::{
     displays::{Displays, LegacyDisplay},
     january::{Turn, WrongAnswer},
+    portal,
     server::{DemoServer, without_answer},
 };
 
@@ -91,6 +92,8 @@ struct State {
     turn: AtomicU64,
     /// How many it denied since its mode was set.
     denied: AtomicUsize,
+    /// Where its pages lead back to.
+    home: Mutex<Option<String>>,
 }
 
 /// The monolith keeps this many of the last requests.
@@ -108,6 +111,7 @@ impl Monolith {
             displays: Displays::new(),
             turn: AtomicU64::new(0),
             denied: AtomicUsize::new(0),
+            home: Mutex::default(),
         });
         let answering = state.clone();
         let server = DemoServer::start(listen, move |request| answer(answering.clone(), request)).await?;
@@ -146,6 +150,11 @@ impl Monolith {
     /// `None` if no such PIN is shown.
     pub fn confirm_pin(&self, pin: &str, display: LegacyDisplay) -> Option<String> {
         self.state.displays.confirm(pin, display)
+    }
+
+    /// Its pages for people offer a way back to `home` from now on, and a way out.
+    pub fn set_home(&self, home: String) {
+        *lock(&self.state.home) = Some(home);
     }
 
     /// How many it denied because nobody was named to it, since its mode was set.
@@ -257,26 +266,22 @@ async fn answer_wrong(wrong: WrongAnswer) -> Response<Full<Bytes>> {
     answer
 }
 
-/// What it answers while it is well: its device API, else what it saw.
+/// What it answers while it is well: its device API, its pages for people, else what it saw.
 fn right(state: &State, mode: Mode, request: &Request<Bytes>, seen: &SeenRequest) -> Response<Full<Bytes>> {
     let dead = if let Mode::DeadShard(tenant) = mode { Some(tenant) } else { None };
     let of_devices = state.displays.answer(request, seen.identity().is_some(), dead);
-    of_devices.unwrap_or_else(|| healthy(request, seen))
+    if let Some(answer) = of_devices {
+        return answer;
+    }
+    if portal::is_wanted(request) {
+        let home = lock(&state.home).clone();
+        return portal::page(request, seen, home.as_deref(), &state.displays);
+    }
+    echo(seen)
 }
 
-/// What it saw, as a page or as JSON.
-fn healthy(request: &Request<Bytes>, seen: &SeenRequest) -> Response<Full<Bytes>> {
-    let wants_page = request
-        .headers()
-        .get(header::ACCEPT)
-        .is_some_and(|accept| accept.to_str().is_ok_and(|accept| accept.contains("text/html")));
-    if wants_page {
-        let who = seen
-            .identity()
-            .map_or("nobody in particular", |_| seen.header("x-auth-request-user").unwrap_or("somebody"));
-        let who = who.replace('&', "&amp;").replace('<', "&lt;");
-        return made(StatusCode::OK, "text/html; charset=utf-8", format!("<h1>Calendar</h1><p>For {who}.</p>"));
-    }
+/// What it saw, as JSON.
+fn echo(seen: &SeenRequest) -> Response<Full<Bytes>> {
     let headers: serde_json::Map<String, Value> =
         seen.headers.iter().map(|(name, value)| (name.clone(), value.clone().into())).collect();
     let body = json!({ "method": seen.method, "target": seen.target, "headers": headers, "body": seen.body.len() });

@@ -1,0 +1,99 @@
+//! The gateway of the demonstration: the one that is deployed, from a configuration file's text.
+
+use std::{
+    io,
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    time::Duration,
+};
+
+use auth_core::Clock;
+use tracing::Level;
+
+use super::super::{Idp, Monolith, gates::Registration, january::WrongAnswer};
+use crate::{
+    config, server,
+    telemetry::{AccessLog, Format, Telemetry},
+};
+
+/// Its loopback address: its own, so that its cookies stay apart.
+const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
+
+/// A folder that is gone when this is.
+pub(super) struct Scratch(PathBuf);
+
+pub(super) async fn start_gateway(provider: &Idp, monolith: &Monolith, data: &Scratch) -> io::Result<server::Started> {
+    let registration = Registration::at(provider);
+    let port = TcpListener::bind((GATEWAY, 0))?.local_addr()?.port();
+    let secret = data.0.join("client-secret");
+    std::fs::write(&secret, &registration.client_secret)?;
+    let text = format!(
+        r#"
+[server]
+listen = ["{GATEWAY}:{port}"]
+public_url = "http://{GATEWAY}:{port}"
+data = "data"
+
+[admin]
+listen = "{GATEWAY}:0"
+
+[[identity]]
+name = "pretend"
+kind = "oidc"
+issuer = "{issuer}"
+client_id = "{client_id}"
+client_secret = {{ file = "client-secret" }}
+scopes = ["openid", "profile", "email"]
+
+[[bearer]]
+issuer = "{issuer}"
+audience = ["api://monolith"]
+algorithms = ["RS256"]
+
+[upstreams.monolith]
+endpoints = ["http://{monolith}"]
+
+[[routes]]
+path = "/api/"
+upstream = "monolith"
+allow = ["service", "user"]
+client_kind = "device"
+expect = "json"
+response_timeout = "800ms"
+
+[[routes]]
+path = "/"
+upstream = "monolith"
+allow = ["user"]
+login_paths = ["{login}"]
+response_timeout = "800ms"
+"#,
+        issuer = provider.issuer(),
+        client_id = registration.client_id,
+        monolith = monolith.address(),
+        login = WrongAnswer::SIGN_IN,
+    );
+    let config = config::parse(&text, &data.0, config::Secrets::Read(&|_| None)).map_err(|problems| {
+        io::Error::other(problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())
+    })?;
+    // The page shows what happens; four clients a second would drown the one line that says where it is.
+    let mut telemetry = Telemetry::start(Format::Human, Level::ERROR);
+    telemetry.access = AccessLog::to(Box::new(io::sink()), Format::Human);
+    let options = server::ServeOptions { drain: Duration::from_millis(200), ..server::ServeOptions::new(telemetry) };
+    server::start(config, options).await.map_err(io::Error::other)
+}
+
+impl Scratch {
+    pub(super) fn new(clock: &Clock) -> io::Result<Self> {
+        let name = format!("candor-demo-{}-{}", std::process::id(), clock.now().wall().as_millis());
+        let path = std::env::temp_dir().join(name);
+        std::fs::create_dir(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

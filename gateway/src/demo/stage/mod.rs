@@ -1,0 +1,296 @@
+//! What stands on the stage of the demonstration, and what each switch does to it.
+
+mod gateway;
+mod side;
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use auth_core::{Clock, Subject, database::Disturbance, lock::lock};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use super::{
+    AccessTokenSpec, Health, Idp, Login, Mode, Monolith, User,
+    cast::Turned,
+    gates::{PassThrough, Registration, TwoValued},
+    idp, portal,
+    show::{Cue, ShowOptions},
+    state::{History, ShowState},
+};
+use crate::server;
+use gateway::Scratch;
+use side::{ROOMS, Side};
+
+/// Everything on the stage.
+pub(super) struct Stage {
+    monolith: Monolith,
+    provider: Idp,
+    gate: TwoValued,
+    pass_through: PassThrough,
+    gateway: server::Started,
+    _data: Scratch,
+    without: Side,
+    with: Side,
+    /// How many times a display on the right was registered anew.
+    registration: u32,
+    state: ShowState,
+    history: Arc<Mutex<History>>,
+    clock: Clock,
+    options: ShowOptions,
+}
+
+/// The loopback addresses of the provider and of the gates: each its own, so that their cookies stay apart.
+const PROVIDER: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 3);
+const GATES: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 4);
+/// What can be broken.
+const PARTS: [&str; 3] = ["monolith", "provider", "store"];
+const HEALTHY: &str = "healthy";
+/// Whose display the revocation switch takes, and whose is replaced.
+const REVOKED: usize = 11;
+/// So many displays get their PIN typed in a round.
+const TECHNICIANS: usize = 4;
+/// A display of nobody's wall, whose token visitors may use.
+const SPARE: &str = "Lobby";
+
+impl Stage {
+    pub(super) async fn set(options: ShowOptions) -> io::Result<Self> {
+        let clock = Clock::system();
+        let monolith = Monolith::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let people = idp::IdpOptions { listen: (PROVIDER, 0).into(), users: people(), ..idp::IdpOptions::default() };
+        let provider = Idp::start(people).await?;
+        provider.set_login(Login::Form);
+        let registration = Registration::at(&provider);
+        let gate = TwoValued::start((GATES, 0).into(), monolith.address(), registration).await?;
+        let pass_through = PassThrough::start((GATES, 0).into(), monolith.address()).await?;
+        let data = Scratch::new(&clock)?;
+        let gateway = gateway::start_gateway(&provider, &monolith, &data).await?;
+        let site = url(&format!("http://{}/", gate.address()))?;
+        let devices = url(&format!("http://{}/", pass_through.address()))?;
+        let with = url(&format!("http://{}/", gateway.addresses()[0]))?;
+        Ok(Self {
+            without: Side::new(&site, "/login", &devices, |room| monolith.add_display(portal::at(room))),
+            with: Side::new(&with, "/.candor/login?return_to=/", &with, |room| provider.mint(&bearer(room, 0))),
+            monolith,
+            provider,
+            gate,
+            pass_through,
+            gateway,
+            _data: data,
+            registration: 0,
+            state: ShowState { faults: PARTS.map(|part| (part, HEALTHY)).into(), ..ShowState::default() },
+            history: Arc::default(),
+            clock,
+            options,
+        })
+    }
+
+    /// What the page's text leaves open.
+    pub(super) fn blanks(&self) -> Vec<(&'static str, String)> {
+        let (without, with) = (self.pass_through.address(), self.gateway.addresses()[0]);
+        let curl = |address: SocketAddr, token: &str| {
+            let calendar = super::displays::CALENDAR;
+            format!("curl -i -H 'x-display: {SPARE}' -H 'Authorization: Bearer {token}' http://{address}{calendar}")
+        };
+        vec![
+            ("gateway", format!("http://{with}")),
+            ("gate", format!("http://{}", self.gate.address())),
+            ("curl_without", curl(without, &self.monolith.add_display(portal::at(SPARE)))),
+            ("curl_with", curl(with, &self.provider.mint(&bearer(SPARE, 0)))),
+            ("pin_without", format!("http://{}{}", self.gate.address(), portal::PIN_PAGE)),
+            ("pin_with", String::new()),
+        ]
+    }
+
+    pub(super) fn history(&self) -> Arc<Mutex<History>> {
+        self.history.clone()
+    }
+
+    /// The monolith's pages lead back to `home`.
+    pub(super) fn set_home(&self, home: String) {
+        self.monolith.set_home(home);
+    }
+
+    pub(super) async fn everybody_signs_in(&mut self) {
+        tokio::join!(self.without.everybody_signs_in(), self.with.everybody_signs_in());
+    }
+
+    /// Plays until `end`, then stops the gateway. What a client waits for then is left unanswered.
+    pub(super) async fn play(
+        mut self,
+        mut cues: mpsc::Receiver<Cue>,
+        publish: watch::Sender<ShowState>,
+        end: CancellationToken,
+    ) {
+        end.run_until_cancelled(async {
+            let mut rounds = tokio::time::interval(self.options.round);
+            rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    biased;
+                    Some(cue) = cues.recv() => self.follow(cue).await,
+                    _ = rounds.tick() => self.round().await,
+                }
+                self.state.edition += 1;
+                publish.send_replace(self.state.clone());
+            }
+        })
+        .await;
+        self.gateway.shutdown().await;
+    }
+
+    async fn follow(&mut self, cue: Cue) {
+        let lasts = match cue {
+            Cue::Monolith(mode, word) => {
+                self.monolith.set_mode(mode);
+                self.state.faults.insert("monolith", word);
+                self.options.lasts
+            }
+            Cue::Provider(health, word) => {
+                self.provider.set_health(health);
+                self.state.faults.insert("provider", word);
+                self.options.lasts
+            }
+            Cue::Store(up) => {
+                self.set_store_up(up).await;
+                self.options.lasts
+            }
+            Cue::Replay => {
+                self.monolith.set_mode(Mode::January2021);
+                self.state.faults.insert("monolith", "replay");
+                self.options.replay
+            }
+            Cue::Revoke => return self.revoke().await,
+            Cue::Heal => return self.heal().await,
+            Cue::Technicians => {
+                self.state.technicians = true;
+                return;
+            }
+        };
+        self.state.heals_in = self.is_broken().then_some(lasts);
+    }
+
+    fn is_broken(&self) -> bool {
+        self.state.faults.values().any(|word| *word != HEALTHY)
+    }
+
+    /// A revocation row for the display's subject, by the gateway's own store, as an operator would write it.
+    async fn revoke(&mut self) {
+        let room = ROOMS[REVOKED];
+        let subject = Subject::new(self.provider.issuer(), subject_of(room, self.registration));
+        let revocations = self.gateway.gateway().revocations.clone();
+        let revoked = revocations.revoke_user(subject, "the demonstration", "pressed on the page", self.clock.now());
+        if let Err(unavailable) = revoked.await {
+            tracing::warn!(%unavailable, "the display could not be revoked");
+        } else {
+            self.state.revoked = Some(room);
+        }
+    }
+
+    /// Everything works again. Whoever lost something has still lost it.
+    async fn heal(&mut self) {
+        self.monolith.set_mode(Mode::Healthy);
+        self.provider.set_health(Health::Healthy);
+        self.set_store_up(true).await;
+        self.state.faults = PARTS.map(|part| (part, HEALTHY)).into();
+        self.state.heals_in = None;
+    }
+
+    /// What people have to do by hand after an outage: a PIN is typed for who was erased, who was signed out signs in.
+    async fn send_technicians(&mut self) {
+        if !self.state.technicians || self.is_broken() {
+            return;
+        }
+        let monolith = &self.monolith;
+        self.without.type_pins(TECHNICIANS, |display| {
+            let pin = display.pin()?.to_owned();
+            monolith.confirm_pin(&pin, portal::at(display.room())).map(drop)
+        });
+        let (provider, registration) = (&self.provider, self.registration + 1);
+        let typed = self.with.type_pins(TECHNICIANS, |display| {
+            display.activate(provider.mint(&bearer(display.room(), registration)));
+            Some(())
+        });
+        if typed > 0 {
+            // The revoked one got a new registration: the old one stays revoked.
+            (self.registration, self.state.revoked) = (registration, None);
+        }
+        self.everybody_signs_in().await;
+    }
+
+    async fn round(&mut self) {
+        self.send_technicians().await;
+        let at = self.clock.now().wall();
+        let (without, with) = tokio::join!(self.without.act(at), self.with.act(at));
+        let wrongly = |(room, turned): &(&str, Turned)| *turned == Turned::Erased && Some(*room) != self.state.revoked;
+        self.without.add_erased(without.iter().filter(|turn| turn.1 == Turned::Erased).count());
+        self.with.add_erased(with.iter().filter(|turn| wrongly(turn)).count());
+        self.state.technicians &= !(self.without.is_whole() && self.with.is_whole());
+        if let Some(left) = &mut self.state.heals_in {
+            *left = left.saturating_sub(1);
+            if *left == 0 {
+                self.heal().await;
+            }
+        }
+        self.tell(at);
+    }
+
+    fn tell(&mut self, at: auth_core::Timestamp) {
+        let state = &mut self.state;
+        (state.at, state.time) = (at.as_millis(), time_of_day(at));
+        (state.without, state.with) = (self.without.view(&state.time), self.with.view(&state.time));
+        state.round += 1;
+        lock(&self.history).add(state);
+    }
+
+    async fn set_store_up(&mut self, up: bool) {
+        self.gate.set_store_up(up);
+        self.state.faults.insert("store", if up { HEALTHY } else { "down" });
+        let store = self.gateway.gateway().store.clone();
+        let done = if up { store.heal().await } else { store.disturb(Disturbance::Locked).await };
+        if let Err(unavailable) = done {
+            tracing::warn!(%unavailable, "the store could not be switched");
+        }
+    }
+}
+
+impl Registration {
+    fn at(provider: &Idp) -> Self {
+        let options = idp::IdpOptions::default();
+        Self {
+            authorize: provider.url(idp::Part::Authorize),
+            token: provider.url(idp::Part::Token),
+            keys: provider.url(idp::Part::Keys),
+            client_id: options.client_id,
+            client_secret: options.client_secret,
+        }
+    }
+}
+
+/// Who can sign in: those of [`side::PEOPLE`].
+fn people() -> Vec<User> {
+    let more = |subject: &str, name: &str| User { subject: subject.into(), name: name.into(), ..User::ada() };
+    vec![User::ada(), User::grace(), more("alan", "Alan Turing"), more("emmy", "Emmy Noether")]
+}
+
+fn subject_of(room: &str, registration: u32) -> String {
+    format!("display-{room}-{registration}")
+}
+
+fn bearer(room: &str, registration: u32) -> AccessTokenSpec {
+    AccessTokenSpec::of(&subject_of(room, registration)).lasting(Duration::from_secs(24 * 3600))
+}
+
+fn url(text: &str) -> io::Result<Url> {
+    Url::parse(text).map_err(io::Error::other)
+}
+
+fn time_of_day(at: auth_core::Timestamp) -> String {
+    let at = jiff::Timestamp::from_millisecond(at.as_millis()).unwrap_or_default();
+    at.to_zoned(jiff::tz::TimeZone::system()).strftime("%H:%M").to_string()
+}
