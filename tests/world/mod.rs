@@ -7,6 +7,7 @@
 pub mod authority;
 pub mod caller;
 pub mod disk;
+pub mod display;
 pub mod fault_proxy;
 pub mod folder;
 pub mod keyring;

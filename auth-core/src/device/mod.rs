@@ -1,11 +1,17 @@
 //! The device fleet: displays that hold a device token, bound to tenants, proven by keys of their own.
 
+pub mod nonce;
+pub mod proof;
 pub mod registry;
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use self::registry::Registry;
-use crate::{database::Database, keyring::Keyring, revocations::Revocations};
+use self::{
+    nonce::ProofNonces,
+    proof::{ProofFault, ProofTarget, ProvenDeviceKey},
+    registry::Registry,
+};
+use crate::{clock::Now, database::Database, keyring::Keyring, revocations::Revocations, verdict::Unavailable};
 
 /// The front door to the device fleet. Cheap to clone; one a configuration.
 #[derive(Clone)]
@@ -14,6 +20,7 @@ pub struct Devices(Arc<Parts>);
 struct Parts {
     keyring: Keyring,
     registry: Registry,
+    nonces: ProofNonces,
     policy: DevicePolicy,
 }
 
@@ -35,7 +42,37 @@ pub struct DevicePolicy {
 impl Devices {
     /// The fleet in `store`, whose tokens `keyring` signs and `revocations` ends.
     pub fn new(keyring: Keyring, store: Database, revocations: Revocations, policy: DevicePolicy) -> Self {
-        Self(Arc::new(Parts { keyring, registry: Registry::new(store, revocations), policy }))
+        let nonces = ProofNonces::new(keyring.clone());
+        Self(Arc::new(Parts { keyring, registry: Registry::new(store, revocations), nonces, policy }))
+    }
+
+    /// A nonce for one key proof, good for [`nonce::NONCE_LIFETIME`].
+    ///
+    /// # Errors
+    /// Unavailable, if the system has no randomness.
+    pub fn proof_nonce(&self, now: Now) -> Result<String, Unavailable> {
+        self.0.nonces.issue(now)
+    }
+
+    /// Takes a key proof made for `target`, and uses its nonce up.
+    ///
+    /// # Errors
+    /// What is wrong with it. It costs no state then.
+    pub fn prove(&self, proof: &str, target: ProofTarget<'_>, now: Now) -> Result<ProvenDeviceKey, ProofFault> {
+        proof::prove(&self.0.nonces, proof, target, now)
+    }
+
+    /// Takes the proofs of two keys for one request, over one nonce: what replacing a key takes.
+    ///
+    /// # Errors
+    /// As [`Devices::prove`], of either.
+    pub fn prove_both(
+        &self,
+        proofs: [&str; 2],
+        target: ProofTarget<'_>,
+        now: Now,
+    ) -> Result<[ProvenDeviceKey; 2], ProofFault> {
+        proof::prove_both(&self.0.nonces, proofs, target, now)
     }
 
     /// Devices, keys and bindings.

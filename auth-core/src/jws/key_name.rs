@@ -11,6 +11,8 @@ use base64::{
 use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
 use serde_json::{Map, Value};
 
+use crate::principal::Thumbprint;
+
 /// Whether `name` is a hash of the key that `jwk` is, whose SubjectPublicKeyInfo is `spki` (RFC 5280 §4.1.2.7, DER).
 pub(super) fn is_own_hash(name: &str, jwk: &Map<String, Value>, spki: &[u8]) -> bool {
     // Keycloak's way.
@@ -25,6 +27,14 @@ pub(super) fn is_own_hash(name: &str, jwk: &Map<String, Value>, spki: &[u8]) -> 
 
 fn is_hash(name: &str, algorithm: &'static Algorithm, of: &[u8]) -> bool {
     name == URL_SAFE_NO_PAD.encode(digest(algorithm, of))
+}
+
+/// The thumbprint of `jwk` (RFC 7638), and the JSON that it is a hash of: the members that make the key, and no others. For a
+/// key that was read; `None` if it is of a kind that we do not use.
+pub(super) fn thumbprint(jwk: &Map<String, Value>) -> Option<(Thumbprint, String)> {
+    let input = thumbprint_input(jwk)?;
+    let hash = digest(&SHA256, input.as_bytes()).as_ref().try_into().ok()?;
+    Some((Thumbprint::from_bytes(hash), input))
 }
 
 /// What the thumbprint is a hash of (RFC 7638 §3.1, RFC 8037 §2): the members that make the key, in their order. They are

@@ -2,7 +2,7 @@
 //! too.
 //!
 //! [`read`] judges form and looks at no key; `key` holds what a signature is checked with; `sign` makes our own
-//! tokens. Deliberately absent: JWE, the JSON serialization, `crit` extensions, HMAC and `none`, and any clock: expiry
+//! tokens; `own_key` reads proofs of possession, the one kind that brings its key along. Deliberately absent: JWE, the JSON serialization, `crit` extensions, HMAC and `none`, and any clock: expiry
 //! is judged by the callers, with [`Now`](crate::clock::Now) and a leeway.
 
 mod claims;
@@ -10,6 +10,7 @@ mod header;
 mod json;
 mod key;
 mod key_name;
+mod own_key;
 mod sign;
 
 use std::{fmt, str::FromStr};
@@ -26,6 +27,7 @@ pub(crate) use json::object as strict_object;
 #[doc(hidden)]
 pub use key::signature_holds;
 pub(crate) use key::{Signature, UnusableJwk, VerifyingKey};
+pub(crate) use own_key::{OwnKeyFault, SignedByOwnKey, read_with_own_key};
 pub use sign::{SignFault, SigningKey};
 
 /// The longest token that is looked at, in bytes.

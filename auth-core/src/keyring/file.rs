@@ -15,7 +15,10 @@ use crate::{
     clock::{Now, Timestamp},
     disk,
     jws::SigningKey,
-    keyring::seal::{SealId, Seals},
+    keyring::{
+        mac::MacKeys,
+        seal::{SealId, Seals},
+    },
 };
 
 const VERSION: u32 = 1;
@@ -34,6 +37,9 @@ pub(super) struct KeyringFile {
     made: Timestamp,
     sealing: SealingKeys,
     signing: Key,
+    /// The key of statements about devices. A file from before there were any has none, and gets one at the next start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    statement: Option<Key>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,9 +62,6 @@ impl KeyringFile {
     /// New keys, and new ids for keyring and store.
     pub(super) fn generate(now: Now) -> Self {
         let sealing = random::<{ Seals::KEY_LEN }>();
-        let signing = Ed25519KeyPair::generate()
-            .and_then(|pair| Ok((thumbprint(&pair), Zeroizing::new(pair.to_pkcs8v1()?.as_ref().to_vec()))))
-            .expect("an Ed25519 key can be made from any 32 random bytes");
         Self {
             version: VERSION,
             id: encode(&*random::<16>()),
@@ -69,8 +72,24 @@ impl KeyringFile {
                 others: Vec::new(),
                 retired: Vec::new(),
             },
-            signing: Key { id: signing.0, key: encode(&signing.1) },
+            signing: Key::generate(),
+            statement: Some(Key::generate()),
         }
+    }
+
+    /// Gives the file what this release adds to it. Whether anything was missing: then it is to be written.
+    pub(super) fn complete(&mut self) -> bool {
+        let lacking = self.statement.is_none();
+        if lacking {
+            self.statement = Some(Key::generate());
+        }
+        lacking
+    }
+
+    /// Takes back what [`KeyringFile::complete`] gave: a key that is not on disk must not sign anything.
+    pub(super) fn without_statement_key(mut self) -> Self {
+        self.statement = None;
+        self
     }
 
     /// The file at `path`; `None` if there is none.
@@ -123,13 +142,37 @@ impl KeyringFile {
     }
 
     pub(super) fn signing(&self, path: &Path) -> Result<SigningKey, KeyringFault> {
-        let key = decode(&self.signing.key).ok_or_else(|| damaged(path, "the signing key is not base64url"))?;
-        let pair = Ed25519KeyPair::from_pkcs8(&key).map_err(|_| damaged(path, "the signing key is no key"))?;
-        if thumbprint(&pair) != self.signing.id {
-            return Err(damaged(path, "the signing key is not the one that its id names"));
+        self.signing.signs(path, "signing key")
+    }
+
+    /// The key of statements; `None` if the file has none yet.
+    pub(super) fn statement(&self, path: &Path) -> Result<Option<SigningKey>, KeyringFault> {
+        self.statement.as_ref().map(|key| key.signs(path, "statement key")).transpose()
+    }
+
+    pub(super) fn mac_keys(&self, path: &Path) -> Result<MacKeys, KeyringFault> {
+        let key = decode(&self.sealing.current.key).ok_or_else(|| damaged(path, "a sealing key is not base64url"))?;
+        Ok(MacKeys::derive(&key))
+    }
+}
+
+impl Key {
+    /// A new Ed25519 key.
+    fn generate() -> Self {
+        let (id, key) = Ed25519KeyPair::generate()
+            .and_then(|pair| Ok((thumbprint(&pair), Zeroizing::new(pair.to_pkcs8v1()?.as_ref().to_vec()))))
+            .expect("an Ed25519 key can be made from any 32 random bytes");
+        Self { id, key: encode(&key) }
+    }
+
+    fn signs(&self, path: &Path, what: &str) -> Result<SigningKey, KeyringFault> {
+        let key = decode(&self.key).ok_or_else(|| damaged(path, format!("the {what} is not base64url")))?;
+        let pair = Ed25519KeyPair::from_pkcs8(&key).map_err(|_| damaged(path, format!("the {what} is no key")))?;
+        if thumbprint(&pair) != self.id {
+            return Err(damaged(path, format!("the {what} is not the one that its id names")));
         }
-        SigningKey::from_pkcs8(self.signing.id.as_str(), &key)
-            .map_err(|fault| damaged(path, format!("the signing key cannot be used: {fault}")))
+        SigningKey::from_pkcs8(self.id.as_str(), &key)
+            .map_err(|fault| damaged(path, format!("the {what} cannot be used: {fault}")))
     }
 }
 

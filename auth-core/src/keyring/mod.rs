@@ -1,14 +1,20 @@
-//! Our private keys: the one that seals tickets, the one that signs identities. The only files that touch them.
+//! Our private keys: the one that seals tickets, the one that signs identities and device tokens, the one that signs
+//! statements about devices. The only files that touch them.
 //!
 //! They lie in `data/keyring`, readable by their owner only. Keyring and store belong together, since a store without
 //! its keyring cannot open what it keeps, and a keyring with another's store would not know who has signed out. So
 //! both are made only when both are absent, and each records the other's id. What does not fit is a
 //! [`KeyringFault`], whose text says the way out; a store that cannot be read is merely down, and no fault.
 //!
+//! The statement key is apart from the one that signs tokens: a display erases what it holds on the word of that key
+//! alone. A keyring from before there was one gets it at the next start; while the disk does not take it, nothing is
+//! signed by it, since what displays are told to pin must still be there tomorrow.
+//!
 //! Deliberately absent so far: rotation. The file already has room for keys that only open, and for the ids of keys
 //! that were retired.
 
 mod file;
+pub(crate) mod mac;
 pub(crate) mod seal;
 #[cfg(test)]
 mod tests;
@@ -31,10 +37,11 @@ use crate::{
     clock::Now,
     data_folder::{DataFolder, FolderPath},
     database::{Database, DatabaseAddress, Ids},
+    dependency::Dependency,
     disk,
     jws::SigningKey,
-    keyring::seal::Seals,
-    verdict::Unavailable,
+    keyring::{mac::MacKeys, seal::Seals},
+    verdict::{OrUnavailable, Unavailable},
 };
 
 /// Our keys. Cheap to clone.
@@ -44,6 +51,9 @@ pub struct Keyring(Arc<Keys>);
 struct Keys {
     seals: Arc<Seals>,
     signing: SigningKey,
+    /// None while the disk does not take it.
+    statement: Option<SigningKey>,
+    macs: MacKeys,
     /// As it lies on disk, to be written again if somebody removes it.
     file: KeyringFile,
     /// Whether it is gone and could not be written again: that rings once, not at every look.
@@ -166,7 +176,7 @@ impl Keyring {
             None => make(&path, store, now).await?,
         };
         store.must_have(file.ids());
-        Self::from_file(&path, file)
+        Self::from_file(&path, completed(&path, file))
     }
 
     /// What [`Keyring::open`] would find in the folder `data`. Makes and changes nothing.
@@ -255,13 +265,40 @@ impl Keyring {
         self.0.signing.sign(typ, claims)
     }
 
+    /// The public half of the key that signs statements, as a JWK set: what a device pins. Empty while there is none.
+    pub fn statement_keys(&self) -> serde_json::Value {
+        let keys: Vec<_> = self.0.statement.iter().map(SigningKey::public_jwk).collect();
+        serde_json::json!({ "keys": keys })
+    }
+
+    /// Signs a statement about a device, as [`Keyring::sign`] does, by the statement key.
+    ///
+    /// # Errors
+    /// Unavailable(Keyring), if there is no such key yet.
+    pub fn sign_statement(&self, typ: &str, claims: &impl Serialize) -> Result<String, Unavailable> {
+        let Some(key) = &self.0.statement else {
+            return Err(Unavailable::because(Dependency::Keyring, "the disk has not taken the statement key yet"));
+        };
+        key.sign(typ, claims).or_unavailable(Dependency::Keyring)
+    }
+
+    pub(crate) fn macs(&self) -> &MacKeys {
+        &self.0.macs
+    }
+
     pub(crate) fn seals(&self) -> &Arc<Seals> {
         &self.0.seals
     }
 
     fn from_file(path: &Path, file: KeyringFile) -> Result<Self, KeyringFault> {
-        let (seals, signing) = (Arc::new(file.seals(path)?), file.signing(path)?);
-        Ok(Self(Arc::new(Keys { seals, signing, file, gone: AtomicBool::new(false) })))
+        Ok(Self(Arc::new(Keys {
+            seals: Arc::new(file.seals(path)?),
+            signing: file.signing(path)?,
+            statement: file.statement(path)?,
+            macs: file.mac_keys(path)?,
+            file,
+            gone: AtomicBool::new(false),
+        })))
     }
 }
 
@@ -279,6 +316,21 @@ async fn belongs(path: &Path, file: &KeyringFile, store: &Database) -> Result<Fo
         Ok(None) => "it can be read, and holds no store".to_owned(),
     };
     Err(KeyringFault::AnothersStore { path: path.to_owned(), store: store.address().clone(), what })
+}
+
+/// The file with what this release adds to it, written. Where the disk does not take that, the file as it was: whom it
+/// knows is served all the same.
+fn completed(path: &Path, mut file: KeyringFile) -> KeyringFile {
+    if !file.complete() {
+        return file;
+    }
+    match file.write(path) {
+        Ok(()) => file,
+        Err(fault) => {
+            tracing::warn!("no statements about devices are signed until the next start: {fault}");
+            file.without_statement_key()
+        }
+    }
 }
 
 /// Makes both. The keys are on disk before the store names them, and get their name only after that, so that a start

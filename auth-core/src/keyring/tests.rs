@@ -204,3 +204,32 @@ async fn what_a_start_would_say_is_said_without_making_anything() {
     fs::write(folder.path().join("store.sqlite"), "garbage".repeat(1000)).expect("the folder can be written");
     assert!(matches!(found().await, Ok(Found::StoreDown(_))));
 }
+
+#[tokio::test]
+async fn a_keyring_from_before_there_were_statements_gets_their_key_once() {
+    let folder = Folder::new();
+    let before = open(&folder).await.expect("both are absent");
+    let path = folder.path().join("keyring");
+    let aged = || {
+        let mut file: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path).expect("it was made")).expect("it is JSON");
+        file.as_object_mut().expect("an object").remove("statement").expect("a new file has one");
+        fs::write(&path, file.to_string()).expect("the folder can be written");
+    };
+    aged();
+    let first = open(&folder).await.expect("an older keyring is no fault");
+    assert!(opens(&first, &seal(&before)), "the other keys stayed");
+    let keys = first.statement_keys();
+    assert_eq!(keys["keys"].as_array().map(Vec::len), Some(1));
+    assert!(keys["keys"][0].get("d").is_none(), "the private half stays with us");
+    assert_ne!(keys["keys"][0]["x"], first.public_keys()["keys"][0]["x"], "it is another key than the tokens'");
+    assert_eq!(open(&folder).await.expect("both are there").statement_keys(), keys, "it is on disk");
+    aged();
+    fs::create_dir_all(folder.path().join("keyring.new/full")).expect("the folder can be written");
+    let without = open(&folder).await.expect("whom it knows is served");
+    assert_eq!(without.statement_keys(), serde_json::json!({ "keys": [] }));
+    let _ =
+        without.sign_statement("device-statement+jwt", &serde_json::json!({})).expect_err("the key would be forgotten");
+    fs::remove_dir_all(folder.path().join("keyring.new")).expect("it is there");
+    let _ = open(&folder).await.expect("both are there").sign_statement("t", &serde_json::json!({})).expect("it signs");
+}

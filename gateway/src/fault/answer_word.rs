@@ -13,8 +13,6 @@ pub enum AnswerWord {
     CredentialInvalid,
     /// No credential was given.
     CredentialMissing,
-    /// A device did not get what it asked for on its own paths, and that is no verdict.
-    DeviceAnswer,
     /// We know who this is, and their issuer did not state the groups or roles that would decide whether they may.
     GroupsNotStated,
     /// Our own mistake.
@@ -47,11 +45,10 @@ pub enum AnswerWord {
 
 impl AnswerWord {
     /// Every word, in the order of their names.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 17] = [
         Self::BadRequest,
         Self::CredentialInvalid,
         Self::CredentialMissing,
-        Self::DeviceAnswer,
         Self::GroupsNotStated,
         Self::InternalError,
         Self::NoEndpoint,
@@ -74,7 +71,6 @@ impl AnswerWord {
             Self::BadRequest => "bad-request",
             Self::CredentialInvalid => "credential-invalid",
             Self::CredentialMissing => "credential-missing",
-            Self::DeviceAnswer => "device-answer",
             Self::GroupsNotStated => "groups-not-stated",
             Self::InternalError => "internal-error",
             Self::NoEndpoint => "no-endpoint",

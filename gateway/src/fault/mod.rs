@@ -7,7 +7,6 @@ mod allowed_methods;
 mod answer_word;
 mod bad_request;
 mod client_kind;
-mod device_problem;
 mod status;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -17,7 +16,7 @@ use http::{HeaderValue, StatusCode};
 
 pub use self::{
     allowed_methods::AllowedMethods, answer_word::AnswerWord, bad_request::BadRequest, client_kind::ClientKind,
-    device_problem::DeviceProblem, status::FaultStatus,
+    status::FaultStatus,
 };
 
 /// What went wrong.

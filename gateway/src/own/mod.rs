@@ -2,7 +2,6 @@
 //! sign-in by itself.
 
 pub mod admin;
-mod content;
 pub mod forward_auth;
 mod logout;
 mod me;
@@ -17,10 +16,9 @@ use http::{HeaderMap, Request};
 use crate::{
     body::Received,
     context::RequestContext,
-    fault::Fault,
     request::RequestHead,
     response::{answer::Answer, own_answer::OwnAnswer, pages, reply::Reply},
-    route::{OwnPath, ProblemWord},
+    route::OwnPath,
 };
 
 /// Answers one of our own paths.
@@ -40,11 +38,7 @@ pub(crate) async fn answer(
             return Reply { recourse, ..context.reply(me::answer(context, head).await) };
         }
         OwnPath::Keys => Answer::Own(OwnAnswer::json(context.gateway.keyring.public_keys())),
-        OwnPath::Problem(ProblemWord::Answer(word)) => Answer::Own(OwnAnswer::page(pages::explain(*word))),
-        OwnPath::Problem(ProblemWord::Device(problem)) => {
-            Answer::Own(OwnAnswer::page(pages::explain_problem(*problem)))
-        }
-        OwnPath::Activate | OwnPath::Device(_) => Answer::Fault(Fault::NoSuchRoute),
+        OwnPath::Problem(word) => Answer::Own(OwnAnswer::page(pages::explain(*word))),
     };
     context.reply(answer)
 }

@@ -30,6 +30,7 @@ mod bearers;
 mod bodies;
 mod clock;
 mod denials;
+mod device_keys;
 mod folder;
 mod forward_auth;
 mod headers;
@@ -82,6 +83,7 @@ const FILES: &[&[Attack]] = &[
     bodies::ATTACKS,
     clock::ATTACKS,
     denials::ATTACKS,
+    device_keys::ATTACKS,
     forward_auth::ATTACKS,
     folder::ATTACKS,
     headers::ATTACKS,

@@ -52,7 +52,7 @@ pub struct DeviceDescription {
 }
 
 /// A device's public key, as it is registered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublicKey {
     /// Its name.
     pub thumbprint: Thumbprint,
