@@ -8,6 +8,7 @@
 //!
 //! - 0 [`metric`], [`lock`], [`disk`]: what is counted; taking a mutex; writing a file whole.
 //! - 0 `mutants` (under a test's `cfg` only): named bugs, for tests of the tests.
+//! - 0 `client` (feature `client`): the device's own side. It knows nothing of all the rest, so that a display need not.
 //! - 1 [`alarm`]: what somebody must look at.
 //! - 2 [`clock`]: time as a parameter, and the only reader of the wall clock.
 //! - 2 [`dependency`]: what a verdict depends on, by name.
@@ -40,6 +41,8 @@ pub mod audit;
 pub mod authenticator;
 pub mod background;
 pub mod bearer;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod clock;
 pub mod credential;
 pub mod data_folder;

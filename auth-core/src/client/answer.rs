@@ -1,0 +1,134 @@
+//! What an answer means. Everything that is not understood is an outage.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What came back, as far as a device looks at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct HttpAnswer {
+    /// The status; `None` if there was no whole answer, for whatever reason.
+    pub status: Option<u16>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
+    /// `Retry-After`, when it is a number of seconds: a device has no clock for a date.
+    pub retry_after: Option<u64>,
+    /// `Auth-Renew`.
+    pub auth_renew: Option<String>,
+    /// `DPoP-Nonce`.
+    pub nonce: Option<String>,
+    /// The body, if it is text.
+    pub body: String,
+}
+
+/// What a device takes an answer for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// What was asked for.
+    Good(Value),
+    /// Not yet (202).
+    Pending(Value),
+    /// A problem of the gateway's own vocabulary, by its word. Nobody signed it: it is a hint, and erases nothing.
+    Problem(String),
+    /// A denial in nobody's name: a hint once it has come three times.
+    Denied,
+    /// An answer that says that our request was wrong. There is nothing to do about that.
+    Odd(u16),
+    /// Anything else: no answer, a page, a redirect, a server that is overloaded or broken.
+    Outage,
+}
+
+impl HttpAnswer {
+    /// No answer: refused, reset, late, cut short, a wrong certificate.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// How long it asks to wait.
+    pub(super) fn told(&self) -> Option<Duration> {
+        self.retry_after.map(Duration::from_secs)
+    }
+
+    /// What it means, where the gateway's own paths are under `own_prefix`.
+    pub(super) fn meaning(&self, own_prefix: &str) -> Meaning {
+        let Some(status) = self.status else { return Meaning::Outage };
+        if let Some(word) = self.problem(own_prefix) {
+            return Meaning::Problem(word);
+        }
+        match status {
+            200 | 201 => self.json("application/json").map_or(Meaning::Outage, Meaning::Good),
+            202 => self.json("application/json").map_or(Meaning::Outage, Meaning::Pending),
+            401 | 403 => Meaning::Denied,
+            408 | 425 | 429 => Meaning::Outage,
+            400..=499 => Meaning::Odd(status),
+            _ => Meaning::Outage,
+        }
+    }
+
+    /// The word of a problem document (RFC 9457) of the gateway's.
+    fn problem(&self, own_prefix: &str) -> Option<String> {
+        self.status.filter(|status| *status >= 400)?;
+        let document = self.json("application/problem+json")?;
+        let word = document.get("type")?.as_str()?.rsplit_once("/problems/")?;
+        let (before, word) = word;
+        before.ends_with(own_prefix).then(|| word.to_owned())
+    }
+
+    /// Its body, if it is a JSON object or array and says so.
+    fn json(&self, kind: &str) -> Option<Value> {
+        let said = self.content_type.as_deref()?.split(';').next()?.trim();
+        let is_kind = said.eq_ignore_ascii_case(kind);
+        let value = serde_json::from_str(&self.body).ok().filter(|_| is_kind)?;
+        matches!(value, Value::Object(_) | Value::Array(_)).then_some(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(status: u16, kind: &str, body: &str, expected: &Meaning) {
+        let answer = HttpAnswer {
+            status: Some(status),
+            content_type: Some(kind.to_owned()),
+            body: body.to_owned(),
+            ..HttpAnswer::default()
+        };
+        assert_eq!(answer.meaning("/.candor"), *expected, "{status} {kind} {body}");
+    }
+
+    #[test]
+    fn only_json_that_says_so_is_good() {
+        let json = "application/json";
+        check(200, json, "{}", &Meaning::Good(serde_json::json!({})));
+        check(200, "Application/JSON; charset=utf-8", "[]", &Meaning::Good(serde_json::json!([])));
+        check(202, json, "{}", &Meaning::Pending(serde_json::json!({})));
+        for (kind, body) in
+            [("text/html", "{}"), (json, "<h1>"), (json, "{"), (json, ""), (json, "7"), ("text/json", "{}")]
+        {
+            check(200, kind, body, &Meaning::Outage);
+        }
+    }
+
+    #[test]
+    fn a_denial_is_a_hint_and_an_outage_is_an_outage() {
+        for status in [401, 403] {
+            check(status, "text/html", "", &Meaning::Denied);
+            check(status, "application/json", r#"{"type":"/.candor/problems/credential-invalid"}"#, &Meaning::Denied);
+            let (foreign, own) = (r#"{"type":"/x/problems/y"}"#, r#"{"type":"/.candor/problems/credential-invalid"}"#);
+            check(status, "application/problem+json", foreign, &Meaning::Denied);
+            check(status, "application/problem+json", own, &Meaning::Problem("credential-invalid".to_owned()));
+        }
+        for status in [204, 301, 302, 304, 307, 408, 425, 429, 500, 502, 503, 504, 520, 599] {
+            check(status, "text/html", "", &Meaning::Outage);
+        }
+        for status in [400, 404, 405, 407, 410, 415, 422] {
+            check(status, "text/html", "", &Meaning::Odd(status));
+        }
+        assert_eq!(HttpAnswer::none().meaning("/.candor"), Meaning::Outage);
+        let absolute = r#"{"type":"https://a.example/.candor/problems/device-unknown"}"#;
+        check(404, "application/problem+json", absolute, &Meaning::Problem("device-unknown".to_owned()));
+        check(200, "application/problem+json", absolute, &Meaning::Outage);
+    }
+}
