@@ -24,7 +24,7 @@ pub struct HttpAnswer {
 
 /// What a device takes an answer for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
+pub(super) enum AnswerMeaning {
     /// What was asked for.
     Good(Value),
     /// Not yet (202).
@@ -51,18 +51,18 @@ impl HttpAnswer {
     }
 
     /// What it means, where the gateway's own paths are under `own_prefix`.
-    pub(super) fn meaning(&self, own_prefix: &str) -> Meaning {
-        let Some(status) = self.status else { return Meaning::Outage };
+    pub(super) fn meaning(&self, own_prefix: &str) -> AnswerMeaning {
+        let Some(status) = self.status else { return AnswerMeaning::Outage };
         if let Some(word) = self.problem(own_prefix) {
-            return Meaning::Problem(word);
+            return AnswerMeaning::Problem(word);
         }
         match status {
-            200 | 201 => self.json("application/json").map_or(Meaning::Outage, Meaning::Good),
-            202 => self.json("application/json").map_or(Meaning::Outage, Meaning::Pending),
-            401 | 403 => Meaning::Denied,
-            408 | 425 | 429 => Meaning::Outage,
-            400..=499 => Meaning::Odd(status),
-            _ => Meaning::Outage,
+            200 | 201 => self.json("application/json").map_or(AnswerMeaning::Outage, AnswerMeaning::Good),
+            202 => self.json("application/json").map_or(AnswerMeaning::Outage, AnswerMeaning::Pending),
+            401 | 403 => AnswerMeaning::Denied,
+            408 | 425 | 429 => AnswerMeaning::Outage,
+            400..=499 => AnswerMeaning::Odd(status),
+            _ => AnswerMeaning::Outage,
         }
     }
 
@@ -88,7 +88,7 @@ impl HttpAnswer {
 mod tests {
     use super::*;
 
-    fn check(status: u16, kind: &str, body: &str, expected: &Meaning) {
+    fn check(status: u16, kind: &str, body: &str, expected: &AnswerMeaning) {
         let answer = HttpAnswer {
             status: Some(status),
             content_type: Some(kind.to_owned()),
@@ -101,34 +101,39 @@ mod tests {
     #[test]
     fn only_json_that_says_so_is_good() {
         let json = "application/json";
-        check(200, json, "{}", &Meaning::Good(serde_json::json!({})));
-        check(200, "Application/JSON; charset=utf-8", "[]", &Meaning::Good(serde_json::json!([])));
-        check(202, json, "{}", &Meaning::Pending(serde_json::json!({})));
+        check(200, json, "{}", &AnswerMeaning::Good(serde_json::json!({})));
+        check(200, "Application/JSON; charset=utf-8", "[]", &AnswerMeaning::Good(serde_json::json!([])));
+        check(202, json, "{}", &AnswerMeaning::Pending(serde_json::json!({})));
         for (kind, body) in
             [("text/html", "{}"), (json, "<h1>"), (json, "{"), (json, ""), (json, "7"), ("text/json", "{}")]
         {
-            check(200, kind, body, &Meaning::Outage);
+            check(200, kind, body, &AnswerMeaning::Outage);
         }
     }
 
     #[test]
     fn a_denial_is_a_hint_and_an_outage_is_an_outage() {
         for status in [401, 403] {
-            check(status, "text/html", "", &Meaning::Denied);
-            check(status, "application/json", r#"{"type":"/.candor/problems/credential-invalid"}"#, &Meaning::Denied);
+            check(status, "text/html", "", &AnswerMeaning::Denied);
+            check(
+                status,
+                "application/json",
+                r#"{"type":"/.candor/problems/credential-invalid"}"#,
+                &AnswerMeaning::Denied,
+            );
             let (foreign, own) = (r#"{"type":"/x/problems/y"}"#, r#"{"type":"/.candor/problems/credential-invalid"}"#);
-            check(status, "application/problem+json", foreign, &Meaning::Denied);
-            check(status, "application/problem+json", own, &Meaning::Problem("credential-invalid".to_owned()));
+            check(status, "application/problem+json", foreign, &AnswerMeaning::Denied);
+            check(status, "application/problem+json", own, &AnswerMeaning::Problem("credential-invalid".to_owned()));
         }
         for status in [204, 301, 302, 304, 307, 408, 425, 429, 500, 502, 503, 504, 520, 599] {
-            check(status, "text/html", "", &Meaning::Outage);
+            check(status, "text/html", "", &AnswerMeaning::Outage);
         }
         for status in [400, 404, 405, 407, 410, 415, 422] {
-            check(status, "text/html", "", &Meaning::Odd(status));
+            check(status, "text/html", "", &AnswerMeaning::Odd(status));
         }
-        assert_eq!(HttpAnswer::none().meaning("/.candor"), Meaning::Outage);
+        assert_eq!(HttpAnswer::none().meaning("/.candor"), AnswerMeaning::Outage);
         let absolute = r#"{"type":"https://a.example/.candor/problems/device-unknown"}"#;
-        check(404, "application/problem+json", absolute, &Meaning::Problem("device-unknown".to_owned()));
-        check(200, "application/problem+json", absolute, &Meaning::Outage);
+        check(404, "application/problem+json", absolute, &AnswerMeaning::Problem("device-unknown".to_owned()));
+        check(200, "application/problem+json", absolute, &AnswerMeaning::Outage);
     }
 }

@@ -9,10 +9,10 @@ use super::{
     CONFIRM_AFTER, ClientState, Concealed, DENIALS, DENIALS_WITHIN, DeviceClient, DeviceCredential, OpenActivation,
     ProofNonce, SUSPENDED_ASKS,
     action::ClientAction,
-    answer::{HttpAnswer, Meaning},
+    answer::{AnswerMeaning, HttpAnswer},
     backoff,
     event::Moment,
-    statement::{self, NotBelieved, Stated, WipingVerdict},
+    statement::{self, NotBelieved, StatementVerdict, WipingVerdict},
     stored::PinnedKey,
     wanted::{Call, NONCE_LASTS},
 };
@@ -42,14 +42,14 @@ impl DeviceClient {
             self.nonce = Some(ProofNonce { text: text.clone(), until: moment.now + NONCE_LASTS });
         }
         match (waiting.call, meaning) {
-            (_, Meaning::Problem(word)) if word == "use-dpop-nonce" => self.nonce_refused(&mut arrival),
-            (Call::Nonce, Meaning::Good(body)) => self.nonce_given(&body, &mut arrival),
+            (_, AnswerMeaning::Problem(word)) if word == "use-dpop-nonce" => self.nonce_refused(&mut arrival),
+            (Call::Nonce, AnswerMeaning::Good(body)) => self.nonce_given(&body, &mut arrival),
             (Call::Data, meaning) => self.data(meaning, &mut arrival),
             (Call::Renew, meaning) => self.renewed(meaning, &mut arrival),
             (Call::Reactivate, meaning) => self.reactivated(meaning, &mut arrival),
-            (Call::Begin, Meaning::Good(body)) => self.begun(&body, &mut arrival),
+            (Call::Begin, AnswerMeaning::Good(body)) => self.begun(&body, &mut arrival),
             (Call::Poll, meaning) => self.polled(meaning, &mut arrival),
-            (Call::Statement(nonce), Meaning::Good(body)) => self.stated(nonce, &body, &mut arrival),
+            (Call::Statement(nonce), AnswerMeaning::Good(body)) => self.stated(nonce, &body, &mut arrival),
             (Call::Nonce | Call::Begin | Call::Statement(_), _) => self.trouble(&mut arrival),
         }
     }
@@ -69,17 +69,17 @@ impl DeviceClient {
         self.proceed(arrival.moment, arrival.actions);
     }
 
-    fn data(&mut self, meaning: Meaning, arrival: &mut Arrival<'_>) {
+    fn data(&mut self, meaning: AnswerMeaning, arrival: &mut Arrival<'_>) {
         match meaning {
-            Meaning::Good(_) => self.served(arrival),
-            Meaning::Problem(word) => match word.as_str() {
+            AnswerMeaning::Good(_) => self.served(arrival),
+            AnswerMeaning::Problem(word) => match word.as_str() {
                 "renewal-required" => self.reauthenticate(false, arrival),
                 "credential-missing" | "credential-invalid" | "not-permitted" | "device-unknown"
                 | "device-suspended" | "device-revoked" => self.hinted(arrival),
                 "tenant-ambiguous" => self.pin(arrival),
                 _ => self.trouble(arrival),
             },
-            Meaning::Denied => {
+            AnswerMeaning::Denied => {
                 let now = arrival.moment.now;
                 self.denials.retain(|at| now.saturating_sub(*at) < DENIALS_WITHIN);
                 self.denials.push(now);
@@ -89,8 +89,8 @@ impl DeviceClient {
                 self.denials.clear();
                 self.hinted(arrival);
             }
-            Meaning::Odd(status) => self.odd(status, arrival),
-            Meaning::Pending(_) | Meaning::Outage => self.trouble(arrival),
+            AnswerMeaning::Odd(status) => self.odd(status, arrival),
+            AnswerMeaning::Pending(_) | AnswerMeaning::Outage => self.trouble(arrival),
         }
     }
 
@@ -117,18 +117,22 @@ impl DeviceClient {
         self.due = if self.renew_at <= now { now } else { now + every * 9 / 10 + arrival.moment.up_to(every / 5) };
     }
 
-    fn renewed(&mut self, meaning: Meaning, arrival: &mut Arrival<'_>) {
+    fn renewed(&mut self, meaning: AnswerMeaning, arrival: &mut Arrival<'_>) {
         match meaning {
-            Meaning::Good(body) => self.granted(&body, arrival),
-            Meaning::Problem(word) if word == "tenant-ambiguous" => self.pin(arrival),
-            Meaning::Problem(word) if ["device-revoked", "device-suspended"].contains(&word.as_str()) => {
+            AnswerMeaning::Good(body) => self.granted(&body, arrival),
+            AnswerMeaning::Problem(word) if word == "tenant-ambiguous" => self.pin(arrival),
+            AnswerMeaning::Problem(word) if ["device-revoked", "device-suspended"].contains(&word.as_str()) => {
                 self.hinted(arrival);
             }
             // The token names nothing there; the key may.
-            Meaning::Problem(word) if ["device-unknown", "bad-request"].contains(&word.as_str()) => {
+            AnswerMeaning::Problem(word) if ["device-unknown", "bad-request"].contains(&word.as_str()) => {
                 self.reauthenticate(true, arrival);
             }
-            Meaning::Problem(_) | Meaning::Denied | Meaning::Odd(_) | Meaning::Pending(_) | Meaning::Outage => {
+            AnswerMeaning::Problem(_)
+            | AnswerMeaning::Denied
+            | AnswerMeaning::Odd(_)
+            | AnswerMeaning::Pending(_)
+            | AnswerMeaning::Outage => {
                 self.back_off(arrival);
                 // It is tried again later; meanwhile the token may still be served.
                 self.renew_at = self.due + self.due.saturating_sub(arrival.moment.now) + Duration::from_millis(1);
@@ -139,17 +143,19 @@ impl DeviceClient {
         }
     }
 
-    fn reactivated(&mut self, meaning: Meaning, arrival: &mut Arrival<'_>) {
+    fn reactivated(&mut self, meaning: AnswerMeaning, arrival: &mut Arrival<'_>) {
         match meaning {
-            Meaning::Good(body) => self.granted(&body, arrival),
-            Meaning::Problem(word) => match word.as_str() {
+            AnswerMeaning::Good(body) => self.granted(&body, arrival),
+            AnswerMeaning::Problem(word) => match word.as_str() {
                 "tenant-ambiguous" | "device-unknown" => self.pin(arrival),
                 // Without pinned keys no statement could be believed.
                 "device-suspended" | "device-revoked" if self.stored.credential.is_some() => self.hinted(arrival),
                 "device-suspended" | "device-revoked" => self.pin(arrival),
                 _ => self.trouble(arrival),
             },
-            Meaning::Denied | Meaning::Odd(_) | Meaning::Pending(_) | Meaning::Outage => self.trouble(arrival),
+            AnswerMeaning::Denied | AnswerMeaning::Odd(_) | AnswerMeaning::Pending(_) | AnswerMeaning::Outage => {
+                self.trouble(arrival)
+            }
         }
     }
 
@@ -161,17 +167,17 @@ impl DeviceClient {
         self.show(arrival.actions);
     }
 
-    fn polled(&mut self, meaning: Meaning, arrival: &mut Arrival<'_>) {
+    fn polled(&mut self, meaning: AnswerMeaning, arrival: &mut Arrival<'_>) {
         match meaning {
-            Meaning::Good(body) => self.granted(&body, arrival),
-            Meaning::Pending(body) => {
+            AnswerMeaning::Good(body) => self.granted(&body, arrival),
+            AnswerMeaning::Pending(body) => {
                 if let (Some(open), Some(every)) = (&mut self.activation, seconds(&body, "interval")) {
                     open.every = every.clamp(Duration::from_secs(1), backoff::LONGEST_TOLD);
                 }
                 self.succeeded();
                 self.due = arrival.moment.now + self.poll_every();
             }
-            Meaning::Problem(word) if word == "activation-expired" => {
+            AnswerMeaning::Problem(word) if word == "activation-expired" => {
                 (self.activation, self.by_key) = (None, true);
                 self.trouble(arrival);
             }
@@ -214,17 +220,19 @@ impl DeviceClient {
         };
         let now = arrival.moment.now;
         match stated {
-            Ok(Stated::Wiping(verdict, parts)) => self.said_to_wipe(verdict, parts, arrival),
+            Ok(StatementVerdict::Wiping(verdict, parts)) => self.said_to_wipe(verdict, parts, arrival),
             Ok(other) => {
                 self.first_statement = None;
                 self.last_check = Some(now);
                 match other {
-                    Stated::Suspended => {
+                    StatementVerdict::Suspended => {
                         self.succeeded();
                         self.hide(ClientState::Suspended, arrival);
                         self.due = now + SUSPENDED_ASKS / 2 + arrival.moment.up_to(SUSPENDED_ASKS);
                     }
-                    Stated::Valid | Stated::Unknown | Stated::Wiping(..) => self.reauthenticate(false, arrival),
+                    StatementVerdict::Valid | StatementVerdict::Unknown | StatementVerdict::Wiping(..) => {
+                        self.reauthenticate(false, arrival)
+                    }
                 }
             }
             Err(NotBelieved) => {

@@ -17,6 +17,8 @@
 mod action;
 mod answer;
 mod arrival;
+#[cfg(feature = "breakable")]
+mod at_zero;
 mod backoff;
 mod event;
 mod key;

@@ -11,7 +11,7 @@ const LONGEST: usize = 8 * 1024;
 
 /// What a statement that holds says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Stated {
+pub(super) enum StatementVerdict {
     /// All is well.
     Valid,
     /// Keep the data, show nothing.
@@ -64,7 +64,7 @@ pub(super) fn read(
     credential: &DeviceCredential,
     thumbprint: &str,
     nonce: Option<&str>,
-) -> Result<Stated, NotBelieved> {
+) -> Result<StatementVerdict, NotBelieved> {
     let claims = verified(statement, &credential.statement_keys).ok_or(NotBelieved)?;
     if claims.jkt != thumbprint || nonce.is_some_and(|nonce| claims.nonce != nonce) {
         return Err(NotBelieved);
@@ -72,11 +72,11 @@ pub(super) fn read(
     let is_own = claims.sub.as_deref() == Some(credential.device_id.as_str())
         && claims.generation == Some(credential.generation);
     match (claims.verdict.as_str(), is_own) {
-        ("valid", _) => Ok(Stated::Valid),
-        ("unknown", _) => Ok(Stated::Unknown),
-        ("suspended", true) => Ok(Stated::Suspended),
-        ("revoked", true) => Ok(Stated::Wiping(WipingVerdict::Revoked, claims.wipe)),
-        ("transferred", true) => Ok(Stated::Wiping(WipingVerdict::Transferred, claims.wipe)),
+        ("valid", _) => Ok(StatementVerdict::Valid),
+        ("unknown", _) => Ok(StatementVerdict::Unknown),
+        ("suspended", true) => Ok(StatementVerdict::Suspended),
+        ("revoked", true) => Ok(StatementVerdict::Wiping(WipingVerdict::Revoked, claims.wipe)),
+        ("transferred", true) => Ok(StatementVerdict::Wiping(WipingVerdict::Transferred, claims.wipe)),
         _ => Err(NotBelieved),
     }
 }
