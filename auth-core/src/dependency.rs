@@ -5,6 +5,8 @@ use std::fmt;
 /// Something outside the request that a verdict needs. When it fails, the verdict is Unavailable, never a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Dependency {
+    /// The service behind us, about a device's token that only it knows yet.
+    Adoption,
     /// The task that does our I/O: it was stopped, or it panicked.
     Background,
     /// What an issuer states of somebody: their groups and roles.
@@ -31,7 +33,8 @@ pub enum Dependency {
 
 impl Dependency {
     /// Every dependency, in the order of their names.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
+        Self::Adoption,
         Self::Background,
         Self::Claims,
         Self::Clock,
@@ -48,6 +51,7 @@ impl Dependency {
     /// The word that logs, counters and problem details use.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Adoption => "adoption",
             Self::Background => "background-tasks",
             Self::Claims => "claims",
             Self::Clock => "clock",

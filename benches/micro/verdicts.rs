@@ -96,7 +96,7 @@ impl<'a> Asked<'a> {
     /// Sees to it that `case` ends as it has to: everything that this takes is there then, and remembered.
     fn new(stand: &'a Stand, case: &Case, requirement: &'a Requirement) -> Result<Self, StandFault> {
         let site = &stand.gateway.running().site;
-        let candidates = CredentialCandidates::read(&case.head, site.ticket_cookie())
+        let candidates = CredentialCandidates::read(&case.head, site.ticket_cookie(), None)
             .map_err(|ambiguous| StandFault::Wrong(ambiguous.to_string()))?;
         let asked = Self { stand, authenticator: authenticator(stand), candidates, requirement };
         let mut found = String::new();
@@ -126,7 +126,7 @@ impl<'a> Asked<'a> {
 fn authenticator(stand: &Stand) -> Authenticator {
     let bearers = Bearers::new(vec![stand.bearer_issuer()]);
     let sessions = stand.gateway.running().sessions.clone();
-    Authenticator::new(sessions, bearers, stand.gateway.revocations.clone(), Arc::new(RefusalGuard::new()))
+    Authenticator::new(sessions, bearers, stand.gateway.revocations.clone(), None, Arc::new(RefusalGuard::new()))
 }
 
 fn ticket(stand: &Stand) -> Result<String, StandFault> {

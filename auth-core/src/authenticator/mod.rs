@@ -4,14 +4,18 @@ mod counts;
 
 use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll};
 
+use http::HeaderName;
+
 use self::counts::Counts;
 use crate::{
     bearer::Bearers,
     clock::Now,
     credential::{
-        AmbiguousCredentials, Credential, CredentialCandidates, CredentialId, CredentialText, UnsupportedCredential,
+        AmbiguousCredentials, Credential, CredentialCandidates, CredentialId, CredentialText, IsKnown,
+        UnsupportedCredential,
     },
     dependency::Dependency,
+    device::legacy::Adoption,
     policy::{Permit, Requirement, permit},
     principal::Principal,
     refusal_guard::{EndedCredential, Harm, RefusalGuard},
@@ -50,6 +54,8 @@ struct Parts {
     sessions: Sessions,
     bearers: Bearers,
     revocations: Revocations,
+    /// Tokens of before, if such are adopted.
+    adoption: Option<Adoption>,
     guard: Arc<RefusalGuard>,
     counts: Counts,
 }
@@ -59,8 +65,19 @@ struct NoCredential(Option<UnsupportedCredential>);
 
 impl Authenticator {
     /// An authenticator over these parts. Takes its counters now, so a metrics recorder is installed before.
-    pub fn new(sessions: Sessions, bearers: Bearers, revocations: Revocations, guard: Arc<RefusalGuard>) -> Self {
-        Self(Arc::new(Parts { sessions, bearers, revocations, guard, counts: Counts::taken() }))
+    pub fn new(
+        sessions: Sessions,
+        bearers: Bearers,
+        revocations: Revocations,
+        adoption: Option<Adoption>,
+        guard: Arc<RefusalGuard>,
+    ) -> Self {
+        Self(Arc::new(Parts { sessions, bearers, revocations, adoption, guard, counts: Counts::taken() }))
+    }
+
+    /// The field in which tokens of before stand, if such are adopted.
+    pub fn legacy_header(&self) -> Option<&HeaderName> {
+        self.0.adoption.as_ref().map(Adoption::header)
     }
 
     /// Which of a request's credentials counts for `requirement`. A bearer token is ours if its issuer, unverified, is
@@ -73,14 +90,17 @@ impl Authenticator {
         candidates: &CredentialCandidates,
         requirement: &Requirement,
     ) -> Result<Credential, AmbiguousCredentials> {
-        candidates.credential(requirement, |token| self.0.bearers.recognises(token))
+        let known = self.0.adoption.as_ref().map(Adoption::tokens);
+        let is_known = known.map(|tokens| |token: &CredentialText| tokens.recognises(token));
+        let is_known = is_known.as_ref().map(|is_known| is_known as IsKnown<'_>);
+        candidates.credential(requirement, |token| self.0.bearers.recognises(token), is_known)
     }
 
     /// Who shows this credential. On a route open to anyone nothing is waited for: what cannot be told at once is
     /// Unavailable, and the route forwards without identity, undecided.
     pub async fn ask(&self, credential: Credential, requirement: &Requirement, now: Now) -> Outcome {
         let parts = &self.0;
-        let asked = parts.principal(&credential, now);
+        let asked = parts.principal(&credential, requirement, now);
         let asked = if requirement.is_open() { without_waiting(asked).await } else { asked.await };
         let verdict = asked.map_or_else(Verdict::from, Verdict::Authenticated);
         parts.note(&verdict, &credential, requirement, now);
@@ -92,6 +112,7 @@ impl Authenticator {
     /// ticket that a refusal ended may be forgotten.
     pub async fn admit(&self, credential: Credential, requirement: &Requirement, harm: Harm, now: Now) -> Admission {
         let is_ticket = matches!(credential, Credential::Ticket(_));
+        let is_legacy = matches!(credential, Credential::LegacyDevice(_));
         let Outcome { verdict, credential } = self.ask(credential, requirement, now).await;
         let known = matches!(verdict, Verdict::Authenticated(_));
         let stop = match permit(self.guarded_where_open(verdict, requirement, now), requirement, now) {
@@ -101,7 +122,7 @@ impl Authenticator {
         if known {
             self.0.counts.stopped(&stop, now);
         }
-        let stop = self.0.guard.hold(stop, harm, now);
+        let stop = if is_legacy { self.0.spare(stop, now) } else { self.0.guard.hold(stop, harm, now) };
         let ended = match (&stop, credential) {
             (Stop::Rejected(rejected), Some(ticket)) if is_ticket => self.0.guard.ended_by(rejected, ticket, now),
             (Stop::Rejected(_) | Stop::Unavailable(_), _) => None,
@@ -122,12 +143,31 @@ impl Authenticator {
 }
 
 impl Parts {
-    async fn principal(&self, credential: &Credential, now: Now) -> Result<Principal, Stop> {
+    async fn principal(&self, credential: &Credential, requirement: &Requirement, now: Now) -> Result<Principal, Stop> {
         match credential {
             Credential::None => Err(Rejected::proven_by(NoCredential(None)).into()),
             Credential::Unsupported(what) => Err(Rejected::proven_by(NoCredential(Some(*what))).into()),
             Credential::Ticket(ticket) => Ok(self.sessions.open(ticket, now).await?.principal),
             Credential::Bearer(token) => self.bearer(token, now).await,
+            Credential::LegacyDevice(token) => match &self.adoption {
+                // Nobody waits there, and nothing is begun for somebody who may pass anyway.
+                Some(adoption) if requirement.is_open() => adoption.verify_known(token, now),
+                Some(adoption) => adoption.verify(token, now).await,
+                None => Err(Rejected::proven_by(NoCredential(Some(UnsupportedCredential::Bearer))).into()),
+            },
+        }
+    }
+
+    /// The stop to show to a device of before, which erases itself on a refusal of any kind: only the row that refuses its
+    /// very token is one, and not while the mass-refusal guard holds back anything at all. That it may not pass here is said
+    /// in the log.
+    fn spare(&self, stop: Stop, now: Now) -> Stop {
+        match stop {
+            Stop::Rejected(rejected) if rejected.reason() == Reason::NotPermitted => {
+                let cause = "a device of before is known and has no access to this address, of which it is not told";
+                Unavailable::because(Dependency::OwnJudgement, cause).unsettled().into()
+            }
+            Stop::Rejected(_) | Stop::Unavailable(_) => self.guard.hold_any(stop, now),
         }
     }
 

@@ -71,7 +71,7 @@ impl Gateway {
         }]);
         let (counted, guard) = (Counted::default(), Arc::new(RefusalGuard::new()));
         let authenticator = metrics::with_local_recorder(&counted, || {
-            Authenticator::new(sessions.clone(), bearers, revocations, guard.clone())
+            Authenticator::new(sessions.clone(), bearers, revocations, None, guard.clone())
         });
         Self { authenticator, provider, sessions, guard, clock, counted, _data: data }
     }

@@ -2,17 +2,22 @@
 
 use std::fmt;
 
-use http::{HeaderMap, header::AUTHORIZATION};
+use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 use secrecy::SecretString;
 
-use super::{Credential, CredentialText, UnsupportedCredential, cookie::cookies};
+use super::{Credential, CredentialText, OpaqueCredential, UnsupportedCredential, cookie::cookies};
 use crate::{policy::Requirement, principal::Kind};
 
 /// Every candidate of one request. Nothing of it is ever shown.
 pub struct CredentialCandidates {
     authorization: Authorization,
     tickets: Tickets,
+    /// What could be a token of before, where such tokens are adopted.
+    opaque: Option<OpaqueCredential>,
 }
+
+/// Whether a token of before is known already. Asks nobody.
+pub(crate) type IsKnown<'a> = &'a dyn Fn(&CredentialText) -> bool;
 
 /// A request from which no one credential can be read. It is a bad request, and proves nothing about any of them: nobody
 /// knows which of them somebody planted, so nothing is forgotten.
@@ -43,16 +48,24 @@ enum Tickets {
 }
 
 impl CredentialCandidates {
-    /// Reads the candidates of a head. `cookie` is the name of the session cookie.
+    /// Reads the candidates of a head. `cookie` is the name of the session cookie, `legacy` that of the field in which
+    /// tokens of before stand, if such are adopted.
     ///
     /// # Errors
     /// [`AmbiguousCredentials::TwoAuthorizations`]: whatever the requirement is, and equal ones too.
-    pub fn read(headers: &HeaderMap, cookie: &str) -> Result<Self, AmbiguousCredentials> {
-        Ok(Self { authorization: Authorization::of(headers)?, tickets: Tickets::of(headers, cookie) })
+    pub fn read(headers: &HeaderMap, cookie: &str, legacy: Option<&HeaderName>) -> Result<Self, AmbiguousCredentials> {
+        let (authorization, tickets) = (Authorization::of(headers)?, Tickets::of(headers, cookie));
+        if legacy.is_some_and(|name| headers.get_all(name).iter().nth(1).is_some()) {
+            return Err(AmbiguousCredentials::TwoAuthorizations);
+        }
+        let opaque = legacy.and_then(|name| OpaqueCredential::read(headers, name));
+        Ok(Self { authorization, tickets, opaque })
     }
 
     /// The credential that counts for `requirement`: a bearer token that `recognises` knows as ours, else the ticket, if
-    /// anybody who has one may pass. An `Authorization` that is not ours is somebody else's business.
+    /// anybody who has one may pass. An `Authorization` that is not ours is somebody else's business; but where tokens of
+    /// before are adopted (`is_known`), one that is known is a device's everywhere, and one that nobody knows yet may be one
+    /// where devices may pass.
     ///
     /// # Errors
     /// [`AmbiguousCredentials::TwoTickets`], if one would count. Where anyone may pass, neither counts.
@@ -60,6 +73,7 @@ impl CredentialCandidates {
         &self,
         requirement: &Requirement,
         recognises: impl FnOnce(&CredentialText) -> bool,
+        is_known: Option<IsKnown<'_>>,
     ) -> Result<Credential, AmbiguousCredentials> {
         let without_ticket = match &self.authorization {
             Authorization::Bearer(token) => {
@@ -72,14 +86,27 @@ impl CredentialCandidates {
             Authorization::Unsupported(what) => Some(*what),
             Authorization::Absent => None,
         };
+        let opaque = self.opaque.as_ref().zip(is_known);
+        if let Some((token, is_known)) = opaque
+            && is_known(token.text())
+        {
+            return Ok(Credential::LegacyDevice(token.clone()));
+        }
+        // What a browser answers to a prompt of the application's own is no device's, where anyone may pass.
+        let opaque = opaque.map(|(token, _)| token).filter(|token| {
+            requirement.may_allow(Kind::Device) && !(requirement.is_open() && token.answers_a_prompt())
+        });
         let looked_for = requirement.may_allow(Kind::User);
         match &self.tickets {
             Tickets::One(ticket) if looked_for => Ok(Credential::Ticket(CredentialText::new(ticket.clone()))),
             Tickets::Different if looked_for && !requirement.is_open() => Err(AmbiguousCredentials::TwoTickets),
-            Tickets::One(_) | Tickets::Different => {
-                Ok(Credential::Unsupported(without_ticket.unwrap_or(UnsupportedCredential::Ticket)))
-            }
-            Tickets::None => Ok(without_ticket.map_or(Credential::None, Credential::Unsupported)),
+            tickets => Ok(match (opaque, tickets) {
+                (Some(token), _) => Credential::LegacyDevice(token.clone()),
+                (None, Tickets::None) => without_ticket.map_or(Credential::None, Credential::Unsupported),
+                (None, Tickets::One(_) | Tickets::Different) => {
+                    Credential::Unsupported(without_ticket.unwrap_or(UnsupportedCredential::Ticket))
+                }
+            }),
         }
     }
 

@@ -6,15 +6,18 @@
 
 mod candidates;
 mod cookie;
+mod opaque;
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use aws_lc_rs::digest::{SHA256, digest};
 use secrecy::{ExposeSecret, SecretString};
 
+pub(crate) use self::candidates::IsKnown;
 pub use self::{
     candidates::{AmbiguousCredentials, CredentialCandidates},
     cookie::{cookies, trim_blanks},
+    opaque::OpaqueCredential,
 };
 
 /// What a request brought to show who sends it.
@@ -29,6 +32,8 @@ pub enum Credential {
     Ticket(CredentialText),
     /// A bearer token (RFC 6750 §2.1) whose issuer is configured.
     Bearer(CredentialText),
+    /// A token of before, which only the service behind us can read. See [`crate::device::legacy`].
+    LegacyDevice(OpaqueCredential),
 }
 
 /// What was shown in place of a credential that counts.
@@ -50,8 +55,13 @@ pub struct CredentialText {
 }
 
 /// The SHA-256 of a credential: what is remembered of it is found by this.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CredentialHash([u8; 32]);
+
+/// The text is no SHA-256 in hexadecimal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not 64 hexadecimal digits")]
+pub(crate) struct NotACredentialHash;
 
 /// Names a credential without holding it: the first half of its SHA-256.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -63,6 +73,7 @@ impl Credential {
         match self {
             Self::None | Self::Unsupported(_) => None,
             Self::Ticket(text) | Self::Bearer(text) => Some(text.id()),
+            Self::LegacyDevice(token) => Some(token.text().id()),
         }
     }
 }
@@ -116,6 +127,28 @@ impl CredentialHash {
         let mut id = [0; 16];
         id.copy_from_slice(&self.0[..16]);
         CredentialId(id)
+    }
+}
+
+/// In hexadecimal, as everybody writes a SHA-256.
+impl fmt::Display for CredentialHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl FromStr for CredentialHash {
+    type Err = NotACredentialHash;
+    fn from_str(text: &str) -> Result<Self, NotACredentialHash> {
+        let digits = text.as_bytes();
+        if digits.len() != 64 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return Err(NotACredentialHash);
+        }
+        let mut bytes = [0; 32];
+        for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
+            *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| NotACredentialHash)?;
+        }
+        Ok(Self(bytes))
     }
 }
 

@@ -14,13 +14,14 @@ fn read(allow: Allow, fields: &[(&'static str, &str)]) -> String {
     let value = |text: &str| HeaderValue::from_bytes(text.as_bytes()).expect("a header value");
     let headers: HeaderMap = fields.iter().map(|(name, text)| (HeaderName::from_static(name), value(text))).collect();
     let requirement = Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT);
-    let candidates = CredentialCandidates::read(&headers, "__Host-candor");
+    let candidates = CredentialCandidates::read(&headers, "__Host-candor", None);
     let ours = |token: &CredentialText| token.expose().starts_with("ours");
-    match candidates.and_then(|candidates| candidates.credential(&requirement, ours)) {
+    match candidates.and_then(|candidates| candidates.credential(&requirement, ours, None)) {
         Ok(Credential::None) => "none".to_owned(),
         Ok(Credential::Unsupported(what)) => format!("none, but {what:?}"),
         Ok(Credential::Ticket(ticket)) => format!("ticket {}", ticket.expose()),
         Ok(Credential::Bearer(token)) => format!("bearer {}", token.expose()),
+        Ok(Credential::LegacyDevice(token)) => format!("legacy {}", token.text().expose()),
         Err(ambiguous) => ambiguous.to_string(),
     }
 }
@@ -86,7 +87,7 @@ fn the_one_ticket_is_found_whatever_else_came() {
             (http::header::COOKIE, HeaderValue::from_static(line)),
             (http::header::AUTHORIZATION, HeaderValue::from_static("Bearer ours")),
         ]);
-        let candidates = CredentialCandidates::read(&headers, "candor").expect("one Authorization");
+        let candidates = CredentialCandidates::read(&headers, "candor", None).expect("one Authorization");
         candidates.ticket().map(|ticket| ticket.map(|ticket| ticket.expose().to_owned()))
     };
     assert_eq!(ticket("candor=t1; candor=t1"), Ok(Some("t1".to_owned())));
@@ -111,7 +112,7 @@ fn one_hash_names_a_credential_and_finds_what_is_remembered_of_it() {
 fn a_credential_is_never_shown() {
     let text = || CredentialText::new("canary");
     let headers = HeaderMap::from_iter([(http::header::COOKIE, HeaderValue::from_static("candor=canary"))]);
-    let candidates = CredentialCandidates::read(&headers, "candor").expect("no Authorization");
+    let candidates = CredentialCandidates::read(&headers, "candor", None).expect("no Authorization");
     let shown = format!("{:?} {candidates:?}", [Credential::Ticket(text()), Credential::Bearer(text())]);
     assert!(!shown.contains("canary"), "{shown}");
 }

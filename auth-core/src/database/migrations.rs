@@ -213,6 +213,32 @@ const STATEMENTS: &[(&str, &str)] = &[
         "CREATE TRIGGER device_audit_kept BEFORE DELETE ON device_audit
         BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END",
     ),
+    (
+        "legacy token: what the service behind calls its device",
+        "ALTER TABLE legacy_token ADD COLUMN known_as TEXT NOT NULL DEFAULT ''",
+    ),
+    (
+        "legacy token: the generation of its binding",
+        "ALTER TABLE legacy_token ADD COLUMN generation INTEGER NOT NULL DEFAULT 1",
+    ),
+    ("legacy token: by the name there", "CREATE INDEX legacy_token_known_as ON legacy_token (known_as)"),
+    ("legacy token: those of one binding", "CREATE INDEX legacy_token_in ON legacy_token (binding)"),
+    ("legacy token: what is new", "CREATE INDEX legacy_token_changed ON legacy_token (changed)"),
+    ("device binding: what is new", "CREATE INDEX device_binding_changed ON device_binding (changed)"),
+    ("legacy approval: why it is asked", "ALTER TABLE legacy_approval ADD COLUMN kind TEXT NOT NULL DEFAULT 'denied'"),
+    ("legacy approval: which device it says to be", "ALTER TABLE legacy_approval ADD COLUMN device TEXT"),
+    (
+        "legacy refusal: the tokens that somebody has refused, known or not",
+        "CREATE TABLE legacy_refusal (
+            hash TEXT PRIMARY KEY NOT NULL,
+            at INTEGER NOT NULL,
+            who TEXT NOT NULL,
+            why TEXT NOT NULL,
+            written INTEGER NOT NULL,
+            lifted INTEGER
+        ) STRICT",
+    ),
+    ("legacy refusal: what is new", "CREATE INDEX legacy_refusal_written ON legacy_refusal (written)"),
 ];
 
 /// Applies those that the store has not seen. A store that a newer release has brought further is taken as it is, so that going back a release

@@ -1,5 +1,6 @@
 //! The device fleet: displays that hold a device token, bound to tenants, proven by keys of their own.
 
+pub mod legacy;
 pub mod nonce;
 pub mod proof;
 pub mod registry;

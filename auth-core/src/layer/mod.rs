@@ -83,7 +83,7 @@ impl AuthLayer {
 
 impl Gate {
     async fn admit(&self, headers: &HeaderMap) -> Result<Permit, NotAdmitted> {
-        let candidates = CredentialCandidates::read(headers, &self.cookie)?;
+        let candidates = CredentialCandidates::read(headers, &self.cookie, self.authenticator.legacy_header())?;
         let credential = self.authenticator.credential(&candidates, &self.requirement)?;
         let admission = self.authenticator.admit(credential, &self.requirement, self.harm, self.clock.now()).await;
         admission.permit.map_err(NotAdmitted::Stop)

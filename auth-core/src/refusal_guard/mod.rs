@@ -143,6 +143,16 @@ impl RefusalGuard {
         }
     }
 
+    /// The same for whoever must lose nothing while anything at all is in doubt: any refusal is held back then.
+    pub fn hold_any(&self, stop: Stop, now: Now) -> Stop {
+        match stop {
+            Stop::Rejected(refusal) if self.has_tripped(now) => {
+                held_back(&format!("{}: {}", refusal.reason(), refusal.detail())).into()
+            }
+            Stop::Rejected(_) | Stop::Unavailable(_) => stop,
+        }
+    }
+
     /// Counts an upstream's denial of an accepted credential, and asks whether it may be passed on.
     ///
     /// # Errors

@@ -21,9 +21,9 @@ pub(crate) struct RevocationEntry {
     /// The hard expiry of what it ends: from then on it says nothing that the credential does not say itself.
     pub(super) until: Timestamp,
     /// When it was ordered: by the earlier reading, if the clock was in doubt. `not_before` is then the later one.
-    pub(super) at: Timestamp,
-    pub(super) who: String,
-    pub(super) why: String,
+    pub(crate) at: Timestamp,
+    pub(crate) who: String,
+    pub(crate) why: String,
 }
 
 /// What an entry ends.
@@ -106,7 +106,7 @@ impl RevocationEntry {
     }
 
     /// What it says of a binding.
-    pub(super) fn standing(&self) -> Option<&BindingStanding> {
+    pub(crate) fn standing(&self) -> Option<&BindingStanding> {
         match &self.ends {
             RevokedThing::Binding(standing) => Some(standing),
             RevokedThing::Session(_) | RevokedThing::User { .. } => None,

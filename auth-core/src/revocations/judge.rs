@@ -6,7 +6,7 @@ use super::{Revocations, entry::RevocationEntry};
 use crate::{
     clock::Now,
     dependency::Dependency,
-    principal::{Freshness, Principal, Subject},
+    principal::{BindingId, BindingState, Freshness, Generation, Principal, Subject},
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
 };
 
@@ -52,6 +52,34 @@ impl Revocations {
             return Err(Unavailable::because(Dependency::Revocations, cause).into());
         }
         Ok(self.0.freshness(&snapshot, Dependency::Revocations, now))
+    }
+}
+
+impl Revocations {
+    /// What has become of a device's binding, as far as it concerns what was issued in `generation`, and how fresh that is.
+    ///
+    /// # Errors
+    /// Unavailable, if there has never been a set.
+    pub(crate) fn of_binding(
+        &self,
+        binding: BindingId,
+        generation: Generation,
+        now: Now,
+    ) -> Result<(Option<Arc<RevocationEntry>>, Freshness), Unavailable> {
+        let snapshot = self.0.load();
+        if let Some(row) = snapshot.value.of_binding(binding)
+            && row.standing().is_some_and(|standing| match standing.state {
+                BindingState::Active => generation < standing.generation,
+                BindingState::Suspended | BindingState::Revoked => generation <= standing.generation,
+            })
+        {
+            return Ok((Some(row.clone()), Freshness::Live));
+        }
+        if snapshot.schedule.confirmed_at().is_none() {
+            let cause = "neither the disk nor the store has said yet which devices are revoked";
+            return Err(Unavailable::because(Dependency::Revocations, cause));
+        }
+        Ok((None, self.0.freshness(&snapshot, Dependency::Revocations, now)))
     }
 }
 

@@ -32,6 +32,8 @@ pub struct HeadPolicy {
     pub cookies: CookieNames,
     /// The public address as `Origin` spells it (RFC 6454 §6.2).
     pub origin: String,
+    /// The field in which tokens of before stand, if such are adopted.
+    pub legacy_header: Option<HeaderName>,
 }
 
 /// A request's head, understood.
@@ -69,7 +71,8 @@ pub fn read<B>(
     let (parts, body) = request.into_parts();
     let strict = head_rules::strict(&parts, &policy.rules)?;
     let forwarded = Forwarded::of(&parts.headers, peer, strict.host, &policy.forwarded).map_err(bad_request)?;
-    let credentials = CredentialCandidates::read(&parts.headers, policy.cookies.ticket).map_err(bad_request)?;
+    let credentials = CredentialCandidates::read(&parts.headers, policy.cookies.ticket, policy.legacy_header.as_ref());
+    let credentials = credentials.map_err(bad_request)?;
     let head = RequestHead {
         id,
         method: parts.method.clone(),

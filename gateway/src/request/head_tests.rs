@@ -9,6 +9,7 @@ fn policy() -> HeadPolicy {
         forwarded: ForwardedPolicy { proxies: vec!["10.0.0.0/8".parse().expect("a network")], secure: true },
         cookies: CookieNames { ticket: "__Host-candor", pending: "__Host-candor-signin-" },
         origin: "https://app.example".to_owned(),
+        legacy_header: None,
     }
 }
 

@@ -83,7 +83,13 @@ impl ProcessParts {
             elsewhere: Arc::new(RouteMetrics::elsewhere()),
             upstreams: Upstreams::new(&config, &site, signer, &self.endpoints),
             sign_in,
-            authenticator: Authenticator::new(sessions.clone(), bearers, self.revocations.clone(), self.guard.clone()),
+            authenticator: Authenticator::new(
+                sessions.clone(),
+                bearers,
+                self.revocations.clone(),
+                None,
+                self.guard.clone(),
+            ),
             sessions,
             _issuers: held,
             site,
@@ -103,5 +109,6 @@ fn head_policy(config: &Config, site: &Site) -> HeadPolicy {
         forwarded: ForwardedPolicy { proxies: config.server.trusted_proxies.clone(), secure: site.is_secure() },
         cookies: site.cookies(),
         origin: site.origin().to_owned(),
+        legacy_header: None,
     }
 }

@@ -118,7 +118,10 @@ pub(super) async fn update_binding(writing: &mut SqliteConnection, binding: &Bin
         .map(drop)
 }
 
-pub(super) async fn binding(reading: &mut SqliteConnection, id: BindingId) -> Result<Option<Binding>, sqlx::Error> {
+pub(in crate::device) async fn binding(
+    reading: &mut SqliteConnection,
+    id: BindingId,
+) -> Result<Option<Binding>, sqlx::Error> {
     sqlx::query_as(BINDING).bind(id.to_string()).fetch_optional(&mut *reading).await
 }
 
