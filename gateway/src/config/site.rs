@@ -88,6 +88,11 @@ impl Site {
         format!("{}/{rest}", self.own_prefix)
     }
 
+    /// The prefix of our own paths, without a closing slash.
+    pub fn prefix(&self) -> &str {
+        &self.own_prefix
+    }
+
     /// Where signing in begins, with the address to come back to.
     pub fn login(&self, return_to: Option<&str>) -> String {
         self.login_by(&LoginLink { return_to, ..LoginLink::default() })

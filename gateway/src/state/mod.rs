@@ -23,6 +23,7 @@ use auth_core::{
     clock::{Clock, Now},
     data_folder::{DataFolder, FolderFault},
     database::Database,
+    device::Devices,
     keyring::{Keyring, KeyringFault},
     keys::KeyPolicy,
     outbound::OutboundPolicy,
@@ -32,6 +33,7 @@ use auth_core::{
     sign_in::{ReplayGuard, SignIn},
 };
 
+pub(crate) use self::process::device_policy;
 use self::{
     issuers::{HeldIssuers, KnownIssuers},
     process::ProcessParts,
@@ -83,6 +85,8 @@ pub struct Running {
     pub sign_in: SignIn,
     /// Opens and ends their sessions.
     pub sessions: Sessions,
+    /// The fleet, if there is one.
+    pub devices: Option<Devices>,
     /// What is counted of the requests on each route, by the route's index.
     route_metrics: Vec<Arc<RouteMetrics>>,
     /// What is counted of the requests on none.
@@ -216,6 +220,11 @@ impl Gateway {
     /// The time.
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// The devices of the configuration in force, for commands: requests have them in their snapshot.
+    pub fn devices(&self) -> Option<Devices> {
+        self.running.load().devices.clone()
     }
 
     /// The clock, to look at and to accept by hand.

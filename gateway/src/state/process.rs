@@ -11,6 +11,7 @@ use auth_core::{
     clock::Clock,
     data_folder::DataFolder,
     database::Database,
+    device::{DevicePolicy, Devices},
     keyring::Keyring,
     refusal_guard::RefusalGuard,
     revocations::Revocations,
@@ -24,7 +25,7 @@ use super::{
     routes,
 };
 use crate::{
-    config::{Config, site::Site},
+    config::{Config, DevicesConfig, site::Site},
     request::{HeadPolicy, forwarded::ForwardedPolicy, head_rules::IngressRules},
     telemetry::RouteMetrics,
     upstream::{Endpoints, Upstreams, signed_identity::IdentitySigner},
@@ -76,7 +77,12 @@ impl ProcessParts {
         );
         let site = Site::new(&config);
         let signer = IdentitySigner::new(self.keyring.clone(), site.origin());
+        let devices = config.devices.as_ref().map(|it| {
+            let policy = device_policy(it, &site);
+            Devices::new(self.keyring.clone(), self.store.clone(), self.revocations.clone(), policy)
+        });
         Ok(Running {
+            devices,
             head_policy: head_policy(&config, &site),
             routes: routes::table(&config),
             route_metrics: routes::metrics(&config),
@@ -95,6 +101,17 @@ impl ProcessParts {
             site,
             config,
         })
+    }
+}
+
+/// What `config` says of device tokens.
+pub(crate) fn device_policy(config: &DevicesConfig, site: &Site) -> DevicePolicy {
+    DevicePolicy {
+        renew_after: config.renew_after,
+        soft: config.soft,
+        hard: config.hard,
+        issuer: format!("{}{}", site.origin(), site.prefix()).into(),
+        audience: site.origin().into(),
     }
 }
 

@@ -84,6 +84,15 @@ pub enum BindingChange {
     Changed(Binding),
 }
 
+/// What became of an import.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImportOutcome {
+    /// All of them are written down.
+    Done,
+    /// None is: these serial numbers are registered already.
+    Known(Vec<String>),
+}
+
 /// Some of the devices, in the order of their ids.
 #[derive(Clone, Debug)]
 pub struct DevicePage {
@@ -124,6 +133,14 @@ impl Registry {
     /// Unavailable, if the store is.
     pub async fn register(&self, new: NewDevice, order: Order, now: Now) -> Result<RegisteredDevice, Unavailable> {
         sql::register(&self.store, new, order, now).await
+    }
+
+    /// Writes down many devices: all of them, or none if one of their serial numbers is registered already.
+    ///
+    /// # Errors
+    /// Unavailable, if the store is.
+    pub async fn import(&self, new: Vec<NewDevice>, order: Order, now: Now) -> Result<ImportOutcome, Unavailable> {
+        sql::import(&self.store, new, order, now).await
     }
 
     /// Binds a device to a tenant: anew, or the binding that it has there, brought back and put into this room. `None`, if

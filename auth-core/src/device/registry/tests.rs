@@ -262,3 +262,26 @@ async fn acknowledges_until_it_is_killed() {
     }
     std::future::pending::<()>().await;
 }
+
+#[tokio::test]
+async fn an_import_is_all_or_nothing_and_names_who_is_known() {
+    let site = Site::new().await;
+    site.add(1, "acme").await;
+    let listed =
+        |numbers: &[u8]| numbers.iter().map(|n| NewDevice { key: None, ..new(*n, "acme") }).collect::<Vec<_>>();
+    let import = |new| site.registry.import(new, order("operator ada"), site.now());
+    let (audited, count) = (site.audited().await, async || site.registry.list(None, None, 500).await);
+    assert_eq!(import(listed(&[2, 1, 3])).await.expect("healthy"), ImportOutcome::Known(vec!["sn-1".to_owned()]));
+    assert_eq!(count().await.expect("healthy").devices.len(), 1);
+    assert_eq!(site.audited().await, audited);
+    assert_eq!(import(listed(&[2, 3])).await.expect("healthy"), ImportOutcome::Done);
+    assert_eq!(count().await.expect("healthy").devices.len(), 3);
+    let many: Vec<_> = (0..2000)
+        .map(|n| NewDevice {
+            description: DeviceDescription { hardware_id: format!("x{n}"), ..new(9, "").description },
+            key: None,
+            ..new(9, "acme")
+        })
+        .collect();
+    assert_eq!(import(many).await.expect("two thousand fit into a call"), ImportOutcome::Done);
+}

@@ -14,7 +14,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits};
+use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet};
 use crate::state::Gateway;
 
 /// How many commands may be executed at once.
@@ -114,11 +114,12 @@ impl Drop for Control {
 }
 
 async fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
+    let operator = operator(stream.peer_cred()?.uid());
     let (read, mut write) = stream.split();
     let mut line = String::new();
     timeout(LINE_TIMEOUT, BufReader::new(read.take(MAX_LINE)).read_line(&mut line)).await??;
     let answer = match serde_json::from_str(&line) {
-        Ok(command) => execute(command, gateway).await,
+        Ok(command) => execute(command, operator, gateway).await,
         Err(_) => CommandAnswer::Refused(format!("gateway {} does not know this command", env!("CARGO_PKG_VERSION"))),
     };
     let mut line = serde_json::to_vec(&answer)?;
@@ -127,10 +128,10 @@ async fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
     write.shutdown().await
 }
 
-async fn execute(command: Command, gateway: &Gateway) -> CommandAnswer {
+async fn execute(command: Command, operator: String, gateway: &Gateway) -> CommandAnswer {
     // `check` asks who holds the folder, and changes nothing.
     if command != Command::Holder {
-        tracing::info!(?command, "a command came over the control socket");
+        tracing::info!(?command, operator, "a command came over the control socket");
     }
     match command {
         Command::Holder => CommandAnswer::Holder(gateway.data.holder().clone()),
@@ -140,9 +141,26 @@ async fn execute(command: Command, gateway: &Gateway) -> CommandAnswer {
             gateway.clock().written().await;
             CommandAnswer::Done(accepted.to_string())
         }
+        Command::Fleet(command) => match gateway.devices() {
+            Some(devices) => fleet::execute(&devices, command, operator, gateway.now()).await,
+            None => {
+                CommandAnswer::Refused("this gateway has no devices: its configuration has no [devices]".to_owned())
+            }
+        },
         Command::KeysAdopt => match gateway.repair().await {
             Ok(()) => CommandAnswer::Done("keyring and store belong together".to_owned()),
             Err(why) => CommandAnswer::Refused(why.to_string()),
         },
     }
+}
+
+/// Who gives an order, as the records name them: by the account that the system knows them by.
+pub fn operator(uid: u32) -> String {
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = accounts.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    format!("operator {}", named.unwrap_or_else(|| uid.to_string()))
 }

@@ -4,6 +4,7 @@
 //! A command never writes in a folder that a gateway holds: it asks the gateway to. Without one, the command takes the
 //! folder itself.
 
+pub mod fleet;
 mod holder;
 
 use std::{
@@ -16,10 +17,12 @@ use std::{
 use auth_core::data_folder::LockHolder;
 use serde::{Deserialize, Serialize};
 
-pub use holder::Control;
+use self::fleet::{FleetCommand, ListedPage};
+
+pub use holder::{Control, operator};
 
 /// What a command asks the gateway to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "command", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Command {
     /// To say who it is.
@@ -30,6 +33,8 @@ pub enum Command {
     Clock,
     /// To take the wall clock at its word.
     ClockAccept,
+    /// Something about devices.
+    Fleet(FleetCommand),
 }
 
 /// What the gateway answers.
@@ -42,13 +47,17 @@ pub enum CommandAnswer {
     Done(String),
     /// It is not, and why.
     Refused(String),
+    /// These devices.
+    Page(ListedPage),
+    /// It is not, since these serial numbers are registered already.
+    Known(Vec<String>),
 }
 
 /// The socket's name in the data folder.
 const SOCKET_NAME: &str = "control.sock";
 
-/// The longest line, in bytes, either way.
-const MAX_LINE: u64 = 16 * 1024;
+/// The longest line, in bytes, either way: a page of devices, or an import.
+const MAX_LINE: u64 = 2 * 1024 * 1024;
 
 /// How long either side waits for the other.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -60,13 +69,13 @@ const MAX_PATH: usize = 107;
 ///
 /// # Errors
 /// Nobody listens there, or what listens does not answer.
-pub fn ask(data: &Path, command: Command) -> io::Result<CommandAnswer> {
+pub fn ask(data: &Path, command: &Command) -> io::Result<CommandAnswer> {
     let path = data.join(SOCKET_NAME);
     fits(&path)?;
     let mut stream = UnixStream::connect(&path)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
-    let mut line = serde_json::to_vec(&command)?;
+    let mut line = serde_json::to_vec(command)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut answer = String::new();
@@ -76,9 +85,9 @@ pub fn ask(data: &Path, command: Command) -> io::Result<CommandAnswer> {
 
 /// Who holds the folder `data`, if a gateway does.
 pub fn holder(data: &Path) -> Option<LockHolder> {
-    match ask(data, Command::Holder) {
+    match ask(data, &Command::Holder) {
         Ok(CommandAnswer::Holder(holder)) => Some(holder),
-        Ok(CommandAnswer::Done(_) | CommandAnswer::Refused(_)) | Err(_) => None,
+        Ok(_) | Err(_) => None,
     }
 }
 

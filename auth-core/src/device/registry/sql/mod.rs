@@ -6,7 +6,7 @@ pub(in crate::device) mod transaction;
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-pub(super) use self::transaction::{bind_known, change_one, list, of_key, register, show};
+pub(super) use self::transaction::{bind_known, change_one, import, list, of_key, register, show};
 use super::{Binding, DeviceDescription, DeviceKey, Order, PublicKey, RegisteredDevice, device_id};
 use crate::{
     audit::{self, AuditRecord},
@@ -39,6 +39,10 @@ const KEYS: &str =
 /// A page of ids, by an index alone.
 const PAGE: &str = "SELECT id FROM device WHERE id > $1 ORDER BY id LIMIT $2";
 const PAGE_IN: &str = "SELECT device FROM device_binding WHERE tenant = $3 AND device > $1 ORDER BY device LIMIT $2";
+
+/// Which of these serial numbers, a JSON array, are registered.
+const REGISTERED: &str = "
+    SELECT DISTINCT hardware_id FROM device WHERE hardware_id IN (SELECT value FROM json_each($1)) ORDER BY hardware_id";
 
 /// What is looked up while devices wait.
 #[cfg(test)]
@@ -131,6 +135,11 @@ pub(super) async fn binding_in(
     tenant: &str,
 ) -> Result<Option<Binding>, sqlx::Error> {
     sqlx::query_as(BINDING_IN).bind(device.to_string()).bind(tenant).fetch_optional(&mut *reading).await
+}
+
+/// Those of these serial numbers that are registered.
+async fn registered(reading: &mut SqliteConnection, hardware_ids: &[&str]) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(REGISTERED).bind(json!(hardware_ids).to_string()).fetch_all(&mut *reading).await
 }
 
 /// The key of this thumbprint.

@@ -6,8 +6,8 @@ use serde_json::json;
 use sqlx::{Connection, Sqlite, SqliteConnection, pool::PoolConnection};
 
 use super::{
-    super::{Binding, BindingChange, Bound, DeviceKey, NewDevice, Order, RegisteredDevice, binding_id},
-    binding, binding_in, device, insert_binding, insert_device, insert_key, key, page, update_binding,
+    super::{Binding, BindingChange, Bound, DeviceKey, ImportOutcome, NewDevice, Order, RegisteredDevice, binding_id},
+    binding, binding_in, device, insert_binding, insert_device, insert_key, key, page, registered, update_binding,
 };
 use crate::{
     audit::{self, AuditRecord},
@@ -34,6 +34,29 @@ pub(in crate::device::registry) async fn register(
         let device = device(&mut writing, id).await?.ok_or(sqlx::Error::RowNotFound)?;
         writing.commit().await?;
         Ok(device)
+    };
+    store.call(work).await
+}
+
+pub(in crate::device::registry) async fn import(
+    store: &Database,
+    new: Vec<NewDevice>,
+    order: Order,
+    now: Now,
+) -> Result<ImportOutcome, Unavailable> {
+    let work = move |mut connection: PoolConnection<Sqlite>| async move {
+        let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let hardware_ids: Vec<&str> = new.iter().map(|new| &*new.description.hardware_id).collect();
+        let known = registered(&mut writing, &hardware_ids).await?;
+        if !known.is_empty() {
+            return Ok(ImportOutcome::Known(known));
+        }
+        for new in &new {
+            let id = insert_device(&mut writing, &new.description, &order, now).await?;
+            bind(&mut writing, id, &new.tenant, &new.room, &order, now).await?;
+        }
+        writing.commit().await?;
+        Ok(ImportOutcome::Done)
     };
     store.call(work).await
 }

@@ -2,6 +2,9 @@
 //!
 //! Exit codes: 0 done; 2 wrong usage; 10 would start, but something it depends on is down (`check --probe`); 20 refused.
 
+mod device;
+mod inventory;
+
 use std::{
     ffi::OsString,
     io,
@@ -74,6 +77,10 @@ enum Action {
         #[command(subcommand)]
         order: Option<ClockOrder>,
     },
+    /// The fleet of devices.
+    Device(device::DeviceArguments),
+    /// The audit trail of the devices.
+    Audit(device::AuditArguments),
     /// Break a pretend monolith and a pretend provider, and see who gets signed out.
     #[cfg_attr(not(feature = "demo"), command(hide = true))]
     Demo {
@@ -121,13 +128,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Serve { config } => serve(config),
         Action::Check { config, probe } => exit(check::check(&config, probe, &mut io::stdout())),
         Action::Keys(Keys::Adopt { config }) => adopt(&config),
-        Action::Clock { config, order: None } => command(&config, Command::Clock, |folder, _| {
+        Action::Clock { config, order: None } => command(&config, &Command::Clock, |folder, _| {
             let clock = Clock::system();
             clock.keep_in(folder.path());
             Ok(clock.readings().to_string())
         }),
         Action::Clock { order: Some(ClockOrder::Accept { config }), .. } => {
-            command(&config, Command::ClockAccept, |folder, _| {
+            command(&config, &Command::ClockAccept, |folder, _| {
                 let clock = Clock::system();
                 clock.keep_in(folder.path());
                 let accepted = clock.accept();
@@ -135,6 +142,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
                 Ok(accepted.to_string())
             })
         }
+        Action::Device(arguments) => device::run(arguments),
+        Action::Audit(arguments) => device::audit(arguments),
         Action::Demo { port } => demo(port),
         Action::Version => {
             say(&mut io::stdout(), concat!("gateway ", env!("CARGO_PKG_VERSION")));
@@ -155,35 +164,47 @@ fn say(to: &mut dyn io::Write, line: &str) {
 /// Has `command` done by the gateway that holds the data folder; without one the folder is ours, and `alone` does it.
 fn command(
     config: &Path,
-    command: Command,
+    command: &Command,
     alone: impl FnOnce(&DataFolder, &Config) -> Result<String, String>,
 ) -> ExitCode {
-    let told = load_without_secrets(config).map_err(|unreadable| unreadable.to_string()).and_then(|config| {
-        match DataFolder::take(&config.server.data, Clock::system().now()) {
-            Ok(folder) => alone(&folder, &config),
-            Err(held @ FolderFault::Held { .. }) => match control::ask(&config.server.data, command) {
-                Ok(CommandAnswer::Done(done)) => Ok(done),
-                Ok(CommandAnswer::Refused(why)) => Err(why),
-                Ok(CommandAnswer::Holder(holder)) => Ok(holder.to_string()),
-                Err(fault) => Err(format!("{held}. It cannot be asked to do this itself: {fault}")),
-            },
-            Err(fault @ FolderFault::Io { .. }) => Err(fault.to_string()),
-        }
-    });
-    match told {
-        Ok(done) => {
-            say(&mut io::stdout(), &done);
-            ExitCode::SUCCESS
-        }
-        Err(why) => {
-            say(&mut io::stderr(), &why);
-            exit(Conclusion::Refused)
-        }
+    conclude(ask_or_do(config, command, |folder, config| alone(folder, config).map(CommandAnswer::Done)))
+}
+
+/// The same, with the answer.
+fn ask_or_do(
+    config: &Path,
+    command: &Command,
+    alone: impl FnOnce(&DataFolder, &Config) -> Result<CommandAnswer, String>,
+) -> Result<CommandAnswer, String> {
+    let config = load_without_secrets(config).map_err(|unreadable| unreadable.to_string())?;
+    match DataFolder::take(&config.server.data, Clock::system().now()) {
+        Ok(folder) => alone(&folder, &config),
+        Err(held @ FolderFault::Held { .. }) => control::ask(&config.server.data, command)
+            .map_err(|fault| format!("{held}. It cannot be asked to do this itself: {fault}")),
+        Err(fault @ FolderFault::Io { .. }) => Err(fault.to_string()),
     }
 }
 
+/// Says what became of a command.
+fn conclude(answer: Result<CommandAnswer, String>) -> ExitCode {
+    let done = match answer {
+        Ok(CommandAnswer::Done(done)) => done,
+        Ok(CommandAnswer::Holder(holder)) => holder.to_string(),
+        Ok(CommandAnswer::Refused(why)) | Err(why) => return refuse(&why),
+        Ok(CommandAnswer::Page(_) | CommandAnswer::Known(_)) => return refuse("the gateway answered something else"),
+    };
+    say(&mut io::stdout(), &done);
+    ExitCode::SUCCESS
+}
+
+/// Says why a command was not done.
+fn refuse(why: &str) -> ExitCode {
+    say(&mut io::stderr(), why);
+    exit(Conclusion::Refused)
+}
+
 fn adopt(config: &Path) -> ExitCode {
-    command(config, Command::KeysAdopt, |folder, config| {
+    command(config, &Command::KeysAdopt, |folder, config| {
         let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
         let background = Background::new(runtime.handle().clone());
         let store = Database::at(config.store.address.clone(), background, Database::DEADLINE);
