@@ -19,6 +19,8 @@ pub struct DevicesConfig {
     pub soft: Duration,
     /// The age at which a token is over. Default 14 d.
     pub hard: Duration,
+    /// How many devices a second come back after an outage. Default 500.
+    pub returns_per_second: u32,
     /// What a device erases that a statement says is revoked. Default all three.
     pub statement_wipe: Vec<WipedData>,
     /// The tenants that devices may be put in, by name; none: each administrator's own.
@@ -87,6 +89,7 @@ impl<'a> WrittenDevices<'a> {
         in_order(("soft", soft), ("hard", hard));
         let wipe = section.value("statement_wipe");
         let wipe = wipe.and_then(|value| value.each("[\"token\"]", |one| one.choice(&WipedData::WORDS)));
+        let returns = section.value("returns_per_second").and_then(|value| value.count(1..=100_000));
         section.not_built("legacy", "leave it out: tokens of the service's own are not taken over");
         section.not_built("legacy_pin", "leave it out: the service's own PINs stay the service's");
         let (tenants, allowed) = tenants(&section, named);
@@ -96,6 +99,7 @@ impl<'a> WrittenDevices<'a> {
             renew_after,
             soft,
             hard,
+            returns_per_second: returns.and_then(|count| u32::try_from(count).ok()).unwrap_or(500),
             statement_wipe: wipe.unwrap_or_else(|| WipedData::WORDS.map(|(_, data)| data).to_vec()),
             tenants,
         };

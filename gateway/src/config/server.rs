@@ -8,7 +8,7 @@ use tracing::Level;
 use url::{Host, Url};
 
 use super::{allow, file::Section, issuer_names::IssuerNames, value::Value};
-use crate::{limits::SignInLimit, telemetry::Format};
+use crate::{limits::Allowance, telemetry::Format};
 
 /// `[server]`: the public listener, and where our own files lie.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ pub struct SessionsConfig {
     /// The life of a session that is not renewed. Default 12 h.
     pub hard_without_refresh: Duration,
     /// How many sign-ins one address may begin. Default 60 at once and 120 a minute.
-    pub sign_in_limit: SignInLimit,
+    pub sign_in_limit: Allowance,
 }
 
 impl ServerConfig {
@@ -237,8 +237,8 @@ impl SessionsConfig {
             let value = section.value(key).and_then(|value| value.count(1..=most as usize));
             value.and_then(|count| u32::try_from(count).ok()).unwrap_or(default)
         };
-        let SignInLimit { at_once, per_minute } = SignInLimit::DEFAULT;
-        let sign_in_limit = SignInLimit {
+        let Allowance { at_once, per_minute } = Allowance::DEFAULT;
+        let sign_in_limit = Allowance {
             at_once: count("sign_ins_at_once", 10_000, at_once),
             per_minute: count("sign_ins_per_minute", 60_000, per_minute),
         };

@@ -16,7 +16,7 @@ use secrecy::ExposeSecret;
 use url::Url;
 
 use super::*;
-use crate::{limits::SignInLimit, request::path::NameRules, telemetry::Format};
+use crate::{limits::Allowance, request::path::NameRules, telemetry::Format};
 
 /// The least that is a configuration.
 const LEAST: &str = r#"
@@ -83,7 +83,7 @@ fn what_is_not_said_has_the_documented_default() {
     assert_eq!(config.admin.listen, "127.0.0.1:9090".parse().expect("an address"));
     assert_eq!(config.store.address.to_string(), "/etc/candor/data/candor.sqlite");
     assert_eq!(config.sessions.hard_without_refresh, Duration::from_secs(12 * 3600));
-    assert_eq!(config.sessions.sign_in_limit, SignInLimit { at_once: 60, per_minute: 120 });
+    assert_eq!(config.sessions.sign_in_limit, Allowance { at_once: 60, per_minute: 120 });
     let identity = &config.identity[0];
     assert_eq!((identity.kind, identity.response_mode), (ProviderKind::Oidc, ResponseMode::Query));
     assert_eq!(identity.scopes, ["openid", "profile", "email"]);

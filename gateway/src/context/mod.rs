@@ -6,6 +6,7 @@ mod admission;
 
 use std::{
     cell::{Cell, RefCell},
+    hash::{DefaultHasher, Hash, Hasher},
     net::IpAddr,
     rc::Rc,
     sync::Arc,
@@ -166,7 +167,8 @@ impl RequestContext {
 
     /// The reply to a request that is on no route.
     pub(crate) fn reply(&self, answer: Answer) -> Reply {
-        let recourse = Recourse { repeatable: is_repeatable(&self.method), ..Recourse::default() };
+        let (repeatable, returns_over) = (is_repeatable(&self.method), self.returns_over());
+        let recourse = Recourse { repeatable, returns_over, ..Recourse::default() };
         Reply { answer, client_kind: self.client_kind.get(), id: self.id, recourse }
     }
 
@@ -198,6 +200,32 @@ impl RequestContext {
             here: here.map(|here| here.as_str().to_owned()),
             sign_in: self.running.site.signs_in() && requirement.may_allow(Kind::User),
             elsewhere: false,
+            returns_over: self.returns_over(),
+        }
+    }
+
+    /// Over how long devices that are turned away are asked to come back.
+    fn returns_over(&self) -> Duration {
+        match &self.running.config.devices {
+            Some(devices) if self.client_kind.get() == ClientKind::Device => {
+                self.gateway.limits.backlog().spread(devices.returns_per_second)
+            }
+            Some(_) | None => Duration::ZERO,
+        }
+    }
+
+    /// Counts a device among those that are served, or turned away through no fault of their own.
+    fn note_device(&self, status: StatusCode) {
+        if self.client_kind.get() != ClientKind::Device || self.running.config.devices.is_none() {
+            return;
+        }
+        let backlog = self.gateway.limits.backlog();
+        if status.is_server_error() {
+            backlog.turned_away(self.now);
+        } else if let Some(LoggedPrincipal { subject, .. }) = &self.found.borrow().principal {
+            let mut hash = DefaultHasher::new();
+            subject.hash(&mut hash);
+            backlog.served(hash.finish(), self.now);
         }
     }
 
@@ -206,6 +234,7 @@ impl RequestContext {
         let why = reply.answer.why(self.found.borrow().undecided.as_ref());
         let response = reply.into_http(&self.running.site);
         let (status, word) = (response.status(), kind_of(&response));
+        self.note_device(status);
         *self.answered.borrow_mut() = Some(Answered { status, word, why, after: self.begun.elapsed() });
         response
     }

@@ -13,6 +13,8 @@ pub enum AnswerWord {
     CredentialInvalid,
     /// No credential was given.
     CredentialMissing,
+    /// A device did not get what it asked for on its own paths, and that is no verdict.
+    DeviceAnswer,
     /// We know who this is, and their issuer did not state the groups or roles that would decide whether they may.
     GroupsNotStated,
     /// Our own mistake.
@@ -45,10 +47,11 @@ pub enum AnswerWord {
 
 impl AnswerWord {
     /// Every word, in the order of their names.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::CredentialInvalid,
         Self::CredentialMissing,
+        Self::DeviceAnswer,
         Self::GroupsNotStated,
         Self::InternalError,
         Self::NoEndpoint,
@@ -71,6 +74,7 @@ impl AnswerWord {
             Self::BadRequest => "bad-request",
             Self::CredentialInvalid => "credential-invalid",
             Self::CredentialMissing => "credential-missing",
+            Self::DeviceAnswer => "device-answer",
             Self::GroupsNotStated => "groups-not-stated",
             Self::InternalError => "internal-error",
             Self::NoEndpoint => "no-endpoint",

@@ -7,6 +7,7 @@ mod allowed_methods;
 mod answer_word;
 mod bad_request;
 mod client_kind;
+mod device_problem;
 mod status;
 
 use std::{fmt, sync::Arc, time::Duration};
@@ -16,7 +17,7 @@ use http::{HeaderValue, StatusCode};
 
 pub use self::{
     allowed_methods::AllowedMethods, answer_word::AnswerWord, bad_request::BadRequest, client_kind::ClientKind,
-    status::FaultStatus,
+    device_problem::DeviceProblem, status::FaultStatus,
 };
 
 /// What went wrong.

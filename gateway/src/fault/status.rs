@@ -12,10 +12,16 @@ pub enum FaultStatus {
     NotFound = 404,
     /// 405
     MethodNotAllowed = 405,
+    /// 409
+    Conflict = 409,
+    /// 410
+    Gone = 410,
     /// 413
     ContentTooLarge = 413,
     /// 414
     UriTooLong = 414,
+    /// 415
+    UnsupportedMediaType = 415,
     /// 417
     ExpectationFailed = 417,
     /// 429
@@ -36,12 +42,15 @@ pub enum FaultStatus {
 
 impl FaultStatus {
     /// Every status that a fault can have.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::BadRequest,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::Conflict,
+        Self::Gone,
         Self::ContentTooLarge,
         Self::UriTooLong,
+        Self::UnsupportedMediaType,
         Self::ExpectationFailed,
         Self::TooManyRequests,
         Self::RequestHeaderFieldsTooLarge,
@@ -59,6 +68,9 @@ impl From<FaultStatus> for StatusCode {
             FaultStatus::BadRequest => Self::BAD_REQUEST,
             FaultStatus::NotFound => Self::NOT_FOUND,
             FaultStatus::MethodNotAllowed => Self::METHOD_NOT_ALLOWED,
+            FaultStatus::Conflict => Self::CONFLICT,
+            FaultStatus::Gone => Self::GONE,
+            FaultStatus::UnsupportedMediaType => Self::UNSUPPORTED_MEDIA_TYPE,
             FaultStatus::ContentTooLarge => Self::PAYLOAD_TOO_LARGE,
             FaultStatus::UriTooLong => Self::URI_TOO_LONG,
             FaultStatus::ExpectationFailed => Self::EXPECTATION_FAILED,

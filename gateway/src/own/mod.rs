@@ -2,6 +2,7 @@
 //! sign-in by itself.
 
 pub mod admin;
+mod content;
 pub mod forward_auth;
 mod logout;
 mod me;
@@ -16,9 +17,10 @@ use http::{HeaderMap, Request};
 use crate::{
     body::Received,
     context::RequestContext,
+    fault::Fault,
     request::RequestHead,
     response::{answer::Answer, own_answer::OwnAnswer, pages, reply::Reply},
-    route::OwnPath,
+    route::{OwnPath, ProblemWord},
 };
 
 /// Answers one of our own paths.
@@ -38,7 +40,11 @@ pub(crate) async fn answer(
             return Reply { recourse, ..context.reply(me::answer(context, head).await) };
         }
         OwnPath::Keys => Answer::Own(OwnAnswer::json(context.gateway.keyring.public_keys())),
-        OwnPath::Problem(word) => Answer::Own(OwnAnswer::page(pages::explain(*word))),
+        OwnPath::Problem(ProblemWord::Answer(word)) => Answer::Own(OwnAnswer::page(pages::explain(*word))),
+        OwnPath::Problem(ProblemWord::Device(problem)) => {
+            Answer::Own(OwnAnswer::page(pages::explain_problem(*problem)))
+        }
+        OwnPath::Activate | OwnPath::Device(_) => Answer::Fault(Fault::NoSuchRoute),
     };
     context.reply(answer)
 }

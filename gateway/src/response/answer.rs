@@ -1,6 +1,8 @@
 //! What happened to a request, before it takes a form: a fault, an answer of our own, a refusal, Unavailable, or an
 //! upstream answer that was judged. Deliberately absent: any status.
 
+use std::time::Duration;
+
 use auth_core::verdict::{Rejected, Unavailable};
 
 use crate::{
@@ -35,6 +37,8 @@ pub struct Recourse {
     pub sign_in: bool,
     /// Whether the browser came by another address than the public one, where no cookie of a sign-in would be found.
     pub elsewhere: bool,
+    /// Over how long devices that are turned away are asked to come back: each at a moment of its own.
+    pub returns_over: Duration,
 }
 
 /// A refusal on its way out, and the right to forget the ticket if the refusal ended it.

@@ -5,11 +5,12 @@
 
 use std::time::Duration;
 
+use http::HeaderValue;
 use serde_json::Value;
 use url::Url;
 
 use crate::{
-    fault::FaultStatus,
+    fault::{DeviceProblem, FaultStatus},
     response::{
         answer::Why,
         cookies::{ClearCookie, SetCookie},
@@ -28,6 +29,7 @@ pub struct OwnAnswer {
     pub(super) cookies: Vec<SetCookie>,
     pub(super) clear: Option<ClearCookie>,
     pub(super) why: Option<Why>,
+    pub(super) nonce: Option<HeaderValue>,
 }
 
 /// What it consists of.
@@ -43,6 +45,17 @@ pub(super) enum OwnContent {
     },
     /// No content: another proxy asked who it is, and finds it in the head.
     Identity(StatedIdentity),
+    /// What a device is told that did not get what it asked for.
+    Problem(DeviceProblem, ProblemTold),
+}
+
+/// What is said of a problem besides its word.
+#[derive(Debug, Default)]
+pub(super) struct ProblemTold {
+    /// In place of the problem's usual explanation.
+    pub(super) detail: Option<String>,
+    /// When it is worth asking again, if it is.
+    pub(super) retry_after: Option<Duration>,
 }
 
 /// How an answer of our own went. There is no 401, 403 or 407 here.
@@ -50,6 +63,10 @@ pub(super) enum OwnContent {
 pub(super) enum OwnStatus {
     /// 200.
     Ok,
+    /// 201: there is something now that was not.
+    Created,
+    /// 202: it is not done yet.
+    Accepted,
     /// People and programs are told the same.
     Status(FaultStatus),
     /// People get the page, programs a problem.
@@ -94,6 +111,42 @@ impl OwnAnswer {
         Self::of(OwnContent::Json(value))
     }
 
+    /// JSON, with 201: something was made.
+    pub fn created(value: Value) -> Self {
+        Self { status: OwnStatus::Created, ..Self::json(value) }
+    }
+
+    /// JSON, with 202: what was asked for is not done yet.
+    pub fn accepted(value: Value) -> Self {
+        Self { status: OwnStatus::Accepted, ..Self::json(value) }
+    }
+
+    /// What a device is told that did not get what it asked for: problem details (RFC 9457), whoever asks.
+    pub fn problem(problem: DeviceProblem) -> Self {
+        Self::of(OwnContent::Problem(problem, ProblemTold::default()))
+    }
+
+    /// With what exactly is wrong, where a problem says only what kind of thing is.
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        if let OwnContent::Problem(_, told) = &mut self.content {
+            told.detail = Some(detail.into());
+        }
+        self
+    }
+
+    /// With when it is worth asking again.
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        if let OwnContent::Problem(_, told) = &mut self.content {
+            told.retry_after = Some(wait);
+        }
+        self
+    }
+
+    /// With a fresh nonce for the device's next proof (RFC 9449 §8). A nonce that is no header value is left out.
+    pub fn nonce(self, nonce: &str) -> Self {
+        Self { nonce: HeaderValue::from_str(nonce).ok(), ..self }
+    }
+
     /// 303: a GET follows, whatever the method was (RFC 9110 §15.4.4).
     pub fn redirect(to: Destination) -> Self {
         Self::of(OwnContent::Redirect(to))
@@ -136,7 +189,7 @@ impl OwnAnswer {
     }
 
     fn of(content: OwnContent) -> Self {
-        Self { content, status: OwnStatus::Ok, cookies: Vec::new(), clear: None, why: None }
+        Self { content, status: OwnStatus::Ok, cookies: Vec::new(), clear: None, why: None, nonce: None }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The few pages that people see: one frame, no script, nothing fetched from elsewhere.
+//! The few pages that people see: one frame, no script, nothing fetched from elsewhere. They fit a phone.
 //!
 //! Here is only what a page says. Its status, its headers and whether it is a page at all are `reply`'s to decide.
 
@@ -14,11 +14,36 @@ const STYLE: &str = include_str!("../../pages/page.css");
 #[derive(Debug, Default)]
 pub struct Page {
     title: Cow<'static, str>,
+    /// What went wrong with what was sent before, so that the form is shown once more.
+    notice: Option<Cow<'static, str>>,
     paragraphs: Vec<Cow<'static, str>>,
+    facts: Vec<(&'static str, String)>,
+    form: Option<PageForm>,
     actions: Vec<Action>,
     again: bool,
     unsent: Option<Cow<'static, str>>,
     retry: Option<u64>,
+}
+
+/// What the reader is asked, and where their answer is posted to.
+#[derive(Debug)]
+pub struct PageForm {
+    to: String,
+    fields: Vec<Field>,
+    button: &'static str,
+}
+
+/// One thing that a form asks, or carries.
+#[derive(Debug)]
+enum Field {
+    /// Carried along unseen.
+    Hidden { name: &'static str, value: String },
+    /// Digits: phones show the keys for them.
+    Digits { name: &'static str, label: &'static str, value: String, count: u8 },
+    /// Words.
+    Words { name: &'static str, label: &'static str, value: String, most: usize },
+    /// One of several.
+    Choice { name: &'static str, label: &'static str, of: Vec<String>, chosen: Option<String> },
 }
 
 /// Something that the reader can choose to do.
@@ -69,6 +94,27 @@ impl Page {
     #[must_use]
     pub fn say(mut self, paragraph: impl Into<Cow<'static, str>>) -> Self {
         self.paragraphs.push(paragraph.into());
+        self
+    }
+
+    /// With what is wrong with what the reader sent.
+    #[must_use]
+    pub fn notice(mut self, notice: impl Into<Cow<'static, str>>) -> Self {
+        self.notice = Some(notice.into());
+        self
+    }
+
+    /// With a fact: what it is, and what is known.
+    #[must_use]
+    pub fn fact(mut self, what: &'static str, known: impl Into<String>) -> Self {
+        self.facts.push((what, known.into()));
+        self
+    }
+
+    /// With a form.
+    #[must_use]
+    pub fn form(mut self, form: PageForm) -> Self {
+        self.form = Some(form);
         self
     }
 
@@ -134,7 +180,7 @@ impl Page {
 
     /// Whether it posts to one of our own paths.
     pub(crate) fn has_form(&self) -> bool {
-        self.actions.iter().any(|action| matches!(action, Action::Press { .. }))
+        self.form.is_some() || self.actions.iter().any(|action| matches!(action, Action::Press { .. }))
     }
 
     /// The page as HTML, with the request id that a person can read to whoever helps them.
@@ -146,6 +192,42 @@ impl Page {
     /// The heading.
     pub fn title(&self) -> &str {
         &self.title
+    }
+}
+
+impl PageForm {
+    /// A form that posts to `to`, by a button of these words.
+    pub fn new(to: impl Into<String>, button: &'static str) -> Self {
+        Self { to: to.into(), fields: Vec::new(), button }
+    }
+
+    /// Carrying `value` along.
+    #[must_use]
+    pub fn hidden(self, name: &'static str, value: impl Into<String>) -> Self {
+        self.with(Field::Hidden { name, value: value.into() })
+    }
+
+    /// Asking for so many digits.
+    #[must_use]
+    pub fn digits(self, name: &'static str, label: &'static str, count: u8, value: impl Into<String>) -> Self {
+        self.with(Field::Digits { name, label, value: value.into(), count })
+    }
+
+    /// Asking for some words, at most so many characters.
+    #[must_use]
+    pub fn words(self, name: &'static str, label: &'static str, most: usize, value: impl Into<String>) -> Self {
+        self.with(Field::Words { name, label, value: value.into(), most })
+    }
+
+    /// Asking for one of several.
+    #[must_use]
+    pub fn choice(self, name: &'static str, label: &'static str, of: Vec<String>, chosen: Option<String>) -> Self {
+        self.with(Field::Choice { name, label, of, chosen })
+    }
+
+    fn with(mut self, field: Field) -> Self {
+        self.fields.push(field);
+        self
     }
 }
 
@@ -179,6 +261,23 @@ mod tests {
             assert!(!html.contains(foreign), "{foreign} in {html}");
         }
         for part in ["<html lang=\"en\">", "content=\"7\"", "rel=\"noopener\"", "<main>", "<h1>Title</h1>"] {
+            assert!(html.contains(part), "{part} not in {html}");
+        }
+    }
+
+    #[test]
+    fn a_form_shows_what_was_typed_and_runs_none_of_it() {
+        let hostile = "\"><script>alert(1)</script>";
+        let form = PageForm::new("/.candor/activate", "Go on")
+            .hidden("pin", hostile)
+            .digits("pin", "PIN", 6, hostile)
+            .words("room", "Room", 64, hostile)
+            .choice("tenant", "Tenant", vec![hostile.to_owned(), "acme".to_owned()], Some("acme".to_owned()));
+        let page = Page::new("Title", "Text").notice(hostile).fact("Model", hostile).form(form);
+        assert!(page.has_form());
+        let html = page.html("id");
+        assert!(!html.contains("<script>"), "{html}");
+        for part in ["inputmode=\"numeric\"", "maxlength=\"64\"", "<option selected>acme</option>", "role=\"alert\""] {
             assert!(html.contains(part), "{part} not in {html}");
         }
     }

@@ -3,7 +3,12 @@
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::{config::site::Site, fault::AnswerWord, request::id::RequestId, response::pages};
+use crate::{
+    config::site::Site,
+    fault::{AnswerWord, DeviceProblem},
+    request::id::RequestId,
+    response::pages,
+};
 
 /// What a program is told about an answer that is not the one it wanted. Nothing inside is named.
 #[derive(Debug, Serialize)]
@@ -18,6 +23,12 @@ pub(crate) struct ProblemDetails {
     /// The same as `Retry-After`, for programs that read bodies only.
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u64>,
+    /// The same, for devices.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_s: Option<u64>,
+    /// For devices: whether this is a reason to erase anything. It never is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wipe: Option<bool>,
     /// Where a person would sign in.
     #[serde(skip_serializing_if = "Option::is_none")]
     sign_in: Option<String>,
@@ -29,15 +40,31 @@ impl ProblemDetails {
 
     /// The problem that `word` names.
     pub(crate) fn new(word: AnswerWord, status: u16, detail: String, id: RequestId, site: &Site) -> Self {
+        Self::named(word.as_str(), pages::title(word), status, detail, id, site)
+    }
+
+    /// What a device is told.
+    pub(crate) fn of_device(problem: DeviceProblem, status: u16, detail: String, id: RequestId, site: &Site) -> Self {
+        Self::named(problem.as_str(), problem.title(), status, detail, id, site)
+    }
+
+    fn named(word: &str, title: &'static str, status: u16, detail: String, id: RequestId, site: &Site) -> Self {
         Self {
-            r#type: site.problem(word.as_str()),
-            title: pages::title(word),
+            r#type: site.problem(word),
+            title,
             status,
             detail,
             instance: format!("urn:uuid:{id}"),
             retry_after: None,
+            retry_after_s: None,
+            wipe: None,
             sign_in: None,
         }
+    }
+
+    /// With the members that devices look for.
+    pub(crate) fn for_device(self) -> Self {
+        Self { retry_after_s: self.retry_after, wipe: Some(false), ..self }
     }
 
     /// Worth asking again after so many seconds.

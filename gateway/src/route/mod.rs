@@ -13,7 +13,7 @@ use http::{HeaderName, Method};
 
 use crate::fault::ClientKind;
 
-pub use own_path::OwnPath;
+pub use own_path::{DevicePath, OwnPath, ProblemWord};
 pub use return_to::ReturnTo;
 pub use table::{RouteTable, Target};
 

@@ -12,9 +12,10 @@ use crate::{
 
 /// The route table of `config`.
 pub(super) fn table(config: &Config) -> RouteTable {
-    RouteTable::new(config.routes.iter().cloned(), &config.own_prefix, |upstream| {
+    let table = RouteTable::new(config.routes.iter().cloned(), &config.own_prefix, |upstream| {
         config.upstreams.get(upstream).map(|upstream| upstream.names).unwrap_or_default()
-    })
+    });
+    table.with_devices(config.devices.is_some())
 }
 
 /// What is counted of the requests on each route of `config`, by the route's index.

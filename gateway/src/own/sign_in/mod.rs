@@ -6,25 +6,25 @@ mod pages;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use auth_core::{
     refusal_guard::Harm,
     sign_in::{Begin, BeginFault, Begun, Callback, CallbackParams, Finished, SignInFault},
 };
 use http::{Method, header, request};
-use http_body_util::{BodyExt, Limited};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use tokio::time::timeout;
 
-use super::{anybody_known, single};
+use super::{
+    anybody_known,
+    content::{self, ContentFault},
+    single,
+};
 use crate::{
     body::Received,
     config::site::LoginLink,
     context::RequestContext,
     fault::{BadRequest, Fault},
-    limits::SignInLimit,
+    limits::Allowance,
     request::RequestHead,
     response::{
         answer::Answer,
@@ -36,8 +36,6 @@ use crate::{
 
 /// The most that a provider's form may hold.
 const FORM: usize = 64 * 1024;
-/// How long it may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The parameters of `login`. One that comes twice is refused.
 #[derive(Default, Deserialize)]
@@ -104,7 +102,7 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
 }
 
 /// What the configuration allows one address.
-fn limit(context: &RequestContext) -> SignInLimit {
+fn limit(context: &RequestContext) -> Allowance {
     context.running.config.sessions.sign_in_limit
 }
 
@@ -246,17 +244,13 @@ fn forget(context: &RequestContext, spent: Option<String>) -> Vec<SetCookie> {
 }
 
 async fn read_form(parts: &request::Parts, body: Received) -> Result<Vec<u8>, Fault> {
-    let media_type = single(&parts.headers, header::CONTENT_TYPE.as_str()).unwrap_or_default();
-    let media_type = media_type.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-        return Err(Fault::BadRequest(BadRequest::OwnParameters));
-    }
-    match timeout(PATIENCE, Limited::new(body, FORM).collect()).await {
-        Ok(Ok(form)) => Ok(form.to_bytes().to_vec()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(Fault::BodyTooLarge),
-        Ok(Err(_)) => Err(Fault::BadRequest(BadRequest::BodyBroken)),
-        Err(_) => Err(Fault::BadRequest(BadRequest::BodyStalled)),
-    }
+    let read = content::read(parts, body, "application/x-www-form-urlencoded", FORM).await;
+    read.map_err(|fault| match fault {
+        ContentFault::WrongMediaType => Fault::BadRequest(BadRequest::OwnParameters),
+        ContentFault::TooLarge => Fault::BodyTooLarge,
+        ContentFault::Broken => Fault::BadRequest(BadRequest::BodyBroken),
+        ContentFault::Stalled => Fault::BadRequest(BadRequest::BodyStalled),
+    })
 }
 
 fn bad_parameters() -> Answer {

@@ -1,11 +1,19 @@
 //! What a word of `x-gateway-answer` means, for whoever follows a problem's `type`.
 
-use crate::{fault::AnswerWord, response::page::Page};
+use crate::{
+    fault::{AnswerWord, DeviceProblem},
+    response::page::Page,
+};
 
 /// The page that explains `word`.
 pub(crate) fn explain(word: AnswerWord) -> Page {
     let (title, text) = words(word);
     Page::new(title, text)
+}
+
+/// The page that explains `problem`.
+pub(crate) fn explain_problem(problem: DeviceProblem) -> Page {
+    Page::new(problem.title(), problem.explain())
 }
 
 /// The problem's title, in the words of its page.
@@ -28,6 +36,11 @@ fn words(word: AnswerWord) -> (&'static str, &'static str) {
         AnswerWord::CredentialMissing => {
             ("No credential was given", "The request carries no sign-in and no token that this gateway knows.")
         }
+        AnswerWord::DeviceAnswer => (
+            "An answer to a device",
+            "A device asked on one of its own addresses, and did not get what it asked for. The problem's own word says why. \
+             It is no verdict on a credential, and no reason to erase anything.",
+        ),
         AnswerWord::GroupsNotStated => (
             "The groups were not stated",
             "It is known who asks. Whether they may is a question of their groups or roles, and the issuer of their \

@@ -6,7 +6,7 @@ mod fault;
 mod verdict;
 
 pub(crate) use self::{
-    explain::{explain, title},
+    explain::{explain, explain_problem, title},
     fault::fault,
     verdict::{groups_not_stated, not_permitted, not_signed_in, unavailable},
 };

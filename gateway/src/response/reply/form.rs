@@ -38,6 +38,7 @@ impl Form<'_> {
         let problem = ProblemDetails::new(head.word, head.status.as_u16(), detail.to_owned(), self.id, self.site)
             .retry_after(head.retry)
             .sign_in(self.sign_in().filter(|_| head.is_not_signed_in()));
+        let problem = if self.client_kind == ClientKind::Device { problem.for_device() } else { problem };
         self.content(head, problem.json(), ProblemDetails::MEDIA_TYPE)
     }
 
@@ -89,11 +90,12 @@ impl Form<'_> {
     }
 
     /// `Retry-After` in seconds: never before `wait` is over, and a little after. Displays come in their thousands and
-    /// are spread widest; but judging them again costs little, and each of them is dark until then.
+    /// are spread widest; but judging them again costs little, and each of them is dark until then. If the whole fleet
+    /// is away, each has a moment of its own within the time that it takes to come back.
     pub(super) fn spread(&self, wait: Duration) -> u64 {
         let seconds: u64 = wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX).max(1);
         let by = if self.client_kind == ClientKind::Device {
-            seconds.div_ceil(2).min(60)
+            seconds.div_ceil(2).min(60).max(self.recourse.returns_over.as_secs())
         } else {
             seconds.div_ceil(4).min(30)
         };

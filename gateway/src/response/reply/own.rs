@@ -3,32 +3,37 @@
 use std::time::Duration;
 
 use auth_core::verdict::Unavailable;
-use http::Response;
+use http::{HeaderName, Response, StatusCode};
 
 use super::{Form, Head, PROXY_STATUS, append, set};
 use crate::{
     body::Body,
-    fault::{AnswerWord, Fault, FaultStatus, VERDICT_UNAVAILABLE},
+    fault::{AnswerWord, DeviceProblem, Fault, FaultStatus, VERDICT_UNAVAILABLE},
     response::{
         cookies::SetCookie,
-        own_answer::{OwnAnswer, OwnContent, OwnFailure, OwnStatus},
+        own_answer::{OwnAnswer, OwnContent, OwnFailure, OwnStatus, ProblemTold},
         page::Page,
+        problem::ProblemDetails,
     },
 };
 
+/// A fresh nonce for the next proof (RFC 9449 §8.1).
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// The `Proxy-Status` of a provider's wrong answer: nothing was forwarded (RFC 9209 §2.3).
 const INVALID_RESPONSE: &str = "candor; error=proxy_internal_response; details=\"sign-in-failed\"";
 
 impl Form<'_> {
     pub(super) fn own(&self, answer: OwnAnswer) -> Response<Body> {
-        let OwnAnswer { content, status, cookies, clear, why: _ } = answer;
+        let OwnAnswer { content, status, cookies, clear, nonce, why: _ } = answer;
         let head = match status {
             OwnStatus::Status(status) => Head::failed(status, AnswerWord::Own, None),
             OwnStatus::Ok | OwnStatus::Failed(_) => Head::OK,
+            OwnStatus::Created => Head::new(StatusCode::CREATED, AnswerWord::Own),
+            OwnStatus::Accepted => Head::new(StatusCode::ACCEPTED, AnswerWord::Own),
         };
         let mut response = match (content, status) {
             (OwnContent::Page(page), OwnStatus::Failed(failure)) => self.failed(failure, page),
-            (OwnContent::Page(page), OwnStatus::Ok | OwnStatus::Status(_)) => self.page(&head, page),
+            (OwnContent::Page(page), _) => self.page(&head, page),
             (OwnContent::Json(value), _) => self.content(&head, value.to_string(), "application/json"),
             (OwnContent::Redirect(to), _) => self.see_other(to.as_str(), AnswerWord::Own),
             (OwnContent::Text { text, media_type }, _) => self.content(&head, text, media_type),
@@ -37,10 +42,23 @@ impl Form<'_> {
                 response.headers_mut().extend(stated.into_headers());
                 response
             }
+            (OwnContent::Problem(problem, told), _) => self.problem(problem, told),
         };
+        if let Some(nonce) = nonce {
+            response.headers_mut().insert(DPOP_NONCE, nonce);
+        }
         append(&mut response, cookies);
         append(&mut response, clear.map(|clear| SetCookie::forget_ticket(clear, self.site)));
         response
+    }
+
+    /// Devices are told alike in whatever form they seem to ask.
+    fn problem(&self, problem: DeviceProblem, told: ProblemTold) -> Response<Body> {
+        let retry = told.retry_after.map(|wait| self.spread(wait));
+        let head = Head::failed(problem.status(), problem.answer(), retry);
+        let detail = told.detail.unwrap_or_else(|| problem.explain().to_owned());
+        let document = ProblemDetails::of_device(problem, head.status.as_u16(), detail, self.id, self.site);
+        self.content(&head, document.retry_after(retry).for_device().json(), ProblemDetails::MEDIA_TYPE)
     }
 
     fn failed(&self, failure: OwnFailure, page: Page) -> Response<Body> {

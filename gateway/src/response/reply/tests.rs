@@ -162,7 +162,7 @@ const ASKERS: [ClientKind; 4] = [ClientKind::Browser, ClientKind::Script, Client
 
 /// A request for `/orders?open=1` of a route that is for people.
 fn recourse(repeatable: bool) -> Recourse {
-    Recourse { repeatable, here: Some("/orders?open=1".into()), sign_in: true, elsewhere: false }
+    Recourse { repeatable, here: Some("/orders?open=1".into()), sign_in: true, ..Recourse::default() }
 }
 
 pub(crate) fn http(answer: Answer, client_kind: ClientKind, repeatable: bool) -> Response<Body> {

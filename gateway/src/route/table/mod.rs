@@ -27,6 +27,8 @@ pub enum Target<'a> {
 #[derive(Clone, Debug)]
 pub struct RouteTable {
     own: Prefix,
+    /// Whether our own paths for devices are there.
+    devices: bool,
     /// The longest path first; of equal paths, one with a host first; then in the file's order.
     places: Vec<RoutePlace>,
 }
@@ -74,7 +76,13 @@ impl RouteTable {
         }
         places.iter_mut().for_each(RoutePlace::note_methods);
         places.sort_by_key(|place| (std::cmp::Reverse(place.prefix.exact.len()), place.host.is_none()));
-        Self { own: Prefix::new(own_prefix), places }
+        Self { own: Prefix::new(own_prefix), devices: false, places }
+    }
+
+    /// The same table with our own paths for devices, if there are any.
+    #[must_use]
+    pub fn with_devices(self, devices: bool) -> Self {
+        Self { devices, ..self }
     }
 
     /// Every route, in no order that means anything.
@@ -171,7 +179,7 @@ impl RouteTable {
     /// Our own paths have one spelling.
     fn own_path(&self, path: &str, method: &Method) -> Result<OwnPath, Fault> {
         let rest = path.get(self.own.exact.len()..).and_then(|rest| rest.strip_prefix('/'));
-        OwnPath::find(rest.ok_or(Fault::NoSuchRoute)?, method)
+        OwnPath::find(rest.ok_or(Fault::NoSuchRoute)?, method, self.devices)
     }
 }
 

@@ -1,21 +1,34 @@
-//! How often one address may do what costs us something: a bucket each, by address, IPv6 by its /64.
+//! How often one address may do what costs us something: a bucket each, by address, IPv6 by its /64; and how many devices
+//! at once, wherever they are.
 //!
 //! Beginning a sign-in and coming back from the provider are limited, each by itself: both make us ask a provider. Being
 //! limited is 429 and no verdict. What is allowed is an argument: buckets outlive a configuration, and the next one may
 //! allow something else.
+//!
+//! Of devices, whatever needs the store is limited, each kind by itself, so that a storm of one leaves room for the others:
+//! renewals, coming back without a token, beginning an activation. Checking a token is never limited: it is local, and a
+//! display that is turned away stays dark.
 
-use std::{collections::HashMap, net::IpAddr, sync::Mutex, time::Duration};
+mod backlog;
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr},
+    sync::{Mutex, OnceLock},
+    time::Duration,
+};
 
 use auth_core::{
     clock::{Now, Steady},
     lock::lock,
 };
 
+pub use self::backlog::Backlog;
 use crate::fault::Fault;
 
-/// How many sign-ins one address may begin, and as many finish.
+/// How often something may be done: how many sign-ins one address may begin, and as many finish.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SignInLimit {
+pub struct Allowance {
     /// So many at once, from 1.
     pub at_once: u32,
     /// After that so many a minute, from 1.
@@ -27,6 +40,22 @@ pub struct SignInLimit {
 pub struct RateLimits {
     begins: Mutex<Buckets>,
     callbacks: Mutex<Buckets>,
+    pins: Mutex<Buckets>,
+    /// Of the fleet, by kind.
+    fleet: [Mutex<Buckets>; 3],
+    /// Made when the first device comes.
+    backlog: OnceLock<Backlog>,
+}
+
+/// What devices ask for that needs the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FleetWork {
+    /// Another token for the present one.
+    Renewal,
+    /// Coming back without a token.
+    Reactivation,
+    /// A PIN to show, or what has become of one.
+    Activation,
 }
 
 /// One bucket an address. A full bucket says nothing and is not kept.
@@ -52,7 +81,7 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Fault::RateLimited`], if it has begun too many just now.
-    pub fn begin_sign_in(&self, address: IpAddr, limit: SignInLimit, now: Now) -> Result<(), Fault> {
+    pub fn begin_sign_in(&self, address: IpAddr, limit: Allowance, now: Now) -> Result<(), Fault> {
         take(&self.begins, address, limit, now)
     }
 
@@ -60,17 +89,40 @@ impl RateLimits {
     ///
     /// # Errors
     /// [`Fault::RateLimited`], if it has sent too many just now.
-    pub fn finish_sign_in(&self, address: IpAddr, limit: SignInLimit, now: Now) -> Result<(), Fault> {
+    pub fn finish_sign_in(&self, address: IpAddr, limit: Allowance, now: Now) -> Result<(), Fault> {
         take(&self.callbacks, address, limit, now)
+    }
+
+    /// Counts an activation that `address` wants to begin: an office full of displays has one address.
+    ///
+    /// # Errors
+    /// [`Fault::RateLimited`], if it has begun too many just now.
+    pub fn begin_activation(&self, address: IpAddr, now: Now) -> Result<(), Fault> {
+        take(&self.pins, address, Allowance { at_once: 60, per_minute: 30 }, now)
+    }
+
+    /// Counts `work` for some device, of which `a_second` are taken.
+    ///
+    /// # Errors
+    /// [`Fault::Overloaded`], if there is more of it than is taken: the device's own `Retry-After` spreads the rest.
+    pub fn work_for_device(&self, work: FleetWork, a_second: u32, now: Now) -> Result<(), Fault> {
+        let allowance = Allowance { at_once: a_second, per_minute: a_second.saturating_mul(60) };
+        let everywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        take(&self.fleet[work as usize], everywhere, allowance, now).map_err(|_| Fault::Overloaded)
+    }
+
+    /// The devices that come and go.
+    pub fn backlog(&self) -> &Backlog {
+        self.backlog.get_or_init(Backlog::default)
     }
 }
 
-fn take(buckets: &Mutex<Buckets>, address: IpAddr, limit: SignInLimit, now: Now) -> Result<(), Fault> {
+fn take(buckets: &Mutex<Buckets>, address: IpAddr, limit: Allowance, now: Now) -> Result<(), Fault> {
     let taken = lock(buckets).take(Prefix::of(address), limit, now.steady());
     taken.map_err(|retry_after| Fault::RateLimited { retry_after })
 }
 
-impl SignInLimit {
+impl Allowance {
     /// An office behind one address, all signing in after lunch.
     pub const DEFAULT: Self = Self { at_once: 60, per_minute: 120 };
 
@@ -81,7 +133,7 @@ impl SignInLimit {
 }
 
 impl Buckets {
-    fn take(&mut self, prefix: Prefix, limit: SignInLimit, now: Steady) -> Result<(), Duration> {
+    fn take(&mut self, prefix: Prefix, limit: Allowance, now: Steady) -> Result<(), Duration> {
         let full_at = self.0.get(&prefix).map_or(now, |bucket| bucket.full_at.max(now));
         let missing = full_at.since(now) + limit.refill();
         let most = limit.refill() * limit.at_once.max(1);
@@ -120,11 +172,11 @@ mod tests {
 
     use super::*;
 
-    const LIMIT: SignInLimit = SignInLimit::DEFAULT;
+    const LIMIT: Allowance = Allowance::DEFAULT;
 
     fn begins(limits: &RateLimits, address: &str, at: i64) -> bool {
         let address = address.parse().expect("an address");
-        limits.begin_sign_in(address, SignInLimit::DEFAULT, Now::at(Timestamp::from_millis(at))).is_ok()
+        limits.begin_sign_in(address, Allowance::DEFAULT, Now::at(Timestamp::from_millis(at))).is_ok()
     }
 
     #[test]
@@ -165,11 +217,11 @@ mod tests {
         let limits = RateLimits::default();
         let address = "192.0.2.1".parse().expect("an address");
         let at = |seconds| Now::at(Timestamp::from_secs(seconds));
-        let few = SignInLimit { at_once: 2, per_minute: 6 };
+        let few = Allowance { at_once: 2, per_minute: 6 };
         assert_eq!((0..9).filter(|_| limits.begin_sign_in(address, few, at(0)).is_ok()).count(), 2);
         assert!(limits.begin_sign_in(address, few, at(9)).is_err());
         assert!(limits.begin_sign_in(address, few, at(10)).is_ok(), "six a minute");
-        let many = SignInLimit { at_once: 1000, per_minute: 6 };
+        let many = Allowance { at_once: 1000, per_minute: 6 };
         assert!((0..900).all(|_| limits.begin_sign_in(address, many, at(10)).is_ok()));
     }
 
@@ -182,6 +234,16 @@ mod tests {
         assert!(!begins(&limits, "2001:db8::ffff", 0));
         assert!(begins(&limits, "2001:db8:0:1::1", 0));
         assert_eq!(Prefix::of("::ffff:192.0.2.1".parse().expect("it")), Prefix::of("192.0.2.1".parse().expect("it")));
+    }
+
+    #[test]
+    fn a_storm_of_renewals_leaves_room_for_activations() {
+        let limits = RateLimits::default();
+        let now = Now::at(Timestamp::from_secs(0));
+        let taken = |work| (0..2000).filter(|_| limits.work_for_device(work, 500, now).is_ok()).count();
+        assert_eq!((taken(FleetWork::Renewal), taken(FleetWork::Activation)), (500, 500));
+        let later = Now::at(Timestamp::from_secs(1));
+        assert_eq!((0..2000).filter(|_| limits.work_for_device(FleetWork::Renewal, 500, later).is_ok()).count(), 500);
     }
 
     #[test]
