@@ -40,7 +40,13 @@ struct Visitor {
 }
 
 async fn everything_pressed() {
-    let options = ShowOptions { round: Duration::from_millis(20), lasts: 4, replay: 12, ..ShowOptions::default() };
+    let options = ShowOptions {
+        round: Duration::from_millis(20),
+        lasts: 4,
+        replay: 12,
+        technicians: 24,
+        ..ShowOptions::default()
+    };
     let show = Show::start(options).await.expect("the show starts");
     let page = Url::parse(&format!("http://{}/", show.address())).expect("an address");
     let mut visitor =
@@ -81,8 +87,27 @@ impl Visitor {
             let state = self.next().await;
             assert!(count(&state, "without", "asking") > 0, "{what}: after the healing they still ask for a PIN");
             assert_eq!(count(&state, "with", "asking"), 0, "{what}");
+            self.types_a_pin(&state).await;
         }
         self.press("all", "technicians").await;
+    }
+
+    /// The PIN of one display without Candor, typed by hand on the service's own page, in another tab.
+    async fn types_a_pin(&mut self, state: &Value) {
+        let asks = displays(state, "without").find(|display| display["mood"] == "pin").expect("one shows its PIN");
+        let (pin, room) = (asks["pin"].as_str().expect("digits"), asks["room"].as_str().expect("a room").to_owned());
+        let page = self.browser.get(&self.page.clone()).await.expect("the page answers").text();
+        let (_, rest) = page.split_once("data-pin-without=\"").expect("where PINs are typed");
+        let address = format!("{}?pin={pin}&room={room}", rest.split('"').next().expect("an address"));
+        let mut tab = Browser::navigating(Duration::from_secs(60));
+        let sign_in = tab.visit(&Url::parse(&address).expect("an address")).await.expect("the provider's form");
+        let form = tab.submit(&sign_in, &[("user", "ada")]).await.expect("signed in");
+        assert_eq!(form.url.as_str(), address, "back where they wanted to go");
+        let done = tab.submit(&form, &[("pin", pin), ("room", &room)]).await.expect("an answer").text();
+        assert!(done.contains("Activated") && done.contains("Sign out") && done.contains(self.page.as_str()), "{done}");
+        let works =
+            |state: &Value| displays(state, "without").any(|one| one["room"] == *room && one["mood"] == "online");
+        self.until(&format!("{room} works again"), works).await;
     }
 
     /// A display that is revoked is told so, and that is no mistake.

@@ -60,8 +60,10 @@ struct State {
     own: Mutex<Option<SocketAddr>>,
     client: Outward,
     store_is_up: AtomicBool,
-    sessions: Mutex<HashMap<String, String>>,
-    tries: Mutex<HashMap<String, String>>,
+    /// By cookie, whose it is.
+    sessions: Mutex<HashMap<String, HeaderValue>>,
+    /// By `state`, the PKCE verifier and where to go then.
+    tries: Mutex<HashMap<String, (String, String)>>,
 }
 
 /// Why the two-valued gate says "not signed in". It does not look.
@@ -118,38 +120,44 @@ impl TwoValued {
 impl State {
     async fn answer(&self, request: Request<Bytes>) -> Answer {
         match request.uri().path() {
-            "/login" => self.login(),
-            "/logout" => not_signed_in(),
-            "/callback" => self.callback(&request).await.unwrap_or_else(|AnyError| not_signed_in()),
-            _ => match self.signed_in(request.headers()).await {
-                Ok(()) => match self.client.forward(self.monolith, request).await {
-                    Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => not_signed_in(),
-                    Ok(answer) => answer,
-                    Err(AnyError) => bad_gateway(),
-                },
-                Err(AnyError) => not_signed_in(),
-            },
+            "/login" => self.login(&request),
+            "/logout" => not_signed_in("/"),
+            "/callback" => self.callback(&request).await.unwrap_or_else(|AnyError| not_signed_in("/")),
+            _ => self.guard(request).await,
         }
     }
 
-    /// `Ok` is signed in and `Err` is not: with two values, an outage has to be one of them.
-    async fn signed_in(&self, headers: &HeaderMap) -> Result<(), AnyError> {
+    /// Lets through who is signed in, and sends everybody else to sign in and then back to where they wanted to go.
+    async fn guard(&self, mut request: Request<Bytes>) -> Answer {
+        let wanted = request.uri().path_and_query().map_or("/", |wanted| wanted.as_str()).to_owned();
+        let Ok(user) = self.signed_in(request.headers()).await else { return not_signed_in(&wanted) };
+        request.headers_mut().insert("x-auth-request-user", user);
+        match self.client.forward(self.monolith, request).await {
+            Ok(answer) if answer.status() == StatusCode::UNAUTHORIZED => not_signed_in(&wanted),
+            Ok(answer) => answer,
+            Err(AnyError) => bad_gateway(),
+        }
+    }
+
+    /// `Ok` is who is signed in and `Err` is nobody: with two values, an outage has to be one of them.
+    async fn signed_in(&self, headers: &HeaderMap) -> Result<HeaderValue, AnyError> {
         let cookie = headers.get(COOKIE).and_then(|cookie| cookie.to_str().ok()).ok_or(AnyError)?;
         let id = cookie.split("; ").find_map(|pair| pair.strip_prefix("session=")).ok_or(AnyError)?;
         if !self.store_is_up.load(Ordering::SeqCst) {
             return Err(AnyError);
         }
-        if !lock(&self.sessions).contains_key(id) {
-            return Err(AnyError);
-        }
+        let user = lock(&self.sessions).get(id).cloned().ok_or(AnyError)?;
         let keys: Value = self.client.json(get(&self.provider.keys)?).await?;
-        keys["keys"].as_array().filter(|keys| !keys.is_empty()).map(|_| ()).ok_or(AnyError)
+        keys["keys"].as_array().filter(|keys| !keys.is_empty()).map(|_| user).ok_or(AnyError)
     }
 
-    fn login(&self) -> Answer {
+    fn login(&self, request: &Request<Bytes>) -> Answer {
         let (state, verifier) = (random(), random());
         let challenge = BASE64_URL_SAFE_NO_PAD.encode(digest(&SHA256, verifier.as_bytes()));
-        lock(&self.tries).insert(state.clone(), verifier);
+        let next = form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes())
+            .find(|(name, next)| name == "next" && next.starts_with('/') && !next.starts_with("//"))
+            .map_or_else(|| "/".to_owned(), |(_, next)| next.into_owned());
+        lock(&self.tries).insert(state.clone(), (verifier, next));
         let query = form_urlencoded::Serializer::new(String::new())
             .append_pair("response_type", "code")
             .append_pair("client_id", &self.provider.client_id)
@@ -165,7 +173,7 @@ impl State {
     async fn callback(&self, request: &Request<Bytes>) -> Result<Answer, AnyError> {
         let query: HashMap<_, _> =
             form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()).into_owned().collect();
-        let verifier = lock(&self.tries).remove(query.get("state").ok_or(AnyError)?).ok_or(AnyError)?;
+        let (verifier, next) = lock(&self.tries).remove(query.get("state").ok_or(AnyError)?).ok_or(AnyError)?;
         let form = form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "authorization_code")
             .append_pair("code", query.get("code").ok_or(AnyError)?)
@@ -179,10 +187,10 @@ impl State {
             .body(Full::from(form))
             .map_err(|_| AnyError)?;
         let tokens = self.client.json(exchange).await?;
-        let id_token = tokens["id_token"].as_str().ok_or(AnyError)?;
+        let user = user_of(tokens["id_token"].as_str().ok_or(AnyError)?)?;
         let session = random();
-        lock(&self.sessions).insert(session.clone(), id_token.to_owned());
-        Ok(redirect("/", Some(&format!("session={session}; Path=/; HttpOnly"))))
+        lock(&self.sessions).insert(session.clone(), user);
+        Ok(redirect(&next, Some(&format!("session={session}; Path=/; HttpOnly"))))
     }
 
     fn redirect_uri(&self) -> String {
@@ -233,8 +241,17 @@ fn get(url: &str) -> Result<Request<Full<Bytes>>, AnyError> {
     Request::get(url).body(Full::default()).map_err(|_| AnyError)
 }
 
-fn not_signed_in() -> Answer {
-    redirect("/login", Some("session=; Path=/; Max-Age=0"))
+fn not_signed_in(wanted: &str) -> Answer {
+    let next = form_urlencoded::Serializer::new(String::new()).append_pair("next", wanted).finish();
+    redirect(&format!("/login?{next}"), Some("session=; Path=/; Max-Age=0"))
+}
+
+/// Whose an ID token is. It came from the provider itself, and is believed.
+fn user_of(id_token: &str) -> Result<HeaderValue, AnyError> {
+    let claims = id_token.split('.').nth(1).ok_or(AnyError)?;
+    let claims = BASE64_URL_SAFE_NO_PAD.decode(claims).map_err(|_| AnyError)?;
+    let claims: Value = serde_json::from_slice(&claims).map_err(|_| AnyError)?;
+    claims["sub"].as_str().and_then(|sub| HeaderValue::from_str(sub).ok()).ok_or(AnyError)
 }
 
 fn redirect(to: &str, cookie: Option<&str>) -> Answer {

@@ -29,6 +29,8 @@ pub struct ShowOptions {
     pub lasts: u32,
     /// How many rounds "Replay January 2021" lasts.
     pub replay: u32,
+    /// How many PINs technicians type in a round.
+    pub technicians: usize,
 }
 
 /// A running show.
@@ -68,7 +70,7 @@ pub async fn run(port: u16) -> io::Result<()> {
 
 impl Default for ShowOptions {
     fn default() -> Self {
-        Self { port: 0, round: Duration::from_secs(1), lasts: 20, replay: 30 }
+        Self { port: 0, round: Duration::from_secs(1), lasts: 20, replay: 30, technicians: 4 }
     }
 }
 

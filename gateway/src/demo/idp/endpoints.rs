@@ -243,7 +243,10 @@ fn login_page(state: &State, asked: &Fields) -> Answer {
             format!("<button name=\"user\" value=\"{}\">{}</button> ", escaped(&user.subject), escaped(&user.name))
         })
         .collect();
-    let form = format!("<h1>A pretend provider</h1><form method=\"post\" action=\"/authorize\">{hidden}{users}</form>");
+    let form = format!(
+        "<h1>A pretend provider</h1><p>It stands for Entra ID, or whatever you sign in with. Who are you?</p>\
+         <form method=\"post\" action=\"/authorize\">{hidden}{users}</form>"
+    );
     page(StatusCode::OK, &form)
 }
 
@@ -295,7 +298,13 @@ fn json(status: StatusCode, value: &Value) -> Answer {
 }
 
 fn page(status: StatusCode, inner: &str) -> Answer {
-    made(status, "text/html; charset=utf-8", format!("<!doctype html><title>Pretend provider</title>{inner}"))
+    const STYLE: &str = include_str!("../page/plain.css");
+    let html = format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
+         content=\"width=device-width, initial-scale=1\"><link rel=\"icon\" href=\"data:,\">\
+         <title>Pretend provider</title><style>{STYLE}</style>{inner}</html>"
+    );
+    made(status, "text/html; charset=utf-8", html)
 }
 
 fn made(status: StatusCode, kind: &'static str, body: String) -> Answer {

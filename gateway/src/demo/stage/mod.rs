@@ -53,8 +53,6 @@ const PARTS: [&str; 3] = ["monolith", "provider", "store"];
 const HEALTHY: &str = "healthy";
 /// Whose display the revocation switch takes, and whose is replaced.
 const REVOKED: usize = 11;
-/// So many displays get their PIN typed in a round.
-const TECHNICIANS: usize = 4;
 /// A display of nobody's wall, whose token visitors may use.
 const SPARE: &str = "Lobby";
 
@@ -207,12 +205,12 @@ impl Stage {
             return;
         }
         let monolith = &self.monolith;
-        self.without.type_pins(TECHNICIANS, |display| {
+        self.without.type_pins(self.options.technicians, |display| {
             let pin = display.pin()?.to_owned();
             monolith.confirm_pin(&pin, portal::at(display.room())).map(drop)
         });
         let (provider, registration) = (&self.provider, self.registration + 1);
-        let typed = self.with.type_pins(TECHNICIANS, |display| {
+        let typed = self.with.type_pins(self.options.technicians, |display| {
             display.activate(provider.mint(&bearer(display.room(), registration)));
             Some(())
         });

@@ -43,6 +43,7 @@ impl Side {
         let people = self.people.iter_mut().map(Person::act);
         let (turned, out) = tokio::join!(join_all(displays), join_all(people));
         self.counts.signed_out += count(out.into_iter().filter(|out| *out).count());
+        self.counts.typed += count(turned.iter().filter(|turn| turn.1 == Turned::Activated).count());
         self.counts.count(self.wall.iter().map(Display::mood));
         turned
     }
@@ -65,9 +66,7 @@ impl Side {
     pub(super) fn type_pins(&mut self, most: usize, one: impl FnMut(&mut Display) -> Option<()>) -> usize {
         let asking =
             self.wall.iter_mut().filter(|display| display.mood() == Mood::Pin || display.mood() == Mood::NoPin);
-        let typed = asking.filter_map(one).take(most).count();
-        self.counts.typed += count(typed);
-        typed
+        asking.filter_map(one).take(most).count()
     }
 
     /// Whether nobody waits for a person to help.
