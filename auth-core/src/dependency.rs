@@ -21,7 +21,7 @@ pub enum Dependency {
     Keyring,
     /// An issuer's key set (RFC 7517).
     Keys,
-    /// Our own judgement: the mass-refusal guard holds refusals back.
+    /// Our own judgement: the mass-refusal guard holds refusals back, or a rule of ours asks for something first.
     OwnJudgement,
     /// The set of what has been revoked.
     Revocations,

@@ -62,6 +62,10 @@ pub enum Uncertainty {
     Unsettled,
     /// Everything answers, and the issuer did not state what a rule asks for. Waiting alone changes nothing.
     NotStated(Silence),
+    /// A device's token is good, and so old that it must be renewed first: its holder can do that by itself.
+    RenewalRequired,
+    /// Somebody on record has suspended a device that cannot prove its key. Nothing of it has ended.
+    Suspended,
 }
 
 /// What ends a request early: a proven refusal, or not being able to tell. This is what `?` carries.
@@ -243,6 +247,18 @@ impl Unavailable {
     pub(crate) fn not_stated(silence: Silence, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         let stated = Self::because(Dependency::Claims, cause);
         Self { uncertainty: Uncertainty::NotStated(silence), ..stated }
+    }
+
+    /// A device's token must be renewed before it is served again.
+    pub(crate) fn renewal_required(cause: &'static str) -> Self {
+        let this = Self::because(Dependency::OwnJudgement, cause);
+        Self { uncertainty: Uncertainty::RenewalRequired, ..this }
+    }
+
+    /// A device that cannot prove its key is suspended, as `cause` says.
+    pub(crate) fn suspended(cause: String) -> Self {
+        let this = Self::because(Dependency::OwnJudgement, cause).retry_after(Self::LONGEST_GAP);
+        Self { uncertainty: Uncertainty::Suspended, ..this }
     }
 
     /// Why it could not be told.

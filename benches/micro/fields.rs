@@ -151,6 +151,7 @@ fn ada() -> Principal {
         roles: Roles::known(["editor".to_owned()]),
         groups: Groups::known(["staff".to_owned()]),
         session: None,
+        device: None,
         begun: Timestamp::default(),
         until: Timestamp::default() + Duration::from_secs(3600),
         freshness: Freshness::Live,

@@ -77,13 +77,14 @@ impl Counts {
         let dependency = unavailable.dependency;
         let counters = match unavailable.uncertainty() {
             Uncertainty::Outage => &self.unavailable,
-            Uncertainty::Unsettled => &self.unsettled,
+            // None of these is an outage.
+            Uncertainty::Unsettled | Uncertainty::RenewalRequired | Uncertainty::Suspended => &self.unsettled,
             Uncertainty::NotStated(silence) => return self.not_stated(unavailable, silence, now),
         };
         if let Some(at) = Dependency::ALL.iter().position(|known| *known == dependency) {
             counters[at].increment(1);
         }
-        if unavailable.is_unsettled() {
+        if unavailable.uncertainty() != Uncertainty::Outage {
             return tracing::info!(dependency = dependency.as_str(), cause = %unavailable, "unavailable");
         }
         tracing::warn!(dependency = dependency.as_str(), cause = %unavailable, "unavailable");

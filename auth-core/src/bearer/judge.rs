@@ -68,6 +68,7 @@ pub(super) fn principal(claims: &Claims, from: &BearerIssuer, keys: Freshness, n
         roles: Stated::roles(&claims.all).settled(from.absence.roles, NO_ROWS, now).into(),
         groups: Stated::groups(&claims.all, "groups").settled(from.absence.groups, NO_ROWS, now).into(),
         session: None,
+        device: None,
         begun: claims.iat,
         until: claims.exp,
         freshness: keys,

@@ -4,6 +4,7 @@ pub mod legacy;
 pub mod nonce;
 pub mod proof;
 pub mod registry;
+pub mod token;
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -11,6 +12,7 @@ use self::{
     nonce::ProofNonces,
     proof::{ProofFault, ProofTarget, ProvenDeviceKey},
     registry::Registry,
+    token::TokenMemory,
 };
 use crate::{clock::Now, database::Database, keyring::Keyring, revocations::Revocations, verdict::Unavailable};
 
@@ -23,6 +25,7 @@ struct Parts {
     registry: Registry,
     nonces: ProofNonces,
     policy: DevicePolicy,
+    memory: TokenMemory,
 }
 
 /// What a configuration says of device tokens.
@@ -44,7 +47,8 @@ impl Devices {
     /// The fleet in `store`, whose tokens `keyring` signs and `revocations` ends.
     pub fn new(keyring: Keyring, store: Database, revocations: Revocations, policy: DevicePolicy) -> Self {
         let nonces = ProofNonces::new(keyring.clone());
-        Self(Arc::new(Parts { keyring, registry: Registry::new(store, revocations), nonces, policy }))
+        let (registry, memory) = (Registry::new(store, revocations), TokenMemory::new());
+        Self(Arc::new(Parts { keyring, registry, nonces, policy, memory }))
     }
 
     /// A nonce for one key proof, good for [`nonce::NONCE_LIFETIME`].

@@ -12,9 +12,14 @@ use crate::metric::TOKEN_BROUGHT_KEY;
 pub enum TokenKind {
     /// An access token: `JWT`, `at+jwt` (RFC 9068 §2.1) or nothing.
     Bearer,
+    /// A device token of ours: `device-at+jwt`, always.
+    Device,
     /// An ID token: `JWT` or nothing (OpenID Connect Core §2).
     IdToken,
 }
+
+/// The `typ` of our device tokens.
+pub(crate) const DEVICE_TOKEN: &str = "device-at+jwt";
 
 /// The members that matter.
 pub(super) struct Header {
@@ -44,10 +49,15 @@ impl Header {
 
     /// Whether `typ` allows this kind. A type that is explicitly another is a proof; one that we never heard of is not.
     pub(super) fn fits(&self, kind: TokenKind) -> Result<(), MalformedToken> {
-        let Some(typ) = &self.typ else { return Ok(()) };
-        let typ = typ.to_ascii_lowercase();
+        let typ = match (&self.typ, kind) {
+            (Some(typ), _) => typ.to_ascii_lowercase(),
+            (None, TokenKind::Bearer | TokenKind::IdToken) => return Ok(()),
+            (None, TokenKind::Device) => return Err(MalformedToken::Invalid("no `typ`")),
+        };
         match (typ.strip_prefix("application/").unwrap_or(&typ), kind) {
-            ("jwt", _) | ("at+jwt", TokenKind::Bearer) => Ok(()),
+            ("jwt", TokenKind::Bearer | TokenKind::IdToken)
+            | ("at+jwt", TokenKind::Bearer)
+            | (DEVICE_TOKEN, TokenKind::Device) => Ok(()),
             (other, _) if other.ends_with("+jwt") => Err(MalformedToken::Invalid("a token of another type")),
             _ => Err(MalformedToken::NotUnderstood("an unknown `typ`")),
         }

@@ -22,6 +22,7 @@ use crate::clock::Timestamp;
 
 pub use claims::Claims;
 pub(crate) use claims::IncompleteClaims;
+pub(crate) use header::DEVICE_TOKEN;
 pub use header::TokenKind;
 pub(crate) use json::object as strict_object;
 #[doc(hidden)]
@@ -106,6 +107,18 @@ pub(crate) fn peek_issuer(token: &str) -> Option<String> {
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
     let payload = URL_SAFE_NO_PAD.decode(payload).ok()?;
     serde_json::from_slice::<Issuer>(&payload).ok().map(|claims| claims.iss)
+}
+
+/// The `typ` that a text names, if it looks like a JWT at all: as lax as [`peek_issuer`].
+pub(crate) fn peek_type(token: &str) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Type {
+        typ: String,
+    }
+    const LONGEST: usize = 1024;
+    let header = token.split_once('.').map(|(header, _)| header).filter(|header| header.len() <= LONGEST)?;
+    let header = URL_SAFE_NO_PAD.decode(header).ok()?;
+    serde_json::from_slice::<Type>(&header).ok().map(|header| header.typ)
 }
 
 /// Signed text, header, payload, signature: exactly three parts, within the size cap.

@@ -6,16 +6,19 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jsonwebtoken::{EncodingKey, Header};
 use serde::Serialize;
-use serde_json::json;
+use serde_json::{Map, Value};
 
-use super::key::{install_provider, jwa};
-use crate::jws::Algorithm;
+use super::{
+    Algorithm, Signature, Unverified, VerifyingKey,
+    key::{install_provider, jwa},
+};
 
 /// A private key that signs our own tokens: Ed25519. It has no `Debug`.
 pub struct SigningKey {
     kid: Arc<str>,
     key: EncodingKey,
     public: Vec<u8>,
+    verifying: VerifyingKey,
 }
 
 /// Signing failed, or there is no key to sign with.
@@ -30,8 +33,10 @@ impl SigningKey {
     /// If it is not an Ed25519 key.
     pub fn from_pkcs8(kid: impl Into<Arc<str>>, pkcs8: &[u8]) -> Result<Self, SignFault> {
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|bad| SignFault(bad.to_string()))?;
-        let public = pair.public_key().as_ref().to_vec();
-        Ok(Self { kid: kid.into(), key: EncodingKey::from_ed_der(pkcs8), public })
+        let (kid, public) = (kid.into(), pair.public_key().as_ref().to_vec());
+        let jwk = jwk(&kid, &public);
+        let verifying = VerifyingKey::from_jwk(&jwk, &[Algorithm::EdDsa]).map_err(|bad| SignFault(bad.to_string()))?;
+        Ok(Self { kid, key: EncodingKey::from_ed_der(pkcs8), public, verifying })
     }
 
     /// The name that its tokens carry.
@@ -52,10 +57,18 @@ impl SigningKey {
     }
 
     /// The public half as a JWK (RFC 7517, RFC 8037 §2).
-    pub fn public_jwk(&self) -> serde_json::Value {
-        json!({
-            "kty": "OKP", "crv": "Ed25519", "use": "sig", "alg": "EdDSA",
-            "kid": &*self.kid, "x": URL_SAFE_NO_PAD.encode(&self.public),
-        })
+    pub fn public_jwk(&self) -> Value {
+        Value::Object(jwk(&self.kid, &self.public))
     }
+
+    /// Whether it made the signature of `token`, which names it.
+    pub(crate) fn signed(&self, token: &Unverified<'_>) -> bool {
+        self.verifying.says(token) == Signature::Holds
+    }
+}
+
+fn jwk(kid: &str, public: &[u8]) -> Map<String, Value> {
+    let members = [("kty", "OKP"), ("crv", "Ed25519"), ("use", "sig"), ("alg", "EdDSA"), ("kid", kid)];
+    let x = [("x", URL_SAFE_NO_PAD.encode(public))].map(|(name, value)| (name.to_owned(), Value::String(value)));
+    members.map(|(name, value)| (name.to_owned(), value.into())).into_iter().chain(x).collect()
 }

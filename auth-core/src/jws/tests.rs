@@ -121,6 +121,21 @@ fn only_asymmetric_algorithms_have_a_name() {
 }
 
 #[test]
+fn a_device_token_says_that_it_is_one() {
+    let issuer = TestIssuer::new("k1");
+    for typ in ["device-at+jwt", "application/device-at+JWT", "at+jwt", "JWT", "device-statement+jwt", "dpop+jwt"] {
+        let token = issuer.raw(&json!({"alg": "EdDSA", "typ": typ}).to_string(), CLAIMS);
+        let is_one = typ.contains("device-at");
+        assert_eq!(read(&token, TokenKind::Device).is_ok(), is_one, "{typ}");
+        assert_eq!(read(&token, TokenKind::Bearer).is_ok(), typ.contains("JWT") && !is_one || typ == "at+jwt", "{typ}");
+        assert_eq!(super::peek_type(&token).as_deref(), Some(typ));
+    }
+    let untyped = issuer.raw(&json!({"alg": "EdDSA"}).to_string(), CLAIMS);
+    assert_eq!(word(read(&untyped, TokenKind::Device)), "invalid");
+    assert_eq!(super::peek_type(&untyped), None);
+}
+
+#[test]
 fn a_type_decides_what_a_token_is_for() {
     let issuer = TestIssuer::new("k1");
     let check = |typ: &str, bearer, id_token| {

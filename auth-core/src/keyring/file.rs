@@ -40,6 +40,9 @@ pub(super) struct KeyringFile {
     /// The key of statements about devices. A file from before there were any has none, and gets one at the next start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     statement: Option<Key>,
+    /// Names of signing keys that are gone: what they signed is dead.
+    #[serde(default)]
+    pub(super) retired_signing: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -74,6 +77,7 @@ impl KeyringFile {
             },
             signing: Key::generate(),
             statement: Some(Key::generate()),
+            retired_signing: Vec::new(),
         }
     }
 

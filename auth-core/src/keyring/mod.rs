@@ -39,7 +39,7 @@ use crate::{
     database::{Database, DatabaseAddress, Ids},
     dependency::Dependency,
     disk,
-    jws::SigningKey,
+    jws::{SigningKey, Unverified},
     keyring::{mac::MacKeys, seal::Seals},
     verdict::{OrUnavailable, Unavailable},
 };
@@ -54,10 +54,25 @@ struct Keys {
     /// None while the disk does not take it.
     statement: Option<SigningKey>,
     macs: MacKeys,
+    /// Names of signing keys that are gone: what they signed is dead.
+    retired_signing: Vec<String>,
     /// As it lies on disk, to be written again if somebody removes it.
     file: KeyringFile,
     /// Whether it is gone and could not be written again: that rings once, not at every look.
     gone: AtomicBool,
+}
+
+/// What our keys say of who signed a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SignedBy {
+    /// The key of ours that it names.
+    Us,
+    /// It names a key of ours, and that did not sign it. The name is the key's own hash, so there is no other.
+    Nobody,
+    /// It names a key of ours that is gone.
+    RetiredKey,
+    /// It names none that we ever had: another gateway's, or a stranger's.
+    UnknownKey,
 }
 
 /// What a start would find.
@@ -286,6 +301,21 @@ impl Keyring {
         &self.0.macs
     }
 
+    /// Who signed `token`, as far as our keys know.
+    pub(crate) fn signer_of(&self, token: &Unverified<'_>) -> SignedBy {
+        match token.kid() {
+            Some(kid) if kid == self.0.signing.kid() => {
+                if self.0.signing.signed(token) {
+                    SignedBy::Us
+                } else {
+                    SignedBy::Nobody
+                }
+            }
+            Some(kid) if self.0.retired_signing.iter().any(|retired| retired == kid) => SignedBy::RetiredKey,
+            Some(_) | None => SignedBy::UnknownKey,
+        }
+    }
+
     pub(crate) fn seals(&self) -> &Arc<Seals> {
         &self.0.seals
     }
@@ -296,6 +326,7 @@ impl Keyring {
             signing: file.signing(path)?,
             statement: file.statement(path)?,
             macs: file.mac_keys(path)?,
+            retired_signing: file.retired_signing.clone(),
             file,
             gone: AtomicBool::new(false),
         })))

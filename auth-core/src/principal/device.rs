@@ -1,6 +1,6 @@
 //! What names a device, its key and its place: identifiers, and how each is written.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -32,6 +32,34 @@ pub enum BindingState {
     Suspended,
     /// It has ended: its generation is never admitted again.
     Revoked,
+}
+
+/// A device whose token held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BoundDevice {
+    /// Its name.
+    pub id: DeviceId,
+    /// Its binding to the tenant.
+    pub binding: BindingId,
+    /// The generation that the token is of.
+    pub generation: Generation,
+    /// The room that the token says it hangs in.
+    pub room: Arc<str>,
+    /// The key that it proves itself by where it matters; `None` for one without the protocol. A request shows no proof.
+    pub key: Option<Thumbprint>,
+    /// Whether it should renew its token.
+    pub renewal: Renewal,
+}
+
+/// Whether a device should renew its token. Whatever it is, the token is good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Renewal {
+    /// Not yet.
+    NotDue,
+    /// When it is convenient.
+    Due,
+    /// Now: before long only a renewal will be answered.
+    Overdue,
 }
 
 /// The text names nothing of the kind. Holds the kind.

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    device::{BindingId, BindingState, DeviceId, Generation, NotAnId, Thumbprint},
+    device::{BindingId, BindingState, BoundDevice, DeviceId, Generation, NotAnId, Renewal, Thumbprint},
     membership::{Groups, Membership, Roles, Silence},
     user_name::{NoUserName, UserClaim, UserName},
 };
@@ -43,6 +43,8 @@ pub struct Principal {
     pub groups: Groups,
     /// The session, if the credential was a ticket.
     pub session: Option<SessionId>,
+    /// The device, if it is one.
+    pub device: Option<Box<BoundDevice>>,
     /// When the sign-in or the token began: what a "sign this user out" is compared with.
     pub begun: Timestamp,
     /// The credential's hard expiry.

@@ -1,12 +1,12 @@
 //! What the set says of a principal, and how old that is.
 
-use std::sync::Arc;
+use std::{cmp::Ordering, sync::Arc};
 
 use super::{Revocations, entry::RevocationEntry};
 use crate::{
     clock::Now,
     dependency::Dependency,
-    principal::{BindingId, BindingState, Freshness, Generation, Principal, Subject},
+    principal::{BindingId, BindingState, BoundDevice, Freshness, Generation, Principal, Subject},
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
 };
 
@@ -18,6 +18,18 @@ struct SessionEnded {
 
 /// A row says that whatever of this user's began before it is revoked.
 struct UserRevoked {
+    row: Arc<RevocationEntry>,
+    whose: Subject,
+}
+
+/// A row says that the binding was revoked, or that this is of an earlier generation of it.
+struct BindingRevoked {
+    row: Arc<RevocationEntry>,
+    whose: Subject,
+}
+
+/// A row says that the binding of a device that has a key is suspended: it is known, and may not for now.
+struct BindingSuspended {
     row: Arc<RevocationEntry>,
     whose: Subject,
 }
@@ -46,6 +58,11 @@ impl Revocations {
                 return Err(Unavailable::because(Dependency::Clock, cause).into());
             }
             return Err(Rejected::proven_by(UserRevoked { row: row.clone(), whose: whose() }).into());
+        }
+        if let Some(device) = &principal.device
+            && let Some(row) = set.of_binding(device.binding)
+        {
+            stands(device, row, &principal.subject)?;
         }
         if snapshot.schedule.confirmed_at().is_none() {
             let cause = "neither the disk nor the store has said yet who is revoked";
@@ -80,6 +97,60 @@ impl Revocations {
             return Err(Unavailable::because(Dependency::Revocations, cause));
         }
         Ok((None, self.0.freshness(&snapshot, Dependency::Revocations, now)))
+    }
+}
+
+/// Whether a device still stands, by what is on record of its binding. A token of a later generation than the record was
+/// given after it, and the record that brought the binding back has not reached us yet.
+fn stands(device: &BoundDevice, row: &Arc<RevocationEntry>, whose: &Subject) -> Result<(), Stop> {
+    let Some(standing) = row.standing() else { return Ok(()) };
+    #[cfg(candor_mutants)]
+    if crate::mutants::is("revocation-of-device-forgotten") {
+        return Ok(());
+    }
+    let (row, whose) = (row.clone(), whose.clone());
+    match (device.generation.cmp(&standing.generation), standing.state) {
+        #[cfg(candor_mutants)]
+        (Ordering::Less, BindingState::Active) if crate::mutants::is("old-generation-passes") => Ok(()),
+        (Ordering::Greater, _) | (Ordering::Equal, BindingState::Active) => Ok(()),
+        (Ordering::Less, _) | (Ordering::Equal, BindingState::Revoked) => {
+            Err(Rejected::proven_by(BindingRevoked { row, whose }).into())
+        }
+        (Ordering::Equal, BindingState::Suspended) if device.key.is_some() => {
+            Err(Rejected::proven_by(BindingSuspended { row, whose }).into())
+        }
+        // Its app may take a refusal for the end.
+        (Ordering::Equal, BindingState::Suspended) => Err(Unavailable::suspended(row.to_string()).into()),
+    }
+}
+
+impl Proof for BindingRevoked {
+    fn reason(&self) -> Reason {
+        Reason::Revoked
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(self.row.to_string())
+    }
+    fn about(&self) -> Option<Subject> {
+        Some(self.whose.clone())
+    }
+    fn ordered(&self) -> bool {
+        self.row.is_ordered()
+    }
+}
+
+impl Proof for BindingSuspended {
+    fn reason(&self) -> Reason {
+        Reason::NotPermitted
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(self.row.to_string())
+    }
+    fn about(&self) -> Option<Subject> {
+        Some(self.whose.clone())
+    }
+    fn ordered(&self) -> bool {
+        self.row.is_ordered()
     }
 }
 

@@ -81,6 +81,7 @@ fn session(n: u8) -> Principal {
         roles: Roles::known([]),
         groups: Groups::NotStated(Silence::Absent),
         session: Some(SessionId::from_bytes([n; 16])),
+        device: None,
         begun: NOON - Duration::from_secs(60),
         until: NOON + Duration::from_secs(3600),
         freshness: Freshness::Live,

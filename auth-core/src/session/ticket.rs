@@ -119,6 +119,7 @@ impl TicketContent {
                 None => Groups::NotStated(self.no_groups.unwrap_or(Silence::NotAsked)),
             },
             session: Some(self.id.parse().ok()?),
+            device: None,
             begun: self.begun,
             until,
             freshness: Freshness::Live,

@@ -92,6 +92,7 @@ mod tests {
             roles: Roles::known([]),
             groups: Groups::NotStated(Silence::Absent),
             session: None,
+            device: None,
             begun: Timestamp::from_secs(0),
             until: Timestamp::from_secs(86_400),
             freshness: Freshness::Live,

@@ -110,6 +110,7 @@ mod tests {
             roles: Roles::known([]),
             groups: Groups::NotStated(Silence::Absent),
             session: None,
+            device: None,
             begun: Timestamp::default(),
             until: Timestamp::default() + Duration::from_secs(60),
             freshness: Freshness::Live,

@@ -127,6 +127,7 @@ mod tests {
             roles: Roles::known([]),
             groups: Groups::known(["a,b".to_owned(), "staff".to_owned()]),
             session: None,
+            device: None,
             begun: Timestamp::default(),
             until: Timestamp::default() + Duration::from_secs(60),
             freshness: Freshness::Live,

@@ -9,7 +9,9 @@ use super::{
 use crate::{
     clock::{Now, Past, Timestamp},
     dependency::Dependency,
-    principal::{BindingState, Freshness, Groups, Kind, Principal, Roles, Silence, Subject, UserName},
+    principal::{
+        BindingState, BoundDevice, Freshness, Groups, Kind, Principal, Renewal, Roles, Silence, Subject, UserName,
+    },
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
 };
 
@@ -95,6 +97,14 @@ fn principal(it: &AdoptedDevice, subject: Subject, freshness: Freshness, now: No
         roles: Roles::known([]),
         groups: Groups::NotStated(Silence::Absent),
         session: None,
+        device: Some(Box::new(BoundDevice {
+            id: it.device,
+            binding: it.binding,
+            generation: it.generation,
+            room: it.room.clone(),
+            key: None,
+            renewal: Renewal::NotDue,
+        })),
         begun: it.adopted,
         until: now.earlier() + GOOD_FOR,
         freshness,

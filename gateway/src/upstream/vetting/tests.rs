@@ -25,6 +25,7 @@ fn principal(kind: Kind) -> Principal {
         roles: Roles::known([]),
         groups: Groups::NotStated(Silence::Absent),
         session: None,
+        device: None,
         begun: Timestamp::default(),
         until: NOON + Duration::from_secs(60),
         freshness: Freshness::Live,
