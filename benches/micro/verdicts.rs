@@ -126,7 +126,7 @@ impl<'a> Asked<'a> {
 fn authenticator(stand: &Stand) -> Authenticator {
     let bearers = Bearers::new(vec![stand.bearer_issuer()]);
     let sessions = stand.gateway.running().sessions.clone();
-    Authenticator::new(sessions, bearers, stand.gateway.revocations.clone(), None, Arc::new(RefusalGuard::new()))
+    Authenticator::new(sessions, bearers, None, stand.gateway.revocations.clone(), None, Arc::new(RefusalGuard::new()))
 }
 
 fn ticket(stand: &Stand) -> Result<String, StandFault> {

@@ -11,11 +11,11 @@ use crate::{
     bearer::Bearers,
     clock::Now,
     credential::{
-        AmbiguousCredentials, Credential, CredentialCandidates, CredentialId, CredentialText, IsKnown,
+        AmbiguousCredentials, Credential, CredentialCandidates, CredentialId, CredentialText, IsKnown, TokenOrigin,
         UnsupportedCredential,
     },
     dependency::Dependency,
-    device::legacy::Adoption,
+    device::{Devices, legacy::Adoption},
     policy::{Permit, Requirement, permit},
     principal::Principal,
     refusal_guard::{EndedCredential, Harm, RefusalGuard},
@@ -46,13 +46,14 @@ pub struct Admission {
     pub ended: Option<EndedCredential>,
 }
 
-/// Knows tickets and bearer tokens. Cheap to clone; one a configuration.
+/// Knows tickets, bearer tokens and device tokens. Cheap to clone; one a configuration.
 #[derive(Clone)]
 pub struct Authenticator(Arc<Parts>);
 
 struct Parts {
     sessions: Sessions,
     bearers: Bearers,
+    devices: Option<Devices>,
     revocations: Revocations,
     /// Tokens of before, if such are adopted.
     adoption: Option<Adoption>,
@@ -68,11 +69,12 @@ impl Authenticator {
     pub fn new(
         sessions: Sessions,
         bearers: Bearers,
+        devices: Option<Devices>,
         revocations: Revocations,
         adoption: Option<Adoption>,
         guard: Arc<RefusalGuard>,
     ) -> Self {
-        Self(Arc::new(Parts { sessions, bearers, revocations, adoption, guard, counts: Counts::taken() }))
+        Self(Arc::new(Parts { sessions, bearers, devices, revocations, adoption, guard, counts: Counts::taken() }))
     }
 
     /// The field in which tokens of before stand, if such are adopted.
@@ -81,7 +83,7 @@ impl Authenticator {
     }
 
     /// Which of a request's credentials counts for `requirement`. A bearer token is ours if its issuer, unverified, is
-    /// configured.
+    /// configured, and a device token if it says that it is one.
     ///
     /// # Errors
     /// [`AmbiguousCredentials::TwoTickets`]: a bad request, and no verdict about either.
@@ -93,7 +95,7 @@ impl Authenticator {
         let known = self.0.adoption.as_ref().map(Adoption::tokens);
         let is_known = known.map(|tokens| |token: &CredentialText| tokens.recognises(token));
         let is_known = is_known.as_ref().map(|is_known| is_known as IsKnown<'_>);
-        candidates.credential(requirement, |token| self.0.bearers.recognises(token), is_known)
+        candidates.credential(requirement, |token| self.0.origin(token), is_known)
     }
 
     /// Who shows this credential. On a route open to anyone nothing is waited for: what cannot be told at once is
@@ -149,12 +151,26 @@ impl Parts {
             Credential::Unsupported(what) => Err(Rejected::proven_by(NoCredential(Some(*what))).into()),
             Credential::Ticket(ticket) => Ok(self.sessions.open(ticket, now).await?.principal),
             Credential::Bearer(token) => self.bearer(token, now).await,
+            Credential::DeviceToken(token) => match &self.devices {
+                Some(devices) => devices.verify(token, now),
+                None => Err(Unavailable::because(Dependency::Configuration, "no devices are configured").into()),
+            },
             Credential::LegacyDevice(token) => match &self.adoption {
                 // Nobody waits there, and nothing is begun for somebody who may pass anyway.
                 Some(adoption) if requirement.is_open() => adoption.verify_known(token, now),
                 Some(adoption) => adoption.verify(token, now).await,
                 None => Err(Rejected::proven_by(NoCredential(Some(UnsupportedCredential::Bearer))).into()),
             },
+        }
+    }
+
+    fn origin(&self, token: &CredentialText) -> TokenOrigin {
+        if self.devices.as_ref().is_some_and(|devices| devices.recognises(token)) {
+            TokenOrigin::Device
+        } else if self.bearers.recognises(token) {
+            TokenOrigin::Issuer
+        } else {
+            TokenOrigin::Elsewhere
         }
     }
 

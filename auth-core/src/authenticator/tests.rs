@@ -16,13 +16,17 @@ use crate::{
     bearer::{BearerIssuer, BearerMemory},
     clock::{Clock, Timestamp},
     database::Database,
+    device::{
+        DevicePolicy,
+        registry::{DeviceDescription, NewDevice, Order, RegisteredDevice},
+    },
     jws::Algorithm,
     keyring::Keyring,
     keys::{IssuerKeys, KeyPolicy, KeySetLocation, KeysConfig},
     lock::lock,
     outbound::{Outbound, OutboundPolicy},
-    policy::{Allow, MaxStale, RequirementId},
-    principal::{Groups, Kind, Roles, Silence, Subject, UserClaim, UserName, stated::Absence},
+    policy::{Allow, Attribute, MaxStale, RequirementId},
+    principal::{BindingState, Groups, Kind, Roles, Silence, Subject, UserClaim, UserName, stated::Absence},
     revocations::RevocationPolicy,
     session::{NewSession, SessionPolicy},
     testing::{Folder, TestProvider},
@@ -37,6 +41,7 @@ pub(crate) struct Gateway {
     pub(crate) authenticator: Authenticator,
     pub(crate) provider: TestProvider,
     sessions: Sessions,
+    devices: Devices,
     guard: Arc<RefusalGuard>,
     pub(crate) clock: Clock,
     counted: Counted,
@@ -58,7 +63,16 @@ impl Gateway {
             groups_asked: BTreeSet::new(),
             issuers: [("https://idp.example".to_owned(), UserClaim::Subject)].into(),
         };
-        let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
+        let sessions = Sessions::new(&keyring, store.clone(), revocations.clone(), policy);
+        let hours = |hours: u64| Duration::from_secs(hours * 3600);
+        let policy = DevicePolicy {
+            renew_after: hours(12),
+            soft: hours(24),
+            hard: hours(14 * 24),
+            issuer: "https://app.example/.candor".into(),
+            audience: "https://app.example".into(),
+        };
+        let devices = Devices::new(keyring, store, revocations.clone(), policy);
         let bearers = Bearers::new(vec![BearerIssuer {
             issuer: provider.issuer.as_str().into(),
             audience: vec!["api".to_owned()],
@@ -71,9 +85,9 @@ impl Gateway {
         }]);
         let (counted, guard) = (Counted::default(), Arc::new(RefusalGuard::new()));
         let authenticator = metrics::with_local_recorder(&counted, || {
-            Authenticator::new(sessions.clone(), bearers, revocations, None, guard.clone())
+            Authenticator::new(sessions.clone(), bearers, Some(devices.clone()), revocations, None, guard.clone())
         });
-        Self { authenticator, provider, sessions, guard, clock, counted, _data: data }
+        Self { authenticator, provider, sessions, devices, guard, clock, counted, _data: data }
     }
 
     pub(crate) async fn ticket(&self) -> String {
@@ -102,6 +116,17 @@ impl Gateway {
         let claims =
             json!({ "iss": self.provider.issuer, "sub": "robot", "aud": audience, "iat": now, "exp": now + 300 });
         Credential::Bearer(CredentialText::new(self.provider.sign(&claims)))
+    }
+
+    /// A device of the tenant `acme`, and its token.
+    async fn device(&self) -> (RegisteredDevice, Credential) {
+        let text = str::to_owned;
+        let description = DeviceDescription { hardware_id: text("sn-1"), model: text("wall"), app_version: text("1") };
+        let new = NewDevice { description, key: None, tenant: text("acme"), room: text("1.01") };
+        let now = self.clock.now();
+        let device = self.devices.registry().register(new, order(), now).await.expect("the store is up");
+        let minted = self.devices.mint(&device.bindings[0], None, now).expect("it can be signed");
+        (device, Credential::DeviceToken(CredentialText::new(minted.text)))
     }
 
     async fn admitted(&self, credential: Credential, allow: Allow) -> &'static str {
@@ -317,4 +342,51 @@ impl metrics::Recorder for Counted {
     fn register_histogram(&self, _: &Key, _: &Metadata<'_>) -> Histogram {
         Histogram::noop()
     }
+}
+
+fn order() -> Order {
+    Order { who: "root".to_owned(), why: "stolen".to_owned() }
+}
+
+#[tokio::test]
+async fn a_device_passes_where_devices_or_its_tenant_may() {
+    let gateway = Gateway::start().await;
+    let (device, token) = gateway.device().await;
+    let tenant = |name: &str| Allow::known(Attribute::Tenant(name.into()));
+    for (allow, expected) in [
+        (Allow::kind(Kind::Device), "known"),
+        (tenant("acme"), "known"),
+        (tenant("other"), "not-permitted"),
+        (Allow::kind(Kind::User), "not-permitted"),
+        (Allow::kind(Kind::Service), "not-permitted"),
+        (Allow::Anyone, "known"),
+    ] {
+        assert_eq!(gateway.admitted(token.clone(), allow.clone()).await, expected, "{allow:?}");
+    }
+    let (binding, now) = (device.bindings[0].id, gateway.clock.now());
+    let revoked = gateway.devices.registry().change(binding, BindingState::Revoked, order(), now).await;
+    let _ = revoked.expect("the store is up");
+    assert_eq!(gateway.admitted(token.clone(), Allow::kind(Kind::Device)).await, "revoked");
+    assert_eq!(gateway.admitted(token, Allow::Anyone).await, "anyone");
+}
+
+#[tokio::test]
+async fn a_device_token_is_told_from_every_other_bearer() {
+    let gateway = Gateway::start().await;
+    let (_, token) = gateway.device().await;
+    let Credential::DeviceToken(token) = token else { panic!("it is one") };
+    let read = |authorization: &str| {
+        let value = http::HeaderValue::from_str(authorization).expect("a header value");
+        let headers = http::HeaderMap::from_iter([(http::header::AUTHORIZATION, value)]);
+        let candidates = CredentialCandidates::read(&headers, "candor", None).expect("one");
+        let requirement = Requirement::new(RequirementId(1), vec![Allow::kind(Kind::Device)], MaxStale::DEFAULT);
+        gateway.authenticator.credential(&candidates, &requirement).expect("not ambiguous")
+    };
+    for scheme in ["Bearer", "DPoP"] {
+        let read = read(&format!("{scheme} {}", token.expose()));
+        assert!(matches!(read, Credential::DeviceToken(read) if read.id() == token.id()), "{scheme}");
+    }
+    let Credential::Bearer(bearer) = gateway.bearer("api") else { panic!("it is one") };
+    assert!(matches!(read(&format!("Bearer {}", bearer.expose())), Credential::Bearer(_)));
+    assert!(matches!(read("Bearer opaque-token-of-the-monolith"), Credential::Unsupported(_)));
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use http::{HeaderMap, HeaderName, header::AUTHORIZATION};
 use secrecy::SecretString;
 
-use super::{Credential, CredentialText, OpaqueCredential, UnsupportedCredential, cookie::cookies};
+use super::{Credential, CredentialText, OpaqueCredential, TokenOrigin, UnsupportedCredential, cookie::cookies};
 use crate::{policy::Requirement, principal::Kind};
 
 /// Every candidate of one request. Nothing of it is ever shown.
@@ -36,6 +36,8 @@ enum Authorization {
     Absent,
     /// What could be a bearer token. Whether it is one of ours is not known yet.
     Bearer(SecretString),
+    /// What could be a device token, sent under the scheme of those that are bound to a key.
+    Dpop(SecretString),
     /// What cannot.
     Unsupported(UnsupportedCredential),
 }
@@ -62,7 +64,7 @@ impl CredentialCandidates {
         Ok(Self { authorization, tickets, opaque })
     }
 
-    /// The credential that counts for `requirement`: a bearer token that `recognises` knows as ours, else the ticket, if
+    /// The credential that counts for `requirement`: a token that `origin` knows as ours, else the ticket, if
     /// anybody who has one may pass. An `Authorization` that is not ours is somebody else's business; but where tokens of
     /// before are adopted (`is_known`), one that is known is a device's everywhere, and one that nobody knows yet may be one
     /// where devices may pass.
@@ -72,16 +74,24 @@ impl CredentialCandidates {
     pub(crate) fn credential(
         &self,
         requirement: &Requirement,
-        recognises: impl FnOnce(&CredentialText) -> bool,
+        origin: impl FnOnce(&CredentialText) -> TokenOrigin,
         is_known: Option<IsKnown<'_>>,
     ) -> Result<Credential, AmbiguousCredentials> {
         let without_ticket = match &self.authorization {
             Authorization::Bearer(token) => {
                 let token = CredentialText::new(token.clone());
-                if recognises(&token) {
-                    return Ok(Credential::Bearer(token));
+                match origin(&token) {
+                    TokenOrigin::Issuer => return Ok(Credential::Bearer(token)),
+                    TokenOrigin::Device => return Ok(Credential::DeviceToken(token)),
+                    TokenOrigin::Elsewhere => Some(UnsupportedCredential::Bearer),
                 }
-                Some(UnsupportedCredential::Bearer)
+            }
+            Authorization::Dpop(token) => {
+                let token = CredentialText::new(token.clone());
+                if origin(&token) == TokenOrigin::Device {
+                    return Ok(Credential::DeviceToken(token));
+                }
+                Some(UnsupportedCredential::Scheme)
             }
             Authorization::Unsupported(what) => Some(*what),
             Authorization::Absent => None,
@@ -137,6 +147,8 @@ impl Authorization {
         let (scheme, rest) = field.split_once(' ').unwrap_or((field, ""));
         Ok(if field.is_empty() {
             Self::Absent
+        } else if scheme.eq_ignore_ascii_case("dpop") && is_token68(rest.trim()) {
+            Self::Dpop(rest.trim().into())
         } else if !scheme.eq_ignore_ascii_case("bearer") {
             Self::Unsupported(UnsupportedCredential::Scheme)
         } else if is_token68(rest.trim()) {

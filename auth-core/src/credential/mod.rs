@@ -32,14 +32,27 @@ pub enum Credential {
     Ticket(CredentialText),
     /// A bearer token (RFC 6750 §2.1) whose issuer is configured.
     Bearer(CredentialText),
+    /// A device token of ours, as `Bearer` or as `DPoP` (RFC 9449 §7.1). A request brings no proof of its key.
+    DeviceToken(CredentialText),
     /// A token of before, which only the service behind us can read. See [`crate::device::legacy`].
     LegacyDevice(OpaqueCredential),
+}
+
+/// Whose a token in `Authorization` is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TokenOrigin {
+    /// An issuer's that is configured.
+    Issuer,
+    /// Ours: a device token.
+    Device,
+    /// Somebody else's business.
+    Elsewhere,
 }
 
 /// What was shown in place of a credential that counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum UnsupportedCredential {
-    /// An `Authorization` of another scheme than `Bearer`.
+    /// An `Authorization` of another scheme than `Bearer`, or a `DPoP` that is no device token.
     Scheme,
     /// A `Bearer` that is no token, or one of an issuer that is not configured.
     Bearer,
@@ -72,7 +85,7 @@ impl Credential {
     pub fn id(&self) -> Option<CredentialId> {
         match self {
             Self::None | Self::Unsupported(_) => None,
-            Self::Ticket(text) | Self::Bearer(text) => Some(text.id()),
+            Self::Ticket(text) | Self::Bearer(text) | Self::DeviceToken(text) => Some(text.id()),
             Self::LegacyDevice(token) => Some(token.text().id()),
         }
     }

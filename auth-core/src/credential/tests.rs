@@ -9,18 +9,23 @@ use crate::{
 const USER: Allow = Allow::kind(Kind::User);
 const DEVICE: Allow = Allow::kind(Kind::Device);
 
-/// What is read of a head, in words; a bearer is ours if it begins so.
+/// What is read of a head, in words; a token is what it begins with.
 fn read(allow: Allow, fields: &[(&'static str, &str)]) -> String {
     let value = |text: &str| HeaderValue::from_bytes(text.as_bytes()).expect("a header value");
     let headers: HeaderMap = fields.iter().map(|(name, text)| (HeaderName::from_static(name), value(text))).collect();
     let requirement = Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT);
     let candidates = CredentialCandidates::read(&headers, "__Host-candor", None);
-    let ours = |token: &CredentialText| token.expose().starts_with("ours");
-    match candidates.and_then(|candidates| candidates.credential(&requirement, ours, None)) {
+    let origin = |token: &CredentialText| match token.expose() {
+        token if token.starts_with("ours") => TokenOrigin::Issuer,
+        token if token.starts_with("device") => TokenOrigin::Device,
+        _ => TokenOrigin::Elsewhere,
+    };
+    match candidates.and_then(|candidates| candidates.credential(&requirement, origin, None)) {
         Ok(Credential::None) => "none".to_owned(),
         Ok(Credential::Unsupported(what)) => format!("none, but {what:?}"),
         Ok(Credential::Ticket(ticket)) => format!("ticket {}", ticket.expose()),
         Ok(Credential::Bearer(token)) => format!("bearer {}", token.expose()),
+        Ok(Credential::DeviceToken(token)) => format!("device token {}", token.expose()),
         Ok(Credential::LegacyDevice(token)) => format!("legacy {}", token.text().expose()),
         Err(ambiguous) => ambiguous.to_string(),
     }
@@ -46,6 +51,12 @@ fn the_requirement_decides_which_credential_counts() {
     check(DEVICE, &[cookie], "none, but Ticket");
     check(DEVICE, &[cookie, ("authorization", "Basic ours")], "none, but Scheme");
     check(DEVICE, &[("authorization", "Bearer ours")], "bearer ours");
+    check(DEVICE, &[cookie, ("authorization", "Bearer device.1")], "device token device.1");
+    check(DEVICE, &[("authorization", "DPoP device.1")], "device token device.1");
+    check(DEVICE, &[("authorization", "DPoP ours.1")], "none, but Scheme");
+    check(DEVICE, &[("authorization", "DPoP")], "none, but Scheme");
+    check(USER, &[cookie, ("authorization", "DPoP device.1")], "device token device.1");
+    check(USER, &[cookie, ("authorization", "DPoP theirs")], "ticket t1");
     check(Allow::Anyone, &[cookie], "ticket t1");
     let twice = ("cookie", "__Host-candor=t1; __Host-candor=t1");
     let two = ("cookie", "__Host-candor=t1; __Host-candor=t2");

@@ -101,6 +101,12 @@ impl Requirement {
         })
     }
 
+    /// Whether it names devices. That a tenant may have some is not to name them.
+    pub fn names_devices(&self) -> bool {
+        let devices = Attribute::Kind(Kind::Device);
+        self.allow.iter().any(|allow| matches!(allow, Allow::Known { is, from: _ } if *is == devices))
+    }
+
     /// Whether only devices could be allowed.
     pub fn is_for_devices_only(&self) -> bool {
         !self.may_allow(Kind::User) && !self.may_allow(Kind::Service) && self.may_allow(Kind::Device)
@@ -174,7 +180,8 @@ impl Attribute {
         match self {
             Self::Kind(asked) => *asked == kind,
             Self::Group(_) => kind == Kind::User,
-            Self::Role(_) | Self::Tenant(_) => kind != Kind::Device,
+            Self::Role(_) => kind != Kind::Device,
+            Self::Tenant(_) => true,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use auth_core::{
     authenticator::Admission,
-    credential::CredentialId,
+    credential::{Credential, CredentialId},
     policy::{Permit, Requirement},
     refusal_guard::{Ended, EndedCredential, Harm},
     verdict::Stop,
@@ -10,7 +10,7 @@ use auth_core::{
 
 use super::RequestContext;
 use crate::{
-    fault::Fault,
+    fault::{ClientKind, Fault},
     request::RequestHead,
     response::{
         answer::{Answer, Refusal},
@@ -40,6 +40,13 @@ impl RequestContext {
         let authenticator = &self.running.authenticator;
         let shown = authenticator.credential(&head.credentials, requirement);
         let shown = shown.map_err(|ambiguous| Answer::Fault(Fault::BadRequest(ambiguous.into())))?;
+        // What shows a device token is a device, whoever else may use the route: it is told nothing that would end it.
+        let harm = if matches!(shown, Credential::DeviceToken(_)) {
+            self.answer_as(ClientKind::Device);
+            ClientKind::Device.harm()
+        } else {
+            harm
+        };
         let Admission { permit, credential, ended } = authenticator.admit(shown, requirement, harm, self.now).await;
         match permit {
             Ok(permit) => {

@@ -82,7 +82,7 @@ impl ProcessParts {
             Devices::new(self.keyring.clone(), self.store.clone(), self.revocations.clone(), policy)
         });
         Ok(Running {
-            devices,
+            devices: devices.clone(),
             head_policy: head_policy(&config, &site),
             routes: routes::table(&config),
             route_metrics: routes::metrics(&config),
@@ -92,6 +92,7 @@ impl ProcessParts {
             authenticator: Authenticator::new(
                 sessions.clone(),
                 bearers,
+                devices,
                 self.revocations.clone(),
                 None,
                 self.guard.clone(),

@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     audit::{self, AuditFinding},
     clock::Timestamp,
-    credential::{Credential, CredentialCandidates, OpaqueCredential},
+    credential::{Credential, CredentialCandidates, OpaqueCredential, TokenOrigin},
     database::{Database, Disturbance, Ids},
     dependency::Dependency,
     device::registry::Order,
@@ -129,7 +129,7 @@ fn opaque(token: &str) -> OpaqueCredential {
     let headers = HeaderMap::from_iter([(AUTHORIZATION, value)]);
     let devices = Requirement::new(RequirementId(0), vec![Allow::kind(Kind::Device)], MaxStale::DEFAULT);
     let candidates = CredentialCandidates::read(&headers, "candor", Some(&AUTHORIZATION)).expect("one");
-    match candidates.credential(&devices, |_| false, Some(&|_| false)) {
+    match candidates.credential(&devices, |_| TokenOrigin::Elsewhere, Some(&|_| false)) {
         Ok(Credential::LegacyDevice(token)) => token,
         other => panic!("{other:?}"),
     }

@@ -71,7 +71,7 @@ impl House {
         let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
         let guard = Arc::new(RefusalGuard::new());
         let authenticator =
-            Authenticator::new(sessions.clone(), Bearers::new(Vec::new()), revocations, None, guard.clone());
+            Authenticator::new(sessions.clone(), Bearers::new(Vec::new()), None, revocations, None, guard.clone());
         Self { data, clock, sessions, authenticator, guard }
     }
 

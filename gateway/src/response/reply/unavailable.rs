@@ -15,8 +15,11 @@ use crate::{
 
 impl Form<'_> {
     pub(super) fn unavailable(&self, unavailable: &Unavailable) -> Response<Body> {
-        if let Uncertainty::NotStated(silence) = unavailable.uncertainty() {
-            return self.not_stated(unavailable, silence);
+        match unavailable.uncertainty() {
+            Uncertainty::Outage | Uncertainty::Unsettled => {}
+            Uncertainty::NotStated(silence) => return self.not_stated(unavailable, silence),
+            Uncertainty::RenewalRequired => return self.renewal_required(),
+            Uncertainty::Suspended => return self.suspended(unavailable),
         }
         let retry = self.spread(unavailable.retry_after);
         let head = Head::failed(FaultStatus::ServiceUnavailable, AnswerWord::VerdictUnavailable, Some(retry));
@@ -32,6 +35,15 @@ impl Form<'_> {
         let head = Head::failed(FaultStatus::ServiceUnavailable, AnswerWord::GroupsNotStated, Some(retry));
         let detail = "The issuer did not state the groups or roles that this address asks for. Keep the credential.";
         self.said(&head, detail, || pages::groups_not_stated(silence, self.sign_in()))
+    }
+
+    /// An administrator has suspended the device, and its app may take a refusal for the end.
+    fn suspended(&self, unavailable: &Unavailable) -> Response<Body> {
+        let retry = self.spread(unavailable.retry_after);
+        let head = Head::failed(FaultStatus::ServiceUnavailable, AnswerWord::VerdictUnavailable, Some(retry));
+        let detail =
+            "An administrator has suspended this device. Keep the credential and all data: it will be good again.";
+        self.said(&head, detail, || pages::unavailable(self.sign_in()))
     }
 
     /// A device whose token has merely run out can get another one with its key.

@@ -172,7 +172,7 @@ impl UnvettedResponse<'_> {
     fn is_for_devices(&self) -> bool {
         let requirement = &self.route.requirement;
         self.route.client_kind == Some(RouteClientKind::Device)
-            || (requirement.may_allow(Kind::Device) && !requirement.is_open())
+            || (requirement.names_devices() && !requirement.is_open())
     }
 
     fn denial(&self, head: &response::Parts, for_devices: bool) -> Option<DenialAnswer> {
