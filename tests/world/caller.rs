@@ -105,6 +105,13 @@ impl Caller {
         Heard { answer, reached: monolith.seen_by(&oracle) }
     }
 
+    /// Posts `body` (JSON) to `url`.
+    pub async fn post_json(&mut self, url: &Url, body: &serde_json::Value, monolith: &Monolith) -> Heard {
+        let oracle = self.mark();
+        let answer = self.browser.post_json(url, body.to_string()).await;
+        Heard { answer, reached: monolith.seen_by(&oracle) }
+    }
+
     /// Marks the next request, so that the monolith's record of it can be found.
     fn mark(&mut self) -> String {
         let oracle = ASKED.fetch_add(1, Ordering::SeqCst).to_string();

@@ -1,6 +1,6 @@
 //! A display with a key of its own, and the fleet that it belongs to, without a gateway around them.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use auth_core::{
     Background, Clock, Now, Timestamp,
@@ -8,9 +8,13 @@ use auth_core::{
     database::Database,
     device::{DevicePolicy, Devices, proof::ProofTarget},
     keyring::Keyring,
+    principal::Thumbprint,
     revocations::{RevocationPolicy, Revocations},
 };
-use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
+use aws_lc_rs::{
+    digest,
+    signature::{Ed25519KeyPair, KeyPair},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
@@ -23,7 +27,7 @@ pub struct Fleet {
     /// The time.
     pub clock: Clock,
     _data: DataFolder,
-    _folder: Folder,
+    folder: Folder,
 }
 
 /// A device key of Ed25519.
@@ -38,17 +42,22 @@ impl Fleet {
         let (folder, clock) = (Folder::new(), Clock::standing_at(Timestamp::from_secs(1_800_000_000)));
         let data = DataFolder::take(folder.path(), clock.now()).expect("nobody else has it");
         let background = Background::current();
-        let store = Database::at(folder.path().join("store.sqlite"), background.clone(), Duration::from_secs(5));
+        let store = Database::at(store_path(&folder), background.clone(), Duration::from_secs(5));
         let keyring = Keyring::open(&data, &store, clock.now()).await.expect("both are absent");
         let policy = RevocationPolicy::default();
         let revocations = Revocations::open(&data, store.clone(), background, clock.clone(), policy).await;
         let devices = Devices::new(keyring, store, revocations, device_policy());
-        Self { devices, clock, _data: data, _folder: folder }
+        Self { devices, clock, _data: data, folder }
     }
 
     /// The time.
     pub fn now(&self) -> Now {
         self.clock.now()
+    }
+
+    /// The file of its store.
+    pub fn store_path(&self) -> PathBuf {
+        store_path(&self.folder)
     }
 
     /// A nonce for a key proof.
@@ -58,6 +67,10 @@ impl Fleet {
     pub fn nonce(&self) -> String {
         self.devices.proof_nonce(self.now()).expect("there is randomness")
     }
+}
+
+fn store_path(folder: &Folder) -> PathBuf {
+    folder.path().join("store.sqlite")
 }
 
 fn device_policy() -> DevicePolicy {
@@ -83,6 +96,17 @@ impl DisplayKey {
     /// Its public half.
     pub fn jwk(&self) -> Value {
         json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(self.0.public_key().as_ref())})
+    }
+
+    /// Its name (RFC 7638): the hash of its required members, in this order.
+    ///
+    /// # Panics
+    /// SHA-256 has another length.
+    pub fn thumbprint(&self) -> Thumbprint {
+        let x = URL_SAFE_NO_PAD.encode(self.0.public_key().as_ref());
+        let members = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#);
+        let hash = digest::digest(&digest::SHA256, members.as_bytes());
+        Thumbprint::from_bytes(hash.as_ref().try_into().expect("32 bytes"))
     }
 
     /// A proof that it is held, for one request.

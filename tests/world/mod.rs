@@ -14,6 +14,7 @@ pub mod keyring;
 pub mod log;
 pub mod process;
 pub mod raw;
+pub mod registered;
 pub mod scripted;
 pub mod settings;
 pub mod step;

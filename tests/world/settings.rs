@@ -29,7 +29,6 @@ impl Settings {
         let (port, verify_port) = (free_port(), free_port());
         let ca = if secure { "ca = \"ca.pem\"" } else { "" };
         let (issuer, monolith) = (idp.issuer(), proxies.monolith.base());
-        let deadline = format!("{}ms", DEADLINE.as_millis());
         let routes = [
             ("/", r#"["user"]"#, ""),
             ("/engineers/", r#"["group:engineers"]"#, ""),
@@ -39,14 +38,8 @@ impl Settings {
             ("/passed/", r#"["user", "service"]"#, "on_denial = \"pass\""),
             ("/admin/", r#"["user", "service"]"#, "max_stale = \"0s\""),
         ];
-        let routes: String = routes
-            .map(|(path, allow, more)| {
-                format!(
-                    "[[routes]]\npath = \"{path}\"\nupstream = \"monolith\"\nallow = {allow}\n\
-                     response_timeout = \"{deadline}\"\nlogin_paths = [\"/accounts/login\"]\nidle_body_timeout = \"{deadline}\"\n{more}\n\n"
-                )
-            })
-            .concat();
+        let routes: String = routes.map(|(path, allow, more)| route(path, allow, more)).concat();
+        let deadline = deadline();
         let text = format!(
             r#"[server]
 listen = ["127.0.0.1:{port}"]
@@ -101,6 +94,14 @@ connect_timeout = "{deadline}"
         self.replace("[admin]", &listen);
     }
 
+    /// There is a fleet of displays, with `/fleet/` for all of them and `/acme/` for those of one tenant, from the next
+    /// start of the gateway on.
+    pub fn add_fleet(&mut self) {
+        let json = "expect = \"json\"";
+        let fleet = [route("/fleet/", r#"["device"]"#, json), route("/acme/", r#"["tenant:acme"]"#, json)].concat();
+        self.text.push_str(&format!("\n{fleet}[devices]\n"));
+    }
+
     /// Replaces `old` by `new` in the text, for the next start of the gateway.
     ///
     /// # Panics
@@ -109,6 +110,18 @@ connect_timeout = "{deadline}"
         assert!(self.text.contains(old), "the configuration does not say {old}");
         self.text = self.text.replace(old, new);
     }
+}
+
+fn route(path: &str, allow: &str, more: &str) -> String {
+    let deadline = deadline();
+    format!(
+        "[[routes]]\npath = \"{path}\"\nupstream = \"monolith\"\nallow = {allow}\n\
+         response_timeout = \"{deadline}\"\nlogin_paths = [\"/accounts/login\"]\nidle_body_timeout = \"{deadline}\"\n{more}\n\n"
+    )
+}
+
+fn deadline() -> String {
+    format!("{}ms", DEADLINE.as_millis())
 }
 
 /// What a gateway is started with beside its configuration: deadlines of tests, one worker, no access log.

@@ -123,6 +123,14 @@ impl Store {
         Ok(())
     }
 
+    /// Runs `statements` on it, as somebody can who has a shell on the machine.
+    ///
+    /// # Errors
+    /// Whatever SQLite says: the test is at fault.
+    pub async fn rewrite(&self, statements: &str) -> Result<(), sqlx::Error> {
+        self.run(statements.to_owned()).await
+    }
+
     async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
         self.options().connect().await
     }
@@ -136,7 +144,7 @@ impl Store {
 
     async fn run(&self, statement: String) -> Result<(), sqlx::Error> {
         let mut connection = self.connect().await?;
-        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
+        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await?;
         connection.close().await
     }
 

@@ -26,6 +26,12 @@ pub struct Browser {
     deadline: Duration,
 }
 
+/// What is posted.
+enum Sent {
+    Form(String),
+    Json(String),
+}
+
 /// What names a cookie in the jar (RFC 6265 §5.3).
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Kept {
@@ -135,7 +141,15 @@ impl Browser {
     /// No answer was had.
     pub async fn post(&mut self, url: &Url, fields: &[(String, String)]) -> Result<SeenPage, NoAnswer> {
         let form = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        self.send(Method::POST, url, Some(form)).await
+        self.send(Method::POST, url, Some(Sent::Form(form))).await
+    }
+
+    /// Posts `body` (JSON), as a program; a redirect is an answer.
+    ///
+    /// # Errors
+    /// No answer was had.
+    pub async fn post_json(&mut self, url: &Url, body: String) -> Result<SeenPage, NoAnswer> {
+        self.send(Method::POST, url, Some(Sent::Json(body))).await
     }
 
     /// Asks for `url` and follows redirects to the end.
@@ -170,8 +184,8 @@ impl Browser {
         self.follow(answered).await
     }
 
-    async fn send(&mut self, method: Method, url: &Url, form: Option<String>) -> Result<SeenPage, NoAnswer> {
-        let asked = self.request(method, url, form)?;
+    async fn send(&mut self, method: Method, url: &Url, sent: Option<Sent>) -> Result<SeenPage, NoAnswer> {
+        let asked = self.request(method, url, sent)?;
         let exchange = async {
             let answer = self.client.request(asked).await.map_err(|error| NoAnswer::Broken(chain(&error)))?;
             let (head, body) = answer.into_parts();
@@ -183,21 +197,28 @@ impl Browser {
         Ok(seen)
     }
 
-    fn request(&self, method: Method, url: &Url, form: Option<String>) -> Result<Request<Full<Bytes>>, NoAnswer> {
+    fn request(&self, method: Method, url: &Url, sent: Option<Sent>) -> Result<Request<Full<Bytes>>, NoAnswer> {
         let refuse = |_| NoAnswer::Address(url.to_string());
         let mut request = Request::builder().method(method).uri(url.as_str());
         let cookies = self.cookies_for(url);
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies);
         }
-        if form.is_some() {
-            request = request
-                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
-                .header(ORIGIN, url.origin().ascii_serialization())
-                .header("sec-fetch-site", "same-origin");
-        }
-        let mut request =
-            request.body(Full::new(Bytes::from(form.unwrap_or_default()))).map_err(|e: http::Error| refuse(e))?;
+        let body = match sent {
+            None => String::new(),
+            Some(Sent::Form(form)) => {
+                request = request
+                    .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .header(ORIGIN, url.origin().ascii_serialization())
+                    .header("sec-fetch-site", "same-origin");
+                form
+            }
+            Some(Sent::Json(json)) => {
+                request = request.header(CONTENT_TYPE, "application/json");
+                json
+            }
+        };
+        let mut request = request.body(Full::new(Bytes::from(body))).map_err(|e: http::Error| refuse(e))?;
         for (name, value) in &self.headers {
             request.headers_mut().insert(name, value.clone());
         }

@@ -26,6 +26,7 @@
 //! `-- --attack NAME` prints every probe of a kind that succeeded; with `CANDOR_MUTANT=WORD` before the second
 //! command, what its defence keeps away.
 
+mod audit_trail;
 mod bearers;
 mod bodies;
 mod clock;
@@ -79,6 +80,7 @@ pub(crate) struct Probes {
 
 /// The attacks of each file.
 const FILES: &[&[Attack]] = &[
+    audit_trail::ATTACKS,
     bearers::ATTACKS,
     bodies::ATTACKS,
     clock::ATTACKS,

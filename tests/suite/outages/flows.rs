@@ -11,6 +11,7 @@ use world::{
 };
 
 use super::{
+    fleet_twins,
     oracle::{self, Complaints},
     table::{CacheState, Cell, Flow, Outcome},
     twins::{self, Impostor},
@@ -18,6 +19,12 @@ use super::{
 
 /// The cookie that holds a ticket, where people reach the gateway by http.
 pub(crate) const TICKET: &str = "candor";
+
+/// The tenant of the good display.
+pub(super) const ACME: &str = "acme";
+
+/// How old a token is that should have been renewed for two days, and must be. It is not over.
+const LONG_OVERDUE: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// How often a twin is shown when all is healed, until it is told.
 const ASKED_AGAIN: u32 = 10;
@@ -57,13 +64,19 @@ impl Going {
         let form = cell.form;
         let by_ticket = match cell.flow {
             Flow::SignInBegin | Flow::Callback | Flow::Ticket | Flow::Logout => true,
-            Flow::BearerKnownKid | Flow::BearerUnknownKid | Flow::PublicRoute | Flow::Verify => false,
+            Flow::BearerKnownKid
+            | Flow::BearerUnknownKid
+            | Flow::PublicRoute
+            | Flow::Verify
+            | Flow::DeviceToken
+            | Flow::OverdueToken => false,
             Flow::StrictRoute | Flow::ForwardedRequest => form == Form::Browser,
         };
         let path = match (cell.flow, form) {
             (Flow::PublicRoute, _) => "/public/page",
             (Flow::StrictRoute, _) => "/admin/panel",
             (Flow::Callback, _) => "/calendar?week=47&day=mon",
+            (Flow::DeviceToken | Flow::OverdueToken, _) => "/fleet/calendar",
             (_, Form::Browser) => "/calendar",
             (_, Form::Script) => "/api/calendar",
             (_, Form::Device) => "/display/calendar",
@@ -77,7 +90,9 @@ impl Going {
             coming: Coming::default(),
             twins: Vec::new(),
         };
-        if by_ticket {
+        if cell.flow.is_of_the_fleet() {
+            going.prepare_display(world).await
+        } else if by_ticket {
             going.prepare_person(world, cell).await
         } else {
             going.prepare_program(world).await
@@ -129,6 +144,15 @@ impl Going {
         }
         self.good = Caller::bearing(form, &world.idp.mint(&bearer));
         self.twins = twins::of_bearer(world, form, &bearer).await;
+    }
+
+    async fn prepare_display(&mut self, world: &World) {
+        let display = world.register(ACME).await;
+        world.warm_up(&mut Caller::bearing(Form::Device, &world.token_of(&display, Duration::ZERO)), self.path).await;
+        let age = if self.flow == Flow::OverdueToken { LONG_OVERDUE } else { Duration::ZERO };
+        self.good = Caller::bearing(Form::Device, &world.token_of(&display, age));
+        self.subject = display.binding.device.to_string();
+        self.twins = fleet_twins::of_token(world).await;
     }
 
     /// Who the good one truly is.
@@ -283,6 +307,8 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
         | Flow::BearerUnknownKid
         | Flow::PublicRoute
         | Flow::StrictRoute
-        | Flow::ForwardedRequest => world.ask(caller, path).await,
+        | Flow::ForwardedRequest
+        | Flow::DeviceToken
+        | Flow::OverdueToken => world.ask(caller, path).await,
     }
 }

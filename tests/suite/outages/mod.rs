@@ -5,6 +5,7 @@
 //! [`oracle`]; how it is done, in [`flows`] and [`breaking`].
 
 mod breaking;
+mod fleet_twins;
 pub(crate) mod flows;
 pub(crate) mod oracle;
 pub(crate) mod plan;
@@ -110,6 +111,9 @@ async fn judged(cell: Cell, index: usize) -> Complaints {
     let mut world = world.standing_clock().prepare().await;
     if cell.flow == Flow::Verify {
         world.settings.trust_loopback();
+    }
+    if cell.flow.is_of_the_fleet() {
+        world.settings.add_fleet();
     }
     world.start_gateway().await;
     let mut going = Going::prepare(&mut world, &cell, index).await;

@@ -29,6 +29,11 @@ static WRONGLY_ADMITTED: AtomicUsize = AtomicUsize::new(0);
 /// What a twin is called that was good once, and is only too old.
 pub(crate) const EXPIRED: &str = "expired";
 
+/// What displays are called that are what they say, and may not go where they want to.
+pub(crate) const NOT_PERMITTED: [&str; 2] = [SUSPENDED, OF_ANOTHER_TENANT];
+pub(crate) const SUSPENDED: &str = "suspended";
+pub(crate) const OF_ANOTHER_TENANT: &str = "of-another-tenant";
+
 /// A matrix of which fewer cells touch what they break is none.
 pub(crate) const LEAST_TOUCHED: usize = 800;
 
@@ -229,6 +234,7 @@ pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
         Outcome::TryIsKept => is_undecided(heard) && !forgets_a_try(heard),
         Outcome::TryIsSpent => is_undecided(heard) && forgets_a_try(heard) && begin_link(heard).is_some(),
         Outcome::Vouched => with(200, "own") && vouched_for(heard).is_some(),
+        Outcome::RenewalRequired => with(503, "renewal-required"),
     }
 }
 
@@ -250,10 +256,14 @@ pub(crate) fn is_undecided(heard: &Heard) -> bool {
 }
 
 /// Whether the bad twin `name` was told that it is bad, or, where nobody needs to be good, went on without a name. A
-/// display whose token has merely expired is not refused: it is told to renew.
+/// display whose token has merely expired is not refused: it is told to renew. One that is good, and not there, may not go
+/// there.
 pub(crate) fn is_told(flow: Flow, name: &str, heard: &Heard) -> bool {
     if name == EXPIRED && heard.word() == Some("renewal-required") {
         return heard.status() == Some(503);
+    }
+    if NOT_PERMITTED.contains(&name) && flow.is_of_the_fleet() {
+        return heard.status() == Some(403) && heard.word() == Some("not-permitted");
     }
     let refused = matches!(heard.word(), Some("credential-invalid" | "credential-missing"))
         && (heard.status() == Some(401) || leads_to(heard, "/.candor/login"));

@@ -29,6 +29,8 @@ pub(super) struct Impostor {
     callback: Option<Url>,
     /// Whether the provider lies to it about the nonce.
     lied_to: bool,
+    /// Where it goes, if not where the good one does.
+    elsewhere: Option<&'static str>,
 }
 
 /// Makes a good ticket bad.
@@ -48,8 +50,8 @@ const ANOTHER_KEY: &str = "under-another-key";
 const A_SESSION: Duration = Duration::from_secs(12 * 3600 + 60);
 
 impl Impostor {
-    fn new(name: &'static str, caller: Caller) -> Self {
-        Self { name, provable: true, caller, callback: None, lied_to: false }
+    pub(super) fn new(name: &'static str, caller: Caller) -> Self {
+        Self { name, provable: true, caller, callback: None, lied_to: false, elsewhere: None }
     }
 
     fn with_ticket(name: &'static str, world: &World, form: Form, ticket: &str) -> Self {
@@ -58,8 +60,12 @@ impl Impostor {
         Self::new(name, caller)
     }
 
-    fn unprovable(self) -> Self {
+    pub(super) fn unprovable(self) -> Self {
         Self { provable: false, ..self }
+    }
+
+    pub(super) fn going_to(self, path: &'static str) -> Self {
+        Self { elsewhere: Some(path), ..self }
     }
 
     fn coming_back_to(self, callback: Url) -> Self {
@@ -69,6 +75,7 @@ impl Impostor {
     /// Goes the way of `flow`. What came of it: whatever they were told on the way, are they somebody now?
     pub(super) async fn go(&mut self, world: &World, flow: Flow, path: &str) -> Heard {
         world.idp.lie(self.lied_to.then_some(Lie::OtherNonce));
+        let path = self.elsewhere.unwrap_or(path);
         let heard = go(world, flow, &mut self.caller, self.callback.as_ref(), path).await;
         world.idp.lie(None);
         match flow {
@@ -169,7 +176,7 @@ fn parameter(url: &Url, name: &str) -> String {
 }
 
 /// `text` with another letter at `at`.
-fn swapped(text: &str, at: usize) -> String {
+pub(super) fn swapped(text: &str, at: usize) -> String {
     let mut bytes = text.as_bytes().to_vec();
     bytes[at] = if bytes[at] == b'A' { b'B' } else { b'A' };
     String::from_utf8_lossy(&bytes).into_owned()

@@ -3,6 +3,8 @@
 //! It is written as matches without a default arm, over every flow, dependency and cache state, and over every way to
 //! break: a combination that nobody thought about does not compile.
 
+mod of_the_fleet;
+
 use std::time::Duration;
 
 use auth_core::database::Disturbance;
@@ -43,6 +45,10 @@ pub(crate) enum Flow {
     Verify,
     /// Asks with a credential that needs nobody's help, so that all hangs on the monolith.
     ForwardedRequest,
+    /// A display asks with its device token.
+    DeviceToken,
+    /// A display asks with a device token that it should have renewed days ago.
+    OverdueToken,
 }
 
 /// What is broken.
@@ -134,6 +140,8 @@ pub(crate) enum Outcome {
     TryIsSpent,
     /// 200 to another proxy, with the caller's name.
     Vouched,
+    /// 503 `renewal-required`: it proves its key and gets another token.
+    RenewalRequired,
 }
 
 /// One entry of the table.
@@ -159,7 +167,7 @@ pub(crate) struct Cell {
 }
 
 impl Flow {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::SignInBegin,
         Self::Callback,
         Self::Ticket,
@@ -170,6 +178,8 @@ impl Flow {
         Self::StrictRoute,
         Self::Verify,
         Self::ForwardedRequest,
+        Self::DeviceToken,
+        Self::OverdueToken,
     ];
 
     /// Who goes this way.
@@ -180,6 +190,7 @@ impl Flow {
             Self::BearerKnownKid | Self::BearerUnknownKid => &[Form::Script, Form::Device],
             Self::Ticket | Self::StrictRoute | Self::PublicRoute => &[Form::Browser, Form::Script],
             Self::ForwardedRequest => &[Form::Browser, Form::Script, Form::Device],
+            Self::DeviceToken | Self::OverdueToken => &[Form::Device],
         }
     }
 
@@ -195,7 +206,28 @@ impl Flow {
             | Self::BearerUnknownKid
             | Self::PublicRoute
             | Self::StrictRoute
-            | Self::ForwardedRequest => Outcome::Served,
+            | Self::ForwardedRequest
+            | Self::DeviceToken => Outcome::Served,
+            Self::OverdueToken => Outcome::RenewalRequired,
+        }
+    }
+}
+
+impl Flow {
+    /// Whether it is a display's that the gateway knows as one of its fleet.
+    pub(super) const fn is_of_the_fleet(self) -> bool {
+        match self {
+            Self::DeviceToken | Self::OverdueToken => true,
+            Self::SignInBegin
+            | Self::Callback
+            | Self::Ticket
+            | Self::Logout
+            | Self::BearerKnownKid
+            | Self::BearerUnknownKid
+            | Self::PublicRoute
+            | Self::StrictRoute
+            | Self::Verify
+            | Self::ForwardedRequest => false,
         }
     }
 }
@@ -321,6 +353,7 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
         ) => {}
     }
     match (flow, dependency, cache_state) {
+        (F::DeviceToken | F::OverdueToken, ..) => of_the_fleet::entry(flow, dependency, cache_state, fault),
         (_, _, Stale) => stale(flow, dependency, fault, form),
         (F::ForwardedRequest, D::Keyring | D::Disk | D::Clock, Warm | Cold) => {
             Nothing("the flows by ticket and by bearer are this")
@@ -412,13 +445,14 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
         (F::BearerUnknownKid | F::PublicRoute | F::Verify | F::ForwardedRequest, _) => {
             Nothing("the flow by a known key is this")
         }
+        (F::DeviceToken | F::OverdueToken, _) => unreachable!("these have a table of their own"),
     }
 }
 
 /// What comes of a broken folder: nothing, for who is known. Where it is gone, it is made again from what is held, with
 /// everything that matters in it. Where that cannot be, nothing is written to nowhere: nobody can sign in or out, and
 /// nobody can say who else has. What cannot be written to our own files is in the database.
-fn of_disk(flow: Flow, fault: Fault, cache_state: CacheState) -> Entry {
+pub(super) fn of_disk(flow: Flow, fault: Fault, cache_state: CacheState) -> Entry {
     match (fault, cache_state) {
         (Fault::Disk(DiskBreak::AFile), CacheState::Cold) => {
             Entry::Nothing("there is no start where it cannot be made: exit 20")
@@ -452,16 +486,20 @@ fn of_clock(flow: Flow, fault: Fault) -> Outcome {
     }
 }
 
-/// What comes of a broken store where nothing may be stale: who is revoked is, once that cannot be read. What stops
-/// only writing stops no poll.
+/// What comes of a broken store where nothing may be stale: who is revoked is, once that cannot be read.
 fn of_revocations(fault: Fault) -> Outcome {
+    if stops_reading(fault) { Outcome::Unavailable } else { Outcome::Served }
+}
+
+/// Whether a broken store cannot be read. What stops only writing stops no poll.
+pub(super) fn stops_reading(fault: Fault) -> bool {
     match fault {
         Fault::Proxy(_) | Fault::DemandsName(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
             unreachable!("that is no way of the store's")
         }
         Fault::Store(StoreBreak::Emptied | StoreBreak::Garbage | StoreBreak::LockedOut)
-        | Fault::Within(Disturbance::Closed | Disturbance::Garbage | Disturbance::Locked) => Outcome::Unavailable,
-        Fault::Store(StoreBreak::Locked | StoreBreak::Full) | Fault::Within(Disturbance::Full) => Outcome::Served,
+        | Fault::Within(Disturbance::Closed | Disturbance::Garbage | Disturbance::Locked) => true,
+        Fault::Store(StoreBreak::Locked | StoreBreak::Full) | Fault::Within(Disturbance::Full) => false,
     }
 }
 

@@ -1,0 +1,120 @@
+//! Displays that the gateway of a world knows, each with a key, a binding and a token of its own.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
+use auth_core::{
+    Clock,
+    device::{
+        Devices,
+        registry::{Binding, DeviceDescription, NewDevice, Order, PublicKey},
+        token::MintedToken,
+    },
+    principal::BindingState,
+};
+use secrecy::ExposeSecret;
+
+use crate::{
+    World,
+    display::{DisplayKey, Fleet},
+};
+
+/// A display, as it was registered.
+pub struct RegisteredDisplay {
+    /// Its key.
+    pub key: DisplayKey,
+    /// Where it hangs, in which generation.
+    pub binding: Binding,
+}
+
+/// How often what a busy machine misses is tried again.
+const TRIES: usize = 10;
+
+impl World {
+    /// The gateway's fleet.
+    ///
+    /// # Panics
+    /// The gateway does not run, or is configured without one.
+    pub fn devices(&self) -> Devices {
+        self.gateway().devices().expect("there is a fleet in the configuration")
+    }
+
+    /// Registers a display of `tenant`.
+    ///
+    /// # Panics
+    /// The store never took it.
+    pub async fn register(&self, tenant: &str) -> RegisteredDisplay {
+        RegisteredDisplay::new(&self.devices(), tenant, self.clock()).await
+    }
+
+    /// Suspends, revokes or brings back the binding of `display`.
+    ///
+    /// # Panics
+    /// The store never took it.
+    pub async fn change(&self, display: &RegisteredDisplay, to: BindingState) {
+        let (devices, binding) = (self.devices(), display.binding.id);
+        for _ in 0..TRIES {
+            if devices.registry().change(binding, to, by_the_test(), self.clock().now()).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the store never took it that a display is {to}");
+    }
+
+    /// A token for `display`, made this long ago.
+    ///
+    /// # Panics
+    /// It cannot be signed.
+    pub fn token_of(&self, display: &RegisteredDisplay, ago: Duration) -> String {
+        display.token(&self.devices(), &Clock::standing_at(self.clock().now().wall() - ago))
+    }
+}
+
+impl Fleet {
+    /// Registers a display of `tenant`.
+    ///
+    /// # Panics
+    /// The store never took it.
+    pub async fn register(&self, tenant: &str) -> RegisteredDisplay {
+        RegisteredDisplay::new(&self.devices, tenant, &self.clock).await
+    }
+}
+
+impl RegisteredDisplay {
+    /// Registers one, with a key of its own. What a busy machine misses is tried again, as another one.
+    async fn new(devices: &Devices, tenant: &str, clock: &Clock) -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        for _ in 0..TRIES {
+            let (key, number) = (DisplayKey::new(), MADE.fetch_add(1, Ordering::SeqCst));
+            let description = DeviceDescription {
+                hardware_id: format!("sn-{number}"),
+                model: "wall".to_owned(),
+                app_version: "1".to_owned(),
+            };
+            let public = PublicKey { thumbprint: key.thumbprint(), jwk: key.jwk().to_string() };
+            let (tenant, room) = (tenant.to_owned(), format!("4.{number}"));
+            let new = NewDevice { description, key: Some(public), tenant, room };
+            if let Ok(device) = devices.registry().register(new, by_the_test(), clock.now()).await {
+                let binding = device.bindings.into_iter().next().expect("it was bound");
+                return Self { key, binding };
+            }
+        }
+        panic!("the store never took a display");
+    }
+
+    /// The token that `devices` makes for it at the time of `clock`.
+    ///
+    /// # Panics
+    /// It cannot be signed.
+    pub fn token(&self, devices: &Devices, clock: &Clock) -> String {
+        let made = devices.mint(&self.binding, Some(self.key.thumbprint()), clock.now());
+        let MintedToken { text, .. } = made.expect("the keyring is whole");
+        text.expose_secret().to_owned()
+    }
+}
+
+fn by_the_test() -> Order {
+    Order { who: "the test".to_owned(), why: "of the test".to_owned() }
+}
