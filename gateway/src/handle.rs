@@ -32,7 +32,8 @@ pub async fn handle(pools: &Rc<Pools>, context: &RequestContext, request: Reques
         Err(answer) => return context.reply_on(route, &head, answer),
     };
     context.goes_to_upstream();
-    let answer = match running.upstreams.send(pools, route, &admitted.permit, &head, context.now, request).await {
+    let sent = running.upstreams.send(pools, route, &admitted.permit, &head, context.now, request);
+    let answer = match context.in_time(route, sent).await {
         Ok(response) => context.vetted(response, &admitted),
         Err(fault) => Answer::Fault(fault),
     };

@@ -81,6 +81,14 @@ pub(crate) struct NotACredentialHash;
 pub struct CredentialId([u8; 16]);
 
 impl Credential {
+    /// Whether only a device would show it, so that it is answered as one, wherever it asks.
+    pub fn is_a_devices(&self) -> bool {
+        match self {
+            Self::DeviceToken(_) | Self::LegacyDevice(_) => true,
+            Self::None | Self::Unsupported(_) | Self::Ticket(_) | Self::Bearer(_) => false,
+        }
+    }
+
     /// Names the credential without holding it; `None` unless it is one that counts.
     pub fn id(&self) -> Option<CredentialId> {
         match self {

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use auth_core::policy::Allow;
 
-use super::{allow, file::Section, issuer_names::IssuerNames, value::Value};
+use super::{
+    LegacyConfig, LegacyPinConfig, allow, file::Section, issuer_names::IssuerNames, legacy::WrittenLegacy, value::Value,
+};
 
 /// `[devices]`.
 #[derive(Clone, Debug)]
@@ -25,6 +27,10 @@ pub struct DevicesConfig {
     pub statement_wipe: Vec<WipedData>,
     /// The tenants that devices may be put in, by name; none: each administrator's own.
     pub tenants: BTreeMap<Arc<str>, TenantConfig>,
+    /// Whom to ask whose a token of before is, if such are adopted.
+    pub legacy: Option<LegacyConfig>,
+    /// The service's own PINs, if the gateway shows them in its place.
+    pub legacy_pin: Option<LegacyPinConfig>,
 }
 
 /// `[devices.tenants.NAME]`.
@@ -51,6 +57,8 @@ pub(super) struct WrittenDevices<'a> {
     pub(super) section: Section<'a>,
     /// Everybody whom some tenant names, and where.
     pub(super) allowed: Vec<(Allow, Value<'a>)>,
+    /// Where the upstream is named that tokens of before are adopted from.
+    pub(super) adopt_from: Option<Value<'a>>,
 }
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -90,8 +98,8 @@ impl<'a> WrittenDevices<'a> {
         let wipe = section.value("statement_wipe");
         let wipe = wipe.and_then(|value| value.each("[\"token\"]", |one| one.choice(&WipedData::WORDS)));
         let returns = section.value("returns_per_second").and_then(|value| value.count(1..=100_000));
-        section.not_built("legacy", "leave it out: tokens of the service's own are not taken over");
-        section.not_built("legacy_pin", "leave it out: the service's own PINs stay the service's");
+        let legacy = section.section("legacy").and_then(WrittenLegacy::read);
+        let legacy_pin = section.section("legacy_pin").and_then(LegacyPinConfig::read);
         let (tenants, allowed) = tenants(&section, named);
         let config = DevicesConfig {
             pin_digits: section.value("pin_digits").and_then(|value| pin_digits(&value)).unwrap_or(6),
@@ -102,9 +110,11 @@ impl<'a> WrittenDevices<'a> {
             returns_per_second: returns.and_then(|count| u32::try_from(count).ok()).unwrap_or(500),
             statement_wipe: wipe.unwrap_or_else(|| WipedData::WORDS.map(|(_, data)| data).to_vec()),
             tenants,
+            legacy: legacy.as_ref().map(|legacy| legacy.config.clone()),
+            legacy_pin,
         };
         section.finish();
-        Self { config, section, allowed }
+        Self { config, section, allowed, adopt_from: legacy.map(|legacy| legacy.upstream) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use auth_core::policy::{Allow, Attribute};
 
 use super::{
-    WipedData,
+    LegacyFields, WipedData,
     tests::{check, compare, read},
 };
 
@@ -81,7 +81,6 @@ fn all_that_is_wrong_is_said_at_once() {
         &with("statement_wipe = [\"all\"]"),
         &["19:19 `statement_wipe` must be \"token\" or \"calendar\" or \"theme\""],
     );
-    check(&with("legacy = {}"), &["19:1 `legacy` is not built yet in [devices]"]);
     check(&with("[devices.tenants.acme]"), &["19:18 [devices.tenants.acme] has no `allow`"]);
     check(&with("[devices.tenants.acme]\nallow = [\"anyone\"]"), &["20:10 anybody at all could let devices in"]);
 }
@@ -107,4 +106,52 @@ fn what_is_unusual_is_said() {
     warned(&LEAST.replace("[\"device\"]", "[\"user\"]"), &["18:2 no route is for devices / [\"device\"]"]);
     let oidc = LEAST.replace("kind = \"entra\"\n", "").replace("microsoftonline.com/contoso/v2.0", "example.com");
     warned(&oidc, &["17:2 no provider here is known to name people's tenants / [devices.tenants.NAME]"]);
+}
+
+#[test]
+fn whom_to_ask_about_tokens_of_before_has_its_defaults() {
+    let text = with("legacy = { adopt_from = \"monolith\", path = \"/api/v1/device/me\" }")
+        .replace("allow = [\"device\"]\n", "allow = [\"device\"]\nexpect = \"json\"\n");
+    let config = read(&text).expect("it reads");
+    compare(&text, &config.warnings, &[]);
+    assert_eq!(config.routes[0].response_timeout, Duration::from_secs(5), "nobody but devices waits here");
+    let legacy = config.devices.and_then(|devices| devices.legacy).expect("it is there");
+    assert_eq!((&*legacy.adopt_from, &*legacy.path, legacy.header.as_str()), ("monolith", "/api/v1/device/me", "authorization"));
+    assert_eq!((legacy.timeout, legacy.fields), (Duration::from_secs(3), LegacyFields::default()));
+}
+
+#[test]
+fn what_is_wrong_about_tokens_of_before_is_said() {
+    check(&with("legacy = {}"), &["19:1 [devices] legacy has no `adopt_from`", "19:1 [devices] legacy has no `path`"]);
+    check(
+        &with("legacy = { adopt_from = \"monolit\", path = \"api\", header = \"Cookie\", timeout = \"1m\", to = 1 }"),
+        &[
+            "19:40 \"api\" is not a canonical path",
+            "19:56 `header` must be the name of a header, not \"Cookie\"",
+            "19:76 `timeout` must be from 100ms to 30s",
+            "19:82 [devices] legacy has no key `to`",
+        ],
+    );
+    let adopts = "legacy = { adopt_from = \"monolith\", path = \"/me\" }";
+    check(&with(&adopts.replace("monolith", "monolit")), &["19:25 there is no upstream \"monolit\""]);
+    let passed = with(adopts).replace("allow = [\"device\"]\n", "allow = [\"device\"]\non_denial = \"pass\"\n");
+    check(
+        &passed,
+        &["16:13 a device of before erases itself on any denial, and here the service's would reach it"],
+    );
+    warned(&with(adopts), &["13:8 a sign-in page of the service's would reach devices here"]);
+}
+
+#[test]
+fn pins_of_the_services_own_are_mapped() {
+    let text = with(
+        "legacy_pin = { path = \"/api/v1/pin\", poll = \"/api/v1/pin/{id}\", token = \"auth_token\", hardware_id = \"serial\" }",
+    );
+    let pin = read(&text).expect("it reads").devices.and_then(|devices| devices.legacy_pin).expect("it is there");
+    assert_eq!((&*pin.path, &*pin.poll, &*pin.pin, &*pin.token), ("/api/v1/pin", "/api/v1/pin/", "pin", "auth_token"));
+    assert_eq!((&*pin.status, &*pin.pending, &*pin.active), ("status", "pending", "active"));
+    check(
+        &with("legacy_pin = { path = \"/pin\", poll = \"/pin/id\" }"),
+        &["19:38 \"/pin/id\" is no path that ends in {id}"],
+    );
 }

@@ -11,6 +11,7 @@ mod devices_tests;
 mod file;
 mod issuer_names;
 mod issuers;
+mod legacy;
 mod problem;
 mod routes;
 mod server;
@@ -39,6 +40,7 @@ use crate::headers::reserved::Reserved;
 
 pub use devices::{DevicesConfig, TenantConfig, WipedData};
 pub use issuers::{BearerConfig, IdentityConfig, ProviderKind};
+pub use legacy::{LegacyConfig, LegacyFields, LegacyPinConfig};
 pub use problem::ConfigProblem;
 pub use routes::{Cache, Expect, OnDenial, Route, RouteClientKind};
 pub use server::{AdminConfig, ForwardAuthConfig, LogConfig, ServerConfig, SessionsConfig, StoreConfig};

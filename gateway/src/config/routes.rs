@@ -43,10 +43,7 @@ impl<'a> Written<'a> {
         let (on_denial_value, own_challenges_value) = (section.value("on_denial"), section.value("own_challenges"));
         let cache_value = section.value("cache");
         let underscore_value = section.value("underscore_headers");
-        let timeout = |key| {
-            let value = section.value(key).and_then(|value| value.duration(Duration::from_millis(10)..=HOUR));
-            value.unwrap_or(Duration::from_secs(30))
-        };
+        let timeout = |key| section.value(key).and_then(|value| value.duration(Duration::from_millis(10)..=HOUR));
         let (response_timeout, idle_body_timeout) = (timeout("response_timeout"), timeout("idle_body_timeout"));
         let path = path_value.as_ref().and_then(path);
         let upstream = upstream_value.as_ref().and_then(|value| value.text("\"monolith\""));
@@ -58,7 +55,7 @@ impl<'a> Written<'a> {
         let max_stale = section.value("max_stale").and_then(|value| value.duration(Duration::ZERO..=MONTH));
         let max_stale = max_stale.map_or(MaxStale::DEFAULT, MaxStale::all);
         let (allowed, allowed_at): (Vec<_>, Vec<_>) = allowed.unwrap_or_default().into_iter().unzip();
-        let route = Route {
+        let mut route = Route {
             path: path.unwrap_or_default(),
             host: host_value.as_ref().and_then(host),
             methods: methods_value.as_ref().and_then(methods),
@@ -67,8 +64,8 @@ impl<'a> Written<'a> {
             requirement: Requirement::new(RequirementId(index), allowed.clone(), max_stale),
             on_denial: on_denial.unwrap_or(OnDenial::Dispute),
             expect: section.value("expect").and_then(|value| value.choice(&[("json", Expect::Json)])),
-            response_timeout,
-            idle_body_timeout,
+            response_timeout: response_timeout.unwrap_or(Duration::from_secs(30)),
+            idle_body_timeout: idle_body_timeout.unwrap_or(Duration::from_secs(30)),
             login_paths: section
                 .value("login_paths")
                 .and_then(|value| value.each("[\"/accounts/login\"]", login_path))
@@ -89,6 +86,10 @@ impl<'a> Written<'a> {
                 .and_then(|value| value.each("[\"x_legacy\"]", underscore_header))
                 .unwrap_or_default(),
         };
+        if response_timeout.is_none() && route.is_for_devices_only() {
+            // A display that waits for longer shows nothing meanwhile.
+            route.response_timeout = Duration::from_secs(5);
+        }
         section
             .not_built("retry", "leave it out: one replay on a connection that broke before an answer is always made");
         section.not_built("cors", "leave it out, and let the upstream answer preflights on a route for anyone");

@@ -2,7 +2,7 @@
 
 use auth_core::{
     authenticator::Admission,
-    credential::{Credential, CredentialId},
+    credential::CredentialId,
     policy::{Permit, Requirement},
     refusal_guard::{Ended, EndedCredential, Harm},
     verdict::Stop,
@@ -40,8 +40,8 @@ impl RequestContext {
         let authenticator = &self.running.authenticator;
         let shown = authenticator.credential(&head.credentials, requirement);
         let shown = shown.map_err(|ambiguous| Answer::Fault(Fault::BadRequest(ambiguous.into())))?;
-        // What shows a device token is a device, whoever else may use the route: it is told nothing that would end it.
-        let harm = if matches!(shown, Credential::DeviceToken(_)) {
+        // What shows a device's token is a device, whoever else may use the route: it is told nothing that would end it.
+        let harm = if shown.is_a_devices() {
             self.answer_as(ClientKind::Device);
             ClientKind::Device.harm()
         } else {

@@ -20,12 +20,12 @@ use auth_core::{
     verdict::Unavailable,
 };
 use http::{Method, Request, Response, StatusCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::admission::Admitted;
 use crate::{
     body::Body,
-    fault::{AnswerWord, ClientKind, Fault},
+    fault::{AnswerWord, ClientKind, Deadline, Fault, FaultContext},
     request::{self, RequestHead, RequestId, presumed_client_kind},
     response::{
         answer::{Answer, Recourse, Why},
@@ -149,6 +149,25 @@ impl RequestContext {
     pub(crate) fn is_of(&self, principal: &Principal) {
         let who = LoggedPrincipal { kind: principal.kind, subject: principal.subject.clone() };
         self.found.borrow_mut().principal = Some(who);
+    }
+
+    /// What becomes of a request that is `sent`, in time: a display that waits for longer shows nothing meanwhile. All that
+    /// was waited for since it arrived counts, so that two things which hang do not take twice as long.
+    pub(crate) async fn in_time<T>(
+        &self,
+        route: &Route,
+        sent: impl Future<Output = Result<T, Fault>>,
+    ) -> Result<T, Fault> {
+        if self.client_kind() != ClientKind::Device || !is_repeatable(&self.method) {
+            return sent.await;
+        }
+        // A little longer than each deadline within, whose fault says more.
+        let deadline = self.begun + route.response_timeout + route.response_timeout / 10;
+        let late = || {
+            let at = FaultContext::new(route.upstream.clone(), "all that was waited for together");
+            Err(Fault::TimedOut(Deadline::ResponseHead, at))
+        };
+        timeout_at(deadline, sent).await.unwrap_or_else(|_| late())
     }
 
     /// It may pass by `permit`: whose it is, or why nobody can tell.

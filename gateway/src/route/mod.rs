@@ -37,7 +37,7 @@ pub struct Route {
     pub on_denial: OnDenial,
     /// What the upstream's answers are; `None`: anything.
     pub expect: Option<Expect>,
-    /// How long the upstream may take to its response head. Default 30 s.
+    /// How long the upstream may take to its response head. Default 30 s, and 5 s where nobody but devices uses the route.
     pub response_timeout: Duration,
     /// How long a body may stand still, in either direction. Default 30 s.
     pub idle_body_timeout: Duration,
@@ -65,13 +65,14 @@ impl Route {
         self.requirement.is_for_people_only() && self.client_kind.is_none()
     }
 
+    /// Whether nobody but devices uses it, as far as the configuration says.
+    pub fn is_for_devices_only(&self) -> bool {
+        self.client_kind == Some(RouteClientKind::Device) || self.requirement.is_for_devices_only()
+    }
+
     /// Who asks on this route, of a request that by its head alone is `presumed`'s.
     pub fn client_kind(&self, presumed: ClientKind) -> ClientKind {
-        match self.client_kind {
-            Some(RouteClientKind::Device) => ClientKind::Device,
-            None if self.requirement.is_for_devices_only() => ClientKind::Device,
-            None => presumed,
-        }
+        if self.is_for_devices_only() { ClientKind::Device } else { presumed }
     }
 
     /// Who asks, where another proxy asks about a request on this route. A display stays one: it is shown what its proxy

@@ -23,7 +23,11 @@ use auth_core::{
     clock::{Clock, Now},
     data_folder::{DataFolder, FolderFault},
     database::Database,
-    device::Devices,
+    device::{
+        Devices,
+        legacy::{LegacyPolicy, LegacyTokens},
+        registry::Registry,
+    },
     keyring::{Keyring, KeyringFault},
     keys::KeyPolicy,
     outbound::OutboundPolicy,
@@ -58,6 +62,8 @@ pub struct Gateway {
     pub revocations: Revocations,
     /// The database of sessions.
     pub store: Database,
+    /// The opaque tokens that devices hold from before.
+    pub legacy: LegacyTokens,
     /// How often one address may do what costs us something.
     pub limits: RateLimits,
     /// Logs and metrics.
@@ -126,6 +132,8 @@ pub struct Tuning {
     pub keys: KeyPolicy,
     /// Asking who is revoked.
     pub revocations: RevocationPolicy,
+    /// Refusing, and not refusing, tokens of before.
+    pub legacy: LegacyPolicy,
 }
 
 /// Why a gateway does not start: always something that its operator must put right (exit code 20).
@@ -168,6 +176,8 @@ impl Gateway {
         revocations.start();
         let every = tuning.revocations.poll;
         let guard = Arc::new(RefusalGuard::new());
+        let registry = Registry::new(store.clone(), revocations.clone());
+        let legacy = LegacyTokens::new(registry, background.clone(), clock.clone(), tuning.legacy.clone());
         let parts = ProcessParts {
             data: data.clone(),
             clock: clock.clone(),
@@ -180,6 +190,7 @@ impl Gateway {
             issuers: KnownIssuers::default(),
             replay: ReplayGuard::default(),
             endpoints: Endpoints::default(),
+            legacy: legacy.clone(),
         };
         let gateway = Arc::new(Self {
             running: ArcSwap::from_pointee(parts.running(config)?),
@@ -187,6 +198,7 @@ impl Gateway {
             keyring,
             revocations,
             store,
+            legacy,
             limits: RateLimits::default(),
             telemetry,
             data,
@@ -261,6 +273,7 @@ impl Default for Tuning {
             store: Database::DEADLINE,
             keys: KeyPolicy::default(),
             revocations: RevocationPolicy::default(),
+            legacy: LegacyPolicy::default(),
         }
     }
 }

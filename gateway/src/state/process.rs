@@ -11,13 +11,17 @@ use auth_core::{
     clock::Clock,
     data_folder::DataFolder,
     database::Database,
-    device::{DevicePolicy, Devices},
+    device::{
+        DevicePolicy, Devices,
+        legacy::{Adoption, AdoptionPolicy, LegacyTokens},
+    },
     keyring::Keyring,
     refusal_guard::RefusalGuard,
     revocations::Revocations,
     session::{SessionPolicy, Sessions},
     sign_in::{Callbacks, ReplayGuard, SignIn},
 };
+use url::Position;
 
 use super::{
     Running, StartFault, Tuning,
@@ -28,7 +32,7 @@ use crate::{
     config::{Config, DevicesConfig, site::Site},
     request::{HeadPolicy, forwarded::ForwardedPolicy, head_rules::IngressRules},
     telemetry::RouteMetrics,
-    upstream::{Endpoints, Upstreams, signed_identity::IdentitySigner},
+    upstream::{Endpoints, Upstreams, legacy_authority::UpstreamAuthority, signed_identity::IdentitySigner},
 };
 
 /// What configurations are brought to life with.
@@ -44,6 +48,7 @@ pub(super) struct ProcessParts {
     pub(super) issuers: KnownIssuers,
     pub(super) replay: ReplayGuard,
     pub(super) endpoints: Endpoints,
+    pub(super) legacy: LegacyTokens,
 }
 
 impl ProcessParts {
@@ -94,7 +99,7 @@ impl ProcessParts {
                 bearers,
                 devices,
                 self.revocations.clone(),
-                None,
+                self.adoption(&config, &site),
                 self.guard.clone(),
             ),
             sessions,
@@ -102,6 +107,21 @@ impl ProcessParts {
             site,
             config,
         })
+    }
+}
+
+impl ProcessParts {
+    /// Whom to ask whose a token of before is, if such are adopted. What the process knows of them goes on.
+    fn adoption(&self, config: &Config, site: &Site) -> Option<Adoption> {
+        let legacy = config.devices.as_ref()?.legacy.as_ref()?;
+        let upstream = config.upstreams.get(&legacy.adopt_from)?;
+        let public = &config.server.public_url[Position::BeforeHost..Position::AfterPort];
+        let authority = UpstreamAuthority::new(legacy, upstream, public, &self.endpoints, self.background.clone());
+        let policy = AdoptionPolicy { deadline: legacy.timeout, ..AdoptionPolicy::default() };
+        let issuer = format!("{}{}", site.origin(), site.prefix());
+        self.legacy.start();
+        let header = legacy.header.clone();
+        Some(Adoption::new(self.legacy.clone(), Arc::new(authority), issuer.into(), header, policy))
     }
 }
 
@@ -127,6 +147,6 @@ fn head_policy(config: &Config, site: &Site) -> HeadPolicy {
         forwarded: ForwardedPolicy { proxies: config.server.trusted_proxies.clone(), secure: site.is_secure() },
         cookies: site.cookies(),
         origin: site.origin().to_owned(),
-        legacy_header: None,
+        legacy_header: config.devices.as_ref().and_then(|it| it.legacy.as_ref()).map(|it| it.header.clone()),
     }
 }

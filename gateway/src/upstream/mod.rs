@@ -9,6 +9,7 @@ mod connection;
 mod endpoint;
 mod exchange;
 pub mod identity_fields;
+pub mod legacy_authority;
 mod pool;
 pub mod request_fields;
 pub mod response_fields;

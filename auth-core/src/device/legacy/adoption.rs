@@ -30,6 +30,8 @@ pub(super) struct Parts {
     pub(super) policy: AdoptionPolicy,
     /// One denial is looked into at a time.
     pub(super) looking: Semaphore,
+    /// The `iss` of our devices.
+    issuer: Arc<str>,
     header: HeaderName,
     flights: Flights,
     limit: Semaphore,
@@ -97,17 +99,19 @@ impl Default for AdoptionPolicy {
 }
 
 impl Adoption {
-    /// Asks `authority` about tokens that `tokens` does not know. They stand in the field `header`.
+    /// Asks `authority` about tokens that `tokens` does not know. They stand in the field `header`; whose they are is said
+    /// in the name of `issuer`.
     pub fn new(
         tokens: LegacyTokens,
         authority: Arc<dyn LegacyAuthority>,
+        issuer: Arc<str>,
         header: HeaderName,
         policy: AdoptionPolicy,
     ) -> Self {
         let flights = Flights::new(tokens.0.background.clone(), WAITING);
         let asked = Cache::builder().max_capacity(REMEMBERED).eviction_policy(EvictionPolicy::lru()).build();
         let (limit, looking) = (Semaphore::new(policy.at_once.max(1)), Semaphore::new(1));
-        Self(Arc::new(Parts { tokens, authority, policy, looking, header, flights, limit, asked }))
+        Self(Arc::new(Parts { tokens, authority, policy, looking, issuer, header, flights, limit, asked }))
     }
 
     /// The field that the tokens stand in.
@@ -132,7 +136,7 @@ impl Adoption {
     pub(crate) async fn verify(&self, token: &OpaqueCredential, now: Now) -> Result<Principal, Stop> {
         let (tokens, hash) = (&self.0.tokens, *token.text().hash());
         if let Some(known) = tokens.0.known.get(hash) {
-            let principal = tokens.judge(&known, now)?;
+            let principal = tokens.judge(&known, &self.0.issuer, now)?;
             tokens.0.canaries.note(token, now);
             return Ok(principal);
         }
@@ -145,7 +149,7 @@ impl Adoption {
         }
         asked?;
         match tokens.0.known.get(hash) {
-            Some(known) => tokens.judge(&known, now),
+            Some(known) => tokens.judge(&known, &self.0.issuer, now),
             // Others came in its place meanwhile; it is in the store.
             None => Err(Unavailable::because(Dependency::Adoption, "there is no room for this token in memory").into()),
         }
@@ -158,7 +162,7 @@ impl Adoption {
     pub(crate) fn verify_known(&self, token: &OpaqueCredential, now: Now) -> Result<Principal, Stop> {
         let tokens = &self.0.tokens;
         match tokens.0.known.get(*token.text().hash()) {
-            Some(known) => tokens.judge(&known, now),
+            Some(known) => tokens.judge(&known, &self.0.issuer, now),
             None => Err(Unavailable::because(Dependency::Adoption, "nobody waits here for whose this token is")
                 .unsettled()
                 .into()),

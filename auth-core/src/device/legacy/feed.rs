@@ -1,6 +1,9 @@
 //! Keeping memory true to the store: all of it after a start, as far as it fits, and then what has changed.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use super::{Inner, LegacyTokens, sql};
 use crate::{clock::Timestamp, verdict::Unavailable};
@@ -12,8 +15,12 @@ const PAGE: u32 = 2048;
 const OVERLAP: Duration = Duration::from_secs(120);
 
 impl LegacyTokens {
-    /// Reads what is on record, and again and again what has changed, until the last clone of this is dropped.
+    /// Reads what is on record, and again and again what has changed, until the last clone of this is dropped. To be
+    /// started again changes nothing.
     pub fn start(&self) {
+        if self.0.started.swap(true, Ordering::SeqCst) {
+            return;
+        }
         let (inner, poll) = (Arc::downgrade(&self.0), self.0.policy.poll);
         self.0.background.spawn(async move {
             let mut beat = tokio::time::interval(poll);

@@ -27,13 +27,13 @@ struct TokenRefused {
 const GOOD_FOR: std::time::Duration = std::time::Duration::from_secs(14 * 24 * 3600);
 
 impl LegacyTokens {
-    /// Who shows a token of which this is known.
+    /// Who shows a token of which this is known; `issuer` is that of our devices.
     ///
     /// # Errors
     /// [`Stop::Rejected`] if it was refused, or its binding revoked, for longer than the policy's `settle`. Until then,
     /// while it is suspended, and while nobody can tell, [`Stop::Unavailable`].
-    pub(super) fn judge(&self, known: &KnownToken, now: Now) -> Result<Principal, Stop> {
-        let whose = known.device.as_ref().map(|it| Subject::new(self.0.issuer.clone(), it.device.to_string()));
+    pub(super) fn judge(&self, known: &KnownToken, issuer: &Arc<str>, now: Now) -> Result<Principal, Stop> {
+        let whose = known.device.as_ref().map(|it| Subject::new(issuer.clone(), it.device.to_string()));
         if let Some(row) = &known.refused {
             return Err(self.refused(row.at, &row.who, &row.why, whose, now));
         }

@@ -27,7 +27,11 @@ mod table;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 pub use self::{
     adoption::{Adoption, AdoptionPolicy, LegacyAnswer, LegacyAsked, LegacyAuthority, LegacyDescription},
@@ -51,8 +55,7 @@ struct Inner {
     registry: Registry,
     background: Background,
     clock: Clock,
-    /// The `iss` of our devices.
-    issuer: Arc<str>,
+    started: AtomicBool,
     policy: LegacyPolicy,
     known: KnownTokens,
     canaries: Canaries,
@@ -79,17 +82,10 @@ impl Default for LegacyPolicy {
 }
 
 impl LegacyTokens {
-    /// Those that `registry` holds, under the name `issuer` of our devices. Nothing is asked yet: see
-    /// [`LegacyTokens::start`].
-    pub fn new(
-        registry: Registry,
-        issuer: Arc<str>,
-        background: Background,
-        clock: Clock,
-        policy: LegacyPolicy,
-    ) -> Self {
-        let (known, canaries) = (KnownTokens::default(), Canaries::default());
-        Self(Arc::new(Inner { registry, background, clock, issuer, policy, known, canaries }))
+    /// Those that `registry` holds. Nothing is asked yet: see [`LegacyTokens::start`].
+    pub fn new(registry: Registry, background: Background, clock: Clock, policy: LegacyPolicy) -> Self {
+        let (known, canaries, started) = (KnownTokens::default(), Canaries::default(), AtomicBool::new(false));
+        Self(Arc::new(Inner { registry, background, clock, started, policy, known, canaries }))
     }
 
     /// Whether this token is known in memory. Asks nobody.

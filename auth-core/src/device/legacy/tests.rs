@@ -92,10 +92,11 @@ impl Site {
         let set = Revocations::open(&folder.taken(), store.clone(), Background::current(), clock.clone(), policy).await;
         let registry = Registry::new(store.clone(), set);
         let policy = LegacyPolicy::default();
-        let tokens = LegacyTokens::new(registry, "https://us".into(), Background::current(), clock.clone(), policy);
+        let tokens = LegacyTokens::new(registry, Background::current(), clock.clone(), policy);
         let monolith = Arc::new(Monolith::default());
         let policy = AdoptionPolicy { deadline: MINUTE, ..AdoptionPolicy::default() };
-        let adoption = Adoption::new(tokens.clone(), Arc::new(monolith.clone()), AUTHORIZATION, policy);
+        let adoption =
+            Adoption::new(tokens.clone(), Arc::new(monolith.clone()), "https://us".into(), AUTHORIZATION, policy);
         Self { _folder: folder, clock, store, tokens, adoption, monolith }
     }
 
@@ -158,7 +159,6 @@ async fn a_yes_is_on_record_before_it_is_answered_and_the_service_is_not_asked_a
     site.store.heal().await.expect("it can be healed");
     let again = LegacyTokens::new(
         site.tokens.0.registry.clone(),
-        "https://us".into(),
         Background::current(),
         site.clock.clone(),
         LegacyPolicy::default(),
@@ -307,8 +307,8 @@ async fn what_another_gateway_wrote_is_obeyed_by_the_next_poll() {
     let site = Site::new().await;
     site.monolith.knows("t1", "d-1", "acme");
     assert_eq!(site.shown("t1").await, "1.01 in acme");
-    let (registry, issuer) = (site.tokens.0.registry.clone(), site.tokens.0.issuer.clone());
-    let other = LegacyTokens::new(registry, issuer, Background::current(), site.clock.clone(), LegacyPolicy::default());
+    let registry = site.tokens.0.registry.clone();
+    let other = LegacyTokens::new(registry, Background::current(), site.clock.clone(), LegacyPolicy::default());
     other.refuse(vec![TokenHash::of("t1")], order(), site.clock.now()).await.expect("healthy");
     site.tokens.poll().await.expect("healthy");
     assert_eq!(site.shown("t1").await, "own-judgement");

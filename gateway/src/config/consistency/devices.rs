@@ -6,7 +6,7 @@ use auth_core::{
 };
 
 use super::Parts;
-use crate::config::{ProviderKind, value::Value};
+use crate::config::{OnDenial, ProviderKind, value::Value};
 
 impl Parts<'_, '_> {
     /// Whether what `[devices]` and `[admin] allow` say of people fits together.
@@ -18,6 +18,10 @@ impl Parts<'_, '_> {
             }
             return;
         };
+        if let (Some(legacy), Some(at)) = (&devices.config.legacy, &devices.adopt_from) {
+            self.upstream_exists(&legacy.adopt_from, at);
+            self.spares_devices_of_before();
+        }
         for allowed in [&admin.allowed, &devices.allowed] {
             self.are_people(allowed);
             self.is_one_issuers(allowed.iter().map(|(allow, at)| (allow, at)));
@@ -38,6 +42,24 @@ impl Parts<'_, '_> {
         }
         if !self.routes.iter().any(|written| written.route.requirement.may_allow(Kind::Device)) {
             section.warning("no route is for devices".to_owned(), "write allow = [\"device\"] where they may go");
+        }
+    }
+
+    /// Whether any route would tell a device of before something that it erases itself on.
+    fn spares_devices_of_before(&self) {
+        for written in self.routes {
+            let route = &written.route;
+            if route.requirement.is_open() || !route.requirement.may_allow(Kind::Device) {
+                continue;
+            }
+            if let Some(value) = written.on_denial.as_ref().filter(|_| route.on_denial == OnDenial::Pass) {
+                let why = "a device of before erases itself on any denial, and here the service's would reach it";
+                value.problem(why, "leave it out, or give devices a route of their own");
+            }
+            if route.expect.is_none() && route.is_for_devices_only() {
+                let instead = "write expect = \"json\", if the app expects that";
+                written.path.warning("a sign-in page of the service's would reach devices here", instead);
+            }
         }
     }
 

@@ -48,7 +48,7 @@ impl Parts<'_, '_> {
         self.upstreams();
         self.devices();
         for (index, written) in self.routes.iter().enumerate() {
-            self.upstream_exists(written);
+            self.upstream_exists(&written.route.upstream, &written.upstream);
             self.is_reached(index, written);
             self.has_one_reading(written);
             self.carries_no_identity(written);
@@ -202,18 +202,17 @@ impl Parts<'_, '_> {
         }
     }
 
-    fn upstream_exists(&self, written: &Written<'_>) {
-        let route = &written.route;
+    fn upstream_exists(&self, named: &str, at: &Value<'_>) {
         let names = &self.upstream_names;
-        if names.contains(&&*route.upstream) {
+        if names.contains(&named) {
             return;
         }
-        let suggestion = match (nearest(&route.upstream, names), &names[..]) {
+        let suggestion = match (nearest(named, names), &names[..]) {
             (Some(near), _) => format!("did you mean {near:?}?"),
-            (None, []) => format!("add [upstreams.{}]", route.upstream),
+            (None, []) => format!("add [upstreams.{named}]"),
             (None, names) => format!("the upstreams are {}", names.join(", ")),
         };
-        written.upstream.problem(format!("there is no upstream {:?}", route.upstream), suggestion);
+        at.problem(format!("there is no upstream {named:?}"), suggestion);
     }
 
     /// Whether some request can find this route: no earlier one is the same, and it is not the gateway's own.

@@ -88,8 +88,13 @@ impl UnvettedResponse<'_> {
     /// [`Fault::DisputedIdentity`] for a denial of somebody we vouch for; [`Fault::UndecidedIdentity`] for one of somebody
     /// whom we could not tell; [`Fault::RenewalRequired`] for one of a display whose token is over;
     /// [`Fault::UpstreamGarbage`] for what is no final answer.
-    pub(super) fn vet(&self, head: response::Parts) -> Result<VettedHead, Fault> {
+    pub(super) fn vet(&self, mut head: response::Parts) -> Result<VettedHead, Fault> {
         let denies = self.hear(&head)? && head.status == StatusCode::UNAUTHORIZED;
+        if !denies && self.may_be_a_device() {
+            // Old stacks answer a challenge whatever its status is.
+            head.headers.remove(header::WWW_AUTHENTICATE);
+            head.headers.remove(header::PROXY_AUTHENTICATE);
+        }
         Ok(VettedHead { head, denies })
     }
 
@@ -147,7 +152,13 @@ impl UnvettedResponse<'_> {
         let for_devices = self.is_for_devices() || principal.kind == Kind::Device;
         match self.denial(head, for_devices) {
             None => Ok(false),
-            Some(_) if self.route.on_denial == OnDenial::Pass => Ok(true),
+            // A device where anyone may pass need not be there for the setting's sake.
+            Some(_)
+                if self.route.on_denial == OnDenial::Pass
+                    && !(principal.kind == Kind::Device && self.route.requirement.is_open()) =>
+            {
+                Ok(true)
+            }
             #[cfg(candor_mutants)]
             Some(_)
                 if !for_devices
@@ -175,6 +186,16 @@ impl UnvettedResponse<'_> {
             || (requirement.names_devices() && !requirement.is_open())
     }
 
+    /// Whether whoever is answered is a device, or may be one that nobody can tell.
+    fn may_be_a_device(&self) -> bool {
+        match self.permit.holder() {
+            Holder::Anyone => false,
+            Holder::Lapsed => self.route.client_kind == Some(RouteClientKind::Device),
+            Holder::Undecided(_) => true,
+            Holder::Known(principal) => principal.kind == Kind::Device || self.is_for_devices(),
+        }
+    }
+
     fn denial(&self, head: &response::Parts, for_devices: bool) -> Option<DenialAnswer> {
         match head.status {
             StatusCode::UNAUTHORIZED if self.route.may_have_own_challenges() => {
@@ -182,11 +203,17 @@ impl UnvettedResponse<'_> {
             }
             StatusCode::UNAUTHORIZED | StatusCode::PROXY_AUTHENTICATION_REQUIRED => Some("on_denial = \"pass\""),
             StatusCode::FORBIDDEN if for_devices => Some("on_denial = \"pass\""),
+            // IIS says that a sign-in has timed out, and others that a token is invalid, by numbers of their own.
+            status if for_devices && matches!(status.as_u16(), 440 | 498) => Some("on_denial = \"pass\""),
             status if status.is_redirection() && self.leads_to(head, &self.route.login_paths) => {
                 Some("login_paths without this path, or on_denial = \"pass\"")
             }
             // Nobody needs it whom we know, and whom we cannot tell need not have lost their sign-in.
             status if status.is_redirection() && self.leads_to(head, &[self.sign_in]) => Some("on_denial = \"pass\""),
+            // Where JSON is expected a redirect leads nowhere that an app could go, unless it is the same place.
+            status if for_devices && status.is_redirection() && self.leads_away_from_json(head) => {
+                Some("no expect = \"json\", or on_denial = \"pass\"")
+            }
             // An honest failure may look as it likes: no client takes 5xx for a refusal.
             status if for_devices && !status.is_server_error() && self.is_unexpected_html(head) => {
                 Some("no expect = \"json\", or on_denial = \"pass\"")
@@ -222,6 +249,16 @@ impl UnvettedResponse<'_> {
         })
     }
 
+    /// Whether JSON is expected and a redirect leads anywhere but to a path at, or under, the request's own.
+    fn leads_away_from_json(&self, head: &response::Parts) -> bool {
+        let here = percent_decoded(self.target.path());
+        self.route.expect == Some(Expect::Json)
+            && head.headers.get_all(header::LOCATION).iter().any(|location| {
+                let location = String::from_utf8_lossy(location.as_bytes());
+                !self.path_of(&location).is_some_and(|there| is_under(&there, &here))
+            })
+    }
+
     /// The decoded path that `location` leads to, from this request's own address (RFC 9110 §10.2.2).
     fn path_of(&self, location: &str) -> Option<String> {
         let here = Url::parse("http://upstream.invalid/").and_then(|base| base.join(self.target.path())).ok()?;
@@ -236,6 +273,11 @@ impl UnvettedResponse<'_> {
                 kind.eq_ignore_ascii_case(b"text/html") || kind.eq_ignore_ascii_case(b"application/xhtml+xml")
             })
     }
+}
+
+/// Whether an answer of this status denies whoever asks.
+pub(super) fn denies_by_status(status: StatusCode) -> bool {
+    matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
 }
 
 /// The schemes of a list of challenges: an element that starts with a token and does not go on with `=`.

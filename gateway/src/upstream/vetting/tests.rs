@@ -270,3 +270,49 @@ fn only_a_denial_of_somebody_we_vouch_for_counts_with_the_guard() {
         check(lines, "pass");
     }
 }
+
+#[test]
+fn a_device_is_told_no_denial_in_any_dialect_and_led_nowhere() {
+    let check = |lines, expected| assert_eq!(vetted(&devices(), Some(Kind::Device), lines), expected, "{lines}");
+    for lines in ["401", "403", "407", "440", "498", "200\ncontent-type: text/html", "302\nlocation: /accounts/login"] {
+        check(lines, "dispute");
+    }
+    for lines in ["302\nlocation: /welcome", "307\nlocation: https://portal.example/", "303\nlocation: ../sso", "301\nlocation: /app/pages"]
+    {
+        check(lines, "dispute");
+    }
+    for lines in ["301\nlocation: /app/page/", "307\nlocation: /app/page?y", "304", "200", "404", "410", "500", "503"] {
+        check(lines, "pass");
+    }
+    let anything = Route { expect: None, ..devices() };
+    assert_eq!(vetted(&anything, Some(Kind::Device), "302\nlocation: /welcome"), "pass", "where JSON is not expected");
+    for lines in ["440", "498"] {
+        assert_eq!(vetted(&people(), Some(Kind::User), lines), "pass", "{lines}");
+    }
+}
+
+#[test]
+fn no_challenge_reaches_a_device_beside_another_status() {
+    let left = |kind: Option<Kind>, route: &Route| {
+        let verdict = match kind {
+            Some(kind) => Verdict::Authenticated(principal(kind)),
+            None => Verdict::Unavailable(auth_core::Unavailable::because(auth_core::Dependency::Keys, "planned")),
+        };
+        let permit = permit(verdict, &route.requirement, Now::at(NOON)).expect("a permit");
+        let (target, endpoint) = (Uri::from_static("/app/page"), "http://127.0.0.1:9000".into());
+        let sign_in = "/.candor/login";
+        let case = UnvettedResponse { route, permit: &permit, target: &target, endpoint: &endpoint, sign_in };
+        let lines = "404\nwww-authenticate: Basic realm=\"x\"\nproxy-authenticate: Basic\nx-other: 1";
+        case.vet(answer(lines)).unwrap_or_else(|fault| panic!("{fault}")).head.headers.len()
+    };
+    assert_eq!(left(Some(Kind::Device), &devices()), 1);
+    assert_eq!(left(None, &route(Allow::Anyone)), 1, "it may be a device");
+    assert_eq!(left(Some(Kind::User), &people()), 3);
+}
+
+#[test]
+fn a_device_where_anyone_may_pass_is_not_denied_by_a_setting_for_others() {
+    let open = Route { on_denial: OnDenial::Pass, ..route(Allow::Anyone) };
+    assert_eq!(vetted(&open, Some(Kind::Device), "401"), "dispute");
+    assert_eq!(vetted(&open, Some(Kind::User), "401"), "pass (denial)");
+}
