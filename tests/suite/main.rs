@@ -14,6 +14,7 @@ mod documents;
 mod forged_kids;
 mod forwarding;
 mod ingress;
+mod legacy;
 mod manifests;
 mod mutants;
 mod one_folder;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
         forged_kids::tests(),
         forwarding::tests(),
         ingress::tests(),
+        legacy::tests(),
         manifests::tests(),
         one_folder::tests(),
         outages::tests(),

@@ -26,7 +26,7 @@ use std::{
     time::Duration,
 };
 
-use auth_core::{Authenticator, Clock, Requirement, Subject, database::Disturbance};
+use auth_core::{Authenticator, Clock, Requirement, Subject, database::Disturbance, device::legacy::LegacyTokens};
 use gateway::{
     config::{self, Config},
     demo::{AccessTokenSpec, Idp, Login, Monolith, Part, browser::SeenPage, idp},
@@ -326,6 +326,14 @@ impl World {
         let running = self.gateway().running();
         let route = running.config.routes.iter().find(|route| route.path == path);
         route.expect("a route of the configuration").requirement.clone()
+    }
+
+    /// The opaque tokens of before, as an administrator's command reaches them.
+    ///
+    /// # Panics
+    /// The gateway does not run.
+    pub fn legacy(&self) -> LegacyTokens {
+        self.gateway().legacy.clone()
     }
 
     fn gateway(&self) -> &Gateway {

@@ -116,7 +116,10 @@ fn whom_to_ask_about_tokens_of_before_has_its_defaults() {
     compare(&text, &config.warnings, &[]);
     assert_eq!(config.routes[0].response_timeout, Duration::from_secs(5), "nobody but devices waits here");
     let legacy = config.devices.and_then(|devices| devices.legacy).expect("it is there");
-    assert_eq!((&*legacy.adopt_from, &*legacy.path, legacy.header.as_str()), ("monolith", "/api/v1/device/me", "authorization"));
+    assert_eq!(
+        (&*legacy.adopt_from, &*legacy.path, legacy.header.as_str()),
+        ("monolith", "/api/v1/device/me", "authorization")
+    );
     assert_eq!((legacy.timeout, legacy.fields), (Duration::from_secs(3), LegacyFields::default()));
 }
 
@@ -126,19 +129,16 @@ fn what_is_wrong_about_tokens_of_before_is_said() {
     check(
         &with("legacy = { adopt_from = \"monolit\", path = \"api\", header = \"Cookie\", timeout = \"1m\", to = 1 }"),
         &[
-            "19:40 \"api\" is not a canonical path",
-            "19:56 `header` must be the name of a header, not \"Cookie\"",
-            "19:76 `timeout` must be from 100ms to 30s",
-            "19:82 [devices] legacy has no key `to`",
+            "19:43 \"api\" is not a canonical path",
+            "19:59 `header` must be the name of a header, not \"Cookie\"",
+            "19:79 `timeout` must be from 100ms to 30s",
+            "19:85 [devices] legacy has no key `to`",
         ],
     );
     let adopts = "legacy = { adopt_from = \"monolith\", path = \"/me\" }";
     check(&with(&adopts.replace("monolith", "monolit")), &["19:25 there is no upstream \"monolit\""]);
     let passed = with(adopts).replace("allow = [\"device\"]\n", "allow = [\"device\"]\non_denial = \"pass\"\n");
-    check(
-        &passed,
-        &["16:13 a device of before erases itself on any denial, and here the service's would reach it"],
-    );
+    check(&passed, &["16:13 a device of before erases itself on any denial, and here the service's would reach it"]);
     warned(&with(adopts), &["13:8 a sign-in page of the service's would reach devices here"]);
 }
 

@@ -29,6 +29,9 @@ pub(crate) struct ProblemDetails {
     /// For devices: whether this is a reason to erase anything. It never is.
     #[serde(skip_serializing_if = "Option::is_none")]
     wipe: Option<bool>,
+    /// For devices: the title, where the apps of before look for a reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<&'static str>,
     /// Where a person would sign in.
     #[serde(skip_serializing_if = "Option::is_none")]
     sign_in: Option<String>,
@@ -58,13 +61,14 @@ impl ProblemDetails {
             retry_after: None,
             retry_after_s: None,
             wipe: None,
+            error: None,
             sign_in: None,
         }
     }
 
     /// With the members that devices look for.
     pub(crate) fn for_device(self) -> Self {
-        Self { retry_after_s: self.retry_after, wipe: Some(false), ..self }
+        Self { retry_after_s: self.retry_after, wipe: Some(false), error: Some(self.title), ..self }
     }
 
     /// Worth asking again after so many seconds.

@@ -99,6 +99,7 @@ const FILES: &[&[Attack]] = &[
     shared_caches::ATTACKS,
     sign_in::ATTACKS,
     tickets::ATTACKS,
+    crate::legacy::ATTACKS,
 ];
 
 /// What the whole run came to: kinds, probes, and how many of those succeeded.

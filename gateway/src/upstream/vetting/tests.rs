@@ -235,10 +235,14 @@ fn a_denial_of_somebody_whom_we_cannot_tell_says_nothing_about_them() {
         for lines in denials {
             assert_eq!(vetted(route, None, lines), "undecided", "{lines}");
         }
-        for lines in ["200", "204", "304", "404", "302\nlocation: /elsewhere", "500\ncontent-type: text/html", "503"] {
+        for lines in ["200", "204", "304", "404", "500\ncontent-type: text/html", "503"] {
             assert_eq!(vetted(route, None, lines), "pass", "{lines}");
         }
     }
+    for route in [&open, &passing] {
+        assert_eq!(vetted(route, None, "302\nlocation: /elsewhere"), "pass");
+    }
+    assert_eq!(vetted(&json, None, "302\nlocation: /elsewhere"), "undecided");
     // They may be a display, for which this is a denial.
     assert_eq!(vetted(&json, None, "200\ncontent-type: text/html"), "undecided");
     assert_eq!(vetted(&open, None, "200\ncontent-type: text/html"), "pass");
@@ -277,8 +281,12 @@ fn a_device_is_told_no_denial_in_any_dialect_and_led_nowhere() {
     for lines in ["401", "403", "407", "440", "498", "200\ncontent-type: text/html", "302\nlocation: /accounts/login"] {
         check(lines, "dispute");
     }
-    for lines in ["302\nlocation: /welcome", "307\nlocation: https://portal.example/", "303\nlocation: ../sso", "301\nlocation: /app/pages"]
-    {
+    for lines in [
+        "302\nlocation: /welcome",
+        "307\nlocation: https://portal.example/",
+        "303\nlocation: ../sso",
+        "301\nlocation: /app/pages",
+    ] {
         check(lines, "dispute");
     }
     for lines in ["301\nlocation: /app/page/", "307\nlocation: /app/page?y", "304", "200", "404", "410", "500", "503"] {
