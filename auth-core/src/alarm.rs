@@ -27,6 +27,10 @@ pub enum Alarm {
     LastGoodUnwritten,
     /// Many credentials that were accepted lately would now be refused at once.
     MassRefusal,
+    /// So many wrong PINs were typed that new ones are longer.
+    PinGuesses,
+    /// Many displays show a PIN at once.
+    PinsOpen,
     /// A key set holds a private key.
     PrivateKeyPublished,
     /// A provider says another time than either reading of ours, or contradicts another provider.
@@ -39,6 +43,8 @@ pub enum Alarm {
     RevocationsFileGone,
     /// The revocation set on disk cannot be read.
     RevocationsUnreadable,
+    /// So many devices were revoked, or one by nobody, that none is told to erase anything.
+    StatementBrake,
     /// The store's file was removed or replaced while it was open.
     StoreFileGone,
     /// A ticket does not fit in a cookie.
@@ -60,7 +66,7 @@ pub fn count_from_zero() {
 
 impl Alarm {
     /// Every alarm, in the order of their names.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::BlameWithoutProof,
         Self::ClockDoubt,
         Self::ClockUnread,
@@ -72,12 +78,15 @@ impl Alarm {
         Self::LastGoodUnread,
         Self::LastGoodUnwritten,
         Self::MassRefusal,
+        Self::PinGuesses,
+        Self::PinsOpen,
         Self::PrivateKeyPublished,
         Self::ProviderClock,
         Self::ProviderConfiguration,
         Self::ProviderHostsChanged,
         Self::RevocationsFileGone,
         Self::RevocationsUnreadable,
+        Self::StatementBrake,
         Self::StoreFileGone,
         Self::TicketTooLong,
     ];
@@ -96,12 +105,15 @@ impl Alarm {
             Self::LastGoodUnread => "last-good-unread",
             Self::LastGoodUnwritten => "last-good-unwritten",
             Self::MassRefusal => "mass-refusal",
+            Self::PinGuesses => "pin-guesses",
+            Self::PinsOpen => "pins-open",
             Self::PrivateKeyPublished => "private-key-published",
             Self::ProviderClock => "provider-clock",
             Self::ProviderConfiguration => "provider-configuration",
             Self::ProviderHostsChanged => "provider-hosts-changed",
             Self::RevocationsFileGone => "revocations-file-gone",
             Self::RevocationsUnreadable => "revocations-unreadable",
+            Self::StatementBrake => "statement-brake",
             Self::StoreFileGone => "store-file-gone",
             Self::TicketTooLong => "ticket-too-long",
         }

@@ -6,9 +6,14 @@ use auth_core::{
     Background, Clock, Now, Timestamp,
     data_folder::DataFolder,
     database::Database,
-    device::{DevicePolicy, Devices, proof::ProofTarget},
+    device::{
+        DevicePolicy, Devices,
+        activation::{Activation, ActivationPolicy, Administrator, AskingNetwork, BeginAnswer},
+        proof::{ProofTarget, ProvenDeviceKey},
+        registry::{DeviceDescription, NewDevice, Order, PublicKey, RegisteredDevice},
+    },
     keyring::Keyring,
-    principal::Thumbprint,
+    principal::{BindingState, Thumbprint},
     revocations::{RevocationPolicy, Revocations},
 };
 use aws_lc_rs::{
@@ -80,7 +85,76 @@ fn device_policy() -> DevicePolicy {
         hard: Duration::from_secs(14 * 24 * 3600),
         issuer: "https://gate.example/.candor".into(),
         audience: "https://gate.example".into(),
+        activation: ActivationPolicy::default(),
+        wipe: ["token", "calendar", "theme"].map(str::to_owned).into(),
     }
+}
+
+impl Fleet {
+    /// `key`, proven to be held.
+    ///
+    /// # Panics
+    /// The proof is not taken.
+    pub fn proven(&self, key: &DisplayKey) -> ProvenDeviceKey {
+        let target = ProofTarget { method: "POST", url: "https://gate.example/.candor/device/token" };
+        self.devices.prove(&key.proof(target, &self.nonce()), target, self.now()).expect("it holds")
+    }
+
+    /// A PIN for a display.
+    ///
+    /// # Panics
+    /// The store is down, or there are too many.
+    pub async fn begin(&self, key: &ProvenDeviceKey) -> Activation {
+        let about = DeviceDescription {
+            hardware_id: key.thumbprint().to_string(),
+            model: "Wall 10".to_owned(),
+            app_version: "2.1".to_owned(),
+        };
+        let network = AskingNetwork::of([192, 0, 2, 1].into());
+        match self.devices.begin_activation(key, about, &network, self.now()).await.expect("the store is whole") {
+            BeginAnswer::Begun(activation) => activation,
+            BeginAnswer::TooMany { .. } => panic!("too many PINs are open"),
+        }
+    }
+
+    /// A display in a tenant, and its key.
+    ///
+    /// # Panics
+    /// The store is down.
+    pub async fn registered(&self, tenant: &str) -> (ProvenDeviceKey, RegisteredDevice) {
+        let key = self.proven(&DisplayKey::new());
+        let new = NewDevice {
+            description: DeviceDescription {
+                hardware_id: key.thumbprint().to_string(),
+                model: "Wall 10".to_owned(),
+                app_version: "2.1".to_owned(),
+            },
+            key: Some(PublicKey { thumbprint: key.thumbprint(), jwk: key.jwk().to_owned() }),
+            tenant: tenant.to_owned(),
+            room: "4.12".to_owned(),
+        };
+        let device = self.devices.registry().register(new, operator(), self.now()).await.expect("the store is whole");
+        (key, device)
+    }
+
+    /// Revokes the only binding of a display.
+    ///
+    /// # Panics
+    /// The store is down.
+    pub async fn revoke(&self, device: &RegisteredDevice) {
+        let (binding, to) = (device.bindings[0].id, BindingState::Revoked);
+        self.devices.registry().change(binding, to, operator(), self.now()).await.expect("the store is whole");
+    }
+}
+
+fn operator() -> Order {
+    Order { who: "operator".to_owned(), why: "a test".to_owned() }
+}
+
+/// Somebody who may confirm PINs in one tenant.
+pub fn administrator(who: &str, tenant: &str) -> Administrator {
+    let network = AskingNetwork::of([192, 0, 2, 2].into());
+    Administrator { who: who.to_owned(), tenants: vec![tenant.to_owned()], network }
 }
 
 impl DisplayKey {

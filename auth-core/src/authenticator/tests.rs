@@ -71,6 +71,8 @@ impl Gateway {
             hard: hours(14 * 24),
             issuer: "https://app.example/.candor".into(),
             audience: "https://app.example".into(),
+            activation: crate::device::activation::ActivationPolicy::default(),
+            wipe: Arc::new([]),
         };
         let devices = Devices::new(keyring, store, revocations.clone(), policy);
         let bearers = Bearers::new(vec![BearerIssuer {

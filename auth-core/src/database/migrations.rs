@@ -239,6 +239,35 @@ const STATEMENTS: &[(&str, &str)] = &[
         ) STRICT",
     ),
     ("legacy refusal: what is new", "CREATE INDEX legacy_refusal_written ON legacy_refusal (written)"),
+    (
+        "device activation: what is over stays for a day, so one key may have more than one",
+        "DROP INDEX device_activation_of",
+    ),
+    (
+        "device activation: those of one key",
+        "CREATE INDEX device_activation_by ON device_activation (thumbprint, until)",
+    ),
+    (
+        "device statement: what was stated revoked",
+        "CREATE TABLE device_statement (
+            binding TEXT NOT NULL,
+            generation INTEGER NOT NULL,
+            tenant TEXT NOT NULL,
+            at INTEGER NOT NULL,
+            PRIMARY KEY (binding, generation)
+        ) STRICT",
+    ),
+    ("device statement: what is new", "CREATE INDEX device_statement_at ON device_statement (at, tenant)"),
+    (
+        "device brake: where nothing is stated revoked until somebody has looked",
+        "CREATE TABLE device_brake (
+            scope TEXT PRIMARY KEY NOT NULL,
+            why TEXT NOT NULL,
+            pressed INTEGER NOT NULL,
+            released INTEGER,
+            released_by TEXT
+        ) STRICT",
+    ),
 ];
 
 /// Applies those that the store has not seen. A store that a newer release has brought further is taken as it is, so that going back a release

@@ -1,14 +1,18 @@
 //! The device fleet: displays that hold a device token, bound to tenants, proven by keys of their own.
 
+pub mod activation;
+pub mod grant;
 pub mod legacy;
 pub mod nonce;
 pub mod proof;
 pub mod registry;
+pub mod statement;
 pub mod token;
 
 use std::{fmt, sync::Arc, time::Duration};
 
 use self::{
+    activation::{ActivationPolicy, LastPolls},
     nonce::ProofNonces,
     proof::{ProofFault, ProofTarget, ProvenDeviceKey},
     registry::Registry,
@@ -24,6 +28,7 @@ struct Parts {
     keyring: Keyring,
     registry: Registry,
     nonces: ProofNonces,
+    polls: LastPolls,
     policy: DevicePolicy,
     memory: TokenMemory,
 }
@@ -41,6 +46,10 @@ pub struct DevicePolicy {
     pub issuer: Arc<str>,
     /// Their `aud`: the origin of `public_url`.
     pub audience: Arc<str>,
+    /// How PINs are given out.
+    pub activation: ActivationPolicy,
+    /// What a device erases that is told twice that it is revoked: `token`, `calendar`, `theme`.
+    pub wipe: Arc<[String]>,
 }
 
 impl Devices {
@@ -48,7 +57,7 @@ impl Devices {
     pub fn new(keyring: Keyring, store: Database, revocations: Revocations, policy: DevicePolicy) -> Self {
         let nonces = ProofNonces::new(keyring.clone());
         let (registry, memory) = (Registry::new(store, revocations), TokenMemory::new());
-        Self(Arc::new(Parts { keyring, registry, nonces, policy, memory }))
+        Self(Arc::new(Parts { keyring, registry, nonces, polls: LastPolls::default(), policy, memory }))
     }
 
     /// A nonce for one key proof, good for [`nonce::NONCE_LIFETIME`].

@@ -12,6 +12,8 @@ use aws_lc_rs::{
 /// What is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MacPurpose {
+    /// The PIN of an activation, out of its random id.
+    PinDraw,
     /// A PIN, as the store keeps it.
     Pin,
     /// The code by which a device polls for its activation.
@@ -22,6 +24,7 @@ pub(crate) enum MacPurpose {
 
 /// The keys of all purposes. No `Debug`.
 pub(crate) struct MacKeys {
+    pin_draw: hmac::Key,
     pin: hmac::Key,
     device_code: hmac::Key,
     proof_nonce: hmac::Key,
@@ -33,6 +36,7 @@ pub(crate) const MAC_LEN: usize = 32;
 impl MacPurpose {
     const fn as_bytes(self) -> &'static [u8] {
         match self {
+            Self::PinDraw => b"pin draw",
             Self::Pin => b"pin",
             Self::DeviceCode => b"device code",
             Self::ProofNonce => b"proof nonce",
@@ -50,6 +54,7 @@ impl MacKeys {
             hmac::Key::from(key)
         };
         Self {
+            pin_draw: key(MacPurpose::PinDraw),
             pin: key(MacPurpose::Pin),
             device_code: key(MacPurpose::DeviceCode),
             proof_nonce: key(MacPurpose::ProofNonce),
@@ -70,6 +75,7 @@ impl MacKeys {
 
     fn key(&self, purpose: MacPurpose) -> &hmac::Key {
         match purpose {
+            MacPurpose::PinDraw => &self.pin_draw,
             MacPurpose::Pin => &self.pin,
             MacPurpose::DeviceCode => &self.device_code,
             MacPurpose::ProofNonce => &self.proof_nonce,

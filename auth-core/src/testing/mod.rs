@@ -1,5 +1,6 @@
 //! What tests stand on: a provider that does as it is told, a server that answers with raw bytes, a folder of their own.
 
+pub(crate) mod fleet;
 mod folder;
 mod provider;
 mod raw_server;

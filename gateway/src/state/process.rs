@@ -13,6 +13,7 @@ use auth_core::{
     database::Database,
     device::{
         DevicePolicy, Devices,
+        activation::{ActivationPolicy, PinLength},
         legacy::{Adoption, AdoptionPolicy, LegacyTokens},
     },
     keyring::Keyring,
@@ -133,6 +134,12 @@ pub(crate) fn device_policy(config: &DevicesConfig, site: &Site) -> DevicePolicy
         hard: config.hard,
         issuer: format!("{}{}", site.origin(), site.prefix()).into(),
         audience: site.origin().into(),
+        activation: ActivationPolicy {
+            pin_length: if config.pin_digits == 8 { PinLength::Eight } else { PinLength::Six },
+            pin_lifetime: config.pin_lifetime,
+            ..ActivationPolicy::default()
+        },
+        wipe: config.statement_wipe.iter().map(|data| data.as_str().to_owned()).collect(),
     }
 }
 

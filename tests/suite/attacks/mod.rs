@@ -32,6 +32,7 @@ mod bodies;
 mod clock;
 mod denials;
 mod device_keys;
+mod displays;
 mod folder;
 mod forward_auth;
 mod headers;
@@ -86,6 +87,7 @@ const FILES: &[&[Attack]] = &[
     clock::ATTACKS,
     denials::ATTACKS,
     device_keys::ATTACKS,
+    displays::ATTACKS,
     forward_auth::ATTACKS,
     folder::ATTACKS,
     headers::ATTACKS,

@@ -85,6 +85,11 @@ impl ProvenDeviceKey {
     pub fn jwk(&self) -> &str {
         &self.0.jwk
     }
+
+    /// The key, to be registered.
+    pub(super) fn public(&self) -> &PublicKey {
+        &self.0
+    }
 }
 
 /// Takes `proof`, made for `target`, and uses its nonce up.

@@ -32,6 +32,8 @@ fn policy() -> DevicePolicy {
         hard: 14 * 24 * HOUR,
         issuer: "https://app.example/.candor".into(),
         audience: "https://app.example".into(),
+        activation: crate::device::activation::ActivationPolicy::default(),
+        wipe: Arc::new([]),
     }
 }
 

@@ -1,0 +1,206 @@
+//! Every row of the table, and every answer that can be lost.
+
+use secrecy::ExposeSecret;
+
+use super::*;
+use crate::{
+    principal::Generation,
+    testing::fleet::{Fleet, key},
+};
+
+fn word(answer: &GrantAnswer) -> String {
+    match answer {
+        GrantAnswer::Granted(grant) => format!("granted {} {}", grant.binding.tenant, grant.binding.generation),
+        GrantAnswer::Ambiguous => "ambiguous".to_owned(),
+        GrantAnswer::Suspended => "suspended".to_owned(),
+        GrantAnswer::Revoked => "revoked".to_owned(),
+        GrantAnswer::Unknown => "unknown".to_owned(),
+    }
+}
+
+async fn back(fleet: &Fleet, key: &ProvenDeviceKey) -> String {
+    word(&fleet.devices.reactivate(key, fleet.now()).await.expect("healthy"))
+}
+
+async fn renewed(fleet: &Fleet, key: &ProvenDeviceKey, present: &str) -> String {
+    word(&fleet.devices.renew(key, present, fleet.now()).await.expect("healthy"))
+}
+
+async fn token(fleet: &Fleet, key: &ProvenDeviceKey) -> String {
+    match fleet.devices.reactivate(key, fleet.now()).await.expect("healthy") {
+        GrantAnswer::Granted(grant) => grant.token.text.expose_secret().to_owned(),
+        other => panic!("{}", word(&other)),
+    }
+}
+
+/// What the registry holds of a device's two places.
+#[derive(Clone, Copy, Debug)]
+struct Places(Option<BindingState>, Option<BindingState>);
+
+async fn in_places(fleet: &Fleet, Places(acme, globex): Places) -> ProvenDeviceKey {
+    let key = key();
+    let mut bound = Vec::new();
+    for (tenant, state) in [("acme", acme), ("globex", globex)] {
+        if let Some(state) = state {
+            let registry = fleet.devices.registry();
+            let order = || crate::device::registry::Order { who: "root".to_owned(), why: "a test".to_owned() };
+            let binding = match registry.of_key(key.thumbprint()).await.expect("healthy") {
+                Some((_, device)) => registry
+                    .bind(device.id, tenant.to_owned(), "1".to_owned(), order(), fleet.now())
+                    .await
+                    .expect("healthy")
+                    .expect("it is known"),
+                None => fleet.activated(&key, tenant).await,
+            };
+            bound.push((binding, state));
+        }
+    }
+    for (binding, state) in bound {
+        fleet.change(&binding, state).await;
+    }
+    key
+}
+
+#[tokio::test]
+async fn a_device_comes_back_where_it_stands_once() {
+    use BindingState::{Active, Revoked, Suspended};
+    let fleet = Fleet::new().await;
+    assert_eq!(back(&fleet, &key()).await, "unknown", "a key that nobody knows");
+    for (places, expected) in [
+        (Places(Some(Active), None), "granted acme 1"),
+        (Places(Some(Active), Some(Active)), "ambiguous"),
+        (Places(Some(Suspended), None), "suspended"),
+        (Places(Some(Revoked), None), "revoked"),
+        (Places(Some(Revoked), Some(Suspended)), "suspended"),
+        (Places(Some(Revoked), Some(Revoked)), "revoked"),
+        (Places(Some(Active), Some(Revoked)), "granted acme 1"),
+        (Places(Some(Revoked), Some(Active)), "granted globex 1"),
+        (Places(Some(Suspended), Some(Active)), "granted globex 1"),
+    ] {
+        let key = in_places(&fleet, places).await;
+        for _ in 0..2 {
+            assert_eq!(back(&fleet, &key).await, expected, "{places:?}");
+            assert_eq!(renewed(&fleet, &key, "").await, expected, "without a token the key decides: {places:?}");
+        }
+    }
+    fleet.break_store().await;
+    let down = fleet.devices.reactivate(&key(), fleet.now()).await.map(|_| ()).map_err(|down| down.dependency);
+    assert_eq!(down, Err(Dependency::Store));
+}
+
+#[tokio::test]
+async fn coming_back_is_recorded_once_an_hour() {
+    let fleet = Fleet::new().await;
+    let key = in_places(&fleet, Places(Some(BindingState::Active), None)).await;
+    let count = async || fleet.audited().await.iter().filter(|action| *action == "auto-reactivated").count();
+    for (wait, expected) in [(0, 1), (1, 1), (3_598, 1), (1, 2), (0, 2)] {
+        fleet.pass(wait);
+        assert_eq!(back(&fleet, &key).await, "granted acme 1");
+        assert_eq!(count().await, expected);
+    }
+    assert_eq!(renewed(&fleet, &key, "").await, "granted acme 1");
+    assert_eq!(count().await, 2, "a renewal is not");
+}
+
+#[tokio::test]
+async fn the_present_token_says_which_place_is_meant_and_no_more() {
+    let fleet = Fleet::new().await;
+    let key = in_places(&fleet, Places(Some(BindingState::Active), None)).await;
+    let present = token(&fleet, &key).await;
+    let (_, device) = fleet.devices.registry().of_key(key.thumbprint()).await.expect("healthy").expect("it is known");
+    let order = crate::device::registry::Order { who: "root".to_owned(), why: "a test".to_owned() };
+    let second =
+        fleet.devices.registry().bind(device.id, "globex".to_owned(), "1".to_owned(), order, fleet.now()).await;
+    let second = second.expect("healthy").expect("it is known");
+    assert_eq!(renewed(&fleet, &key, "").await, "ambiguous");
+    for _ in 0..3 {
+        assert_eq!(renewed(&fleet, &key, &present).await, "granted acme 1", "an answer that was lost costs nothing");
+    }
+    fleet.pass(400 * 24 * 3600);
+    assert_eq!(renewed(&fleet, &key, &present).await, "granted acme 1", "however old it is");
+    let forged = format!("{}x", &present[..present.len() - 1]);
+    for nonsense in ["", "nonsense", "a.b.c", &*forged] {
+        assert_eq!(renewed(&fleet, &key, nonsense).await, "ambiguous", "{nonsense}");
+    }
+    // Another device's token leads nowhere.
+    let other = in_places(&fleet, Places(Some(BindingState::Active), None)).await;
+    assert_eq!(renewed(&fleet, &other, &present).await, "granted acme 1");
+    assert_eq!(renewed(&fleet, &key, &token(&fleet, &other).await).await, "ambiguous");
+    fleet.change(&device.bindings[0], BindingState::Suspended).await;
+    assert_eq!(renewed(&fleet, &key, &present).await, "suspended");
+    fleet.change(&device.bindings[0], BindingState::Revoked).await;
+    assert_eq!(renewed(&fleet, &key, &present).await, "granted globex 1");
+    fleet.change(&second, BindingState::Revoked).await;
+    assert_eq!(renewed(&fleet, &key, &present).await, "revoked");
+}
+
+#[tokio::test]
+async fn what_began_anew_has_the_new_generation() {
+    let fleet = Fleet::new().await;
+    let key = key();
+    let binding = fleet.activated(&key, "acme").await;
+    let old = token(&fleet, &key).await;
+    fleet.change(&binding, BindingState::Revoked).await;
+    assert_eq!(renewed(&fleet, &key, &old).await, "revoked");
+    fleet.pass(601);
+    assert_eq!(fleet.activated(&key, "acme").await.generation, Generation::new(2));
+    assert_eq!(renewed(&fleet, &key, &old).await, "granted acme 2");
+}
+
+#[tokio::test]
+async fn a_key_is_replaced_in_two_steps() {
+    let fleet = Fleet::new().await;
+    let old = in_places(&fleet, Places(Some(BindingState::Active), None)).await;
+    let (lost, new, thief) = (key(), key(), key());
+    let replace = async |old: &ProvenDeviceKey, new: &ProvenDeviceKey| {
+        fleet.devices.replace_key(old, new, fleet.now()).await.expect("healthy")
+    };
+    assert_eq!(replace(&lost, &new).await, KeyAnswer::Unknown);
+    for _ in 0..2 {
+        assert_eq!(replace(&old, &lost).await, KeyAnswer::Added(lost.thumbprint()));
+    }
+    // The device has forgotten that key before it used it.
+    assert_eq!(replace(&old, &new).await, KeyAnswer::Added(new.thumbprint()));
+    fleet.pass(30 * 24 * 3600);
+    assert_eq!(back(&fleet, &lost).await, "unknown");
+    assert_eq!(back(&fleet, &old).await, "granted acme 1", "however long the new one is not used");
+    assert_eq!(back(&fleet, &new).await, "granted acme 1");
+    assert_eq!(back(&fleet, &old).await, "granted acme 1");
+    assert_eq!(replace(&old, &thief).await, KeyAnswer::Taken, "in its last week it gets no other");
+    assert_eq!(replace(&old, &new).await, KeyAnswer::Added(new.thumbprint()));
+    fleet.pass(7 * 24 * 3600 - 1);
+    assert_eq!(back(&fleet, &old).await, "granted acme 1");
+    fleet.pass(1);
+    assert_eq!(back(&fleet, &old).await, "unknown");
+    assert_eq!(back(&fleet, &new).await, "granted acme 1");
+    let other = in_places(&fleet, Places(Some(BindingState::Active), None)).await;
+    assert_eq!(replace(&other, &new).await, KeyAnswer::Taken);
+    let audited = fleet.audited().await;
+    let of_keys: Vec<_> = audited.iter().filter(|action| action.starts_with("key-")).collect();
+    assert_eq!(of_keys, ["key-added", "key-added", "key-replaced"]);
+}
+
+#[tokio::test]
+async fn what_is_not_admitted_gets_no_other_key() {
+    let fleet = Fleet::new().await;
+    for (state, expected) in
+        [(BindingState::Suspended, KeyAnswer::Suspended), (BindingState::Revoked, KeyAnswer::Revoked)]
+    {
+        let old = in_places(&fleet, Places(Some(state), None)).await;
+        let said = fleet.devices.replace_key(&old, &key(), fleet.now()).await.expect("healthy");
+        assert_eq!(said, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_only_one_clock_calls_over_is_neither() {
+    let fleet = Fleet::new().await;
+    let old = in_places(&fleet, Places(Some(BindingState::Active), None)).await;
+    let new = key();
+    fleet.devices.replace_key(&old, &new, fleet.now()).await.expect("healthy");
+    assert_eq!(back(&fleet, &new).await, "granted acme 1");
+    fleet.clock.step_wall(8 * 24 * 3600);
+    let said = fleet.devices.reactivate(&old, fleet.now()).await.map(|_| ()).map_err(|down| down.dependency);
+    assert_eq!(said, Err(Dependency::Clock));
+    assert_eq!(back(&fleet, &new).await, "granted acme 1");
+}
