@@ -16,6 +16,7 @@ mod forwarding;
 mod ingress;
 mod legacy;
 mod manifests;
+mod model;
 mod mutants;
 mod one_folder;
 mod outages;
@@ -25,6 +26,7 @@ mod providers;
 mod recovery;
 mod refuse_to_compile;
 mod report;
+mod returning;
 mod secrets;
 mod serving;
 mod sources;
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         ingress::tests(),
         legacy::tests(),
         manifests::tests(),
+        model::tests(),
         one_folder::tests(),
         outages::tests(),
         peers::tests(),
@@ -75,6 +78,7 @@ fn main() -> ExitCode {
         providers::tests(),
         recovery::tests(),
         refuse_to_compile::tests(),
+        returning::tests(),
         secrets::tests(),
         serving::tests(),
         tidy::tests(),

@@ -10,11 +10,16 @@ pub(super) const LONGEST_TOLD: Duration = Duration::from_secs(1800);
 const LONGEST_OWN: Duration = Duration::from_secs(300);
 pub(super) const SHORTEST: Duration = Duration::from_secs(1);
 
+/// The longest that a device waits by itself where a server told it a time: that server knows how many wait, and a longer
+/// wait of our own would only leave it idle.
+const LONGEST_BESIDE_TOLD: Duration = Duration::from_secs(16);
+
 /// The wait after so many failures: what the server assigned, at most half an hour; and never less than a random time
 /// of our own, which doubles with each failure. So a server that assigns too little is not hammered, and one that
 /// assigns nothing finds its devices spread over five minutes.
 pub(super) fn wait(attempts: u32, told: Option<Duration>, moment: &Moment) -> Duration {
-    let own = SHORTEST.saturating_mul(1 << attempts.min(9)).min(LONGEST_OWN);
+    let longest = if told.is_some() { LONGEST_BESIDE_TOLD } else { LONGEST_OWN };
+    let own = SHORTEST.saturating_mul(1 << attempts.min(9)).min(longest);
     let own = SHORTEST + moment.up_to(own - SHORTEST);
     told.map_or(own, |told| told.min(LONGEST_TOLD).max(own))
 }
@@ -38,7 +43,8 @@ mod tests {
             (u32::MAX, None, secs(1), secs(300)),
             (0, Some(secs(40)), secs(40), secs(40)),
             (0, Some(secs(0)), secs(1), secs(1)),
-            (9, Some(secs(100)), secs(100), secs(300)),
+            (9, Some(secs(100)), secs(100), secs(100)),
+            (9, Some(secs(0)), secs(1), secs(16)),
             (9, Some(secs(86_400)), secs(1800), secs(1800)),
         ] {
             let waits: Vec<_> = (0..=255).map(|entropy| wait(attempts, told, &with(entropy))).collect();

@@ -38,21 +38,13 @@ impl ClientKey {
 
     /// A key proof (RFC 9449 §4.2).
     pub(super) fn prove(&self, of: &ProofOf<'_>, moment: &Moment) -> String {
+        let Some(pair) = self.pair() else { return String::new() };
         let jti = URL_SAFE_NO_PAD.encode(&moment.random("jti")[..16]);
-        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": self.x() });
+        let jwk = json!({ "kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(pair.public_key()) });
         let header = json!({ "typ": "dpop+jwt", "alg": "EdDSA", "jwk": jwk });
         let claims =
             json!({ "jti": jti, "htm": of.method, "htu": of.url, "iat": moment.wall.max(0), "nonce": of.nonce });
-        self.signed(&header, &claims)
-    }
-
-    /// A compact JWS (RFC 7515 §7.1).
-    pub(super) fn signed(&self, header: &serde_json::Value, claims: &serde_json::Value) -> String {
-        let encode = |part: &serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
-        let signed = format!("{}.{}", encode(header), encode(claims));
-        let signature =
-            self.pair().map(|pair| URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()))).unwrap_or_default();
-        format!("{signed}.{signature}")
+        signed(&pair, &header, &claims)
     }
 
     /// The public half, base64url.
@@ -61,9 +53,17 @@ impl ClientKey {
     }
 
     /// Any seed of 32 bytes makes one.
-    fn pair(&self) -> Option<Ed25519KeyPair> {
+    pub(super) fn pair(&self) -> Option<Ed25519KeyPair> {
         Ed25519KeyPair::from_seed_unchecked(&self.0).ok()
     }
+}
+
+/// A compact JWS (RFC 7515 §7.1).
+pub(super) fn signed(by: &Ed25519KeyPair, header: &serde_json::Value, claims: &serde_json::Value) -> String {
+    let encode = |part: &serde_json::Value| URL_SAFE_NO_PAD.encode(part.to_string());
+    let signed = format!("{}.{}", encode(header), encode(claims));
+    let signature = URL_SAFE_NO_PAD.encode(by.sign(signed.as_bytes()));
+    format!("{signed}.{signature}")
 }
 
 impl fmt::Debug for ClientKey {

@@ -38,6 +38,10 @@ fn statement_key() -> ClientKey {
     ClientKey::new(&Moment { now: Duration::ZERO, wall: 0, entropy: [9; 32] })
 }
 
+fn signed(by: &ClientKey, header: &Value, claims: &Value) -> String {
+    key::signed(&by.pair().expect("a key"), header, claims)
+}
+
 fn http(status: u16, kind: &str, body: impl Into<String>) -> HttpAnswer {
     HttpAnswer {
         status: Some(status),
@@ -144,7 +148,7 @@ impl Bench {
         });
         change(&mut claims);
         let header = json!({ "typ": "device-statement+jwt", "alg": "EdDSA", "kid": "s1" });
-        http(200, JSON, json!({ "statement": statement_key().signed(&header, &claims) }).to_string())
+        http(200, JSON, json!({ "statement": signed(&statement_key(), &header, &claims) }).to_string())
     }
 
     fn key(&self) -> ClientKey {
@@ -314,7 +318,7 @@ fn a_statement_is_believed_only_if_everything_fits() {
     let claims: Value =
         serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text.split('.').nth(1).expect("claims")).expect("base64url"))
             .expect("JSON");
-    forged["statement"] = json!(by_another.signed(&header, &claims));
+    forged["statement"] = json!(signed(&by_another, &header, &claims));
     bench.give(http(200, JSON, forged.to_string()));
     bench.expect(ClientState::Degraded, "nothing", "signed by another key");
 }
