@@ -2,7 +2,7 @@
 //!
 //! [`DeviceClient`] is a state machine without I/O: [`ClientEvent`]s go in, [`ClientAction`]s come out, and whoever
 //! drives it sends, stores, shows and waits. Time and randomness are parameters ([`Moment`]), everything is plain data
-//! with serde, and nothing is async, so that it can be bound to other languages.
+//! with serde, and nothing is async, so that it can be bound to other languages. [`driver`] runs devices on tokio.
 //!
 //! What holds in every state:
 //! - No answer erases anything, but two statements signed by a pinned key, over nonces that this device made, ten
@@ -20,6 +20,7 @@ mod arrival;
 #[cfg(feature = "breakable")]
 mod at_zero;
 mod backoff;
+pub mod driver;
 mod event;
 mod key;
 #[cfg(feature = "breakable")]

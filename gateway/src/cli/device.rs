@@ -16,7 +16,10 @@ use clap::{Args, Subcommand};
 use serde_json::Value;
 use tokio::runtime;
 
-use super::{ask_or_do, conclude, inventory, refuse, say};
+use super::{
+    ask_or_do, conclude, inventory, refuse, say,
+    simulate::{self, SimulateArguments},
+};
 use crate::{
     config::{Config, site::Site},
     server::control::{
@@ -110,6 +113,9 @@ enum DeviceAction {
         #[arg(long)]
         tenant: Option<String>,
     },
+    /// Run pretend displays against a gateway.
+    #[cfg_attr(not(feature = "demo"), command(hide = true))]
+    Simulate(SimulateArguments),
 }
 
 /// What a change is made of.
@@ -148,6 +154,7 @@ pub(super) fn run(DeviceArguments { config, action }: DeviceArguments) -> ExitCo
         DeviceAction::Reactivate(change) => fleet.change(change, BindingState::Active),
         DeviceAction::Import { file, reason } => fleet.import(&file, reason),
         DeviceAction::Export { tenant } => fleet.export(tenant),
+        DeviceAction::Simulate(arguments) => simulate::run(arguments),
     }
 }
 

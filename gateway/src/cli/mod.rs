@@ -4,6 +4,7 @@
 
 mod device;
 mod inventory;
+mod simulate;
 
 use std::{
     ffi::OsString,

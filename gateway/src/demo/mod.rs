@@ -16,6 +16,7 @@ mod page;
 mod portal;
 mod server;
 pub mod show;
+pub mod simulate;
 mod stage;
 mod state;
 

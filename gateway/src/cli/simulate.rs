@@ -1,0 +1,78 @@
+//! `gateway device simulate`: displays that nobody hangs on a wall. Only with the feature `demo`.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+
+/// `gateway device simulate`.
+#[derive(Debug, Args)]
+pub(super) struct SimulateArguments {
+    /// The public address of a running gateway.
+    #[arg(long)]
+    gateway: String,
+    /// How many devices.
+    #[arg(long, default_value_t = 1000)]
+    devices: usize,
+    /// How many are switched on a second.
+    #[arg(long, default_value_t = 100)]
+    rate: u32,
+    /// Unmodified apps, which a 401 makes erase what they hold, with the tokens in this file, one a line.
+    #[arg(long, value_name = "TOKENS", conflicts_with = "keep")]
+    legacy: Option<PathBuf>,
+    /// The path of what they show.
+    #[arg(long, default_value = "/api/v1/calendar")]
+    path: String,
+    /// The prefix of the gateway's own paths.
+    #[arg(long, default_value = "/.candor")]
+    own_prefix: String,
+    /// How often each asks for that, in seconds of its time.
+    #[arg(long, default_value_t = 60)]
+    every: u64,
+    /// How much faster the devices' time goes than ours.
+    #[arg(long, default_value_t = 1)]
+    speed: u32,
+    /// How long, in seconds of our time.
+    #[arg(long, default_value_t = 60)]
+    lasting: u64,
+    /// How many requests are under way at once.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Keep keys and tokens in this file between two runs.
+    #[arg(long)]
+    keep: Option<PathBuf>,
+}
+
+#[cfg(feature = "demo")]
+pub(super) fn run(arguments: SimulateArguments) -> ExitCode {
+    use std::{io, time::Duration};
+
+    use crate::demo::simulate::{self, SimulateOptions};
+
+    let simulated = || -> io::Result<()> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let options = SimulateOptions {
+            gateway: arguments.gateway.parse().map_err(io::Error::other)?,
+            own_prefix: arguments.own_prefix,
+            devices: arguments.devices,
+            rate: arguments.rate,
+            path: arguments.path,
+            every: Duration::from_secs(arguments.every.max(1)),
+            speed: arguments.speed,
+            lasting: Duration::from_secs(arguments.lasting),
+            connections: arguments.connections.max(1),
+            tokens: arguments.legacy,
+            keep: arguments.keep,
+        };
+        runtime.block_on(simulate::run(options, &mut io::stdout()))
+    };
+    match simulated() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => super::refuse(&format!("nothing can be simulated: {fault}")),
+    }
+}
+
+/// What is released has neither pretend servers nor pretend displays in it.
+#[cfg(not(feature = "demo"))]
+pub(super) fn run(_: SimulateArguments) -> ExitCode {
+    super::refuse("this gateway was built without simulated devices: build it with `cargo build --features demo`")
+}
