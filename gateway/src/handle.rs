@@ -7,7 +7,7 @@ use http::Request;
 use crate::{
     body::Received,
     context::RequestContext,
-    own,
+    own::{self, LegacyPinAsked},
     response::{answer::Answer, reply::Reply},
     route::Target,
     upstream::Pools,
@@ -20,6 +20,9 @@ pub async fn handle(pools: &Rc<Pools>, context: &RequestContext, request: Reques
         Ok(read) => read,
         Err(fault) => return context.fault(fault),
     };
+    if let Some(asked) = LegacyPinAsked::by(context, &head) {
+        return context.reply(asked.answer(context, &head, request.into_body()).await);
+    }
     let route = match running.routes.find(&head.path, head.host(), &head.method) {
         Ok(Target::Own(path)) => return own::answer(&path, context, &head, request).await,
         Ok(Target::Upstream(route)) => route,

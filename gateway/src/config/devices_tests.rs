@@ -147,9 +147,12 @@ fn pins_of_the_services_own_are_mapped() {
     let text = with(
         "legacy_pin = { path = \"/api/v1/pin\", poll = \"/api/v1/pin/{id}\", token = \"auth_token\", hardware_id = \"serial\" }",
     );
+    let text = format!("{text}legacy = {{ adopt_from = \"monolith\", path = \"/me\" }}\n");
     let pin = read(&text).expect("it reads").devices.and_then(|devices| devices.legacy_pin).expect("it is there");
     assert_eq!((&*pin.path, &*pin.poll, &*pin.pin, &*pin.token), ("/api/v1/pin", "/api/v1/pin/", "pin", "auth_token"));
     assert_eq!((&*pin.status, &*pin.pending, &*pin.active), ("status", "pending", "active"));
+    let alone = "legacy_pin = { path = \"/pin\", poll = \"/pin/{id}\" }";
+    check(&with(alone), &["18:2 `legacy_pin` without `legacy`"]);
     check(
         &with("legacy_pin = { path = \"/pin\", poll = \"/pin/id\" }"),
         &["19:38 \"/pin/id\" is no path that ends in {id}"],

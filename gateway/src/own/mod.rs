@@ -4,6 +4,7 @@
 pub mod admin;
 mod content;
 pub mod forward_auth;
+mod legacy_pin;
 mod logout;
 mod me;
 mod sign_in;
@@ -22,6 +23,8 @@ use crate::{
     response::{answer::Answer, own_answer::OwnAnswer, pages, reply::Reply},
     route::{OwnPath, ProblemWord},
 };
+
+pub(crate) use self::legacy_pin::LegacyPinAsked;
 
 /// Answers one of our own paths.
 pub(crate) async fn answer(

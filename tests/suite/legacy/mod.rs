@@ -5,6 +5,7 @@ mod adoption;
 mod attacks;
 mod denials;
 mod firewall;
+mod pins;
 
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ const CALENDAR: &str = "/api/v1/calendar";
 const MINUTE: Duration = Duration::from_secs(60);
 
 pub(crate) fn tests() -> Vec<Trial> {
-    [adoption::tests(), denials::tests(), firewall::tests()].into_iter().flatten().collect()
+    [adoption::tests(), denials::tests(), firewall::tests(), pins::tests()].into_iter().flatten().collect()
 }
 
 /// A display of the unmodified app.
@@ -124,3 +125,8 @@ fn order() -> Order {
 fn wrong_answers() -> impl Iterator<Item = WrongAnswer> {
     WrongAnswer::ALL.into_iter()
 }
+
+/// The service's own PINs, in its own shape.
+const PINS: &str = r#"
+legacy_pin = { path = "/api/v1/pin", poll = "/api/v1/pin/{id}", hardware_id = "serial" }
+"#;

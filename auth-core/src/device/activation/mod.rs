@@ -9,6 +9,7 @@
 //! Times are of the anchor, which a step of the wall clock does not move.
 
 mod budget;
+mod keyless;
 mod pin;
 mod poll;
 mod sql;
@@ -23,6 +24,7 @@ use secrecy::SecretString;
 pub(super) use self::poll::LastPolls;
 use self::sql::{Begun, Confirmation, Found, NewActivation};
 pub use self::{
+    keyless::{KeylessActivation, KeylessBegin, KeylessPoll},
     pin::{ActivationId, NotAPin, NotAnActivationId, Pin, PinLength},
     poll::PollAnswer,
 };

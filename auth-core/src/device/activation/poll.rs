@@ -83,7 +83,7 @@ impl Devices {
 }
 
 /// What begins in the future is over too: the clock was set back since.
-fn is_open(begun: Timestamp, until: Timestamp, now: Timestamp) -> bool {
+pub(super) fn is_open(begun: Timestamp, until: Timestamp, now: Timestamp) -> bool {
     begun <= now && now < until
 }
 

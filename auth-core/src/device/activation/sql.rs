@@ -161,6 +161,13 @@ pub(super) struct ActivationRow {
     pub(super) binding: Option<BindingId>,
 }
 
+impl ActivationRow {
+    /// What names the key of its device, or stands in the place of one.
+    pub(super) fn thumbprint(&self) -> Thumbprint {
+        self.key.thumbprint
+    }
+}
+
 pub(super) async fn activation(store: &Database, id: ActivationId) -> Result<Option<ActivationRow>, Unavailable> {
     let read = move |mut connection: PoolConnection<Sqlite>| async move {
         sqlx::query_as(ACTIVATION).bind(id.as_str()).fetch_optional(&mut *connection).await
@@ -437,7 +444,10 @@ async fn confirm_within(
         Some(known) => known.device,
         None => {
             let device = insert_device(writing, &row.about, &order, *now).await?;
-            insert_key(writing, device, &row.key, *now).await?;
+            // A device of before has none.
+            if !row.key.jwk.is_empty() {
+                insert_key(writing, device, &row.key, *now).await?;
+            }
             device
         }
     };

@@ -22,6 +22,10 @@ impl Parts<'_, '_> {
             self.upstream_exists(&legacy.adopt_from, at);
             self.spares_devices_of_before();
         }
+        if devices.config.legacy_pin.is_some() && devices.config.legacy.is_none() {
+            let instead = "add `legacy`: a token that a device is given for its PIN stands where the old ones do";
+            devices.section.problem("`legacy_pin` without `legacy`".to_owned(), Some(instead.to_owned()));
+        }
         for allowed in [&admin.allowed, &devices.allowed] {
             self.are_people(allowed);
             self.is_one_issuers(allowed.iter().map(|(allow, at)| (allow, at)));

@@ -65,6 +65,9 @@ const WRITE_DENIAL: &str = "
 const LIST: &str = "
     INSERT INTO legacy_approval (hash, asked, address, kind, device) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (hash) DO NOTHING";
+/// An app that asks for a PIN again and again has one line.
+const UNLIST_OTHERS: &str = "
+    DELETE FROM legacy_approval WHERE kind = 'lost-token' AND device = $1 AND address IS $2 AND hash <> $3";
 const REFUSE: &str = "
     INSERT INTO legacy_refusal (hash, at, who, why, written) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (hash) DO UPDATE SET
@@ -272,6 +275,17 @@ async fn known_as(connection: &mut SqliteConnection, device: DeviceId) -> Result
     let known: Option<String> =
         sqlx::query_scalar(KNOWN_AS).bind(device.to_string()).fetch_optional(&mut *connection).await?;
     Ok(known.unwrap_or_default())
+}
+
+/// Takes what the same device, from the same address, was listed for before off the list.
+async fn unlist_others(
+    writing: &mut SqliteConnection,
+    hash: CredentialHash,
+    device: DeviceId,
+    address: Option<&str>,
+) -> Result<(), sqlx::Error> {
+    let delete = sqlx::query(UNLIST_OTHERS).bind(device.to_string()).bind(address).bind(hash.to_string());
+    delete.execute(&mut *writing).await.map(drop)
 }
 
 async fn record(

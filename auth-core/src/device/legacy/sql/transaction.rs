@@ -245,6 +245,7 @@ pub(in crate::device::legacy) async fn list_lost(
     let work = move |mut connection: PoolConnection<Sqlite>| async move {
         let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
         let Some(device) = of_hardware(&mut writing, &hardware_id).await? else { return Ok(false) };
+        super::unlist_others(&mut writing, hash, device, address.as_deref()).await?;
         let what = (ApprovalKind::LostToken.as_str(), Some(device), address.as_deref());
         let listed = super::list(&mut writing, hash, what, &order, now).await?;
         writing.commit().await?;
