@@ -9,10 +9,11 @@ use auth_core::{
     Clock,
     device::{
         Devices,
-        registry::{Binding, DeviceDescription, NewDevice, Order, PublicKey},
+        legacy::TokenHash,
+        registry::{Binding, DeviceDescription, LONGEST_PAGE, NewDevice, Order, PublicKey},
         token::MintedToken,
     },
-    principal::BindingState,
+    principal::{BindingId, BindingState},
 };
 use secrecy::ExposeSecret;
 
@@ -54,7 +55,41 @@ impl World {
     /// # Panics
     /// The store never took it.
     pub async fn change(&self, display: &RegisteredDisplay, to: BindingState) {
-        let (devices, binding) = (self.devices(), display.binding.id);
+        self.change_binding(display.binding.id, to).await;
+    }
+
+    /// The same for the display that the monolith calls `known_as`, and which was adopted.
+    ///
+    /// # Panics
+    /// The store never took it, or the display was not adopted.
+    pub async fn change_adopted(&self, known_as: &str, to: BindingState) {
+        let devices = self.devices();
+        for _ in 0..TRIES {
+            let Ok(page) = devices.registry().list(None, None, LONGEST_PAGE).await else { continue };
+            let adopted = page.devices.into_iter().find(|device| device.hardware_id == known_as);
+            let binding = adopted.and_then(|device| device.bindings.into_iter().next()).expect("it was adopted");
+            return self.change_binding(binding.id, to).await;
+        }
+        panic!("the store never said who was adopted");
+    }
+
+    /// Writes the rows that refuse these tokens of the monolith's.
+    ///
+    /// # Panics
+    /// The store never took them.
+    pub async fn refuse_legacy(&self, tokens: &[&str]) {
+        let hashes: Vec<TokenHash> = tokens.iter().map(|token| TokenHash::of(token)).collect();
+        for _ in 0..TRIES {
+            let refusing = self.gateway().legacy.refuse(hashes.clone(), by_the_test(), self.clock().now());
+            if refusing.await.is_ok() {
+                return;
+            }
+        }
+        panic!("the store never took it that tokens are refused");
+    }
+
+    async fn change_binding(&self, binding: BindingId, to: BindingState) {
+        let devices = self.devices();
         for _ in 0..TRIES {
             if devices.registry().change(binding, to, by_the_test(), self.clock().now()).await.is_ok() {
                 return;

@@ -8,7 +8,7 @@ use std::{
 
 use auth_core::revocations::RevocationPolicy;
 use gateway::{
-    demo::Idp,
+    demo::{Idp, displays},
     server::ServeOptions,
     state::Tuning,
     telemetry::{AccessLog, Format, Telemetry},
@@ -95,11 +95,16 @@ connect_timeout = "{deadline}"
     }
 
     /// There is a fleet of displays, with `/fleet/` for all of them and `/acme/` for those of one tenant, from the next
-    /// start of the gateway on.
+    /// start of the gateway on. Those that hold a token of the monolith's are adopted.
     pub fn add_fleet(&mut self) {
         let json = "expect = \"json\"";
         let fleet = [route("/fleet/", r#"["device"]"#, json), route("/acme/", r#"["tenant:acme"]"#, json)].concat();
-        self.text.push_str(&format!("\n{fleet}[devices]\n"));
+        let legacy = format!(
+            "legacy = {{ adopt_from = \"monolith\", path = \"{}\", timeout = \"{}\" }}",
+            displays::ME,
+            deadline()
+        );
+        self.text.push_str(&format!("\n{fleet}[devices]\n{legacy}\n"));
     }
 
     /// Replaces `old` by `new` in the text, for the next start of the gateway.

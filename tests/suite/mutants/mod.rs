@@ -19,8 +19,8 @@ use crate::{
     outages::table::{
         Dependency::{self, Clock, Keys, Monolith, Store, Token},
         Flow::{
-            self, BearerKnownKid, BearerUnknownKid, Callback, DeviceToken, ForwardedRequest, Logout, PublicRoute,
-            StrictRoute, Ticket,
+            self, Adoption, BearerKnownKid, BearerUnknownKid, Callback, DeviceToken, ForwardedRequest, LegacyToken,
+            Logout, PublicRoute, StrictRoute, Ticket,
         },
     },
     plain, sources,
@@ -34,7 +34,7 @@ pub(crate) const UNTIL_RED: &str = "--until-red";
 /// The words of the faults that the matrix must catch, each with the flow and the dependency where it shows soonest:
 /// those cells run first, and then all others. The faults that attacks must catch stand with the attacks; the last of these
 /// are among them too.
-const FAULTS: [(&str, Flow, Dependency); 18] = [
+const FAULTS: [(&str, Flow, Dependency); 22] = [
     ("unknown-kid-is-refused", BearerUnknownKid, Keys),
     ("signature-skipped", BearerUnknownKid, Keys),
     ("empty-set-replaces", BearerUnknownKid, Keys),
@@ -53,6 +53,10 @@ const FAULTS: [(&str, Flow, Dependency); 18] = [
     ("basic-challenge-passed", ForwardedRequest, Monolith),
     ("revocation-of-device-forgotten", DeviceToken, Store),
     ("old-generation-passes", DeviceToken, Store),
+    ("unknown-legacy-is-rejected", Adoption, Monolith),
+    ("denied-adoption-is-a-row", Adoption, Monolith),
+    ("adoption-believes-html", Adoption, Monolith),
+    ("legacy-401-at-once", LegacyToken, Store),
 ];
 
 /// At least so many mutants there must be, and each must be caught.

@@ -99,7 +99,10 @@ fn is_said(world: &World, dependency: Dependency, heard: &Heard) -> bool {
         Dependency::Store | Dependency::Disk => &["store", "revocations"],
         Dependency::Keyring => &["keyring"],
         Dependency::Clock => &["clock"],
-        Dependency::Monolith => return world.access().iter().any(|line| line.get("fault").is_some()),
+        // It is what says whose a token of before is.
+        Dependency::Monolith => {
+            return world.access().iter().any(|line| line.get("fault").is_some() || line["reason"] == "adoption");
+        }
     };
     let told = || heard.reached.iter().filter_map(|seen| seen.header("x-gateway-undecided"));
     let signed_out = dependency == Dependency::Store && oracle::meets(Outcome::SignedOutHere, Form::Browser, heard);

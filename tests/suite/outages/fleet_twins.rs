@@ -6,6 +6,7 @@ use auth_core::{
     device::{DevicePolicy, Devices},
     principal::BindingState,
 };
+use gateway::demo::displays::LegacyDisplay;
 use tokio::sync::OnceCell;
 use world::{
     World,
@@ -16,6 +17,7 @@ use world::{
 use super::{
     flows::ACME,
     oracle::{EXPIRED, OF_ANOTHER_TENANT, SUSPENDED},
+    table::CacheState,
     twins::{Impostor, swapped},
 };
 
@@ -77,4 +79,43 @@ async fn foreign_token() -> &'static str {
         display.token(&elsewhere.devices, &elsewhere.clock)
     };
     FOREIGN.get_or_init(made).await
+}
+
+/// Longer than a refusal must have been on record before it is shown.
+const SETTLED: Duration = Duration::from_secs(601);
+
+/// Bad tokens of before. Most of them the monolith still knows: what it says of them is not heard any more.
+pub(super) async fn of_legacy_token(world: &World, cache_state: CacheState) -> Vec<Impostor> {
+    let known = |number: u32, tenant: &str| {
+        let display = LegacyDisplay::numbered(number, tenant);
+        (world.monolith.add_display(display.clone()), display.id)
+    };
+    let [(refused, _), (refused_unseen, _), (refused_lately, _), (gone, _)] =
+        [101, 102, 103, 107].map(|number| known(number, ACME));
+    let [(revoked, revoked_id), (suspended, suspended_id)] = [104, 105].map(|number| known(number, ACME));
+    let (elsewhere, _) = known(106, "globex");
+    world.monolith.remove_display(&gone);
+    for token in [&refused, &revoked, &suspended] {
+        world.warm_up(&mut Caller::bearing(Form::Device, token), "/fleet/calendar").await;
+    }
+    world.refuse_legacy(&[&refused, &refused_unseen]).await;
+    world.change_adopted(&revoked_id, BindingState::Revoked).await;
+    world.change_adopted(&suspended_id, BindingState::Suspended).await;
+    world.advance(SETTLED);
+    world.refuse_legacy(&[&refused_lately]).await;
+    let with = |name, token: &str| Impostor::new(name, Caller::bearing(Form::Device, token));
+    let lately = with("refused-lately", &refused_lately);
+    vec![
+        // Hours later it has settled too.
+        if cache_state == CacheState::Stale { lately } else { lately.spared() },
+        with("refused", &refused),
+        with("refused-unseen", &refused_unseen),
+        with("revoked", &revoked),
+        // An app of before may take any refusal for the end.
+        with(SUSPENDED, &suspended).spared(),
+        with(OF_ANOTHER_TENANT, &elsewhere).going_to("/acme/calendar").spared(),
+        // The monolith's no proves nothing.
+        with("no-longer-known", &gone).spared(),
+        with("made-up", "evb_Zx0000000000000000000000made0up").unprovable(),
+    ]
 }

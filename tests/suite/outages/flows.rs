@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::demo::{AccessTokenSpec, Part, browser::SeenPage};
+use gateway::demo::{AccessTokenSpec, Part, browser::SeenPage, displays::LegacyDisplay};
 use http::{HeaderName, HeaderValue};
 use url::Url;
 use world::{
@@ -69,14 +69,16 @@ impl Going {
             | Flow::PublicRoute
             | Flow::Verify
             | Flow::DeviceToken
-            | Flow::OverdueToken => false,
+            | Flow::OverdueToken
+            | Flow::Adoption
+            | Flow::LegacyToken => false,
             Flow::StrictRoute | Flow::ForwardedRequest => form == Form::Browser,
         };
         let path = match (cell.flow, form) {
             (Flow::PublicRoute, _) => "/public/page",
             (Flow::StrictRoute, _) => "/admin/panel",
             (Flow::Callback, _) => "/calendar?week=47&day=mon",
-            (Flow::DeviceToken | Flow::OverdueToken, _) => "/fleet/calendar",
+            (Flow::DeviceToken | Flow::OverdueToken | Flow::Adoption | Flow::LegacyToken, _) => "/fleet/calendar",
             (_, Form::Browser) => "/calendar",
             (_, Form::Script) => "/api/calendar",
             (_, Form::Device) => "/display/calendar",
@@ -91,7 +93,7 @@ impl Going {
             twins: Vec::new(),
         };
         if cell.flow.is_of_the_fleet() {
-            going.prepare_display(world).await
+            going.prepare_display(world, cell).await
         } else if by_ticket {
             going.prepare_person(world, cell).await
         } else {
@@ -146,7 +148,23 @@ impl Going {
         self.twins = twins::of_bearer(world, form, &bearer).await;
     }
 
-    async fn prepare_display(&mut self, world: &World) {
+    /// A display with a token of the monolith's.
+    async fn prepare_legacy_display(&mut self, world: &World, cell: &Cell) {
+        self.twins = fleet_twins::of_legacy_token(world, cell.cache_state).await;
+        // The clock has moved on meanwhile.
+        world.poll_revocations().await;
+        let display = LegacyDisplay::numbered(1, ACME);
+        self.subject.clone_from(&display.id);
+        self.good = Caller::bearing(Form::Device, &world.monolith.add_display(display));
+        if self.flow == Flow::LegacyToken {
+            world.warm_up(&mut self.good, self.path).await;
+        }
+    }
+
+    async fn prepare_display(&mut self, world: &World, cell: &Cell) {
+        if matches!(self.flow, Flow::Adoption | Flow::LegacyToken) {
+            return self.prepare_legacy_display(world, cell).await;
+        }
         let display = world.register(ACME).await;
         world.warm_up(&mut Caller::bearing(Form::Device, &world.token_of(&display, Duration::ZERO)), self.path).await;
         let age = if self.flow == Flow::OverdueToken { LONG_OVERDUE } else { Duration::ZERO };
@@ -223,6 +241,9 @@ impl Going {
             let heard = twin.go(world, self.flow, self.path).await;
             complaints.count_a_twin();
             oracle::judge_twin("broken", &heard, twin.name, complaints);
+            if twin.spared {
+                oracle::judge_spared("broken", &heard, twin.name, complaints);
+            }
         }
     }
 
@@ -247,6 +268,9 @@ impl Going {
             for left in (0..ASKED_AGAIN).rev() {
                 let heard = twin.go(world, self.flow, self.path).await;
                 oracle::judge_twin("healed", &heard, twin.name, complaints);
+                if twin.spared {
+                    oracle::judge_spared("healed", &heard, twin.name, complaints);
+                }
                 if oracle::is_told(self.flow, twin.name, &heard) || !twin.provable && oracle::is_undecided(&heard) {
                     break;
                 }
@@ -309,6 +333,8 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
         | Flow::StrictRoute
         | Flow::ForwardedRequest
         | Flow::DeviceToken
-        | Flow::OverdueToken => world.ask(caller, path).await,
+        | Flow::OverdueToken
+        | Flow::Adoption
+        | Flow::LegacyToken => world.ask(caller, path).await,
     }
 }

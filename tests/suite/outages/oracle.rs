@@ -175,6 +175,14 @@ pub(crate) fn judge_twin(when: &str, heard: &Heard, name: &str, complaints: &mut
     }
 }
 
+/// Judges what was told to who may be good again, and takes any refusal for the end.
+pub(crate) fn judge_spared(when: &str, heard: &Heard, name: &str, complaints: &mut Complaints) {
+    if matches!(heard.status(), Some(401 | 403)) {
+        complaints.false_refusals += 1;
+        complaints.add(format!("{when}, `{name}` is ended before its time: {}", heard.line()));
+    }
+}
+
 /// Whatever we say ourselves, we say in the caller's form; and when nobody can tell or serve, when to ask again.
 fn judge_form(when: &str, heard: &Heard, form: Form, complaints: &mut Complaints) {
     let Ok(seen) = &heard.answer else { return };

@@ -24,6 +24,8 @@ pub(super) struct Impostor {
     pub(super) name: &'static str,
     /// Whether a whole world can prove it false at once. Where only time can, or nobody, "we cannot tell" is true.
     pub(super) provable: bool,
+    /// Whether it may come to be good again, so that no answer may end it.
+    pub(super) spared: bool,
     caller: Caller,
     /// Where it comes back to, if this is a callback.
     callback: Option<Url>,
@@ -51,7 +53,7 @@ const A_SESSION: Duration = Duration::from_secs(12 * 3600 + 60);
 
 impl Impostor {
     pub(super) fn new(name: &'static str, caller: Caller) -> Self {
-        Self { name, provable: true, caller, callback: None, lied_to: false, elsewhere: None }
+        Self { name, provable: true, spared: false, caller, callback: None, lied_to: false, elsewhere: None }
     }
 
     fn with_ticket(name: &'static str, world: &World, form: Form, ticket: &str) -> Self {
@@ -62,6 +64,10 @@ impl Impostor {
 
     pub(super) fn unprovable(self) -> Self {
         Self { provable: false, ..self }
+    }
+
+    pub(super) fn spared(self) -> Self {
+        Self { provable: false, spared: true, ..self }
     }
 
     pub(super) fn going_to(self, path: &'static str) -> Self {

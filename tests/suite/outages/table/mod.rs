@@ -49,6 +49,10 @@ pub(crate) enum Flow {
     DeviceToken,
     /// A display asks with a device token that it should have renewed days ago.
     OverdueToken,
+    /// A display asks for the first time, with a token of the monolith's.
+    Adoption,
+    /// A display asks with a token of the monolith's that was adopted before.
+    LegacyToken,
 }
 
 /// What is broken.
@@ -167,7 +171,7 @@ pub(crate) struct Cell {
 }
 
 impl Flow {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 14] = [
         Self::SignInBegin,
         Self::Callback,
         Self::Ticket,
@@ -180,6 +184,8 @@ impl Flow {
         Self::ForwardedRequest,
         Self::DeviceToken,
         Self::OverdueToken,
+        Self::Adoption,
+        Self::LegacyToken,
     ];
 
     /// Who goes this way.
@@ -190,7 +196,7 @@ impl Flow {
             Self::BearerKnownKid | Self::BearerUnknownKid => &[Form::Script, Form::Device],
             Self::Ticket | Self::StrictRoute | Self::PublicRoute => &[Form::Browser, Form::Script],
             Self::ForwardedRequest => &[Form::Browser, Form::Script, Form::Device],
-            Self::DeviceToken | Self::OverdueToken => &[Form::Device],
+            Self::DeviceToken | Self::OverdueToken | Self::Adoption | Self::LegacyToken => &[Form::Device],
         }
     }
 
@@ -207,7 +213,9 @@ impl Flow {
             | Self::PublicRoute
             | Self::StrictRoute
             | Self::ForwardedRequest
-            | Self::DeviceToken => Outcome::Served,
+            | Self::DeviceToken
+            | Self::Adoption
+            | Self::LegacyToken => Outcome::Served,
             Self::OverdueToken => Outcome::RenewalRequired,
         }
     }
@@ -217,7 +225,7 @@ impl Flow {
     /// Whether it is a display's that the gateway knows as one of its fleet.
     pub(super) const fn is_of_the_fleet(self) -> bool {
         match self {
-            Self::DeviceToken | Self::OverdueToken => true,
+            Self::DeviceToken | Self::OverdueToken | Self::Adoption | Self::LegacyToken => true,
             Self::SignInBegin
             | Self::Callback
             | Self::Ticket
@@ -353,7 +361,9 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
         ) => {}
     }
     match (flow, dependency, cache_state) {
-        (F::DeviceToken | F::OverdueToken, ..) => of_the_fleet::entry(flow, dependency, cache_state, fault),
+        (F::DeviceToken | F::OverdueToken | F::Adoption | F::LegacyToken, ..) => {
+            of_the_fleet::entry(flow, dependency, cache_state, fault)
+        }
         (_, _, Stale) => stale(flow, dependency, fault, form),
         (F::ForwardedRequest, D::Keyring | D::Disk | D::Clock, Warm | Cold) => {
             Nothing("the flows by ticket and by bearer are this")
@@ -445,7 +455,9 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
         (F::BearerUnknownKid | F::PublicRoute | F::Verify | F::ForwardedRequest, _) => {
             Nothing("the flow by a known key is this")
         }
-        (F::DeviceToken | F::OverdueToken, _) => unreachable!("these have a table of their own"),
+        (F::DeviceToken | F::OverdueToken | F::Adoption | F::LegacyToken, _) => {
+            unreachable!("these have a table of their own")
+        }
     }
 }
 
@@ -462,6 +474,7 @@ pub(super) fn of_disk(flow: Flow, fault: Fault, cache_state: CacheState) -> Entr
         }
         (Fault::Disk(DiskBreak::AFile), _) => Entry::Expect(match flow {
             Flow::Callback => Outcome::TryIsSpent,
+            Flow::Adoption => Outcome::Unavailable,
             Flow::Logout => Outcome::TryAgain,
             Flow::StrictRoute => Outcome::Unavailable,
             _ => flow.whole(),
