@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     ActivationId, AskingNetwork, Pin,
     poll::is_open,
-    sql::{self, Begun, NewActivation},
+    sql::{self, BegunActivation, NewActivation},
 };
 use crate::{
     clock::Now,
@@ -83,8 +83,8 @@ impl Devices {
             now,
         };
         let (id, until) = match sql::begin(self.registry().store(), new).await? {
-            Begun::Open { id, until } | Begun::New { id, until, open: _ } => (id, until),
-            Begun::TooMany { retry_after } => return Ok(KeylessBegin::TooMany { retry_after }),
+            BegunActivation::Open { id, until } | BegunActivation::New { id, until, open: _ } => (id, until),
+            BegunActivation::TooMany { retry_after } => return Ok(KeylessBegin::TooMany { retry_after }),
         };
         Ok(KeylessBegin::Begun(Box::new(KeylessActivation {
             poll: format!("{}.{}", id.as_str(), code.expose_secret()).into(),

@@ -22,7 +22,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 
 pub(super) use self::poll::LastPolls;
-use self::sql::{Begun, Confirmation, Found, NewActivation};
+use self::sql::{BegunActivation, Confirmation, FoundPin, NewActivation};
 pub use self::{
     keyless::{KeylessActivation, KeylessBegin, KeylessPoll},
     pin::{ActivationId, NotAPin, NotAnActivationId, Pin, PinLength},
@@ -204,8 +204,8 @@ impl Devices {
             now,
         };
         let (id, until) = match sql::begin(self.registry().store(), new).await? {
-            Begun::Open { id, until } => (id, until),
-            Begun::New { id, until, open } => {
+            BegunActivation::Open { id, until } => (id, until),
+            BegunActivation::New { id, until, open } => {
                 if open == u64::from(self.policy().activation.many) {
                     alarm::ring(
                         Alarm::PinsOpen,
@@ -214,7 +214,7 @@ impl Devices {
                 }
                 (id, until)
             }
-            Begun::TooMany { retry_after } => return Ok(BeginAnswer::TooMany { retry_after }),
+            BegunActivation::TooMany { retry_after } => return Ok(BeginAnswer::TooMany { retry_after }),
         };
         Ok(BeginAnswer::Begun(Activation {
             device_code: self.device_code(&id, key).into(),
@@ -242,7 +242,7 @@ impl Devices {
         let hash = pin.hash(self.keyring().macs());
         let store = self.registry().store();
         match sql::find(store, hash, administrator.clone(), now.anchor()).await? {
-            Found::Display(display) => {
+            FoundPin::Display(display) => {
                 let tenants: Vec<_> = match &display.visible_to {
                     Some(only) => vec![only.clone()],
                     None => administrator.tenants.clone(),
@@ -260,7 +260,7 @@ impl Devices {
                     neighbours,
                 })))
             }
-            Found::Nothing { fleet_is_spent } => {
+            FoundPin::Nothing { fleet_is_spent } => {
                 if fleet_is_spent {
                     alarm::ring(
                         Alarm::PinGuesses,
@@ -269,7 +269,7 @@ impl Devices {
                 }
                 Ok(PinAnswer::NotFound)
             }
-            Found::Spent { retry_after } => Ok(PinAnswer::TooManyGuesses { retry_after }),
+            FoundPin::Spent { retry_after } => Ok(PinAnswer::TooManyGuesses { retry_after }),
         }
     }
 

@@ -107,7 +107,7 @@ pub(super) struct NewActivation {
     pub(super) now: Now,
 }
 
-pub(super) enum Begun {
+pub(super) enum BegunActivation {
     /// It was open already.
     Open { id: ActivationId, until: Timestamp },
     /// It is; with it, so many are.
@@ -116,7 +116,7 @@ pub(super) enum Begun {
     TooMany { retry_after: Duration },
 }
 
-pub(super) enum Found {
+pub(super) enum FoundPin {
     Display(Box<DisplayWithPin>),
     /// A guess was counted; with it, the fleet's budget was spent.
     Nothing {
@@ -175,7 +175,7 @@ pub(super) async fn activation(store: &Database, id: ActivationId) -> Result<Opt
     store.call(read).await
 }
 
-pub(super) async fn begin(store: &Database, new: NewActivation) -> Result<Begun, Unavailable> {
+pub(super) async fn begin(store: &Database, new: NewActivation) -> Result<BegunActivation, Unavailable> {
     let work = move |mut connection: PoolConnection<Sqlite>| async move {
         // Whoever asks again is answered without waiting for a writer.
         if let Some(begun) = still_open(&mut connection, &new).await? {
@@ -193,16 +193,19 @@ pub(super) async fn begin(store: &Database, new: NewActivation) -> Result<Begun,
 }
 
 /// The activation that this key has open, unless its PIN was made by another keyring.
-async fn still_open(connection: &mut SqliteConnection, new: &NewActivation) -> Result<Option<Begun>, sqlx::Error> {
+async fn still_open(
+    connection: &mut SqliteConnection,
+    new: &NewActivation,
+) -> Result<Option<BegunActivation>, sqlx::Error> {
     let now = new.now.anchor();
     let open = sqlx::query_as(OPEN_OF_KEY).bind(new.key.thumbprint.to_string()).bind(now.as_millis());
     let open: Option<ActivationRow> = open.fetch_optional(&mut *connection).await?;
     let keys = new.keyring.macs();
     let same = open.filter(|open| Pin::of(keys, &open.id).hash(keys) == open.pin_hash);
-    Ok(same.map(|open| Begun::Open { id: open.id, until: open.until }))
+    Ok(same.map(|open| BegunActivation::Open { id: open.id, until: open.until }))
 }
 
-async fn begin_within(writing: &mut SqliteConnection, new: &NewActivation) -> Result<Begun, sqlx::Error> {
+async fn begin_within(writing: &mut SqliteConnection, new: &NewActivation) -> Result<BegunActivation, sqlx::Error> {
     let now = new.now.anchor();
     sqlx::query(PURGE).bind((now - KEPT).as_millis()).execute(&mut *writing).await?;
     let minute = now - Duration::from_secs(60);
@@ -219,20 +222,20 @@ async fn begin_within(writing: &mut SqliteConnection, new: &NewActivation) -> Re
     let is_known = key(writing, new.key.thumbprint).await?.is_some();
     if !is_known && (open >= policy.most.into() || of_network >= policy.most_of_network.into()) {
         let retry_after = Timestamp::from_millis(first_over).since(now).max(policy.interval);
-        return Ok(Begun::TooMany { retry_after });
+        return Ok(BegunActivation::TooMany { retry_after });
     }
     if !is_known && lately >= policy.most_a_minute.into() {
-        return Ok(Begun::TooMany { retry_after: Duration::from_secs(60) });
+        return Ok(BegunActivation::TooMany { retry_after: Duration::from_secs(60) });
     }
     let fleet = budget::fleet(open_to(writing, None, now).await?);
     let spent = spent(writing, &fleet, None, now).await?;
     let length = budget::length(policy.pin_length, spent.is_some());
     let Some((id, pin_hash)) = draw(writing, &new.keyring, length, now).await? else {
-        return Ok(Begun::TooMany { retry_after: policy.interval });
+        return Ok(BegunActivation::TooMany { retry_after: policy.interval });
     };
     let until = now + policy.pin_lifetime;
     insert(writing, new, &id, &pin_hash, until).await?;
-    Ok(Begun::New { id, until, open: u64::try_from(open + 1).unwrap_or_default() })
+    Ok(BegunActivation::New { id, until, open: u64::try_from(open + 1).unwrap_or_default() })
 }
 
 /// An activation whose PIN is free. With more PINs open than may be, a hundred draws find one all but surely.
@@ -302,7 +305,7 @@ pub(super) async fn find(
     pin_hash: String,
     who: Administrator,
     now: Timestamp,
-) -> Result<Found, Unavailable> {
+) -> Result<FoundPin, Unavailable> {
     let work = move |mut connection: PoolConnection<Sqlite>| async move {
         let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
         let found = find_within(&mut writing, &pin_hash, &who, now).await?;
@@ -317,11 +320,11 @@ async fn find_within(
     pin_hash: &str,
     who: &Administrator,
     now: Timestamp,
-) -> Result<Found, sqlx::Error> {
+) -> Result<FoundPin, sqlx::Error> {
     let tenants = json!(who.tenants).to_string();
     let limits = budget::stopping(open_to(writing, Some(&tenants), now).await?);
     if let Some(retry_after) = spent(writing, &limits, Some(who), now).await? {
-        return Ok(Found::Spent { retry_after });
+        return Ok(FoundPin::Spent { retry_after });
     }
     let statement = FIND;
     #[cfg(candor_mutants)]
@@ -331,13 +334,13 @@ async fn find_within(
     if let Some(row) = found {
         let first_seen = key(writing, row.key.thumbprint).await?.map(|known| known.added);
         let ActivationRow { id, about, network, begun, visible_to, .. } = row;
-        return Ok(Found::Display(Box::new(DisplayWithPin { id, about, network, begun, visible_to, first_seen })));
+        return Ok(FoundPin::Display(Box::new(DisplayWithPin { id, about, network, begun, visible_to, first_seen })));
     }
     let fleet = budget::fleet(open_to(writing, None, now).await?);
     let before = spent(writing, &fleet, None, now).await?;
     count_guess(writing, who, now).await?;
     let after = spent(writing, &fleet, None, now).await?;
-    Ok(Found::Nothing { fleet_is_spent: before.is_none() && after.is_some() })
+    Ok(FoundPin::Nothing { fleet_is_spent: before.is_none() && after.is_some() })
 }
 
 async fn count_guess(writing: &mut SqliteConnection, who: &Administrator, now: Timestamp) -> Result<(), sqlx::Error> {

@@ -71,7 +71,7 @@ pub struct NotAStatementNonce;
 /// What a statement says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum StatementVerdict {
+pub enum StatedVerdict {
     /// It stands.
     Valid,
     /// It is not admitted for now, and keeps what it has.
@@ -90,7 +90,7 @@ struct StatementClaims<'a> {
     jkt: String,
     #[serde(rename = "gen")]
     generation: Option<Generation>,
-    verdict: StatementVerdict,
+    verdict: StatedVerdict,
     reason: &'a str,
     wipe: &'a [String],
     nonce: &'a str,
@@ -103,7 +103,7 @@ struct StatementClaims<'a> {
 struct Finding<'d> {
     about: Option<&'d RegisteredDevice>,
     generation: Option<Generation>,
-    verdict: StatementVerdict,
+    verdict: StatedVerdict,
     reason: &'static str,
 }
 
@@ -153,21 +153,21 @@ impl Devices {
             reason,
         };
         if let Some(binding) = meant(BindingState::Active) {
-            return Ok(found(binding, StatementVerdict::Valid, "active"));
+            return Ok(found(binding, StatedVerdict::Valid, "active"));
         }
         if let Some(binding) = meant(BindingState::Suspended) {
-            return Ok(found(binding, StatementVerdict::Suspended, "suspended"));
+            return Ok(found(binding, StatedVerdict::Suspended, "suspended"));
         }
         // Of a generation later than all on record, nothing is known: the store was restored from before it.
         let ended = of(BindingState::Revoked).find(|binding| asked.is_none_or(|asked| asked <= binding.generation));
         let Some(binding) = ended else { return Ok(Finding::unknown(Some(device))) };
         match sql::state_revoked(self.registry().store(), binding.clone(), now).await? {
-            Word::Revoked => Ok(found(binding, StatementVerdict::Revoked, "revoked")),
+            Word::Revoked => Ok(found(binding, StatedVerdict::Revoked, "revoked")),
             Word::Held { pressed } => {
                 if let Some(pressed) = pressed {
                     alarm::ring(Alarm::StatementBrake, &pressed.to_string());
                 }
-                Ok(found(binding, StatementVerdict::Suspended, "pending-review"))
+                Ok(found(binding, StatedVerdict::Suspended, "pending-review"))
             }
         }
     }
@@ -192,7 +192,7 @@ impl Devices {
             generation: finding.generation,
             verdict: finding.verdict,
             reason: finding.reason,
-            wipe: if finding.verdict == StatementVerdict::Revoked { &self.policy().wipe } else { nothing },
+            wipe: if finding.verdict == StatedVerdict::Revoked { &self.policy().wipe } else { nothing },
             nonce,
             iat: now.earlier().as_secs(),
             exp: (now.earlier() + LIFETIME).as_secs(),
@@ -222,6 +222,6 @@ impl Devices {
 impl<'d> Finding<'d> {
     /// Absence, which proves nothing and erases nothing.
     fn unknown(about: Option<&'d RegisteredDevice>) -> Self {
-        Self { about, generation: None, verdict: StatementVerdict::Unknown, reason: "not-on-record" }
+        Self { about, generation: None, verdict: StatedVerdict::Unknown, reason: "not-on-record" }
     }
 }
