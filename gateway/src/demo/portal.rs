@@ -9,6 +9,7 @@ use url::form_urlencoded;
 
 use super::{
     LegacyDisplay,
+    calendar::{self, Meeting},
     displays::Displays,
     monolith::{SeenRequest, made},
 };
@@ -34,7 +35,7 @@ pub(super) fn page(
     let inner = match (request.method(), request.uri().path()) {
         (&Method::GET, PIN_PAGE) => pin_form(request.uri().query().unwrap_or_default().as_bytes(), displays),
         (&Method::POST, PIN_PAGE) => typed(request.body(), displays),
-        _ => calendar(seen),
+        _ => today(seen),
     };
     let links = home.map(|home| links(seen, home)).unwrap_or_default();
     let html = format!(
@@ -53,10 +54,14 @@ pub(super) fn page(
     answer
 }
 
-fn calendar(seen: &SeenRequest) -> String {
+fn today(seen: &SeenRequest) -> String {
     let who =
         seen.identity().map_or("nobody in particular", |_| seen.header("x-auth-request-user").unwrap_or("somebody"));
-    format!("<h1>Calendar</h1><p>For {}.</p>", escaped(who))
+    let meetings: String = calendar::of_room(who)
+        .iter()
+        .map(|Meeting { start, end, title }| format!("<li>{start}–{end} {title}</li>"))
+        .collect();
+    format!("<h1>Calendar</h1><p>For {}.</p><ol>{meetings}</ol>", escaped(who))
 }
 
 /// The way out, by whichever gate let them in, and the way back.
