@@ -32,16 +32,18 @@ pub(super) fn page(
     home: Option<&str>,
     displays: &Displays,
 ) -> Response<Full<Bytes>> {
-    let inner = match (request.method(), request.uri().path()) {
-        (&Method::GET, PIN_PAGE) => pin_form(request.uri().query().unwrap_or_default().as_bytes(), displays),
-        (&Method::POST, PIN_PAGE) => typed(request.body(), displays),
+    let (inner, below) = match (request.method(), request.uri().path()) {
+        (&Method::GET, PIN_PAGE) => {
+            (pin_form(request.uri().query().unwrap_or_default().as_bytes(), displays), String::new())
+        }
+        (&Method::POST, PIN_PAGE) => (typed(request.body(), displays), String::new()),
         _ => today(seen),
     };
     let links = home.map(|home| links(seen, home)).unwrap_or_default();
     let html = format!(
         "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><meta name=\"viewport\" \
          content=\"width=device-width, initial-scale=1\"><link rel=\"icon\" href=\"data:,\"><title>Calendar</title>\
-         <style>{STYLE}</style>{inner}{links}</html>"
+         <style>{STYLE}</style>{inner}{links}{below}</html>"
     );
     let mut answer = made(StatusCode::OK, "text/html; charset=utf-8", html);
     let style = BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
@@ -54,14 +56,14 @@ pub(super) fn page(
     answer
 }
 
-fn today(seen: &SeenRequest) -> String {
+fn today(seen: &SeenRequest) -> (String, String) {
     let who =
         seen.identity().map_or("nobody in particular", |_| seen.header("x-auth-request-user").unwrap_or("somebody"));
     let meetings: String = calendar::of_room(who)
         .iter()
         .map(|Meeting { start, end, title }| format!("<li>{start}–{end} {title}</li>"))
         .collect();
-    format!("<h1>Calendar</h1><p>For {}.</p><ol>{meetings}</ol>", escaped(who))
+    (format!("<h1>Calendar</h1><p>For {}.</p>", escaped(who)), format!("<ol>{meetings}</ol>"))
 }
 
 /// The way out, by whichever gate let them in, and the way back.
