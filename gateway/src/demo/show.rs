@@ -31,6 +31,8 @@ pub struct ShowOptions {
     pub replay: u32,
     /// How many PINs technicians type in a round.
     pub technicians: usize,
+    /// How long a revocation stands before a display is told: ten minutes where nobody waits for it.
+    pub settle: Duration,
 }
 
 /// A running show.
@@ -70,7 +72,14 @@ pub async fn run(port: u16) -> io::Result<()> {
 
 impl Default for ShowOptions {
     fn default() -> Self {
-        Self { port: 0, round: Duration::from_secs(1), lasts: 20, replay: 30, technicians: 4 }
+        Self {
+            port: 0,
+            round: Duration::from_secs(1),
+            lasts: 20,
+            replay: 30,
+            technicians: 4,
+            settle: Duration::from_secs(10),
+        }
     }
 }
 

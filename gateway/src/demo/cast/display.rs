@@ -116,6 +116,14 @@ impl Display {
         self.room
     }
 
+    /// The token that it holds, if it holds one.
+    pub(in super::super) fn token(&self) -> Option<&str> {
+        match &self.memory {
+            Memory::Activated { token, .. } => Some(token),
+            Memory::Erased { .. } => None,
+        }
+    }
+
     /// The PIN that it shows, if it shows one.
     pub(in super::super) fn pin(&self) -> Option<&str> {
         match &self.memory {

@@ -10,7 +10,7 @@ use std::{
 use auth_core::Clock;
 use tracing::Level;
 
-use super::super::{Idp, Monolith, gates::Registration, january::WrongAnswer};
+use super::super::{Idp, Monolith, displays::ME, gates::Registration, january::WrongAnswer};
 use crate::{
     config, server,
     telemetry::{AccessLog, Format, Telemetry},
@@ -22,7 +22,12 @@ const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
 /// A folder that is gone when this is.
 pub(super) struct Scratch(PathBuf);
 
-pub(super) async fn start_gateway(provider: &Idp, monolith: &Monolith, data: &Scratch) -> io::Result<server::Started> {
+pub(super) async fn start_gateway(
+    provider: &Idp,
+    monolith: &Monolith,
+    data: &Scratch,
+    settle: Duration,
+) -> io::Result<server::Started> {
     let registration = Registration::at(provider);
     let port = TcpListener::bind((GATEWAY, 0))?.local_addr()?.port();
     let secret = data.0.join("client-secret");
@@ -45,10 +50,8 @@ client_id = "{client_id}"
 client_secret = {{ file = "client-secret" }}
 scopes = ["openid", "profile", "email"]
 
-[[bearer]]
-issuer = "{issuer}"
-audience = ["api://monolith"]
-algorithms = ["RS256"]
+[devices]
+legacy = {{ adopt_from = "monolith", path = "{me}", timeout = "800ms" }}
 
 [upstreams.monolith]
 endpoints = ["http://{monolith}"]
@@ -56,8 +59,7 @@ endpoints = ["http://{monolith}"]
 [[routes]]
 path = "/api/"
 upstream = "monolith"
-allow = ["service", "user"]
-client_kind = "device"
+allow = ["device"]
 expect = "json"
 response_timeout = "800ms"
 
@@ -72,6 +74,7 @@ response_timeout = "800ms"
         client_id = registration.client_id,
         monolith = monolith.address(),
         login = WrongAnswer::SIGN_IN,
+        me = ME,
     );
     let config = config::parse(&text, &data.0, config::Secrets::Read(&|_| None)).map_err(|problems| {
         io::Error::other(problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())
@@ -79,7 +82,9 @@ response_timeout = "800ms"
     // The page shows what happens; four clients a second would drown the one line that says where it is.
     let mut telemetry = Telemetry::start(Format::Human, Level::ERROR);
     telemetry.access = AccessLog::to(Box::new(io::sink()), Format::Human);
-    let options = server::ServeOptions { drain: Duration::from_millis(200), ..server::ServeOptions::new(telemetry) };
+    let mut options =
+        server::ServeOptions { drain: Duration::from_millis(200), ..server::ServeOptions::new(telemetry) };
+    options.tuning.legacy.settle = settle;
     server::start(config, options).await.map_err(io::Error::other)
 }
 

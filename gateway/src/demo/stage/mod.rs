@@ -7,17 +7,22 @@ use std::{
     io,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex},
-    time::Duration,
 };
 
-use auth_core::{Clock, Subject, database::Disturbance, lock::lock};
+use auth_core::{
+    Clock,
+    database::Disturbance,
+    device::{legacy::TokenHash, registry::Order},
+    lock::lock,
+};
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use super::{
-    AccessTokenSpec, Health, Idp, Login, Mode, Monolith, User,
+    Health, Idp, Login, Mode, Monolith, User,
     cast::Turned,
+    displays,
     gates::{PassThrough, Registration, TwoValued},
     idp, portal,
     show::{Cue, ShowOptions},
@@ -37,8 +42,6 @@ pub(super) struct Stage {
     _data: Scratch,
     without: Side,
     with: Side,
-    /// How many times a display on the right was registered anew.
-    registration: u32,
     state: ShowState,
     history: Arc<Mutex<History>>,
     clock: Clock,
@@ -67,20 +70,21 @@ impl Stage {
         let gate = TwoValued::start((GATES, 0).into(), monolith.address(), registration).await?;
         let pass_through = PassThrough::start((GATES, 0).into(), monolith.address()).await?;
         let data = Scratch::new(&clock)?;
-        let gateway = gateway::start_gateway(&provider, &monolith, &data).await?;
+        let gateway = gateway::start_gateway(&provider, &monolith, &data, options.settle).await?;
         let site = url(&format!("http://{}/", gate.address()))?;
         let devices = url(&format!("http://{}/", pass_through.address()))?;
         let with = url(&format!("http://{}/", gateway.addresses()[0]))?;
+        // The two displays before a room hold the same token.
+        let tokens = ROOMS.map(|room| monolith.add_display(portal::at(room)));
         Ok(Self {
-            without: Side::new(&site, "/login", &devices, |room| monolith.add_display(portal::at(room))),
-            with: Side::new(&with, "/.candor/login?return_to=/", &with, |room| provider.mint(&bearer(room, 0))),
+            without: Side::new(&site, "/login", &devices, &tokens),
+            with: Side::new(&with, "/.candor/login?return_to=/", &with, &tokens),
             monolith,
             provider,
             gate,
             pass_through,
             gateway,
             _data: data,
-            registration: 0,
             state: ShowState { faults: PARTS.map(|part| (part, HEALTHY)).into(), ..ShowState::default() },
             history: Arc::default(),
             clock,
@@ -91,15 +95,16 @@ impl Stage {
     /// What the page's text leaves open.
     pub(super) fn blanks(&self) -> Vec<(&'static str, String)> {
         let (without, with) = (self.pass_through.address(), self.gateway.addresses()[0]);
-        let curl = |address: SocketAddr, token: &str| {
-            let calendar = super::displays::CALENDAR;
-            format!("curl -i -H 'x-display: {SPARE}' -H 'Authorization: Bearer {token}' http://{address}{calendar}")
+        let token = self.monolith.add_display(portal::at(SPARE));
+        let curl = |address: SocketAddr| {
+            let (room, calendar) = (displays::ROOM_HEADER, displays::CALENDAR);
+            format!("curl -i -H '{room}: {SPARE}' -H 'Authorization: Bearer {token}' http://{address}{calendar}")
         };
         vec![
             ("gateway", format!("http://{with}")),
             ("gate", format!("http://{}", self.gate.address())),
-            ("curl_without", curl(without, &self.monolith.add_display(portal::at(SPARE)))),
-            ("curl_with", curl(with, &self.provider.mint(&bearer(SPARE, 0)))),
+            ("curl_without", curl(without)),
+            ("curl_with", curl(with)),
             ("pin_without", format!("http://{}{}", self.gate.address(), portal::PIN_PAGE)),
             ("pin_with", String::new()),
         ]
@@ -177,13 +182,13 @@ impl Stage {
         self.state.faults.values().any(|word| *word != HEALTHY)
     }
 
-    /// A revocation row for the display's subject, by the gateway's own store, as an operator would write it.
+    /// A row that refuses the token of a display on the right, by the gateway's own store, as an operator would write it.
     async fn revoke(&mut self) {
         let room = ROOMS[REVOKED];
-        let subject = Subject::new(self.provider.issuer(), subject_of(room, self.registration));
-        let revocations = self.gateway.gateway().revocations.clone();
-        let revoked = revocations.revoke_user(subject, "the demonstration", "pressed on the page", self.clock.now());
-        if let Err(unavailable) = revoked.await {
+        let Some(token) = self.with.token_before(room).map(TokenHash::of) else { return };
+        let order = Order { who: "the demonstration".into(), why: "pressed on the page".into() };
+        let refused = self.gateway.gateway().legacy.refuse(vec![token], order, self.clock.now()).await;
+        if let Err(unavailable) = refused {
             tracing::warn!(%unavailable, "the display could not be revoked");
         } else {
             self.state.revoked = Some(room);
@@ -209,14 +214,13 @@ impl Stage {
             let pin = display.pin()?.to_owned();
             monolith.confirm_pin(&pin, portal::at(display.room())).map(drop)
         });
-        let (provider, registration) = (&self.provider, self.registration + 1);
         let typed = self.with.type_pins(self.options.technicians, |display| {
-            display.activate(provider.mint(&bearer(display.room(), registration)));
+            display.activate(monolith.add_display(portal::at(display.room())));
             Some(())
         });
         if typed > 0 {
-            // The revoked one got a new registration: the old one stays revoked.
-            (self.registration, self.state.revoked) = (registration, None);
+            // The revoked one got another token: the old one stays revoked.
+            self.state.revoked = None;
         }
         self.everybody_signs_in().await;
     }
@@ -274,14 +278,6 @@ impl Registration {
 fn people() -> Vec<User> {
     let more = |subject: &str, name: &str| User { subject: subject.into(), name: name.into(), ..User::ada() };
     vec![User::ada(), User::grace(), more("alan", "Alan Turing"), more("emmy", "Emmy Noether")]
-}
-
-fn subject_of(room: &str, registration: u32) -> String {
-    format!("display-{room}-{registration}")
-}
-
-fn bearer(room: &str, registration: u32) -> AccessTokenSpec {
-    AccessTokenSpec::of(&subject_of(room, registration)).lasting(Duration::from_secs(24 * 3600))
 }
 
 fn url(text: &str) -> io::Result<Url> {

@@ -27,10 +27,12 @@ pub(super) struct Side {
 }
 
 impl Side {
-    /// People at `site`, and displays behind `devices` that hold what `token` gives for their room.
-    pub(super) fn new(site: &Url, login: &'static str, devices: &Url, token: impl Fn(&str) -> String) -> Self {
+    /// People at `site`, and displays behind `devices` that hold these tokens, each that of its room.
+    pub(super) fn new(site: &Url, login: &'static str, devices: &Url, tokens: &[String]) -> Self {
+        let display =
+            |(room, token): (&&'static str, &String)| Display::activated(room, devices.clone(), token.clone());
         Self {
-            wall: ROOMS.iter().map(|room| Display::activated(room, devices.clone(), token(room))).collect(),
+            wall: ROOMS.iter().zip(tokens).map(display).collect(),
             people: PEOPLE.iter().map(|(name, subject)| Person::new(name, subject, site.clone())).collect(),
             login,
             counts: Counts::default(),
@@ -50,6 +52,11 @@ impl Side {
 
     pub(super) fn add_erased(&mut self, displays: usize) {
         self.counts.erased += count(displays);
+    }
+
+    /// The token of the display before `room`, if it has one.
+    pub(super) fn token_before(&self, room: &str) -> Option<&str> {
+        self.wall.iter().find(|display| display.room() == room)?.token()
     }
 
     /// Whoever is signed out signs in again, if they can.
