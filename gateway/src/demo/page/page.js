@@ -75,11 +75,11 @@ function sayNow() {
   at("technicians").textContent = state.technicians ? "Technicians are on their way …" : "Send technicians";
   at("heals").textContent = state.heals_in ? `Heals by itself in ${state.heals_in} s.` : "";
   if (faults.length) return say(listed(faults.map(fault => fault.title)) + ". ", faults.map(fault => fault.means).join(" "));
-  const revoked = state.revoked && ` ${state.revoked} was revoked on the right: its 401 is true.`;
+  const revoked = state.revoked ? ` ${state.revoked} was revoked on the right: ${state.with.counts.asking ? "its 401 is true" : "it is told 503 for a while, in case that was a mistake"}.` : "";
   if (left || right)
-    return say("Everything works again. Still out: ", `without Candor ${left || "nobody"}; with Candor ${right || "nobody"}.${revoked || ""}`);
+    return say("Everything works again. Still out: ", `without Candor ${left || "nobody"}; with Candor ${right || "nobody"}.${revoked}`);
   const once = state.without.counts.erased + state.without.counts.signed_out > 0;
-  say(once ? "Everybody is back at work. " : "Everything works. ", `Break something and watch both walls.${revoked || ""}`);
+  say(once ? "Everybody is back at work. " : "Everything works. ", `Break something and watch both walls.${revoked}`);
 }
 
 function say(strong, text) {

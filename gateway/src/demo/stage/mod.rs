@@ -105,6 +105,7 @@ impl Stage {
             ("gate", format!("http://{}", self.gate.address())),
             ("curl_without", curl(without)),
             ("curl_with", curl(with)),
+            ("settle", self.options.settle.as_secs().to_string()),
             ("pin_without", format!("http://{}{}", self.gate.address(), portal::PIN_PAGE)),
             ("pin_with", String::new()),
         ]
