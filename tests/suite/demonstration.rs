@@ -41,18 +41,20 @@ struct Visitor {
 
 async fn everything_pressed() {
     let options = ShowOptions {
+        port: 0,
         round: Duration::from_millis(20),
+        deadline: Duration::from_secs(3),
         lasts: 4,
         replay: 12,
         technicians: 24,
-        ..ShowOptions::default()
+        settle: Duration::from_millis(200),
     };
     let show = Show::start(options).await.expect("the show starts");
     let page = Url::parse(&format!("http://{}/", show.address())).expect("an address");
     let mut visitor =
         Visitor { browser: Browser::with_headers(Duration::from_secs(60), HeaderMap::new()), page, edition: 0 };
     visitor.sees_the_page().await;
-    visitor.until("everybody is well", is_well).await;
+    visitor.until_well("before anything is broken").await;
 
     for (part, value, erases, signs_out) in FAULTS {
         visitor.breaks(part, value, erases, signs_out).await;
@@ -74,7 +76,7 @@ impl Visitor {
     /// Breaks one thing, sees it heal by itself and who is out then, and lets people bring those back.
     async fn breaks(&mut self, part: &str, value: &str, erases: bool, signs_out: bool) {
         let what = format!("{part} {value}");
-        let before = self.until("everybody is well", is_well).await;
+        let before = self.until_well(&format!("before {what}")).await;
         self.press(part, value).await;
         self.until(&format!("{what} is broken"), |state| state["faults"][part] == *value).await;
         let healed = |state: &Value| state["heals_in"].is_null() && state["faults"][part] == "healthy";
@@ -89,7 +91,6 @@ impl Visitor {
             assert_eq!(count(&state, "with", "asking"), 0, "{what}");
             self.types_a_pin(&state).await;
         }
-        self.press("all", "technicians").await;
     }
 
     /// The PIN of one display without Candor, typed by hand on the service's own page, in another tab.
@@ -112,13 +113,12 @@ impl Visitor {
 
     /// A display that is revoked is told so, and that is no mistake.
     async fn revokes(&mut self) -> Value {
-        self.until("everybody is well", is_well).await;
+        self.until_well("before the revocation").await;
         self.press("all", "revoke").await;
         let state = self.until("it erases itself", |state| count(state, "with", "asking") == 1).await;
         let revoked = displays(&state, "with").find(|display| display["room"] == state["revoked"]).expect("it hangs");
         assert!(revoked["erased_by"].as_str().is_some_and(|answer| answer.starts_with("401")), "{revoked}");
-        self.press("all", "technicians").await;
-        self.until("everybody is well after a new registration", is_well).await
+        self.until_well("after a new token").await
     }
 
     /// The counters are those of the displays in the same state, and the chart's last point too.
@@ -174,6 +174,20 @@ impl Visitor {
             assert_eq!(counted.iter().sum::<u64>(), DISPLAYS, "{side}");
         }
         state
+    }
+
+    /// The first state in which everybody works, after technicians were sent if somebody is out.
+    async fn until_well(&mut self, when: &str) -> Value {
+        for _ in 0..2000 {
+            let state = self.next().await;
+            if is_well(&state) {
+                return state;
+            }
+            if state["technicians"] == false {
+                self.press("all", "technicians").await;
+            }
+        }
+        panic!("{when}: somebody stays out: {:#}", self.next().await);
     }
 
     /// The first state that `is_it`.

@@ -32,9 +32,6 @@ use super::{idp::random, server::DemoServer};
 
 type Answer = Response<Full<Bytes>>;
 
-/// Longer than anything healthy takes here, shorter than anybody waits.
-const DEADLINE: Duration = Duration::from_millis(800);
-
 /// Hands every answer of the monolith on, whatever it says.
 pub(super) struct PassThrough(DemoServer);
 
@@ -70,11 +67,15 @@ struct State {
 struct AnyError;
 
 #[derive(Clone)]
-struct Outward(Client<HttpConnector, Full<Bytes>>);
+struct Outward {
+    client: Client<HttpConnector, Full<Bytes>>,
+    deadline: Duration,
+}
 
 impl PassThrough {
-    pub(super) async fn start(listen: SocketAddr, monolith: SocketAddr) -> io::Result<Self> {
-        let client = Outward::new();
+    /// Waits for the monolith for `deadline`.
+    pub(super) async fn start(listen: SocketAddr, monolith: SocketAddr, deadline: Duration) -> io::Result<Self> {
+        let client = Outward::new(deadline);
         let server = DemoServer::start(listen, move |request| {
             let client = client.clone();
             async move { client.forward(monolith, request).await.unwrap_or_else(|AnyError| bad_gateway()) }
@@ -88,12 +89,18 @@ impl PassThrough {
 }
 
 impl TwoValued {
-    pub(super) async fn start(listen: SocketAddr, monolith: SocketAddr, provider: Registration) -> io::Result<Self> {
+    /// Waits for whatever it asks for `deadline`.
+    pub(super) async fn start(
+        listen: SocketAddr,
+        monolith: SocketAddr,
+        provider: Registration,
+        deadline: Duration,
+    ) -> io::Result<Self> {
         let state = Arc::new(State {
             monolith,
             provider,
             own: Mutex::new(None),
-            client: Outward::new(),
+            client: Outward::new(deadline),
             store_is_up: AtomicBool::new(true),
             sessions: Mutex::default(),
             tries: Mutex::default(),
@@ -199,8 +206,9 @@ impl State {
 }
 
 impl Outward {
-    fn new() -> Self {
-        Self(Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(HttpConnector::new()))
+    fn new(deadline: Duration) -> Self {
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(HttpConnector::new());
+        Self { client, deadline }
     }
 
     async fn forward(&self, to: SocketAddr, mut request: Request<Bytes>) -> Result<Answer, AnyError> {
@@ -222,7 +230,7 @@ impl Outward {
 
     async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Answer, AnyError> {
         let exchange = async {
-            let (head, body) = self.0.request(request).await.map_err(|_| AnyError)?.into_parts();
+            let (head, body) = self.client.request(request).await.map_err(|_| AnyError)?.into_parts();
             let body = body.collect().await.map_err(|_| AnyError)?.to_bytes();
             let mut answer = Response::new(Full::new(body));
             *answer.status_mut() = head.status;
@@ -233,7 +241,7 @@ impl Outward {
             }
             Ok(answer)
         };
-        tokio::time::timeout(DEADLINE, exchange).await.map_err(|_| AnyError)?
+        tokio::time::timeout(self.deadline, exchange).await.map_err(|_| AnyError)?
     }
 }
 

@@ -25,6 +25,9 @@ pub struct ShowOptions {
     pub port: u16,
     /// How often the clients ask.
     pub round: Duration,
+    /// How long the gates, and the gateway among them, wait for what they ask. Shorter than a round, so that rounds keep
+    /// their time while something hangs.
+    pub deadline: Duration,
     /// After how many rounds what is broken heals by itself.
     pub lasts: u32,
     /// How many rounds "Replay January 2021" lasts.
@@ -75,6 +78,7 @@ impl Default for ShowOptions {
         Self {
             port: 0,
             round: Duration::from_secs(1),
+            deadline: Duration::from_millis(800),
             lasts: 20,
             replay: 30,
             technicians: 4,

@@ -10,7 +10,7 @@ use std::{
 use auth_core::Clock;
 use tracing::Level;
 
-use super::super::{Idp, Monolith, displays::ME, gates::Registration, january::WrongAnswer};
+use super::super::{Idp, Monolith, displays::ME, gates::Registration, january::WrongAnswer, show::ShowOptions};
 use crate::{
     config, server,
     telemetry::{AccessLog, Format, Telemetry},
@@ -26,7 +26,7 @@ pub(super) async fn start_gateway(
     provider: &Idp,
     monolith: &Monolith,
     data: &Scratch,
-    settle: Duration,
+    show: &ShowOptions,
 ) -> io::Result<server::Started> {
     let registration = Registration::at(provider);
     let port = TcpListener::bind((GATEWAY, 0))?.local_addr()?.port();
@@ -51,7 +51,7 @@ client_secret = {{ file = "client-secret" }}
 scopes = ["openid", "profile", "email"]
 
 [devices]
-legacy = {{ adopt_from = "monolith", path = "{me}", timeout = "800ms" }}
+legacy = {{ adopt_from = "monolith", path = "{me}", timeout = "{deadline}ms" }}
 
 [upstreams.monolith]
 endpoints = ["http://{monolith}"]
@@ -61,20 +61,21 @@ path = "/api/"
 upstream = "monolith"
 allow = ["device"]
 expect = "json"
-response_timeout = "800ms"
+response_timeout = "{deadline}ms"
 
 [[routes]]
 path = "/"
 upstream = "monolith"
 allow = ["user"]
 login_paths = ["{login}"]
-response_timeout = "800ms"
+response_timeout = "{deadline}ms"
 "#,
         issuer = provider.issuer(),
         client_id = registration.client_id,
         monolith = monolith.address(),
         login = WrongAnswer::SIGN_IN,
         me = ME,
+        deadline = show.deadline.as_millis(),
     );
     let config = config::parse(&text, &data.0, config::Secrets::Read(&|_| None)).map_err(|problems| {
         io::Error::other(problems.iter().map(|problem| format!("{problem}\n")).collect::<String>())
@@ -84,7 +85,7 @@ response_timeout = "800ms"
     telemetry.access = AccessLog::to(Box::new(io::sink()), Format::Human);
     let mut options =
         server::ServeOptions { drain: Duration::from_millis(200), ..server::ServeOptions::new(telemetry) };
-    options.tuning.legacy.settle = settle;
+    options.tuning.legacy.settle = show.settle;
     server::start(config, options).await.map_err(io::Error::other)
 }
 

@@ -67,10 +67,10 @@ impl Stage {
         let provider = Idp::start(people).await?;
         provider.set_login(Login::Form);
         let registration = Registration::at(&provider);
-        let gate = TwoValued::start((GATES, 0).into(), monolith.address(), registration).await?;
-        let pass_through = PassThrough::start((GATES, 0).into(), monolith.address()).await?;
+        let gate = TwoValued::start((GATES, 0).into(), monolith.address(), registration, options.deadline).await?;
+        let pass_through = PassThrough::start((GATES, 0).into(), monolith.address(), options.deadline).await?;
         let data = Scratch::new(&clock)?;
-        let gateway = gateway::start_gateway(&provider, &monolith, &data, options.settle).await?;
+        let gateway = gateway::start_gateway(&provider, &monolith, &data, &options).await?;
         let site = url(&format!("http://{}/", gate.address()))?;
         let devices = url(&format!("http://{}/", pass_through.address()))?;
         let with = url(&format!("http://{}/", gateway.addresses()[0]))?;
