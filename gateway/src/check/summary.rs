@@ -44,6 +44,12 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
         if !config.admin.installer.is_empty() {
             writeln!(text, "         confirmed at {own}/activate by {}", who(&config.admin.installer))?;
         }
+        if let Some(legacy) = &devices.legacy {
+            writeln!(text, "         tokens of before: {} is asked at {}", legacy.adopt_from, legacy.path)?;
+        }
+        if let Some(pin) = &devices.legacy_pin {
+            writeln!(text, "         PINs of before: answered at {} and {}…", pin.path, pin.poll)?;
+        }
         for (tenant, of) in &devices.tenants {
             writeln!(text, "         tenant {tenant}: put in by {}", who(&of.allow))?;
         }

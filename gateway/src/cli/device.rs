@@ -7,7 +7,10 @@ use auth_core::{
     Background, Clock,
     data_folder::DataFolder,
     database::Database,
-    device::Devices,
+    device::{
+        Devices,
+        legacy::{LegacyPolicy, LegacyTokens},
+    },
     keyring::Keyring,
     principal::{BindingState, DeviceId},
     revocations::{RevocationPolicy, Revocations},
@@ -17,14 +20,17 @@ use serde_json::Value;
 use tokio::runtime;
 
 use super::{
-    ask_or_do, conclude, inventory, refuse, say,
+    ask_or_do, conclude, inventory,
+    legacy::{self, LegacyAction},
+    refuse, say,
     simulate::{self, SimulateArguments},
 };
 use crate::{
     config::{Config, site::Site},
     server::control::{
-        Command, CommandAnswer,
+        self, Command, CommandAnswer,
         fleet::{self, FleetCommand, ListedDevice},
+        legacy::LegacyCommand,
         operator,
     },
     state::device_policy,
@@ -113,6 +119,9 @@ enum DeviceAction {
         #[arg(long)]
         tenant: Option<String>,
     },
+    /// Decide about opaque tokens of before.
+    #[command(subcommand)]
+    Legacy(LegacyAction),
     /// Run pretend displays against a gateway.
     #[cfg_attr(not(feature = "demo"), command(hide = true))]
     Simulate(SimulateArguments),
@@ -132,7 +141,7 @@ struct Change {
 }
 
 /// What is sent to whoever does it, and how the answers come back.
-struct Fleet {
+pub(super) struct Fleet {
     config: PathBuf,
 }
 
@@ -154,6 +163,7 @@ pub(super) fn run(DeviceArguments { config, action }: DeviceArguments) -> ExitCo
         DeviceAction::Reactivate(change) => fleet.change(change, BindingState::Active),
         DeviceAction::Import { file, reason } => fleet.import(&file, reason),
         DeviceAction::Export { tenant } => fleet.export(tenant),
+        DeviceAction::Legacy(action) => legacy::run(&fleet, action),
         DeviceAction::Simulate(arguments) => simulate::run(arguments),
     }
 }
@@ -165,7 +175,22 @@ pub(super) fn audit(AuditArguments { config, action: AuditAction::Verify }: Audi
 
 impl Fleet {
     fn ask(&self, command: FleetCommand) -> Result<CommandAnswer, String> {
-        ask_or_do(&self.config, &Command::Fleet(command.clone()), |folder, config| alone(folder, config, command))
+        ask_or_do(&self.config, &Command::Fleet(command.clone()), |folder, config| {
+            alone(folder, config, async |own| {
+                fleet::execute(&own.devices, command, own.operator, own.clock.now()).await
+            })
+        })
+    }
+
+    /// Asks about tokens of before.
+    pub(super) fn ask_legacy(&self, command: LegacyCommand) -> Result<CommandAnswer, String> {
+        ask_or_do(&self.config, &Command::Legacy(command.clone()), |folder, config| {
+            alone(folder, config, async |own| {
+                let registry = own.devices.registry().clone();
+                let tokens = LegacyTokens::new(registry, own.background, own.clock.clone(), LegacyPolicy::default());
+                control::legacy::execute(&tokens, command, own.operator, own.clock.now()).await
+            })
+        })
     }
 
     fn told(&self, command: FleetCommand) -> ExitCode {
@@ -248,8 +273,20 @@ impl Fleet {
     }
 }
 
-/// Does it with the folder in our own hands.
-fn alone(folder: &DataFolder, config: &Config, command: FleetCommand) -> Result<CommandAnswer, String> {
+/// What a command works with that has the folder in its own hands.
+struct OwnHands {
+    devices: Devices,
+    background: Background,
+    clock: Clock,
+    operator: String,
+}
+
+/// Does `work` with the folder in our own hands.
+fn alone(
+    folder: &DataFolder,
+    config: &Config,
+    work: impl AsyncFnOnce(OwnHands) -> CommandAnswer,
+) -> Result<CommandAnswer, String> {
     let Some(fleet) = &config.devices else { return Err("the configuration has no [devices]".to_owned()) };
     let policy = device_policy(fleet, &Site::new(config));
     let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
@@ -262,9 +299,10 @@ fn alone(folder: &DataFolder, config: &Config, command: FleetCommand) -> Result<
         let store = Database::at(config.store.address.clone(), background.clone(), Database::DEADLINE);
         let keyring = Keyring::open(folder, &store, clock.now()).await.map_err(|fault| fault.to_string())?;
         let set =
-            Revocations::open(folder, store.clone(), background, clock.clone(), RevocationPolicy::default()).await;
+            Revocations::open(folder, store.clone(), background.clone(), clock.clone(), RevocationPolicy::default())
+                .await;
         let devices = Devices::new(keyring, store, set, policy);
-        Ok(fleet::execute(&devices, command, operator(own), clock.now()).await)
+        Ok(work(OwnHands { devices, background, clock, operator: operator(own) }).await)
     })
 }
 

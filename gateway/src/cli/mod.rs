@@ -4,6 +4,7 @@
 
 mod device;
 mod inventory;
+mod legacy;
 mod simulate;
 
 use std::{

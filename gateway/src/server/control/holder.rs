@@ -14,7 +14,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet};
+use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet, legacy};
 use crate::state::Gateway;
 
 /// How many commands may be executed at once.
@@ -147,6 +147,12 @@ async fn execute(command: Command, operator: String, gateway: &Gateway) -> Comma
                 CommandAnswer::Refused("this gateway has no devices: its configuration has no [devices]".to_owned())
             }
         },
+        Command::Legacy(command) if gateway.devices().is_some() => {
+            legacy::execute(&gateway.legacy, command, operator, gateway.now()).await
+        }
+        Command::Legacy(_) => {
+            CommandAnswer::Refused("this gateway has no devices: its configuration has no [devices]".to_owned())
+        }
         Command::KeysAdopt => match gateway.repair().await {
             Ok(()) => CommandAnswer::Done("keyring and store belong together".to_owned()),
             Err(why) => CommandAnswer::Refused(why.to_string()),

@@ -6,6 +6,7 @@
 
 pub mod fleet;
 mod holder;
+pub mod legacy;
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -17,7 +18,10 @@ use std::{
 use auth_core::data_folder::LockHolder;
 use serde::{Deserialize, Serialize};
 
-use self::fleet::{FleetCommand, ListedPage};
+use self::{
+    fleet::{FleetCommand, ListedPage},
+    legacy::LegacyCommand,
+};
 
 pub use holder::{Control, operator};
 
@@ -35,6 +39,8 @@ pub enum Command {
     ClockAccept,
     /// Something about devices.
     Fleet(FleetCommand),
+    /// Something about tokens of before.
+    Legacy(LegacyCommand),
 }
 
 /// What the gateway answers.
