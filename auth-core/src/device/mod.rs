@@ -2,6 +2,7 @@
 
 pub mod activation;
 pub mod grant;
+mod last_seen;
 pub mod legacy;
 pub mod nonce;
 pub mod proof;
@@ -9,16 +10,20 @@ pub mod registry;
 pub mod statement;
 pub mod token;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use self::{
     activation::{ActivationPolicy, LastPolls},
+    last_seen::LastSeen,
     nonce::ProofNonces,
     proof::{ProofFault, ProofTarget, ProvenDeviceKey},
     registry::Registry,
     token::TokenMemory,
 };
-use crate::{clock::Now, database::Database, keyring::Keyring, revocations::Revocations, verdict::Unavailable};
+use crate::{
+    clock::Now, database::Database, keyring::Keyring, principal::DeviceId, revocations::Revocations,
+    verdict::Unavailable,
+};
 
 /// The front door to the device fleet. Cheap to clone; one a configuration.
 #[derive(Clone)]
@@ -31,6 +36,7 @@ struct Parts {
     polls: LastPolls,
     policy: DevicePolicy,
     memory: TokenMemory,
+    last_seen: LastSeen,
 }
 
 /// What a configuration says of device tokens.
@@ -57,7 +63,9 @@ impl Devices {
     pub fn new(keyring: Keyring, store: Database, revocations: Revocations, policy: DevicePolicy) -> Self {
         let nonces = ProofNonces::new(keyring.clone());
         let (registry, memory) = (Registry::new(store, revocations), TokenMemory::new());
-        Self(Arc::new(Parts { keyring, registry, nonces, polls: LastPolls::default(), policy, memory }))
+        let last_seen = LastSeen::new(registry.clone());
+        let polls = LastPolls::default();
+        Self(Arc::new(Parts { keyring, registry, nonces, polls, policy, memory, last_seen }))
     }
 
     /// A nonce for one key proof, good for [`nonce::NONCE_LIFETIME`].
@@ -92,6 +100,19 @@ impl Devices {
     /// Devices, keys and bindings.
     pub fn registry(&self) -> &Registry {
         &self.0.registry
+    }
+
+    /// A device was heard of, from this address if that is known. Written down before long, in the background.
+    pub fn saw(&self, device: DeviceId, address: Option<IpAddr>, now: Now) {
+        self.0.last_seen.note(device, address, now);
+    }
+
+    /// Writes down now what is to be written of devices that were heard of.
+    ///
+    /// # Errors
+    /// Unavailable, if the store is. It is written later then.
+    pub async fn write_last_seen(&self) -> Result<(), Unavailable> {
+        self.0.last_seen.write().await
     }
 
     /// What the configuration says.

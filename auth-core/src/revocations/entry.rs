@@ -197,6 +197,11 @@ impl RevocationSet {
         self.pending.values()
     }
 
+    /// Whether the store must still be told of what `entry` speaks of.
+    pub(super) fn is_pending(&self, entry: &RevocationEntry) -> bool {
+        self.pending.contains_key(&entry.name())
+    }
+
     /// Everything.
     pub(super) fn all(&self) -> impl Iterator<Item = &Arc<RevocationEntry>> {
         self.sessions.values().chain(self.users.values()).chain(self.bindings.values())

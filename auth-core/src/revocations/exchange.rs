@@ -33,6 +33,8 @@ pub(super) struct RevocationSource {
 pub(super) struct Exchanged {
     /// When the last good one began, if the clock was beyond doubt.
     at: Option<Timestamp>,
+    /// When everything was compared last.
+    compared: Option<Steady>,
     purged: Option<Steady>,
     /// Whether the store answers, and does not take what it does not know.
     refusing: bool,
@@ -44,6 +46,9 @@ pub(super) struct Exchanged {
 
 /// Answers are asked for again from this long before the last one.
 const OVERLAP: Duration = Duration::from_secs(120);
+
+/// Everything is compared this often, and what the store lost is given back to it.
+const COMPARED_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// So many entries are told to the store in one transaction.
 const TOLD_AT_ONCE: usize = 256;
@@ -93,12 +98,17 @@ async fn exchange(
     mend(cell, exchanged).await?;
     // The first answer of a process is whole; and so is every one while the clock is in doubt, and the next after it:
     // others write by their clocks, and a time of ours that is ahead of theirs would pass over what they wrote.
-    let since = exchanged.at.filter(|_| !now.is_in_doubt()).map(|at| at.min(now.earlier()) - OVERLAP);
+    let compares = exchanged.compared.is_none_or(|at| now.steady().since(at) >= COMPARED_EVERY);
+    let since = exchanged.at.filter(|_| !now.is_in_doubt() && !compares).map(|at| at.min(now.earlier()) - OVERLAP);
     let mut learned = sql::read(store, since).await?;
-    exchanged.whole |= since.is_none();
     let known = Arc::clone(&cell.load().value);
+    let mut untold: Vec<_> = known.pending().cloned().collect();
+    if since.is_none() {
+        (exchanged.whole, exchanged.compared) = (true, Some(now.steady()));
+        untold.extend(lost(&known, &learned, now));
+    }
     learned.retain(|entry| !known.holds(entry));
-    let stored = push_pending(store, &known, exchanged, now).await;
+    let stored = tell(store, &untold, exchanged, now).await;
     exchanged.at = (!now.is_in_doubt()).then(|| now.earlier());
     if exchanged.purged.is_none_or(|at| now.steady().since(at) >= PURGE_EVERY) {
         exchanged.purged = Some(now.steady());
@@ -150,17 +160,34 @@ async fn mend(cell: &LastKnownGood<RevocationSource>, exchanged: &mut Exchanged)
     Ok(())
 }
 
-/// Tells the store what it has not taken yet. Gives what it took.
-async fn push_pending(
+/// What the store has taken once, and does not have any more though it says all that it has: somebody has put it back from
+/// a backup, or has deleted rows. What is over soon is left alone, since the store may have purged it already.
+fn lost(known: &RevocationSet, said: &[Arc<RevocationEntry>], now: Now) -> Vec<Arc<RevocationEntry>> {
+    #[cfg(candor_mutants)]
+    if crate::mutants::is("lost-revocations-stay-lost") {
+        return Vec::new();
+    }
+    let mut stored = RevocationSet::default();
+    said.iter().for_each(|entry| stored.add(entry));
+    let is_lost =
+        |entry: &&Arc<RevocationEntry>| entry.until > now.later() && !stored.holds(entry) && !known.is_pending(entry);
+    let lost: Vec<_> = known.all().filter(is_lost).cloned().collect();
+    if !lost.is_empty() {
+        tracing::warn!("the store has lost {} revocations, and is told them again", lost.len());
+    }
+    lost
+}
+
+/// Tells the store what it has not taken yet, or has lost. Gives what it took.
+async fn tell(
     store: &Database,
-    known: &RevocationSet,
+    untold: &[Arc<RevocationEntry>],
     exchanged: &mut Exchanged,
     now: Now,
 ) -> Vec<Arc<RevocationEntry>> {
     let mut stored = Vec::new();
     let mut refusing = false;
-    let pending: Vec<_> = known.pending().cloned().collect();
-    for some in pending.chunks(TOLD_AT_ONCE) {
+    for some in untold.chunks(TOLD_AT_ONCE) {
         if let Err(unavailable) = sql::write_all(store, some, now).await {
             if !exchanged.refusing {
                 tracing::warn!("the store is not told yet who has signed out: {unavailable}");

@@ -59,6 +59,15 @@ impl Revocations {
             }
             return Err(Rejected::proven_by(UserRevoked { row: row.clone(), whose: whose() }).into());
         }
+        #[cfg(candor_mutants)]
+        if let Some(device) = &principal.device
+            && set.of_binding(device.binding).is_none()
+            && crate::mutants::is("absent-device-is-revoked")
+        {
+            let ends = super::RevokedThing::User { subject: principal.subject.clone(), not_before: now.wall() };
+            let row = Arc::new(RevocationEntry::new(ends, now.wall(), "planted", "", now));
+            return Err(Rejected::proven_by(BindingRevoked { row, whose: whose() }).into());
+        }
         if let Some(device) = &principal.device
             && let Some(row) = set.of_binding(device.binding)
         {

@@ -7,8 +7,12 @@
 //! staleness like any other, and goes on across a restart. With neither file nor store there is no set, and nobody
 //! is admitted.
 //!
-//! Deliberately absent so far: the full compare every ten minutes, and giving back to a store what it lost. An entry
-//! of our own that the store could not take yet is kept on disk and given to it later.
+//! An entry of our own that the store could not take yet is kept on disk and given to it later. Every ten minutes, and at
+//! the start, the two are compared whole: what the store has lost (it was put back from a backup, or somebody deleted rows)
+//! is given back to it, and of two that differ the later stands.
+//!
+//! Devices are in the set by their bindings to tenants, and only those that were ever suspended or revoked: its size is
+//! that of what happened, and not of the fleet.
 
 mod entry;
 mod exchange;
@@ -131,6 +135,11 @@ impl Revocations {
             Ok(())
         };
         self.0.background().run(work).await?
+    }
+
+    /// The runtime that it is kept on.
+    pub(crate) fn background(&self) -> &Background {
+        self.0.background()
     }
 
     /// Takes in what a transaction of ours has written to the store, and writes it to disk: whoever ordered it is answered

@@ -396,6 +396,51 @@ async fn a_store_that_was_put_back_from_a_backup_is_told_what_is_newer() {
 }
 
 #[tokio::test]
+async fn what_the_store_lost_is_given_back_within_ten_minutes() {
+    const LOSE: [&str; 2] = ["DELETE FROM revocation", "DELETE FROM device_revocation"];
+    let site = Site::new().await;
+    let set = site.open().await;
+    assert_eq!(site.end(&set, 1).await.expect("healthy"), LogoutReach::Everywhere);
+    set.revoke_user(ada(), "operator", "left", site.now()).await.expect("healthy");
+    let revoked = standing(3, BindingState::Revoked, 1);
+    sql::write(&site.store, &revoked, site.now()).await.expect("healthy");
+    set.poll().await.expect("healthy");
+    let lose = |mut c: sqlx::pool::PoolConnection<sqlx::Sqlite>| async move {
+        for statement in LOSE {
+            sqlx::query(statement).execute(&mut *c).await?;
+        }
+        Ok(())
+    };
+    site.store.call(lose).await.expect("whoever has the file can do that");
+    // What is put back from a backup is older.
+    sql::write(&site.store, &standing(2, BindingState::Suspended, 1), site.now()).await.expect("healthy");
+    let known = async || {
+        let mut entries = sql::read(&site.store, None).await.expect("healthy");
+        entries.sort_by_key(|entry| entry.name());
+        entries.iter().map(|entry| entry.standing().map_or(0, |standing| standing.version)).collect::<Vec<_>>()
+    };
+    site.clock.advance(Duration::from_secs(599));
+    set.poll().await.expect("healthy");
+    assert_eq!(known().await, [2], "not looked at yet");
+    site.clock.advance(Duration::from_secs(1));
+    set.poll().await.expect("healthy");
+    assert_eq!(known().await, [3, 0, 0]);
+    let there = site.beside();
+    assert_eq!(there.says(&there.open().await, &session(1)), "ended", "and others hear of it");
+}
+
+#[tokio::test]
+async fn what_is_over_is_not_given_back() {
+    let site = Site::new().await;
+    let set = site.open().await;
+    let _ = site.end(&set, 1).await.expect("healthy");
+    site.clock.advance(Duration::from_secs(13 * 3600));
+    sql::purge(&site.store, site.now().later()).await.expect("healthy");
+    set.poll().await.expect("healthy");
+    assert_eq!(sql::read(&site.store, None).await.expect("healthy").len(), 0);
+}
+
+#[tokio::test]
 async fn a_lost_store_that_was_never_read_is_not_made_again() {
     let site = Site::new().await;
     site.store.must_have(Ids { store: "s".to_owned(), keyring: "k".to_owned() });

@@ -32,6 +32,7 @@ mod bodies;
 mod clock;
 mod denials;
 mod device_keys;
+mod devices;
 mod displays;
 mod folder;
 mod forward_auth;
@@ -87,6 +88,7 @@ const FILES: &[&[Attack]] = &[
     clock::ATTACKS,
     denials::ATTACKS,
     device_keys::ATTACKS,
+    devices::ATTACKS,
     displays::ATTACKS,
     forward_auth::ATTACKS,
     folder::ATTACKS,

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use aws_lc_rs::rand;
 
 pub use self::row::{Binding, DeviceKey, RegisteredDevice};
+use super::last_seen::Sighting;
 use crate::{
     clock::{Now, Timestamp},
     database::Database,
@@ -194,6 +195,11 @@ impl Registry {
         let is_full = u32::try_from(devices.len()).is_ok_and(|count| count == most);
         let next = devices.last().filter(|_| is_full).map(|last| last.id);
         Ok(DevicePage { devices, next })
+    }
+
+    /// Writes down when devices were heard of last, and from where.
+    pub(in crate::device) async fn seen(&self, seen: Vec<(DeviceId, Sighting)>) -> Result<(), Unavailable> {
+        sql::seen(&self.store, seen).await
     }
 
     /// Suspends, revokes or brings back a binding. One that is brought back after it was revoked begins a new generation:

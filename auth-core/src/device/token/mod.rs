@@ -21,16 +21,22 @@
 mod claims;
 mod proof;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use moka::{policy::EvictionPolicy, sync::Cache};
 use secrecy::SecretString;
 
 pub use self::claims::DeviceClaims;
 use self::proof::{DeviceTokenExpired, ForAnotherSite, NotADeviceToken, NotSignedByUs};
-use super::{DevicePolicy, Devices, registry::Binding};
+use super::{DevicePolicy, Devices, last_seen::hour_of, registry::Binding};
 use crate::{
     clock::{Now, Past},
     credential::{CredentialHash, CredentialText},
@@ -58,9 +64,16 @@ pub struct MintedToken {
 
 /// What our keys have said of tokens, and no verdicts.
 pub(super) struct TokenMemory {
-    genuine: Cache<CredentialHash, Arc<DeviceClaims>>,
+    genuine: Cache<CredentialHash, Arc<GenuineToken>>,
     /// Apart and small, so that a flood of junk cannot push out what is genuine.
     forged: Cache<CredentialHash, NotSignedByUs>,
+}
+
+/// A token whose signature held.
+struct GenuineToken {
+    claims: Arc<DeviceClaims>,
+    /// The last hour in which it was noted that its device was heard of.
+    noted: AtomicI64,
 }
 
 /// How many genuine tokens are remembered: at about 0.5 KiB each.
@@ -100,23 +113,27 @@ impl Devices {
     /// # Errors
     /// [`Stop::Rejected`], if the token is proven not to be ours. [`Stop::Unavailable`], if we cannot tell.
     pub fn genuine(&self, token: &CredentialText) -> Result<Arc<DeviceClaims>, Stop> {
+        self.known(token).map(|known| known.claims.clone())
+    }
+
+    fn known(&self, token: &CredentialText) -> Result<Arc<GenuineToken>, Stop> {
         let (hash, memory) = (token.hash(), &self.0.memory);
         if let Some(proof) = memory.forged.get(hash) {
             return Err(Rejected::proven_by(proof).into());
         }
-        let claims = match memory.genuine.get(hash) {
-            Some(claims) => claims,
+        let known = match memory.genuine.get(hash) {
+            Some(known) => known,
             None => self.read(token)?,
         };
-        let policy = self.policy();
+        let (claims, policy) = (&known.claims, self.policy());
         if *claims.issuer != *policy.issuer || *claims.audience != *policy.audience {
-            return Err(Rejected::proven_by(ForAnotherSite { claims }).into());
+            return Err(Rejected::proven_by(ForAnotherSite { claims: claims.clone() }).into());
         }
-        Ok(claims)
+        Ok(known)
     }
 
     /// Reads a token that is not remembered, and remembers what its signature says of it.
-    fn read(&self, token: &CredentialText) -> Result<Arc<DeviceClaims>, Stop> {
+    fn read(&self, token: &CredentialText) -> Result<Arc<GenuineToken>, Stop> {
         let unverified = jws::read(token.expose(), TokenKind::Device).map_err(malformed)?;
         match self.keyring().signer_of(&unverified) {
             SignedBy::Us => {}
@@ -135,8 +152,9 @@ impl Devices {
             let cause = format!("a device token that we signed, and whose `{claim}` this release does not understand");
             Unavailable::because(Dependency::OwnJudgement, cause)
         })?;
-        self.0.memory.genuine.insert(*token.hash(), claims.clone());
-        Ok(claims)
+        let known = Arc::new(GenuineToken { claims, noted: AtomicI64::new(i64::MIN) });
+        self.0.memory.genuine.insert(*token.hash(), known.clone());
+        Ok(known)
     }
 
     /// The device that a token stands for, served from memory alone.
@@ -144,14 +162,20 @@ impl Devices {
     /// # Errors
     /// As the table of the module says.
     pub fn verify(&self, token: &CredentialText, now: Now) -> Result<Principal, Stop> {
-        let claims = self.genuine(token)?;
+        let known = self.known(token)?;
+        let claims = &known.claims;
         let mut principal = claims.principal();
         // What is on record is true for ever, and so comes before what merely passes.
         principal.freshness = self.registry().revocations().judge(&principal, now)?;
-        in_time(&claims, &principal.subject, now)?;
-        let renewal = renewal(&claims, principal.freshness, now)?;
+        in_time(claims, &principal.subject, now)?;
+        let renewable = principal.freshness == Freshness::Live && !self.0.last_seen.is_refused();
+        let renewal = renewal(claims, renewable, now)?;
         if let Some(device) = &mut principal.device {
             device.renewal = renewal;
+        }
+        let hour = hour_of(now);
+        if known.noted.load(Ordering::Relaxed) != hour && known.noted.swap(hour, Ordering::Relaxed) != hour {
+            self.saw(claims.device, None, now);
         }
         Ok(principal)
     }
@@ -195,10 +219,13 @@ fn in_time(claims: &DeviceClaims, who: &Subject, now: Now) -> Result<(), Stop> {
     }
 }
 
-/// Whether a good token should be renewed; or must be first. That is asked of it only while the registry is known to answer,
-/// as the revocation set knows, which is read from the same store: an outage of ours is nobody's neglect.
-fn renewal(claims: &DeviceClaims, registry: Freshness, now: Now) -> Result<Renewal, Unavailable> {
-    if now.past(claims.soft + OVERDUE) == Past::Yes && registry == Freshness::Live {
+/// Whether a good token should be renewed; or must be first. That is asked of it only while a renewal can be had: the
+/// revocation set, which is read from the same store, is confirmed, and the store takes what is written. An outage of ours is
+/// nobody's neglect.
+fn renewal(claims: &DeviceClaims, renewable: bool, now: Now) -> Result<Renewal, Unavailable> {
+    #[cfg(candor_mutants)]
+    let renewable = renewable || crate::mutants::is("overdue-in-an-outage-is-stopped");
+    if now.past(claims.soft + OVERDUE) == Past::Yes && renewable {
         return Err(Unavailable::renewal_required("the device token is long overdue for its renewal"));
     }
     Ok(if now.past(claims.soft) == Past::Yes {

@@ -18,11 +18,12 @@ use crate::{
 const NOON: Timestamp = Timestamp::from_secs(43_200);
 const HOUR: Duration = Duration::from_secs(3600);
 
-struct Site {
+/// A gateway with one device.
+pub(in crate::device) struct Site {
     _folder: Folder,
-    clock: Clock,
-    devices: Devices,
-    binding: Binding,
+    pub(in crate::device) clock: Clock,
+    pub(in crate::device) devices: Devices,
+    pub(in crate::device) binding: Binding,
 }
 
 fn policy() -> DevicePolicy {
@@ -42,7 +43,7 @@ fn order() -> Order {
 }
 
 impl Site {
-    async fn new() -> Self {
+    pub(in crate::device) async fn new() -> Self {
         let (folder, clock) = (Folder::new(), Clock::standing_at(NOON));
         let (data, background) = (folder.taken(), Background::current());
         let deadline = Duration::from_secs(1);
@@ -59,7 +60,7 @@ impl Site {
         Self { _folder: folder, clock, devices, binding }
     }
 
-    fn token(&self) -> CredentialText {
+    pub(in crate::device) fn token(&self) -> CredentialText {
         let minted = self.devices.mint(&self.binding, Some(Thumbprint::from_bytes([1; 32])), self.clock.now());
         CredentialText::new(minted.expect("it can be signed").text)
     }
@@ -149,6 +150,22 @@ async fn while_the_registry_cannot_be_reached_nobody_is_asked_to_renew() {
     assert_eq!(site.says(&token), "Overdue");
     site.devices.registry().store().heal().await.expect("nothing else is wrong");
     site.poll().await.expect("healed");
+    assert_eq!(site.says(&token), "RenewalRequired");
+    // A store that can be read and takes nothing renews nobody either.
+    const REFUSE: &str = "CREATE TRIGGER refuse BEFORE UPDATE ON device BEGIN SELECT RAISE(FAIL, 'full'); END";
+    let run = async |statement: &'static str| {
+        let work = move |mut c: sqlx::pool::PoolConnection<sqlx::Sqlite>| async move {
+            sqlx::query(statement).execute(&mut *c).await.map(drop)
+        };
+        site.devices.registry().store().call(work).await.expect("healthy");
+    };
+    run(REFUSE).await;
+    site.devices.saw(site.binding.device, Some([192, 0, 2, 7].into()), site.clock.now());
+    let _ = site.devices.write_last_seen().await.expect_err("full");
+    site.poll().await.expect("it can be read");
+    assert_eq!(site.says(&token), "Overdue");
+    run("DROP TRIGGER refuse").await;
+    site.devices.write_last_seen().await.expect("healed");
     assert_eq!(site.says(&token), "RenewalRequired");
     site.devices.registry().store().disturb(Disturbance::Closed).await.expect("healthy until now");
     site.clock.advance(11 * 24 * HOUR);

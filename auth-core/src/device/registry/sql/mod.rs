@@ -6,8 +6,10 @@ pub(in crate::device) mod transaction;
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-pub(super) use self::transaction::{bind_known, change_one, import, list, of_key, register, show};
-use super::{Binding, DeviceDescription, DeviceKey, Order, PublicKey, RegisteredDevice, device_id};
+pub(super) use self::transaction::{bind_known, change_one, import, list, of_key, register, seen, show};
+use super::{
+    super::last_seen::Sighting, Binding, DeviceDescription, DeviceKey, Order, PublicKey, RegisteredDevice, device_id,
+};
 use crate::{
     audit::{self, AuditRecord},
     clock::Now,
@@ -35,6 +37,11 @@ const BINDINGS: &str =
     "SELECT * FROM device_binding WHERE device IN (SELECT value FROM json_each($1)) ORDER BY created, id";
 const KEYS: &str =
     "SELECT * FROM device_key WHERE device IN (SELECT value FROM json_each($1)) ORDER BY added, thumbprint";
+
+/// What is written late does not take back what was written since.
+const SEEN: &str = "
+    UPDATE device SET last_seen = max(coalesce(last_seen, 0), $2), last_address = coalesce($3, last_address)
+    WHERE id = $1";
 
 /// A page of ids, by an index alone.
 const PAGE: &str = "SELECT id FROM device WHERE id > $1 ORDER BY id LIMIT $2";
@@ -140,6 +147,16 @@ pub(super) async fn binding_in(
 /// Those of these serial numbers that are registered.
 async fn registered(reading: &mut SqliteConnection, hardware_ids: &[&str]) -> Result<Vec<String>, sqlx::Error> {
     sqlx::query_scalar(REGISTERED).bind(json!(hardware_ids).to_string()).fetch_all(&mut *reading).await
+}
+
+async fn update_seen(writing: &mut SqliteConnection, id: DeviceId, seen: Sighting) -> Result<(), sqlx::Error> {
+    sqlx::query(SEEN)
+        .bind(id.to_string())
+        .bind(seen.at.as_millis())
+        .bind(seen.address.map(|address| address.to_string()))
+        .execute(&mut *writing)
+        .await
+        .map(drop)
 }
 
 /// The key of this thumbprint.

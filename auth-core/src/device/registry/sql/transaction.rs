@@ -6,8 +6,12 @@ use serde_json::json;
 use sqlx::{Connection, Sqlite, SqliteConnection, pool::PoolConnection};
 
 use super::{
-    super::{Binding, BindingChange, Bound, DeviceKey, ImportOutcome, NewDevice, Order, RegisteredDevice, binding_id},
+    super::{
+        super::last_seen::Sighting, Binding, BindingChange, Bound, DeviceKey, ImportOutcome, NewDevice, Order,
+        RegisteredDevice, binding_id,
+    },
     binding, binding_in, device, insert_binding, insert_device, insert_key, key, page, registered, update_binding,
+    update_seen,
 };
 use crate::{
     audit::{self, AuditRecord},
@@ -93,6 +97,20 @@ pub(in crate::device::registry) async fn change_one(
         let done = change(&mut writing, id, to, &order, now).await?;
         writing.commit().await?;
         Ok(done)
+    };
+    store.call(work).await
+}
+
+pub(in crate::device::registry) async fn seen(
+    store: &Database,
+    seen: Vec<(DeviceId, Sighting)>,
+) -> Result<(), Unavailable> {
+    let work = move |mut connection: PoolConnection<Sqlite>| async move {
+        let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
+        for (id, seen) in seen {
+            update_seen(&mut writing, id, seen).await?;
+        }
+        writing.commit().await
     };
     store.call(work).await
 }
