@@ -31,6 +31,8 @@ pub enum Alarm {
     PinGuesses,
     /// Many displays show a PIN at once.
     PinsOpen,
+    /// A token of a device without a key seems to be in two hands.
+    PossibleClone,
     /// A key set holds a private key.
     PrivateKeyPublished,
     /// A provider says another time than either reading of ours, or contradicts another provider.
@@ -66,7 +68,7 @@ pub fn count_from_zero() {
 
 impl Alarm {
     /// Every alarm, in the order of their names.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::BlameWithoutProof,
         Self::ClockDoubt,
         Self::ClockUnread,
@@ -80,6 +82,7 @@ impl Alarm {
         Self::MassRefusal,
         Self::PinGuesses,
         Self::PinsOpen,
+        Self::PossibleClone,
         Self::PrivateKeyPublished,
         Self::ProviderClock,
         Self::ProviderConfiguration,
@@ -107,6 +110,7 @@ impl Alarm {
             Self::MassRefusal => "mass-refusal",
             Self::PinGuesses => "pin-guesses",
             Self::PinsOpen => "pins-open",
+            Self::PossibleClone => "possible-clone",
             Self::PrivateKeyPublished => "private-key-published",
             Self::ProviderClock => "provider-clock",
             Self::ProviderConfiguration => "provider-configuration",

@@ -268,6 +268,18 @@ const STATEMENTS: &[(&str, &str)] = &[
             released_by TEXT
         ) STRICT",
     ),
+    (
+        "device successor: which token of a device without a key took the place of which",
+        "CREATE TABLE device_successor (
+            successor TEXT PRIMARY KEY NOT NULL,
+            predecessor TEXT NOT NULL,
+            device TEXT NOT NULL,
+            issued INTEGER NOT NULL,
+            first_used INTEGER,
+            cloned INTEGER
+        ) STRICT",
+    ),
+    ("device successor: those of one token", "CREATE INDEX device_successor_of ON device_successor (predecessor)"),
 ];
 
 /// Applies those that the store has not seen. A store that a newer release has brought further is taken as it is, so that going back a release

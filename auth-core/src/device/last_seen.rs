@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use super::registry::Registry;
+use super::{family::TokenUses, registry::Registry, token::DeviceClaims};
 use crate::{
     clock::{Now, Timestamp},
     lock::lock,
@@ -35,6 +35,7 @@ pub(super) struct LastSeen {
     registry: Registry,
     waiting: Arc<Mutex<HashMap<DeviceId, Sighting>>>,
     refused: Arc<AtomicBool>,
+    uses: TokenUses,
 }
 
 const HOUR_MILLIS: i64 = 3_600_000;
@@ -52,12 +53,17 @@ pub(super) fn hour_of(now: Now) -> i64 {
 
 impl LastSeen {
     pub(super) fn new(registry: Registry) -> Self {
-        Self { registry, waiting: Arc::default(), refused: Arc::default() }
+        Self { registry, waiting: Arc::default(), refused: Arc::default(), uses: TokenUses::default() }
     }
 
     /// Whether the store did not take what was written last.
     pub(super) fn is_refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
+    }
+
+    /// A token was used. Its device is noted next.
+    pub(super) fn note_use(&self, claims: &DeviceClaims, now: Now) {
+        self.uses.note(claims, now);
     }
 
     /// A device was heard of. An address that is not known leaves the one before. The first that waits begins the writing.
@@ -93,6 +99,11 @@ impl LastSeen {
     /// # Errors
     /// Unavailable, if the store is. What it did not take waits on.
     pub(super) async fn write(&self) -> Result<(), Unavailable> {
+        self.write_sightings().await?;
+        self.uses.look_at(&self.registry).await
+    }
+
+    async fn write_sightings(&self) -> Result<(), Unavailable> {
         loop {
             let some: Vec<(DeviceId, Sighting)> =
                 lock(&self.waiting).iter().take(WRITTEN_AT_ONCE).map(|(device, seen)| (*device, *seen)).collect();

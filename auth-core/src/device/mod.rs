@@ -1,6 +1,7 @@
 //! The device fleet: displays that hold a device token, bound to tenants, proven by keys of their own.
 
 pub mod activation;
+pub mod family;
 pub mod grant;
 mod last_seen;
 pub mod legacy;

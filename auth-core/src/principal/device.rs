@@ -17,6 +17,10 @@ pub struct BindingId([u8; 16]);
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Thumbprint([u8; 32]);
 
+/// Names a device token of a device without a key: 128 random bits, shown as base64url.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TokenId([u8; 16]);
+
 /// Counts how often a binding has begun anew: what was issued under an earlier one is never admitted again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -149,6 +153,7 @@ macro_rules! as_text {
 uuid_v7!(DeviceId, "device id");
 uuid_v7!(BindingId, "binding id");
 as_text!(Thumbprint);
+as_text!(TokenId);
 
 impl Thumbprint {
     /// A thumbprint from its bytes. Whoever makes one hashes a key.
@@ -159,6 +164,13 @@ impl Thumbprint {
     /// Its bytes.
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
+    }
+}
+
+impl TokenId {
+    /// A token id from its bytes. Whoever makes one draws them at random.
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
     }
 }
 
@@ -200,6 +212,20 @@ impl Generation {
 impl fmt::Display for Thumbprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl fmt::Display for TokenId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+    }
+}
+
+impl FromStr for TokenId {
+    type Err = NotAnId;
+    fn from_str(text: &str) -> Result<Self, NotAnId> {
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or(NotAnId("token id"))
     }
 }
 

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    device::{BindingId, BindingState, BoundDevice, DeviceId, Generation, NotAnId, Renewal, Thumbprint},
+    device::{BindingId, BindingState, BoundDevice, DeviceId, Generation, NotAnId, Renewal, Thumbprint, TokenId},
     membership::{Groups, Membership, Roles, Silence},
     user_name::{NoUserName, UserClaim, UserName},
 };

@@ -137,6 +137,12 @@ impl Revocations {
         self.0.background().run(work).await?
     }
 
+    /// How many entries there are.
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.0.load().value.all().count()
+    }
+
     /// The runtime that it is kept on.
     pub(crate) fn background(&self) -> &Background {
         self.0.background()

@@ -36,6 +36,7 @@ const STORES: &[&str] = &[
     "auth-core/src/database/",
     "auth-core/src/audit/sql.rs",
     "auth-core/src/device/activation/sql",
+    "auth-core/src/device/family/sql.rs",
     "auth-core/src/device/grant/sql",
     "auth-core/src/device/legacy/sql",
     "auth-core/src/device/registry/sql/",

@@ -207,6 +207,53 @@ async fn every_look_up_goes_by_an_index_however_many_devices_there_are() {
 }
 
 #[tokio::test]
+async fn the_revocation_set_holds_what_happened_and_not_the_fleet() {
+    let site = Site::new().await;
+    let mut bindings = Vec::new();
+    for n in 0..20 {
+        bindings.push(site.add(n, "acme").await.bindings[0].id);
+    }
+    assert_eq!(site.registry.revocations().len(), 0);
+    let _ = site.change(bindings[3], BindingState::Suspended).await;
+    let _ = site.change(bindings[7], BindingState::Revoked).await;
+    let _ = site.change(bindings[7], BindingState::Active).await;
+    assert_eq!(site.registry.revocations().len(), 2);
+    site.registry.revocations().poll().await.expect("healthy");
+    assert_eq!(site.registry.revocations().len(), 2);
+}
+
+/// Run it alone, to see how long a page of a large fleet takes.
+#[tokio::test]
+#[ignore = "it writes a million devices"]
+async fn a_page_of_a_million_devices() {
+    const FILL: [&str; 2] = [
+        "INSERT INTO device (id, hardware_id, model, app_version, first_seen, created_by)
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000000)
+            SELECT printf('%08x-0000-7000-8000-000000000000', i), i, 'wall', '1', 0, 'test' FROM n",
+        "INSERT INTO device_binding (id, device, tenant, room, state, generation, version, created, created_by, changed,
+            changed_by, reason)
+            SELECT id, id, 'acme', '1', 'active', 1, 1, 0, 'test', 0, 'test', '' FROM device",
+    ];
+    let site = Site::new().await;
+    let store = Database::at(site.folder.path().join("store.sqlite"), Background::current(), Duration::from_secs(300));
+    for statement in FILL {
+        let fill =
+            move |mut c: PoolConnection<Sqlite>| async move { sqlx::query(statement).execute(&mut *c).await.map(drop) };
+        store.call(fill).await.expect("there is room");
+    }
+    let after = "000f0000-0000-7000-8000-000000000000".parse().expect("an id");
+    for tenant in [None, Some("acme".to_owned())] {
+        let clock = Clock::system();
+        let begun = clock.now();
+        let page = site.registry.list(tenant.clone(), Some(after), 100).await.expect("healthy");
+        println!("a page of 100 of a million, {tenant:?}: {:?}", clock.now().steady().since(begun.steady()));
+        assert_eq!(page.devices.len(), 100);
+        assert!(page.devices.iter().all(|device| device.bindings.len() == 1));
+    }
+    assert_eq!(site.registry.revocations().len(), 0);
+}
+
+#[tokio::test]
 async fn a_commit_waits_for_the_disk() {
     let site = Site::new().await;
     let ask = |mut connection: PoolConnection<Sqlite>| async move {

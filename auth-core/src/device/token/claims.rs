@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use aws_lc_rs::rand;
 use serde_json::{Value, json};
 
 use super::super::{DevicePolicy, registry::Binding};
 use crate::{
     clock::{Now, Timestamp},
     jws::Claims,
-    principal::{BindingId, DeviceId, Generation, Thumbprint},
+    principal::{BindingId, DeviceId, Generation, Thumbprint, TokenId},
 };
 
 /// The claims of a device token, typed.
@@ -30,6 +31,8 @@ pub struct DeviceClaims {
     pub room: Arc<str>,
     /// `cnf.jkt` (RFC 9449 §6.1): the key that may renew it; `None` for a device without the protocol.
     pub key: Option<Thumbprint>,
+    /// `jti`: which of its family it is; only where there is no key.
+    pub token: Option<TokenId>,
     /// `iat`: when it was made.
     pub issued: Timestamp,
     /// `rnw`: when it is due to be renewed.
@@ -53,6 +56,7 @@ impl DeviceClaims {
             generation: of.generation,
             room: of.room.as_str().into(),
             key,
+            token: key.is_none().then(token_id),
             issued: whole(now.anchor()),
             renew: whole(now.earlier() + policy.renew_after),
             soft: whole(now.earlier() + policy.soft),
@@ -69,6 +73,9 @@ impl DeviceClaims {
         });
         if let Some(key) = self.key {
             claims["cnf"] = json!({ "jkt": key });
+        }
+        if let Some(token) = self.token {
+            claims["jti"] = json!(token);
         }
         claims
     }
@@ -91,12 +98,19 @@ impl DeviceClaims {
             generation: generation.map(Generation::new).ok_or("gen")?,
             room: text("room")?.into(),
             key: key(claims)?,
+            token: claims.text("jti").map(|token| token.parse().map_err(|_| "jti")).transpose()?,
             issued: claims.iat,
             renew: date("rnw")?,
             soft: date("sexp")?,
             expires: claims.exp,
         })
     }
+}
+
+fn token_id() -> TokenId {
+    let mut bytes = [0; 16];
+    rand::fill(&mut bytes).expect("the system has randomness");
+    TokenId::from_bytes(bytes)
 }
 
 /// The key that it is confirmed by: none, or one that can be read. What confirms it otherwise is not overlooked.

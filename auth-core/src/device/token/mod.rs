@@ -175,6 +175,7 @@ impl Devices {
         }
         let hour = hour_of(now);
         if known.noted.load(Ordering::Relaxed) != hour && known.noted.swap(hour, Ordering::Relaxed) != hour {
+            self.0.last_seen.note_use(claims, now);
             self.saw(claims.device, None, now);
         }
         Ok(principal)

@@ -94,7 +94,7 @@ impl Site {
         self.devices.registry().revocations().poll().await
     }
 
-    async fn change(&mut self, to: BindingState) {
+    pub(in crate::device) async fn change(&mut self, to: BindingState) {
         let done = self.devices.registry().change(self.binding.id, to, order(), self.clock.now()).await;
         if let crate::device::registry::BindingChange::Changed(binding) = done.expect("healthy") {
             self.binding = binding;
