@@ -7,6 +7,7 @@ use http::Request;
 use crate::{
     body::Received,
     context::RequestContext,
+    fault::ClientKind,
     own::{self, LegacyPinAsked},
     response::{answer::Answer, reply::Reply},
     route::Target,
@@ -22,6 +23,9 @@ pub async fn handle(pools: &Rc<Pools>, context: &RequestContext, request: Reques
     };
     if let Some(asked) = LegacyPinAsked::by(context, &head) {
         return context.reply(asked.answer(context, &head, request.into_body()).await);
+    }
+    if running.routes.is_for_devices(&head.path) {
+        context.answer_as(ClientKind::Device);
     }
     let route = match running.routes.find(&head.path, head.host(), &head.method) {
         Ok(Target::Own(path)) => return own::answer(&path, context, &head, request).await,

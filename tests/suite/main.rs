@@ -10,6 +10,7 @@ mod clock;
 mod cold_start;
 mod credentials;
 mod demonstration;
+mod devices;
 mod documents;
 mod forged_kids;
 mod forwarding;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
         cold_start::tests(),
         credentials::tests(),
         demonstration::tests(),
+        devices::tests(),
         documents::tests(),
         forged_kids::tests(),
         forwarding::tests(),

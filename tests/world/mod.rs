@@ -6,6 +6,8 @@
 
 pub mod authority;
 pub mod caller;
+pub mod chromium;
+pub mod device;
 pub mod disk;
 pub mod display;
 pub mod fault_proxy;

@@ -64,7 +64,7 @@ enum AuditAction {
 
 #[derive(Debug, Subcommand)]
 enum DeviceAction {
-    /// Write down a device.
+    /// Write down a device without a key of its own, and print a token for it, which cannot be renewed.
     Register {
         /// Its serial number.
         #[arg(long)]
@@ -113,6 +113,12 @@ enum DeviceAction {
         #[arg(long)]
         reason: String,
     },
+    /// Show which brakes hold back statements that devices are revoked; with `release`, release one for an hour.
+    #[command(args_conflicts_with_subcommands = true)]
+    Brake {
+        #[command(subcommand)]
+        order: Option<BrakeOrder>,
+    },
     /// Write every device as CSV, one line for each tenant that it is or was in.
     Export {
         /// Only those of this tenant.
@@ -125,6 +131,19 @@ enum DeviceAction {
     /// Run pretend displays against a gateway.
     #[cfg_attr(not(feature = "demo"), command(hide = true))]
     Simulate(SimulateArguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum BrakeOrder {
+    /// Somebody has looked, and the revocations are meant.
+    Release {
+        /// The brake of this tenant; else the fleet's.
+        #[arg(long)]
+        tenant: Option<String>,
+        /// Why, for the audit trail.
+        #[arg(long)]
+        reason: String,
+    },
 }
 
 /// What a change is made of.
@@ -161,6 +180,10 @@ pub(super) fn run(DeviceArguments { config, action }: DeviceArguments) -> ExitCo
         DeviceAction::Suspend(change) => fleet.change(change, BindingState::Suspended),
         DeviceAction::Revoke(change) => fleet.change(change, BindingState::Revoked),
         DeviceAction::Reactivate(change) => fleet.change(change, BindingState::Active),
+        DeviceAction::Brake { order: None } => fleet.told(FleetCommand::Brakes),
+        DeviceAction::Brake { order: Some(BrakeOrder::Release { tenant, reason }) } => {
+            fleet.told(FleetCommand::ReleaseBrake { tenant, reason })
+        }
         DeviceAction::Import { file, reason } => fleet.import(&file, reason),
         DeviceAction::Export { tenant } => fleet.export(tenant),
         DeviceAction::Legacy(action) => legacy::run(&fleet, action),

@@ -27,6 +27,8 @@ pub struct LoginLink<'a> {
     pub again: bool,
     /// Whether the provider is to let the person choose an account.
     pub select_account: bool,
+    /// Whether the provider is to ask whoever has not signed in there just now.
+    pub fresh: bool,
     /// Whether somebody who is signed in here already goes straight to `return_to`.
     pub unless_signed_in: bool,
 }
@@ -100,12 +102,13 @@ impl Site {
 
     /// Where signing in begins as `link` says.
     pub fn login_by(&self, link: &LoginLink<'_>) -> String {
-        let LoginLink { provider, return_to, again, select_account, unless_signed_in } = *link;
+        let LoginLink { provider, return_to, again, select_account, fresh, unless_signed_in } = *link;
         let parameters = [
             ("provider", provider),
             ("return_to", return_to),
             ("again", again.then_some("1")),
             ("select_account", select_account.then_some("1")),
+            ("fresh", fresh.then_some("1")),
             ("unless_signed_in", unless_signed_in.then_some("1")),
         ];
         let given = parameters.into_iter().filter_map(|(name, value)| Some((name, value?)));

@@ -16,10 +16,10 @@ use std::{
 use auth_core::{
     clock::Now,
     policy::{Holder, Permit, Requirement},
-    principal::{Kind, Principal},
+    principal::{Kind, Principal, Renewal},
     verdict::Unavailable,
 };
-use http::{Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::admission::Admitted;
@@ -35,6 +35,9 @@ use crate::{
     state::{Gateway, Running},
     telemetry::{AccessLine, Incomplete, LoggedPrincipal, RouteMetrics},
 };
+
+/// Tells a device when to renew its token.
+const AUTH_RENEW: HeaderName = HeaderName::from_static("auth-renew");
 
 /// One request.
 pub struct RequestContext {
@@ -65,6 +68,7 @@ struct Found {
     undecided: Option<Unavailable>,
     route: Option<Arc<RouteMetrics>>,
     goes_to_upstream: bool,
+    renewal: Option<Renewal>,
 }
 
 /// What it was answered, for the same.
@@ -147,6 +151,7 @@ impl RequestContext {
 
     /// It is `principal`'s.
     pub(crate) fn is_of(&self, principal: &Principal) {
+        self.found.borrow_mut().renewal = principal.device.as_ref().map(|device| device.renewal);
         let who = LoggedPrincipal { kind: principal.kind, subject: principal.subject.clone() };
         self.found.borrow_mut().principal = Some(who);
     }
@@ -248,10 +253,23 @@ impl RequestContext {
         }
     }
 
+    /// A device is served whatever its token's age, and told when to renew it.
+    fn say_when_to_renew(&self, response: &mut Response<Body>) {
+        let when = match self.found.borrow().renewal {
+            Some(Renewal::Due) => "due",
+            Some(Renewal::Overdue) => "overdue",
+            Some(Renewal::NotDue) | None => return,
+        };
+        if kind_of(response) == AnswerWord::Upstream {
+            response.headers_mut().insert(AUTH_RENEW, HeaderValue::from_static(when));
+        }
+    }
+
     /// Turns `reply` into what is sent.
     pub fn send(&self, reply: Reply) -> Response<Body> {
         let why = reply.answer.why(self.found.borrow().undecided.as_ref());
-        let response = reply.into_http(&self.running.site);
+        let mut response = reply.into_http(&self.running.site);
+        self.say_when_to_renew(&mut response);
         let (status, word) = (response.status(), kind_of(&response));
         self.note_device(status);
         *self.answered.borrow_mut() = Some(Answered { status, word, why, after: self.begun.elapsed() });

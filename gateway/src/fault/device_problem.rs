@@ -20,6 +20,8 @@ pub enum DeviceProblem {
     DeviceSuspended,
     /// Its key has no place here.
     DeviceUnknown,
+    /// The other key is another device's, or the old one was replaced already.
+    KeyTaken,
     /// More at once than is taken of this kind.
     RateLimited,
     /// It belongs to more than one tenant, and nobody can tell to which it is coming back.
@@ -32,7 +34,7 @@ pub enum DeviceProblem {
 
 impl DeviceProblem {
     /// Every problem.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::ActivationExpired,
         Self::BadContent,
         Self::BadProof,
@@ -40,6 +42,7 @@ impl DeviceProblem {
         Self::DeviceRevoked,
         Self::DeviceSuspended,
         Self::DeviceUnknown,
+        Self::KeyTaken,
         Self::RateLimited,
         Self::TenantAmbiguous,
         Self::UseDpopNonce,
@@ -55,6 +58,7 @@ impl DeviceProblem {
             Self::DeviceRevoked => "device-revoked",
             Self::DeviceSuspended => "device-suspended",
             Self::DeviceUnknown => "device-unknown",
+            Self::KeyTaken => "key-taken",
             Self::RateLimited => "rate-limited",
             Self::TenantAmbiguous => "tenant-ambiguous",
             Self::UseDpopNonce => "use-dpop-nonce",
@@ -72,7 +76,7 @@ impl DeviceProblem {
             Self::ActivationExpired | Self::DeviceRevoked => FaultStatus::Gone,
             Self::BadContent | Self::BadProof | Self::UseDpopNonce => FaultStatus::BadRequest,
             Self::ContentTooLarge => FaultStatus::ContentTooLarge,
-            Self::DeviceSuspended | Self::TenantAmbiguous => FaultStatus::Conflict,
+            Self::DeviceSuspended | Self::KeyTaken | Self::TenantAmbiguous => FaultStatus::Conflict,
             Self::DeviceUnknown => FaultStatus::NotFound,
             Self::RateLimited => FaultStatus::TooManyRequests,
             Self::WrongMediaType => FaultStatus::UnsupportedMediaType,
@@ -89,6 +93,7 @@ impl DeviceProblem {
             | Self::DeviceRevoked
             | Self::DeviceSuspended
             | Self::DeviceUnknown
+            | Self::KeyTaken
             | Self::RateLimited
             | Self::TenantAmbiguous => AnswerWord::DeviceAnswer,
         }
@@ -104,6 +109,7 @@ impl DeviceProblem {
             Self::DeviceRevoked => "The device is revoked",
             Self::DeviceSuspended => "The device is suspended",
             Self::DeviceUnknown => "The device is not known",
+            Self::KeyTaken => "The other key cannot take its place",
             Self::RateLimited => "Too many at once",
             Self::TenantAmbiguous => "The device belongs to more than one tenant",
             Self::UseDpopNonce => "The proof needs a fresh nonce",
@@ -131,6 +137,9 @@ impl DeviceProblem {
             }
             Self::DeviceUnknown => {
                 "No tenant has a device with this key. Keep all data, begin an activation, and show its PIN."
+            }
+            Self::KeyTaken => {
+                "The other key is another device's, or this one was replaced already. Keep the key that is in use."
             }
             Self::RateLimited => {
                 "More of this kind are asking than are taken at once. Keep everything, and ask again later."

@@ -40,7 +40,6 @@ pub struct Allowance {
 pub struct RateLimits {
     begins: Mutex<Buckets>,
     callbacks: Mutex<Buckets>,
-    pins: Mutex<Buckets>,
     /// Of the fleet, by kind.
     fleet: [Mutex<Buckets>; 3],
     /// Made when the first device comes.
@@ -91,14 +90,6 @@ impl RateLimits {
     /// [`Fault::RateLimited`], if it has sent too many just now.
     pub fn finish_sign_in(&self, address: IpAddr, limit: Allowance, now: Now) -> Result<(), Fault> {
         take(&self.callbacks, address, limit, now)
-    }
-
-    /// Counts an activation that `address` wants to begin: an office full of displays has one address.
-    ///
-    /// # Errors
-    /// [`Fault::RateLimited`], if it has begun too many just now.
-    pub fn begin_activation(&self, address: IpAddr, now: Now) -> Result<(), Fault> {
-        take(&self.pins, address, Allowance { at_once: 60, per_minute: 30 }, now)
     }
 
     /// Counts `work` for some device, of which `a_second` are taken.

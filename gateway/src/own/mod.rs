@@ -1,8 +1,10 @@
 //! The gateway's own paths. Each answers with an [`Answer`]; none of them can make a status, a refusal or a redirect to
 //! sign-in by itself.
 
+mod activate;
 pub mod admin;
 mod content;
+mod device;
 pub mod forward_auth;
 mod legacy_pin;
 mod logout;
@@ -18,7 +20,6 @@ use http::{HeaderMap, Request};
 use crate::{
     body::Received,
     context::RequestContext,
-    fault::Fault,
     request::RequestHead,
     response::{answer::Answer, own_answer::OwnAnswer, pages, reply::Reply},
     route::{OwnPath, ProblemWord},
@@ -47,7 +48,8 @@ pub(crate) async fn answer(
         OwnPath::Problem(ProblemWord::Device(problem)) => {
             Answer::Own(OwnAnswer::page(pages::explain_problem(*problem)))
         }
-        OwnPath::Activate | OwnPath::Device(_) => Answer::Fault(Fault::NoSuchRoute),
+        OwnPath::Activate => return activate::answer(context, head, &parts, body).await,
+        OwnPath::Device(path) => device::answer(*path, context, head, &parts, body).await,
     };
     context.reply(answer)
 }

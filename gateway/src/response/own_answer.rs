@@ -80,6 +80,11 @@ pub enum OwnFailure {
     Busy,
     /// 502: the provider answered, and its answer is invalid. For programs, what was wrong with it.
     InvalidResponse(&'static str),
+    /// 429: so many wrong PINs were typed that none is looked at.
+    TooManyGuesses {
+        /// When one is again.
+        retry_after: Duration,
+    },
     /// 503: something that is needed does not answer.
     Unavailable {
         /// When it is worth asking again.
@@ -122,8 +127,9 @@ impl OwnAnswer {
     }
 
     /// What a device is told that did not get what it asked for: problem details (RFC 9457), whoever asks.
-    pub fn problem(problem: DeviceProblem) -> Self {
-        Self::of(OwnContent::Problem(problem, ProblemTold::default()))
+    pub fn device_problem(problem: DeviceProblem) -> Self {
+        let why = Why { reason: Some(problem.as_str()), ..Why::default() };
+        Self::of(OwnContent::Problem(problem, ProblemTold::default())).log(why)
     }
 
     /// With what exactly is wrong, where a problem says only what kind of thing is.

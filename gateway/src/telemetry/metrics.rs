@@ -72,6 +72,13 @@ pub(crate) const SET_COOKIES_DROPPED: Metric<Counter, 0> = Metric::new(
 );
 
 /// Upper bounds of the histograms' buckets, in seconds.
+/// Devices that did not get what they asked for.
+pub(crate) const DEVICE_PROBLEMS: Metric<Counter, 1> = Metric::new(
+    "candor_device_problems_total",
+    ["problem"],
+    "Requests on the paths of devices that did not get what they asked for, by the problem's word.",
+);
+
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// How often samples are gathered into buckets while nobody reads them: they take memory until then.
@@ -122,6 +129,7 @@ fn describe() {
     LOG_WRITES_FAILED.describe();
     REQUEST_FIELDS_DROPPED.describe();
     SET_COOKIES_DROPPED.describe();
+    DEVICE_PROBLEMS.describe();
     REQUEST_FIELDS_DROPPED.alone().increment(0);
     SET_COOKIES_DROPPED.alone().increment(0);
 }

@@ -43,6 +43,7 @@ mod keys;
 mod logs;
 mod methods;
 mod paths;
+mod pins;
 mod providers;
 mod shared_caches;
 mod sign_in;
@@ -99,6 +100,7 @@ const FILES: &[&[Attack]] = &[
     logs::ATTACKS,
     methods::ATTACKS,
     paths::ATTACKS,
+    pins::ATTACKS,
     providers::ATTACKS,
     shared_caches::ATTACKS,
     sign_in::ATTACKS,

@@ -6,6 +6,8 @@ mod pages;
 #[cfg(test)]
 mod tests;
 
+use std::time::Duration;
+
 use auth_core::{
     refusal_guard::Harm,
     sign_in::{Begin, BeginFault, Begun, Callback, CallbackParams, Finished, SignInFault},
@@ -34,6 +36,8 @@ use crate::{
     route::ReturnTo,
 };
 
+/// How long ago whoever is to sign in freshly may have done so at the provider.
+const FRESH: Duration = Duration::from_secs(60);
 /// The most that a provider's form may hold.
 const FORM: usize = 64 * 1024;
 
@@ -44,6 +48,7 @@ struct LoginQuery {
     provider: Option<String>,
     again: Option<String>,
     select_account: Option<String>,
+    fresh: Option<String>,
     unless_signed_in: Option<String>,
 }
 
@@ -53,7 +58,7 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
         return bad_parameters();
     };
     let return_to = safe(context, query.return_to.as_deref());
-    let (again, select_account) = (query.again.is_some(), query.select_account.is_some());
+    let (again, select_account, fresh) = (query.again.is_some(), query.select_account.is_some(), query.fresh.is_some());
     if query.unless_signed_in.is_some() && may_be_signed_in(context, head).await {
         return Answer::Own(OwnAnswer::redirect(Destination::page(&return_to)));
     }
@@ -65,7 +70,7 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
             let names = several.iter().map(|provider| provider.name().to_string());
             let choice = |name: String| {
                 let (provider, return_to) = (Some(name.as_str()), Some(return_to.as_str()));
-                let link = LoginLink { provider, return_to, again, select_account, unless_signed_in: false };
+                let link = LoginLink { provider, return_to, again, select_account, fresh, unless_signed_in: false };
                 let address = context.running.site.login_by(&link);
                 (name, address)
             };
@@ -84,6 +89,7 @@ pub(super) async fn login(context: &RequestContext, head: &RequestHead, parts: &
         replaces,
         request: &request,
         select_account,
+        max_age: fresh.then_some(FRESH),
         ..Begin::default()
     };
     match context.running.sign_in.begin(&provider, begin, context.now).await {

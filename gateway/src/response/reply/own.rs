@@ -75,6 +75,11 @@ impl Form<'_> {
                 detail,
                 INVALID_RESPONSE.to_owned(),
             ),
+            OwnFailure::TooManyGuesses { retry_after } => {
+                let limited = Fault::RateLimited { retry_after };
+                let head = Head::failed(FaultStatus::TooManyRequests, limited.word(), spread(retry_after));
+                (head, "So many wrong PINs were typed that none is looked at.", limited.proxy_status())
+            }
             OwnFailure::Unavailable { retry_after, detail } => {
                 let head = Head::failed(unavailable, AnswerWord::VerdictUnavailable, spread(retry_after));
                 (head, detail, VERDICT_UNAVAILABLE.to_owned())

@@ -85,6 +85,12 @@ impl RouteTable {
         Self { devices, ..self }
     }
 
+    /// Whether a path is, or would be, one of our own for devices: whatever is said there is said in their form.
+    pub fn is_for_devices(&self, path: &CanonicalPath) -> bool {
+        let rest = path.as_str().as_bytes().strip_prefix(self.own.exact.as_slice());
+        self.devices && rest.is_some_and(|rest| rest.starts_with(b"/device/"))
+    }
+
     /// Every route, in no order that means anything.
     pub fn routes(&self) -> impl Iterator<Item = &Arc<Route>> {
         self.places.iter().flat_map(|place| &place.routes)

@@ -7,10 +7,12 @@ use auth_core::{
     device::{
         Devices,
         registry::{Binding, BindingChange, DeviceDescription, ImportOutcome, NewDevice, Order, RegisteredDevice},
+        statement::BrakeScope,
     },
     principal::{BindingState, DeviceId},
     verdict::Unavailable,
 };
+use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
 use super::CommandAnswer;
@@ -61,6 +63,15 @@ pub enum FleetCommand {
         /// Why.
         reason: String,
     },
+    /// To say which brakes hold back statements.
+    Brakes,
+    /// To release one.
+    ReleaseBrake {
+        /// That of this tenant; else the fleet's.
+        tenant: Option<String>,
+        /// Why.
+        reason: String,
+    },
     /// To go through the audit trail.
     AuditVerify,
 }
@@ -97,6 +108,8 @@ impl FleetCommand {
             Self::List { .. } => "list",
             Self::Show { .. } => "show",
             Self::Change { .. } => "change",
+            Self::Brakes => "brakes",
+            Self::ReleaseBrake { .. } => "release-brake",
             Self::AuditVerify => "audit-verify",
         }
     }
@@ -112,6 +125,8 @@ pub async fn execute(devices: &Devices, command: FleetCommand, actor: String, no
         FleetCommand::Change { device, tenant, to, reason } => {
             change(devices, device, tenant.as_deref(), to, ordered(actor, reason), now).await
         }
+        FleetCommand::Brakes => brakes(devices).await,
+        FleetCommand::ReleaseBrake { tenant, reason } => release(devices, tenant, ordered(actor, reason), now).await,
         FleetCommand::AuditVerify => verify(devices).await,
     };
     done.unwrap_or_else(|unavailable| CommandAnswer::Refused(format!("nothing was promised: {unavailable}")))
@@ -134,7 +149,37 @@ async fn register(
     now: Now,
 ) -> Result<CommandAnswer, Unavailable> {
     let registered = devices.registry().register(new(device), order, now).await?;
-    Ok(CommandAnswer::Done(format!("registered {}", registered.id)))
+    let token = match registered.bindings.first() {
+        Some(binding) => token_of(devices, binding, now)?,
+        None => String::new(),
+    };
+    Ok(CommandAnswer::Done(format!("registered {}{token}", registered.id)))
+}
+
+/// A token for a device without a key. It cannot be renewed.
+fn token_of(devices: &Devices, binding: &Binding, now: Now) -> Result<String, Unavailable> {
+    let token = devices.mint(binding, None, now)?;
+    Ok(format!("\ntoken {}", token.text.expose_secret()))
+}
+
+async fn brakes(devices: &Devices) -> Result<CommandAnswer, Unavailable> {
+    let pressed = devices.pressed_brakes().await?;
+    let lines: Vec<String> = pressed.iter().map(ToString::to_string).collect();
+    Ok(CommandAnswer::Done(if lines.is_empty() { "no brake is pressed".to_owned() } else { lines.join("\n") }))
+}
+
+async fn release(
+    devices: &Devices,
+    tenant: Option<String>,
+    order: Order,
+    now: Now,
+) -> Result<CommandAnswer, Unavailable> {
+    let scope = tenant.map_or(BrakeScope::Fleet, BrakeScope::Tenant);
+    Ok(if devices.release_brake(scope, order, now).await? {
+        CommandAnswer::Done("the brake is released for an hour: what is revoked is stated so".to_owned())
+    } else {
+        CommandAnswer::Refused("no such brake is pressed".to_owned())
+    })
 }
 
 async fn import(
@@ -196,10 +241,12 @@ async fn change(
         BindingChange::Unchanged(binding) => {
             CommandAnswer::Done(format!("{id} was {} in {} already", binding.state, binding.tenant))
         }
-        BindingChange::Changed(binding) => CommandAnswer::Done(format!(
-            "{id} is {} in {}, generation {}",
-            binding.state, binding.tenant, binding.generation
-        )),
+        BindingChange::Changed(binding) => {
+            let Binding { state, tenant, generation, .. } = &binding;
+            let keyless = device.keys.is_empty() && *state == BindingState::Active;
+            let token = if keyless { token_of(devices, &binding, now)? } else { String::new() };
+            CommandAnswer::Done(format!("{id} is {state} in {tenant}, generation {generation}{token}"))
+        }
     })
 }
 

@@ -1,0 +1,238 @@
+//! `activate`: where an installer types the PIN that a display shows, sees which display it is, and says where it hangs.
+//!
+//! It is asked by people on phones, so it needs no script. Who may is a question of [`auth_core::policy`] alone; and since
+//! whoever finds an unlocked phone must not let displays in, the sign-in must be of the last quarter of an hour. Nothing
+//! behind the gateway is asked: PINs work while the service is down. Whatever is wrong with a PIN (never given, over, used,
+//! another tenant's) has one answer.
+
+mod pages;
+
+use std::time::Duration;
+
+use auth_core::{
+    clock::Now,
+    device::{
+        Devices,
+        activation::{ActivationId, Administrator, AskingNetwork, ConfirmAnswer, Pin, PinAnswer},
+    },
+    policy::{Holder, MaxStale, Requirement, RequirementId, permit},
+    principal::{Kind, Principal},
+    refusal_guard::Harm,
+    verdict::{Stop, Unavailable, Verdict},
+};
+use http::{Method, request};
+use serde::Deserialize;
+
+use super::content::{self, ContentFault};
+use crate::{
+    body::Received,
+    context::RequestContext,
+    fault::{BadRequest, ClientKind, Fault},
+    request::RequestHead,
+    response::{answer::Answer, reply::Reply},
+};
+
+/// How old a sign-in may be that confirms a PIN.
+const RECENT: Duration = Duration::from_secs(15 * 60);
+/// The most that the form may hold.
+const FORM: usize = 4096;
+/// The longest name of a room, in characters.
+const LONGEST_ROOM: usize = 64;
+
+/// What stands in the address.
+#[derive(Default, Deserialize)]
+struct ActivateQuery {
+    pin: Option<String>,
+}
+
+/// What the pages post. Without a room it is the first of the two.
+#[derive(Deserialize)]
+struct ActivateForm {
+    pin: String,
+    activation: Option<String>,
+    tenant: Option<String>,
+    room: Option<String>,
+}
+
+/// Somebody who may confirm PINs, and in front of what.
+struct Installing<'a> {
+    devices: &'a Devices,
+    context: &'a RequestContext,
+    administrator: Administrator,
+    digits: u8,
+}
+
+/// Shows the page, or does what was posted.
+pub(super) async fn answer(
+    context: &RequestContext,
+    head: &RequestHead,
+    parts: &request::Parts,
+    body: Received,
+) -> Reply {
+    context.answer_as(ClientKind::Browser);
+    let requirement = installers(context);
+    let answer = match decide(context, head, parts, body, &requirement).await {
+        Ok(answer) | Err(answer) => answer,
+    };
+    let recourse = context.recourse_of(head, &requirement);
+    Reply { recourse, ..context.reply(answer) }
+}
+
+async fn decide(
+    context: &RequestContext,
+    head: &RequestHead,
+    parts: &request::Parts,
+    body: Received,
+    requirement: &Requirement,
+) -> Result<Answer, Answer> {
+    let config = &context.running.config;
+    let (Some(devices), Some(config)) = (&context.running.devices, &config.devices) else {
+        return Err(Answer::Fault(Fault::NoSuchRoute));
+    };
+    let query = serde_html_form::from_str::<ActivateQuery>(parts.uri.query().unwrap_or_default());
+    let Ok(ActivateQuery { pin: prefilled }) = query else { return Err(bad_parameters()) };
+    let posted = parts.method == Method::POST;
+    if posted && !head.same_origin {
+        return Err(Answer::Fault(Fault::BadRequest(BadRequest::CrossSite)));
+    }
+    let form = if posted { Some(read_form(parts, body).await?) } else { None };
+    let admitted = context.admit(head, requirement, Harm::None).await?;
+    let Holder::Known(principal) = admitted.permit.holder() else {
+        return Err(Answer::Fault(Fault::Internal("a permit for nobody in particular".into())));
+    };
+    let site = &context.running.site;
+    let pin = form.as_ref().map(|form| form.pin.as_str()).or(prefilled.as_deref()).unwrap_or_default();
+    if !is_recent(principal, context.now) {
+        return Ok(pages::sign_in_again(site, digits_of(pin)));
+    }
+    let tenants = tenants_of(context, principal).map_err(Answer::Unavailable)?;
+    if tenants.is_empty() {
+        return Ok(pages::no_tenant());
+    }
+    let network = AskingNetwork::of(head.forwarded.client);
+    let administrator = Administrator { who: principal.subject.to_string(), tenants, network };
+    let installing = Installing { devices, context, administrator, digits: config.pin_digits };
+    match form {
+        None => Ok(pages::ask(site, config.pin_digits, digits_of(pin), None)),
+        Some(ActivateForm { pin, room: None, .. }) => installing.find(&pin).await,
+        Some(form) => installing.confirm(form).await,
+    }
+}
+
+impl Installing<'_> {
+    async fn find(&self, typed: &str) -> Result<Answer, Answer> {
+        let site = &self.context.running.site;
+        // It says nothing about any PIN, so it is no guess.
+        let Ok(pin) = typed.parse::<Pin>() else {
+            return Ok(pages::ask(site, self.digits, digits_of(typed), Some(pages::Wrong::NoPin)));
+        };
+        let found = self.devices.find_pin(pin, &self.administrator, self.context.now).await;
+        Ok(match found.map_err(|down| pages::unavailable(&down))? {
+            PinAnswer::Found(found) => pages::show(site, &found, pin.to_string(), self.context.now, None),
+            PinAnswer::NotFound => pages::ask(site, self.digits, String::new(), Some(pages::Wrong::NotFound)),
+            PinAnswer::TooManyGuesses { retry_after } => pages::too_many_guesses(retry_after),
+        })
+    }
+
+    async fn confirm(&self, form: ActivateForm) -> Result<Answer, Answer> {
+        let ActivateForm { pin, activation: Some(activation), tenant: Some(tenant), room: Some(room) } = form else {
+            return Err(bad_parameters());
+        };
+        let Ok(activation) = activation.parse::<ActivationId>() else { return Err(bad_parameters()) };
+        let site = &self.context.running.site;
+        let room = room.trim();
+        if room.is_empty() || room.chars().count() > LONGEST_ROOM || room.chars().any(char::is_control) {
+            return self.find(&pin).await;
+        }
+        // Which of them the display may go to, the registry says too: this is about the person alone.
+        if !self.administrator.tenants.contains(&tenant) {
+            return Err(bad_parameters());
+        }
+        let now = self.context.now;
+        let confirmed = self.devices.confirm_activation(&activation, &tenant, room, &self.administrator, now).await;
+        Ok(match confirmed.map_err(|down| pages::unavailable(&down))? {
+            ConfirmAnswer::Confirmed { binding, .. } => pages::confirmed(site, &binding),
+            ConfirmAnswer::NotFound => pages::ask(site, self.digits, String::new(), Some(pages::Wrong::NotFound)),
+        })
+    }
+}
+
+/// Who may confirm PINs. Of what is a confirmation overdue, they may not: it is administration.
+fn installers(context: &RequestContext) -> Requirement {
+    let allow = context.running.config.admin.installer.clone();
+    // No route has this index, so this permit opens none.
+    Requirement::new(RequirementId(u32::MAX - 1), allow, MaxStale::all(Duration::ZERO))
+}
+
+fn is_recent(principal: &Principal, now: Now) -> bool {
+    #[cfg(candor_mutants)]
+    if auth_core::mutants::is("any-sign-in-confirms") {
+        return true;
+    }
+    let signed_in = principal.begun;
+    principal.kind == Kind::User && signed_in <= now.anchor() && now.anchor().since(signed_in) <= RECENT
+}
+
+/// The tenants that somebody may put displays in: those that the configuration lists for them, else their own.
+///
+/// # Errors
+/// Whether they may cannot be told of any.
+fn tenants_of(context: &RequestContext, principal: &Principal) -> Result<Vec<String>, Unavailable> {
+    let listed = context.running.config.devices.iter().flat_map(|devices| &devices.tenants);
+    let (mut tenants, mut unclear): (Vec<String>, Option<Unavailable>) = (Vec::new(), None);
+    let mut any = false;
+    for (name, tenant) in listed {
+        any = true;
+        let requirement = Requirement::new(RequirementId(u32::MAX - 1), tenant.allow.clone(), MaxStale::DEFAULT);
+        match permit(Verdict::Authenticated(principal.clone()), &requirement, context.now) {
+            Ok(_) => tenants.push(name.to_string()),
+            Err(Stop::Rejected(_)) => {}
+            Err(Stop::Unavailable(unavailable)) => unclear = Some(unavailable),
+        }
+    }
+    match (any, unclear) {
+        (false, _) => Ok(principal.tenant.iter().map(ToString::to_string).collect()),
+        (true, Some(unclear)) if tenants.is_empty() => Err(unclear),
+        (true, _) => {
+            // Their own is likeliest to be meant.
+            tenants.sort_by_key(|tenant| principal.tenant.as_deref() != Some(tenant));
+            Ok(tenants)
+        }
+    }
+}
+
+/// What of a text could be a PIN: it is shown again in a field for digits.
+fn digits_of(text: &str) -> String {
+    text.chars().filter(char::is_ascii_digit).take(8).collect()
+}
+
+async fn read_form(parts: &request::Parts, body: Received) -> Result<ActivateForm, Answer> {
+    let read = content::read(parts, body, "application/x-www-form-urlencoded", FORM).await;
+    let form = read.map_err(|fault| {
+        Answer::Fault(match fault {
+            ContentFault::WrongMediaType => Fault::BadRequest(BadRequest::OwnParameters),
+            ContentFault::TooLarge => Fault::BodyTooLarge,
+            ContentFault::Broken => Fault::BadRequest(BadRequest::BodyBroken),
+            ContentFault::Stalled => Fault::BadRequest(BadRequest::BodyStalled),
+        })
+    })?;
+    serde_html_form::from_bytes(&form).map_err(|_| bad_parameters())
+}
+
+fn bad_parameters() -> Answer {
+    Answer::Fault(Fault::BadRequest(BadRequest::OwnParameters))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_again_is_digits_alone() {
+        let check = |typed: &str, shown: &str| assert_eq!(digits_of(typed), shown, "{typed}");
+        check("482 913", "482913");
+        check("48<script>", "48");
+        check("1234567890", "12345678");
+        check("", "");
+    }
+}

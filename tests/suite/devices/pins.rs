@@ -1,0 +1,125 @@
+//! What people are told about PINs.
+
+use auth_core::database::Disturbance;
+use std::time::Duration;
+use world::{
+    World,
+    caller::{Caller, Form},
+};
+
+use super::{confirm, display, fleet, signed_in, with_fleet};
+
+/// The page of a PIN that was typed.
+async fn typed(world: &World, installer: &mut Caller, pin: &str) -> gateway::demo::browser::SeenPage {
+    let form = [("pin".to_owned(), pin.to_owned())];
+    installer.browser().post(&world.url("/.candor/activate"), &form).await.expect("an answer")
+}
+
+/// What is the same in two answers, but for the number of the request.
+fn comparable(page: &gateway::demo::browser::SeenPage) -> (u16, String) {
+    let text = page.text();
+    (page.status.as_u16(), text.split("<footer>").next().unwrap_or_default().to_owned())
+}
+
+pub(super) async fn one_answer() {
+    let world = fleet(World::new().standing_clock()).await;
+    let (mut ada, mut grace) = (signed_in(&world, "ada").await, signed_in(&world, "grace").await);
+    let mut wall = display(&world, "SN-1");
+    let begun = wall.begin().await;
+    let pin = begun.content["pin"].as_str().expect("a PIN").to_owned();
+    let wrong = if pin == "000000" { "000001" } else { "000000" };
+    let never = comparable(&typed(&world, &mut ada, wrong).await);
+    assert_eq!(never.0, 404, "{}", never.1);
+
+    // Spaces help to read it out.
+    let spaced = format!("{} {}", &pin[..3], &pin[3..]);
+    assert_eq!(typed(&world, &mut ada, &spaced).await.status, 200);
+    let letters = typed(&world, &mut ada, "48291o").await;
+    assert!(letters.status == 400 && letters.text().contains("digits only"), "{}", letters.text());
+
+    let done = confirm(&world, &mut ada, &begun.content, "acme").await;
+    assert_eq!(done.status, 200, "{}", done.text());
+    assert_eq!(comparable(&typed(&world, &mut ada, &pin).await), never, "used");
+    // It belongs to acme from now on: its next PIN is nothing to globex.
+    let next = wall.begin().await;
+    let of_acme = next.content["pin"].as_str().expect("a PIN").to_owned();
+    assert_eq!(comparable(&typed(&world, &mut grace, &of_acme).await), never, "another tenant's");
+    world.advance(Duration::from_secs(601));
+    assert!(world.poll_revocations().await, "the store is there");
+    assert_eq!(comparable(&typed(&world, &mut ada, &of_acme).await), never, "over");
+    assert_eq!(wall.poll(&next.content).await.told(), (410, "device-answer", Some("activation-expired")));
+
+    let mut last = never.0;
+    for guess in 0..6 {
+        last = typed(&world, &mut ada, &format!("00001{guess}")).await.status.as_u16();
+    }
+    assert_eq!(last, 429, "guesses are few");
+    let good = display(&world, "SN-2").begin().await;
+    let spent = typed(&world, &mut ada, good.content["pin"].as_str().expect("a PIN")).await;
+    assert!(spent.status == 429 && spent.header("retry-after").is_some(), "not even a good one: {}", spent.text());
+}
+
+pub(super) async fn who_may() {
+    let mut world = with_fleet(World::new().standing_clock()).await;
+    world.settings.replace(", \"group:admirals\"] }", "] }");
+    world.start_gateway().await;
+    let begun = display(&world, "SN-1").begin().await;
+    let pin = begun.content["pin"].as_str().expect("a PIN").to_owned();
+    let address = format!("/.candor/activate?pin={pin}");
+
+    let mut nobody = Caller::new(Form::Browser);
+    let heard = world.ask(&mut nobody, &address).await;
+    assert_eq!((heard.status(), heard.word()), (Some(303), Some("credential-missing")), "{}", heard.line());
+
+    let mut grace = signed_in(&world, "grace").await;
+    let heard = world.ask(&mut grace, &address).await;
+    assert_eq!((heard.status(), heard.word()), (Some(403), Some("not-permitted")), "{}", heard.line());
+    assert_eq!(typed(&world, &mut grace, &pin).await.status, 403);
+
+    let mut ada = signed_in(&world, "ada").await;
+    let page = ada.browser().get(&world.url(&address)).await.expect("an answer");
+    assert!(page.status == 200 && page.text().contains(&format!("value=\"{pin}\"")), "{}", page.text());
+
+    // Another site's form is not hers.
+    let mut elsewhere = Caller::new(Form::Script);
+    let ticket = ada.browser().cookie(&world.url("/"), "candor").expect("a ticket").to_owned();
+    elsewhere.browser().set_cookie(&world.url("/"), "candor", &ticket);
+    elsewhere.browser().always_send(http::header::ORIGIN, http::HeaderValue::from_static("https://elsewhere.example"));
+    elsewhere
+        .browser()
+        .always_send(http::HeaderName::from_static("sec-fetch-site"), http::HeaderValue::from_static("cross-site"));
+    assert_eq!(typed(&world, &mut elsewhere, &pin).await.status, 400);
+
+    world.advance(Duration::from_secs(15 * 60 + 1));
+    assert!(world.poll_revocations().await, "the store is there");
+    let late = ada.browser().get(&world.url(&address)).await.expect("an answer");
+    assert!(late.status == 200 && late.text().contains("Sign in once more"), "{}", late.text());
+    assert!(late.text().contains("fresh=1"), "{}", late.text());
+    let posted = typed(&world, &mut ada, &pin).await;
+    assert!(posted.text().contains("Sign in once more"), "{}", posted.text());
+}
+
+pub(super) async fn store_down() {
+    let mut world = fleet(World::new()).await;
+    let mut ada = signed_in(&world, "ada").await;
+    let mut wall = display(&world, "SN-1");
+    let begun = wall.begin().await;
+    let pin = begun.content["pin"].as_str().expect("a PIN").to_owned();
+    // A proof needs no store, so its nonce is there.
+    let nonce = wall.nonce().await;
+    world.disturb_store(Disturbance::Closed).await;
+    let page = typed(&world, &mut ada, &pin).await;
+    assert_eq!((page.status.as_u16(), page.header("retry-after").is_some()), (503, true), "{}", page.text());
+    assert!(page.deleted_cookies().is_empty());
+    let content = serde_json::json!({ "activation_id": begun.content["activation_id"], "device_code": begun.content["device_code"] });
+    let proof = Some(wall.proof_over("activations/token", &nonce));
+    let mut request = wall.request("activations/token", &content).await;
+    request.proof = proof;
+    let heard = wall.send(&request).await;
+    assert_eq!(heard.told(), (503, "verdict-unavailable", Some("verdict-unavailable")), "{heard:?}");
+    assert!(heard.content["retry_after_s"].as_u64().is_some() && heard.content["wipe"] == false, "{heard:?}");
+    world.heal_store().await;
+    assert!(world.poll_revocations().await, "the store is back");
+    let done = confirm(&world, &mut ada, &begun.content, "acme").await;
+    assert_eq!(done.status, 200, "the same PIN is good: {}", done.text());
+}
