@@ -37,7 +37,7 @@ use crate::{
     data_folder::DataFolder,
     database::Database,
     last_known_good::{Cadence, DiskCopy, LastKnownGood},
-    principal::{SessionId, Subject},
+    principal::{BindingId, SessionId, Subject},
     verdict::Unavailable,
 };
 
@@ -141,6 +141,13 @@ impl Revocations {
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.0.load().value.all().count()
+    }
+
+    /// How often the standing of a binding had changed when the set heard of it last; 0, if it never did.
+    pub(crate) fn version_of(&self, binding: BindingId) -> i64 {
+        let snapshot = self.0.load();
+        let known = snapshot.value.of_binding(binding).and_then(|entry| entry.standing());
+        known.map_or(0, |standing| standing.version)
     }
 
     /// The runtime that it is kept on.

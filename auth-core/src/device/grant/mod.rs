@@ -13,6 +13,7 @@
 //! | none stands, one is suspended | suspended |
 //! | none stands, one is revoked | revoked: the device asks for a statement, and erases nothing on this answer |
 //! | none at all, or a key that nobody knows | unknown: it shows a PIN, and keeps its data |
+//! | a key that nobody knows, and the present token is ours for this key | the registry has lost it: it is written down again |
 //! | the store cannot say | Unavailable |
 //!
 //! Deliberately absent: anything for a device without a key. It can only be put on an approval list.
@@ -34,7 +35,7 @@ use crate::{
     credential::CredentialText,
     dependency::Dependency,
     principal::{BindingState, Thumbprint},
-    verdict::Unavailable,
+    verdict::{Reason, Stop, Unavailable},
 };
 
 /// What a device gets.
@@ -96,7 +97,9 @@ impl Devices {
     /// # Errors
     /// Unavailable, if the store is, or if the clock is in doubt about the key.
     pub async fn renew(&self, key: &ProvenDeviceKey, present: &str, now: Now) -> Result<GrantAnswer, Unavailable> {
-        let Some(device) = self.holder(key.thumbprint(), now).await? else { return Ok(GrantAnswer::Unknown) };
+        let Some(device) = self.holder(key.thumbprint(), now).await? else {
+            return self.recover(key, present, now).await;
+        };
         // A token that is not ours is no reason to refuse anything here.
         let claims = self.genuine(&CredentialText::new(present)).ok().filter(|claims| claims.device == device.id);
         let meant = claims.and_then(|claims| device.bindings.iter().find(|binding| binding.id == claims.binding));
@@ -104,6 +107,28 @@ impl Devices {
             Some((binding, BindingState::Active)) => self.granted(binding, key, now),
             Some((_, BindingState::Suspended)) => Ok(GrantAnswer::Suspended),
             Some((_, BindingState::Revoked)) | None => self.by_key(&device, key, now),
+        }
+    }
+
+    /// The answer to a key that the registry does not know. A registry that was lost knows nobody, and must not send a whole
+    /// fleet to PINs: what we signed for this very key is as good as the rows, and they are written again; unless the
+    /// revocation set, which is kept apart from the store, knows better.
+    async fn recover(&self, key: &ProvenDeviceKey, present: &str, now: Now) -> Result<GrantAnswer, Unavailable> {
+        let claims = match self.genuine(&CredentialText::new(present)) {
+            Ok(claims) if claims.key == Some(key.thumbprint()) => claims,
+            Ok(_) | Err(_) => return Ok(GrantAnswer::Unknown),
+        };
+        match self.registry().revocations().judge(&claims.principal(), now) {
+            Ok(_) => {}
+            Err(Stop::Unavailable(unavailable)) => return Err(unavailable),
+            Err(Stop::Rejected(rejected)) if rejected.reason() == Reason::NotPermitted => {
+                return Ok(GrantAnswer::Suspended);
+            }
+            Err(Stop::Rejected(_)) => return Ok(GrantAnswer::Revoked),
+        }
+        match self.registry().restore(key.public().clone(), &claims, now).await? {
+            Some(binding) => self.granted(&binding, key, now),
+            None => Ok(GrantAnswer::Unknown),
         }
     }
 

@@ -204,3 +204,52 @@ async fn a_key_that_only_one_clock_calls_over_is_neither() {
     assert_eq!(said, Err(Dependency::Clock));
     assert_eq!(back(&fleet, &new).await, "granted acme 1");
 }
+
+/// Takes every row of the registry away, as a store that was lost and made again has none.
+async fn lose_the_registry(fleet: &Fleet) {
+    const LOSE: [&str; 3] = ["DELETE FROM device_key", "DELETE FROM device_binding", "DELETE FROM device"];
+    let lose = |mut connection: sqlx::pool::PoolConnection<sqlx::Sqlite>| async move {
+        for statement in LOSE {
+            sqlx::query(statement).execute(&mut *connection).await?;
+        }
+        Ok(())
+    };
+    fleet.devices.registry().store().call(lose).await.expect("healthy");
+}
+
+#[tokio::test]
+async fn a_registry_that_was_lost_is_written_again_by_the_tokens_that_it_gave() {
+    use BindingState::{Active, Revoked, Suspended};
+    for (state, expected) in [
+        (None, "granted acme 1"),
+        (Some(Suspended), "suspended"),
+        (Some(Revoked), "revoked"),
+        (Some(Active), "granted acme 2"),
+    ] {
+        let fleet = Fleet::new().await;
+        let (key, stranger) = (key(), key());
+        let binding = fleet.activated(&key, "acme").await;
+        let old = token(&fleet, &key).await;
+        let mut present = old.clone();
+        if let Some(state) = state {
+            if state == Active {
+                fleet.change(&binding, Revoked).await;
+            }
+            fleet.change(&binding, state).await;
+        }
+        if state == Some(Active) {
+            present = token(&fleet, &key).await;
+        }
+        lose_the_registry(&fleet).await;
+        assert_eq!(back(&fleet, &key).await, "unknown", "without its token nobody knows it");
+        assert_eq!(renewed(&fleet, &stranger, &present).await, "unknown");
+        assert_eq!(renewed(&fleet, &key, &present).await, expected, "{state:?}");
+        assert_eq!(renewed(&fleet, &key, &present).await, expected, "{state:?}, again");
+        if state == Some(Active) {
+            fleet.change(&binding, Revoked).await;
+            assert_eq!(renewed(&fleet, &key, &present).await, "revoked", "what is restored can be ended");
+            let verdict = fleet.devices.verify(&CredentialText::new(present), fleet.now());
+            assert!(matches!(verdict, Err(Stop::Rejected(_))), "{verdict:?}");
+        }
+    }
+}

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use aws_lc_rs::rand;
 
 pub use self::row::{Binding, DeviceKey, RegisteredDevice};
-use super::last_seen::Sighting;
+use super::{last_seen::Sighting, token::DeviceClaims};
 use crate::{
     clock::{Now, Timestamp},
     database::Database,
@@ -109,6 +109,12 @@ pub(in crate::device) struct Bound {
     pub(in crate::device) learned: Option<Arc<RevocationEntry>>,
 }
 
+/// A device that the registry has lost, as its token says.
+struct LostDevice {
+    key: PublicKey,
+    binding: Binding,
+}
+
 /// So many devices are at most on a page.
 pub const LONGEST_PAGE: u32 = 500;
 
@@ -195,6 +201,24 @@ impl Registry {
         let is_full = u32::try_from(devices.len()).is_ok_and(|count| count == most);
         let next = devices.last().filter(|_| is_full).map(|last| last.id);
         Ok(DevicePage { devices, next })
+    }
+
+    /// Writes down again a device of which the registry knows nothing, by what a token says that we signed for its key: its
+    /// rows were lost with the store. `None`, if the registry knows the device, its key or its binding: then what it says
+    /// counts.
+    pub(in crate::device) async fn restore(
+        &self,
+        key: PublicKey,
+        claims: &DeviceClaims,
+        now: Now,
+    ) -> Result<Option<Binding>, Unavailable> {
+        let order = Order { who: "gateway".to_owned(), why: "by its token, since the registry had lost it".to_owned() };
+        let (tenant, room) = (&claims.tenant, &claims.room);
+        let begun = Binding::begun(claims.binding, claims.device, tenant, room, &order, now.earlier());
+        // Later changes must be later than what the revocation set remembers of it.
+        let version = self.revocations.version_of(claims.binding).max(begun.version);
+        let binding = Binding { generation: claims.generation, version, ..begun };
+        sql::restore(&self.store, LostDevice { key, binding }, order, now).await
     }
 
     /// Writes down when devices were heard of last, and from where.

@@ -6,7 +6,7 @@ pub(in crate::device) mod transaction;
 use serde_json::json;
 use sqlx::SqliteConnection;
 
-pub(super) use self::transaction::{bind_known, change_one, import, list, of_key, register, seen, show};
+pub(super) use self::transaction::{bind_known, change_one, import, list, of_key, register, restore, seen, show};
 use super::{
     super::last_seen::Sighting, Binding, DeviceDescription, DeviceKey, Order, PublicKey, RegisteredDevice, device_id,
 };
@@ -62,7 +62,21 @@ pub(in crate::device) async fn insert_device(
     order: &Order,
     now: Now,
 ) -> Result<DeviceId, sqlx::Error> {
-    let (id, at) = (device_id(now), now.earlier());
+    let id = device_id(now);
+    insert_device_as(writing, id, described, order, "device-registered", now).await?;
+    Ok(id)
+}
+
+/// Writes down a device under this id, and what was done.
+async fn insert_device_as(
+    writing: &mut SqliteConnection,
+    id: DeviceId,
+    described: &DeviceDescription,
+    order: &Order,
+    action: &'static str,
+    now: Now,
+) -> Result<(), sqlx::Error> {
+    let at = now.earlier();
     sqlx::query(INSERT_DEVICE)
         .bind(id.to_string())
         .bind(&described.hardware_id)
@@ -73,9 +87,8 @@ pub(in crate::device) async fn insert_device(
         .execute(&mut *writing)
         .await?;
     let detail = json!({"hardware_id": described.hardware_id, "model": described.model, "why": order.why});
-    let record = AuditRecord { at, actor: order.who.clone(), action: "device-registered", device: Some(id), detail };
-    audit::append(writing, record).await?;
-    Ok(id)
+    let record = AuditRecord { at, actor: order.who.clone(), action, device: Some(id), detail };
+    audit::append(writing, record).await
 }
 
 /// Writes down a key of a device.

@@ -7,11 +7,11 @@ use sqlx::{Connection, Sqlite, SqliteConnection, pool::PoolConnection};
 
 use super::{
     super::{
-        super::last_seen::Sighting, Binding, BindingChange, Bound, DeviceKey, ImportOutcome, NewDevice, Order,
-        RegisteredDevice, binding_id,
+        super::last_seen::Sighting, Binding, BindingChange, Bound, DeviceDescription, DeviceKey, ImportOutcome,
+        LostDevice, NewDevice, Order, RegisteredDevice, binding_id,
     },
-    binding, binding_in, device, insert_binding, insert_device, insert_key, key, page, registered, update_binding,
-    update_seen,
+    binding, binding_in, device, insert_binding, insert_device, insert_device_as, insert_key, key, page, registered,
+    update_binding, update_seen,
 };
 use crate::{
     audit::{self, AuditRecord},
@@ -97,6 +97,33 @@ pub(in crate::device::registry) async fn change_one(
         let done = change(&mut writing, id, to, &order, now).await?;
         writing.commit().await?;
         Ok(done)
+    };
+    store.call(work).await
+}
+
+pub(in crate::device::registry) async fn restore(
+    store: &Database,
+    lost: LostDevice,
+    order: Order,
+    now: Now,
+) -> Result<Option<Binding>, Unavailable> {
+    let work = move |mut connection: PoolConnection<Sqlite>| async move {
+        let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let LostDevice { key: public, binding: lost } = lost;
+        let is_known = device(&mut writing, lost.device).await?.is_some()
+            || key(&mut writing, public.thumbprint).await?.is_some()
+            || binding(&mut writing, lost.id).await?.is_some();
+        if is_known {
+            return Ok(None);
+        }
+        let nothing =
+            DeviceDescription { hardware_id: String::new(), model: String::new(), app_version: String::new() };
+        insert_device_as(&mut writing, lost.device, &nothing, &order, "device-restored", now).await?;
+        insert_key(&mut writing, lost.device, &public, now).await?;
+        insert_binding(&mut writing, &lost).await?;
+        record(&mut writing, "binding-restored", &lost, &order, now.earlier()).await?;
+        writing.commit().await?;
+        Ok(Some(lost))
     };
     store.call(work).await
 }
