@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use gateway::demo::{
-    browser::Browser,
+    browser::{Browser, SeenPage},
     show::{Show, ShowOptions},
 };
 use http::{HeaderMap, StatusCode};
@@ -59,6 +59,7 @@ async fn everything_pressed() {
     for (part, value, erases, signs_out) in FAULTS {
         visitor.breaks(part, value, erases, signs_out).await;
     }
+    visitor.hangs_new_displays().await;
     let state = visitor.revokes().await;
     let count = |side: &str, what: &str| count(&state, side, what);
     let (signed_out, erased) = (count("without", "signed_out"), count("without", "erased"));
@@ -97,18 +98,43 @@ impl Visitor {
     async fn types_a_pin(&mut self, state: &Value) {
         let asks = displays(state, "without").find(|display| display["mood"] == "pin").expect("one shows its PIN");
         let (pin, room) = (asks["pin"].as_str().expect("digits"), asks["room"].as_str().expect("a room").to_owned());
+        let (mut tab, form) = self.opens_the_pin_page("without", pin, &room).await;
+        let done = tab.submit(&form, &[("pin", pin), ("room", &room)]).await.expect("an answer").text();
+        let way_out = done.contains("Sign out") && done.contains(self.page.as_str());
+        assert!(done.contains("Activated") && way_out, "{done}");
+        let works =
+            |state: &Value| displays(state, "without").any(|one| one["room"] == *room && one["mood"] == "online");
+        self.until(&format!("{room} works again"), works).await;
+    }
+
+    /// In another tab, by whoever signs in there.
+    async fn opens_the_pin_page(&mut self, side: &str, pin: &str, room: &str) -> (Browser, SeenPage) {
         let page = self.browser.get(&self.page.clone()).await.expect("the page answers").text();
-        let (_, rest) = page.split_once("data-pin-without=\"").expect("where PINs are typed");
+        let (_, rest) = page.split_once(&format!("data-pin-{side}=\"")).expect("where PINs are typed");
         let address = format!("{}?pin={pin}&room={room}", rest.split('"').next().expect("an address"));
         let mut tab = Browser::navigating(Duration::from_secs(60));
         let sign_in = tab.visit(&Url::parse(&address).expect("an address")).await.expect("the provider's form");
         let form = tab.submit(&sign_in, &[("user", "ada")]).await.expect("signed in");
         assert_eq!(form.url.as_str(), address, "back where they wanted to go");
-        let done = tab.submit(&form, &[("pin", pin), ("room", &room)]).await.expect("an answer").text();
-        assert!(done.contains("Activated") && done.contains("Sign out") && done.contains(self.page.as_str()), "{done}");
-        let works =
-            |state: &Value| displays(state, "without").any(|one| one["room"] == *room && one["mood"] == "online");
-        self.until(&format!("{room} works again"), works).await;
+        (tab, form)
+    }
+
+    /// New displays while the service is down: without Candor they get no PIN, and with it somebody types one.
+    async fn hangs_new_displays(&mut self) {
+        self.until_well("before new displays").await;
+        self.press("monolith", "down").await;
+        self.press("all", "new").await;
+        let mood = |state: &Value, side: &str| displays(state, side).last().map(|display| display["mood"].clone());
+        let ask =
+            |state: &Value| (mood(state, "without"), mood(state, "with")) == (Some("nopin".into()), Some("pin".into()));
+        let state = self.until("the new displays ask for a PIN", ask).await;
+        let asks = displays(&state, "with").last().expect("it hangs");
+        let (pin, room) = (asks["pin"].as_str().expect("digits"), asks["room"].as_str().expect("a room"));
+        let (mut tab, form) = self.opens_the_pin_page("with", pin, room).await;
+        let found = tab.submit(&form, &[("pin", pin)]).await.expect("an answer");
+        let done = tab.submit(&found, &[("tenant", "acme"), ("room", room)]).await.expect("an answer").text();
+        assert!(done.contains("The display is activated"), "{done}");
+        self.until("it works", |state| mood(state, "with") == Some("online".into())).await;
     }
 
     /// A display that is revoked is told so, and that is no mistake.

@@ -17,6 +17,9 @@ use super::{
 /// Where PINs are typed.
 pub(super) const PIN_PAGE: &str = "/pin";
 
+/// The demonstration's customer.
+pub(super) const TENANT: &str = "acme";
+
 const STYLE: &str = include_str!("page/plain.css");
 
 /// Whether the asker wants a page.
@@ -103,7 +106,7 @@ fn typed(form: &[u8], displays: &Displays) -> String {
 
 /// The display of the demonstration's customer before this room.
 pub(super) fn at(room: &str) -> LegacyDisplay {
-    LegacyDisplay { id: format!("d-{room}"), name: format!("Display {room}"), tenant: "acme".into(), room: room.into() }
+    LegacyDisplay { id: format!("d-{room}"), name: format!("Display {room}"), tenant: TENANT.into(), room: room.into() }
 }
 
 fn pin_and_room(form: &[u8]) -> (String, String) {

@@ -54,6 +54,7 @@ pub(super) enum Cue {
     Replay,
     Revoke,
     Heal,
+    New,
     Technicians,
 }
 
@@ -99,7 +100,14 @@ impl Show {
         let (cues, cued) = mpsc::channel(16);
         let (publish, state) = watch::channel(ShowState::default());
         let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        let page = ShowPage::start(listen, &stage.blanks(), state, stage.history(), cues).await?;
+        let page = ShowPage::start(listen, &stage.blanks(), state, stage.history(), cues).await;
+        let page = match page {
+            Ok(page) => page,
+            Err(cannot_listen) => {
+                stage.strike().await;
+                return Err(cannot_listen);
+            }
+        };
         stage.set_home(format!("http://{}/", page.address()));
         let end = CancellationToken::new();
         Ok(Self { page, playing: tokio::spawn(stage.play(cued, publish, end.clone())), end })

@@ -35,8 +35,8 @@ pub(in super::super) struct Display {
 enum Memory {
     /// A token, and what it was last sent.
     Activated { token: String, kept: Option<Kept>, is_fresh: bool },
-    /// Nothing, and perhaps a PIN on the screen.
-    Erased { by: String, pin: Option<ShownPin> },
+    /// Nothing, and perhaps a PIN on the screen. `by`: the answer that made it erase itself; none, if it is new.
+    Erased { by: Option<String>, pin: Option<ShownPin> },
 }
 
 /// Theme and calendar, and when they came.
@@ -101,7 +101,7 @@ pub(in super::super) struct DisplayView {
     pin: Option<String>,
     /// What it was last answered.
     answer: String,
-    /// The answer that made it erase itself.
+    /// The answer that made it erase itself, if that is why it has no token.
     erased_by: Option<String>,
 }
 
@@ -132,8 +132,12 @@ impl Display {
         }
     }
 
-    /// It is given a token by hand.
-    pub(in super::super) fn activate(&mut self, token: String) {
+    /// It is taken off the wall, and one that was never used is hung in its place.
+    pub(in super::super) fn replace(&mut self) {
+        self.memory = Memory::Erased { by: None, pin: None };
+    }
+
+    fn activate(&mut self, token: String) {
         self.memory = Memory::Activated { token, kept: None, is_fresh: false };
     }
 
@@ -151,7 +155,7 @@ impl Display {
     pub(in super::super) fn view(&self, time: &str) -> DisplayView {
         let (kept, erased_by) = match &self.memory {
             Memory::Activated { kept, .. } => (kept.as_ref(), None),
-            Memory::Erased { by, .. } => (None, Some(by.clone())),
+            Memory::Erased { by, .. } => (None, by.clone()),
         };
         DisplayView {
             room: kept.map_or_else(|| self.room.to_owned(), |kept| kept.calendar.room.clone()),
@@ -184,7 +188,7 @@ impl Display {
                     *kept = Some(Kept { calendar, at });
                 } else if met.is_ok_and(|seen| seen.status == StatusCode::UNAUTHORIZED) {
                     // Its security protocol: token, theme and calendar are deleted at once.
-                    self.memory = Memory::Erased { by: self.answer.clone(), pin: None };
+                    self.memory = Memory::Erased { by: Some(self.answer.clone()), pin: None };
                     return Turned::Erased;
                 }
             }

@@ -3,11 +3,13 @@
 
 mod display;
 mod person;
+mod technician;
 
 use http::header::RETRY_AFTER;
 
 pub(super) use display::{Display, DisplayView, Mood, Turned};
 pub(super) use person::{Person, PersonView};
+pub(super) use technician::{PIN_PAGE, type_pin};
 
 use super::browser::{NoAnswer, SeenPage};
 

@@ -126,6 +126,7 @@ fn cue(part: &str, value: &str) -> Option<Cue> {
         ("store", "down") => Cue::Store(false),
         ("all", "revoke") => Cue::Revoke,
         ("all", "heal") => Cue::Heal,
+        ("all", "new") => Cue::New,
         ("all", "technicians") => Cue::Technicians,
         _ => return None,
     })

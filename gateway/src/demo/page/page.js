@@ -42,7 +42,7 @@ function draw() {
       counter.parentElement.classList.toggle("some", value > 0);
     }
     const { kept } = state[side].counts;
-    at(`${side}-kept`).textContent = kept ? `online, ${kept} more keep their calendar` : "online";
+    at(`${side}-kept`).textContent = kept ? `online, ${kept} wait` : "online";
   }
   for (const button of at("switches").querySelectorAll("button")) {
     const [part, word] = button.value.split("/");
@@ -74,7 +74,7 @@ function sayNow() {
   at("technicians").disabled = state.technicians;
   at("technicians").textContent = state.technicians ? "Technicians are on their way …" : "Send technicians";
   at("heals").textContent = state.heals_in ? `Heals by itself in ${state.heals_in} s.` : "";
-  if (faults.length) return say(listed(faults.map(fault => fault.title)) + ". ", faults.map(fault => fault.means).join(" "));
+  if (faults.length) return say(listed(faults.map(fault => fault.title)) + ". ", [...faults.map(fault => fault.means), ...faults.some(({ of }) => of === "service") ? [] : ["Watch the people below the walls."]].join(" "));
   const revoked = state.revoked ? ` ${state.revoked} was revoked on the right: ${state.with.counts.asking ? "its 401 is true" : "it is told 503 for a while, in case that was a mistake"}.` : "";
   if (left || right)
     return say("Everything works again. Still out: ", `without Candor ${left || "nobody"}; with Candor ${right || "nobody"}.${revoked}`);

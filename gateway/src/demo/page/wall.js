@@ -37,17 +37,18 @@ function fill(tablet, display, state) {
 
 function says(display, state) {
   const age = display.as_of === null ? 0 : Math.max(0, Math.round((state.at - display.as_of) / 1000));
+  const how = display.erased_by ? "erased" : "new";
   switch (display.mood) {
     case "pin": return { first: "PIN", second: `${display.pin.slice(0, 3)} ${display.pin.slice(3)}`, note: "",
-      all: `erased; asks for somebody to type PIN ${display.pin}` };
-    case "nopin": return { first: "erased", second: "no PIN", note: code(display.answer),
-      all: `erased, and cannot even show a PIN: ${display.answer}` };
+      all: `${how}; asks for somebody to type PIN ${display.pin}` };
+    case "nopin": return { first: how, second: "no PIN", note: code(display.answer),
+      all: `${how}, and cannot even show a PIN: ${display.answer}` };
     case "blank": return { first: "connecting …", second: "", note: "", all: `has a token, and no calendar yet: ${display.answer}` };
   }
   const now = display.meetings.find(meeting => meeting.start <= state.time && state.time < meeting.end);
   const next = display.meetings.find(meeting => meeting.start > state.time);
   const first = now ? now.title : "Free";
-  const second = now ? `to ${now.end}` : next ? `to ${next.start}` : "all day";
+  const second = now ? `to ${now.end}` : next ? `to ${next.start}` : "rest of today";
   const stale = display.mood === "kept";
   return { first, second, note: stale ? `${age} s old` : next ? `${next.start} ${next.title}` : "",
     all: stale ? `keeps today’s calendar, ${age} s old; last answer: ${display.answer}` : `online; ${first}, ${second}` };
@@ -58,7 +59,7 @@ const code = answer => /^\d{3}/.exec(answer)?.[0] ?? "no answer";
 function describe(display, state) {
   const said = says(display, state), { side } = opened;
   const parts = [element("h2", { textContent: display.room }), element("p", { textContent: `${side === "with" ? "With" : "Without"} Candor: ${said.all}.` })];
-  if (display.erased_by) parts.push(element("p", { textContent: `What made it so: ${display.erased_by}` }));
+  if (display.erased_by) parts.push(element("p", { textContent: `What made it erase itself: ${display.erased_by}` }));
   parts.push(element("p", {}, "Last answer: ", element("code", { textContent: display.answer })));
   const link = display.pin && pinPage(side, display);
   if (link) parts.push(element("p", {}, link));

@@ -11,13 +11,13 @@ export const breaks = {
   "monolith/hangs": { name: "Hangs", title: "The service hangs", of: "service", short: "hangs",
     means: "The service takes every request and never answers." },
   "provider/down": { name: "Is down", title: "The sign-in provider is down", of: "provider", short: "sign-in down",
-    means: "The sign-in provider (such as Entra ID) cannot be reached: neither to sign in nor for its keys. Watch the people below the walls." },
+    means: "The sign-in provider (such as Entra ID) cannot be reached: neither to sign in nor for its keys." },
   "provider/500": { name: "Fails", title: "The sign-in provider fails", of: "provider", short: "sign-in 500",
-    means: "The sign-in provider answers everything with “500, internal error”. Watch the people below the walls." },
+    means: "The sign-in provider answers everything with “500, internal error”." },
   "provider/nonsense-keys": { name: "Publishes nonsense keys", title: "The sign-in provider publishes nonsense keys", of: "provider", short: "bad keys",
-    means: "The sign-in provider publishes keys by which no signature can be checked. Watch the people below the walls." },
+    means: "The sign-in provider publishes keys by which no signature can be checked." },
   "store/down": { name: "Is locked", title: "The gates’ database is locked", of: "store", short: "database",
-    means: "The gates’ own database, with sessions and revocations, cannot be read or written. Watch the people below the walls." },
+    means: "The gates’ own database, with sessions and revocations, cannot be read or written." },
 };
 
 export const groups = [["service", "The service behind"], ["provider", "The sign-in provider"], ["store", "The database"]];

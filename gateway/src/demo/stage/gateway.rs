@@ -10,7 +10,14 @@ use std::{
 use auth_core::Clock;
 use tracing::Level;
 
-use super::super::{Idp, Monolith, displays::ME, gates::Registration, january::WrongAnswer, show::ShowOptions};
+use super::super::{
+    Idp, Monolith,
+    displays::{ME, PIN},
+    gates::Registration,
+    january::WrongAnswer,
+    portal::TENANT,
+    show::ShowOptions,
+};
 use crate::{
     config, server,
     telemetry::{AccessLog, Format, Telemetry},
@@ -41,6 +48,7 @@ data = "data"
 
 [admin]
 listen = "{GATEWAY}:0"
+allow = {{ installer = ["user"] }}
 
 [[identity]]
 name = "pretend"
@@ -52,6 +60,10 @@ scopes = ["openid", "profile", "email"]
 
 [devices]
 legacy = {{ adopt_from = "monolith", path = "{me}", timeout = "{deadline}ms" }}
+legacy_pin = {{ path = "{pin}", poll = "{pin}/{{id}}" }}
+
+[devices.tenants.{tenant}]
+allow = ["user"]
 
 [upstreams.monolith]
 endpoints = ["http://{monolith}"]
@@ -75,6 +87,8 @@ response_timeout = "{deadline}ms"
         monolith = monolith.address(),
         login = WrongAnswer::SIGN_IN,
         me = ME,
+        pin = PIN,
+        tenant = TENANT,
         deadline = show.deadline.as_millis(),
     );
     let config = config::parse(&text, &data.0, config::Secrets::Read(&|_| None)).map_err(|problems| {

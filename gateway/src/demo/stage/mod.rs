@@ -21,7 +21,7 @@ use url::Url;
 
 use super::{
     Health, Idp, Login, Mode, Monolith, User,
-    cast::Turned,
+    cast::{PIN_PAGE, Turned, type_pin},
     displays,
     gates::{PassThrough, Registration, TwoValued},
     idp, portal,
@@ -39,6 +39,7 @@ pub(super) struct Stage {
     gate: TwoValued,
     pass_through: PassThrough,
     gateway: server::Started,
+    gateway_address: Url,
     _data: Scratch,
     without: Side,
     with: Side,
@@ -84,6 +85,7 @@ impl Stage {
             gate,
             pass_through,
             gateway,
+            gateway_address: with,
             _data: data,
             state: ShowState { faults: PARTS.map(|part| (part, HEALTHY)).into(), ..ShowState::default() },
             history: Arc::default(),
@@ -107,7 +109,7 @@ impl Stage {
             ("curl_with", curl(with)),
             ("settle", self.options.settle.as_secs().to_string()),
             ("pin_without", format!("http://{}{}", self.gate.address(), portal::PIN_PAGE)),
-            ("pin_with", String::new()),
+            ("pin_with", format!("http://{with}{PIN_PAGE}")),
         ]
     }
 
@@ -145,6 +147,11 @@ impl Stage {
             }
         })
         .await;
+        self.strike().await;
+    }
+
+    /// Ends what stands here.
+    pub(super) async fn strike(self) {
         self.gateway.shutdown().await;
     }
 
@@ -171,6 +178,11 @@ impl Stage {
             }
             Cue::Revoke => return self.revoke().await,
             Cue::Heal => return self.heal().await,
+            Cue::New => {
+                self.without.hang_a_new_one();
+                self.with.hang_a_new_one();
+                return;
+            }
             Cue::Technicians => {
                 self.state.technicians = true;
                 return;
@@ -210,18 +222,15 @@ impl Stage {
         if !self.state.technicians || self.is_broken() {
             return;
         }
-        let monolith = &self.monolith;
-        self.without.type_pins(self.options.technicians, |display| {
-            let pin = display.pin()?.to_owned();
-            monolith.confirm_pin(&pin, portal::at(display.room())).map(drop)
-        });
-        let typed = self.with.type_pins(self.options.technicians, |display| {
-            display.activate(monolith.add_display(portal::at(display.room())));
-            Some(())
-        });
-        if typed > 0 {
-            // The revoked one got another token: the old one stays revoked.
-            self.state.revoked = None;
+        for (room, pin) in self.without.pins().take(self.options.technicians) {
+            self.monolith.confirm_pin(&pin, portal::at(room));
+        }
+        // The revoked one gets another token: the old one stays revoked.
+        for (room, pin) in self.with.pins().take(self.options.technicians) {
+            match type_pin(&self.gateway_address, &pin, room).await {
+                Ok(()) => self.state.revoked = self.state.revoked.filter(|revoked| *revoked != room),
+                Err(no_answer) => tracing::warn!(%no_answer, "a PIN could not be typed"),
+            }
         }
         self.everybody_signs_in().await;
     }

@@ -5,7 +5,7 @@ use futures_util::future::join_all;
 use url::Url;
 
 use super::super::{
-    cast::{Display, Mood, Person, Turned},
+    cast::{Display, Person, Turned},
     state::{Counts, SideState},
 };
 
@@ -69,11 +69,16 @@ impl Side {
         }
     }
 
-    /// Lets `one` type the PIN of up to `most` displays that ask for one. How many it typed.
-    pub(super) fn type_pins(&mut self, most: usize, one: impl FnMut(&mut Display) -> Option<()>) -> usize {
-        let asking =
-            self.wall.iter_mut().filter(|display| display.mood() == Mood::Pin || display.mood() == Mood::NoPin);
-        asking.filter_map(one).take(most).count()
+    /// The PINs that displays show, and the rooms before which these hang.
+    pub(super) fn pins(&self) -> impl Iterator<Item = (&'static str, String)> {
+        self.wall.iter().filter_map(|display| Some((display.room(), display.pin()?.to_owned())))
+    }
+
+    /// The last display is taken off the wall, and a new one hung in its place.
+    pub(super) fn hang_a_new_one(&mut self) {
+        if let Some(display) = self.wall.last_mut() {
+            display.replace();
+        }
     }
 
     /// Whether nobody waits for a person to help.
