@@ -32,7 +32,7 @@ async fn proofs_without_the_key() -> Probes {
     let (_, signature) = other.rsplit_once('.').expect("a JWS");
     attempt("the signature of another proof", &format!("{signed}.{signature}"));
     attempt("no signature", &format!("{signed}."));
-    fleet.devices.prove(&one, TOKEN, fleet.now()).expect("the good one is taken");
+    fleet.devices.prove(&other, TOKEN, fleet.now()).expect("a good one is taken");
     probes
 }
 
