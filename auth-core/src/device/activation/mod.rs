@@ -261,6 +261,8 @@ impl Devices {
                 })))
             }
             FoundPin::Nothing { fleet_is_spent } => {
+                let (who, network) = (&*administrator.who, administrator.network.as_str());
+                tracing::info!(administrator = who, network, "a PIN was typed that leads nowhere");
                 if fleet_is_spent {
                     alarm::ring(
                         Alarm::PinGuesses,
