@@ -13,11 +13,9 @@ pub struct OpaqueCredential {
     field: HeaderValue,
 }
 
-/// A longer field is no token.
-const LONGEST: usize = 4096;
-
 impl OpaqueCredential {
-    /// The token in the one field of this name; none, if it is not there, came twice, or is no text.
+    /// The token in the one field of this name; none, if it is not there, empty, or came twice. Whatever else is in it may
+    /// mean something to the service behind.
     pub(super) fn read(headers: &HeaderMap, name: &HeaderName) -> Option<Self> {
         let mut fields = headers.get_all(name).iter();
         let (Some(field), None) = (fields.next(), fields.next()) else { return None };
@@ -27,18 +25,18 @@ impl OpaqueCredential {
     /// The token in `field`. Of `Bearer` the scheme goes, so that the token is the same wherever it stands; what is in
     /// another scheme is known by all of it.
     fn of(field: &HeaderValue, name: &HeaderName) -> Option<Self> {
-        let text = field.to_str().ok()?.trim();
-        let token = match text.split_once(' ') {
+        // Bytes beyond ASCII are told apart, so that none stands for another.
+        let text = field.to_str().map_or_else(|_| field.as_bytes().escape_ascii().to_string(), str::to_owned);
+        let token = match text.trim().split_once(' ') {
             Some((scheme, token)) if *name == AUTHORIZATION && scheme.eq_ignore_ascii_case("bearer") => token.trim(),
-            _ => text,
+            _ => text.trim(),
         };
-        if token.is_empty() || text.len() > LONGEST || (*name == AUTHORIZATION && token.eq_ignore_ascii_case("bearer"))
-        {
+        if token.is_empty() || (*name == AUTHORIZATION && token.eq_ignore_ascii_case("bearer")) {
             return None;
         }
-        let mut field = HeaderValue::from_str(text).ok()?;
-        field.set_sensitive(true);
-        Some(Self { text: CredentialText::new(token), field })
+        let mut sent = field.clone();
+        sent.set_sensitive(true);
+        Some(Self { text: CredentialText::new(token), field: sent })
     }
 
     /// The token.

@@ -127,3 +127,49 @@ fn a_credential_is_never_shown() {
     let shown = format!("{:?} {candidates:?}", [Credential::Ticket(text()), Credential::Bearer(text())]);
     assert!(!shown.contains("canary"), "{shown}");
 }
+
+/// What is read where tokens of before are adopted; those that begin with `known` are.
+fn adopting(allow: Allow, header: &HeaderName, fields: &[(&'static str, &str)]) -> String {
+    let value = |text: &str| HeaderValue::from_bytes(text.as_bytes()).expect("a header value");
+    let headers: HeaderMap = fields.iter().map(|(name, text)| (HeaderName::from_static(name), value(text))).collect();
+    let requirement = Requirement::new(RequirementId(0), vec![allow], MaxStale::DEFAULT);
+    let is_known = |token: &CredentialText| token.expose().starts_with("known");
+    let read = CredentialCandidates::read(&headers, "candor", Some(header));
+    match read.and_then(|read| read.credential(&requirement, |_| TokenOrigin::Elsewhere, Some(&is_known))) {
+        Ok(Credential::LegacyDevice(token)) => format!("legacy {}", token.text().expose()),
+        Ok(Credential::Ticket(_)) => "ticket".to_owned(),
+        Ok(Credential::None) => "none".to_owned(),
+        Ok(Credential::Unsupported(_)) => "none that counts".to_owned(),
+        Ok(other) => panic!("{other:?}"),
+        Err(ambiguous) => ambiguous.to_string(),
+    }
+}
+
+#[test]
+fn a_token_of_before_counts_where_devices_may_pass_and_one_that_is_known_everywhere() {
+    let check = |allow: Allow, fields: &[(&'static str, &str)], expected: &str| {
+        assert_eq!(adopting(allow, &http::header::AUTHORIZATION, fields), expected, "{fields:?}");
+    };
+    let (cookie, bearer) = (("cookie", "candor=t"), |text| ("authorization", text));
+    check(DEVICE, &[bearer("Bearer opaque")], "legacy opaque");
+    check(DEVICE, &[bearer("bearer   opaque ")], "legacy opaque");
+    check(DEVICE, &[bearer("Token opaque")], "legacy Token opaque");
+    check(DEVICE, &[bearer("Basic YTpi")], "legacy Basic YTpi");
+    check(DEVICE, &[bearer("opaque")], "legacy opaque");
+    check(DEVICE, &[bearer("Bearer \u{fc}")], "legacy \\xc3\\xbc");
+    check(DEVICE, &[bearer("Bearer")], "none that counts");
+    check(DEVICE, &[bearer("")], "none");
+    check(DEVICE, &[], "none");
+    check(DEVICE, &[bearer("Bearer a"), bearer("Bearer a")], "two Authorization fields");
+    check(USER, &[bearer("Bearer opaque")], "none that counts");
+    check(USER, &[bearer("Bearer known")], "legacy known");
+    check(USER, &[cookie, bearer("Bearer opaque")], "ticket");
+    check(USER, &[cookie, bearer("Bearer known")], "legacy known");
+    check(Allow::Anyone, &[bearer("Bearer opaque")], "legacy opaque");
+    check(Allow::Anyone, &[bearer("Basic YTpi")], "none that counts");
+    let header = HeaderName::from_static("x-device-token");
+    let named = |fields: &[(&'static str, &str)]| adopting(DEVICE, &header, fields);
+    assert_eq!(named(&[("x-device-token", "opaque")]), "legacy opaque");
+    assert_eq!(named(&[("x-device-token", "a"), ("x-device-token", "b")]), "two Authorization fields");
+    assert_eq!(named(&[bearer("Bearer opaque")]), "none that counts");
+}

@@ -115,6 +115,17 @@ fn only_what_destroys_is_held_back() {
 }
 
 #[test]
+fn from_who_must_lose_nothing_every_refusal_is_held_back_while_anything_is() {
+    let shown =
+        |held: &RefusalGuard| match held.hold_any(Rejected::proven_by(Because(Reason::Revoked, true)).into(), at(2)) {
+            Stop::Rejected(rejected) => rejected.reason().as_str(),
+            Stop::Unavailable(unavailable) => unavailable.dependency.as_str(),
+        };
+    assert_eq!(shown(&guard(20, 20, Reason::BadSeal)), "own-judgement", "also what a person ordered");
+    assert_eq!(shown(&guard(20, 19, Reason::BadSeal)), "revoked");
+}
+
+#[test]
 fn only_a_refusal_that_ends_a_credential_makes_it_dead() {
     let held = RefusalGuard::new();
     for reason in Reason::ALL {
