@@ -11,8 +11,8 @@ use crate::{
     bearer::Bearers,
     clock::Now,
     credential::{
-        AmbiguousCredentials, Credential, CredentialCandidates, CredentialId, CredentialText, IsKnown, TokenOrigin,
-        UnsupportedCredential,
+        AmbiguousCredentials, Credential, CredentialCandidates, CredentialId, CredentialText, IsKnown,
+        OpaqueCredential, TokenOrigin, UnsupportedCredential,
     },
     dependency::Dependency,
     device::{Devices, legacy::Adoption},
@@ -157,10 +157,25 @@ impl Parts {
             },
             Credential::LegacyDevice(token) => match &self.adoption {
                 // Nobody waits there, and nothing is begun for somebody who may pass anyway.
-                Some(adoption) if requirement.is_open() => adoption.verify_known(token, now),
-                Some(adoption) => adoption.verify(token, now).await,
+                Some(adoption) => {
+                    let verified = if requirement.is_open() {
+                        adoption.verify_known(token, now)
+                    } else {
+                        adoption.verify(token, now).await
+                    };
+                    verified.inspect(|who| self.saw(adoption, token, who, now))
+                }
                 None => Err(Rejected::proven_by(NoCredential(Some(UnsupportedCredential::Bearer))).into()),
             },
+        }
+    }
+
+    /// Notes once an hour that a device of before was heard of.
+    fn saw(&self, adoption: &Adoption, token: &OpaqueCredential, who: &Principal, now: Now) {
+        if let (Some(devices), Some(device)) = (&self.devices, &who.device)
+            && adoption.tokens().is_first_in_hour(token.text(), now)
+        {
+            devices.saw(device.id, None, now);
         }
     }
 

@@ -45,6 +45,12 @@ async fn adopted_by_its_request() {
     }
     let asked = world.monolith.seen().iter().filter(|seen| seen.target == ME).count();
     assert_eq!(asked, 1, "the gateway is the authority from then on");
+    // An operator sees when the last old token was seen.
+    let devices = world.devices();
+    devices.write_last_seen().await.expect("healthy");
+    let page = devices.registry().list(Some("acme".to_owned()), None, 10).await.expect("healthy");
+    assert_eq!(page.devices.len(), 1);
+    assert!(page.devices[0].last_seen.is_some());
 }
 
 async fn no_wrong_answer_decides() {

@@ -29,7 +29,10 @@ mod tests;
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicBool},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -39,7 +42,7 @@ pub use self::{
     pin::LegacyPinToken,
 };
 use self::{canary::Canaries, row::KnownToken, table::KnownTokens};
-use super::registry::Registry;
+use super::{last_seen::hour_of, registry::Registry};
 use crate::{
     background::Background,
     clock::{Clock, Now},
@@ -91,6 +94,14 @@ impl LegacyTokens {
     /// Whether this token is known in memory. Asks nobody.
     pub(crate) fn recognises(&self, token: &CredentialText) -> bool {
         self.0.known.get(*token.hash()).is_some()
+    }
+
+    /// Whether this token, which is known, is shown for the first time in this hour.
+    pub(crate) fn is_first_in_hour(&self, token: &CredentialText, now: Now) -> bool {
+        let (known, hour) = (self.0.known.get(*token.hash()), hour_of(now));
+        known.is_some_and(|known| {
+            known.noted.load(Ordering::Relaxed) != hour && known.noted.swap(hour, Ordering::Relaxed) != hour
+        })
     }
 
     /// What is known of a token: in memory, else in the store.

@@ -1,6 +1,6 @@
 //! What is known of a token: whose it is, or that it is refused.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicI64};
 
 use crate::{
     clock::Timestamp,
@@ -8,12 +8,14 @@ use crate::{
 };
 
 /// What is known of a token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) struct KnownToken {
     /// Whose it is; nobody's, if it was refused before anybody adopted it.
     pub(super) device: Option<AdoptedDevice>,
     /// Who refused it, if somebody did.
     pub(super) refused: Option<TokenRefusal>,
+    /// The last hour in which it was noted that its device was heard of; 0, if none was.
+    pub(super) noted: AtomicI64,
 }
 
 /// Whose a token is.

@@ -2,7 +2,12 @@
 
 pub(super) mod transaction;
 
-use std::{error::Error, str::FromStr, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    str::FromStr,
+    sync::{Arc, atomic::AtomicI64},
+    time::Duration,
+};
 
 use serde_json::json;
 use sqlx::{Row as _, Sqlite, SqliteConnection, pool::PoolConnection, sqlite::SqliteRow};
@@ -330,7 +335,8 @@ fn parsed<T: FromStr<Err: Error + Send + Sync + 'static>>(row: &SqliteRow, colum
 fn token(row: &SqliteRow) -> Result<HashAndToken, sqlx::Error> {
     let device = row.try_get::<Option<String>, _>("device")?.map(|_| adopted(row)).transpose()?;
     let refused = row.try_get::<Option<i64>, _>("at")?.map(|at| refusal(row, at)).transpose()?;
-    let known = (device.is_some() || refused.is_some()).then_some(KnownToken { device, refused });
+    let known =
+        (device.is_some() || refused.is_some()).then(|| KnownToken { device, refused, noted: AtomicI64::new(0) });
     Ok((parsed(row, "hash")?, known))
 }
 
