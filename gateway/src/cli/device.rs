@@ -160,13 +160,13 @@ struct Change {
 }
 
 /// What is sent to whoever does it, and how the answers come back.
-pub(super) struct Fleet {
+pub(super) struct FleetClient {
     config: PathBuf,
 }
 
 /// Runs `gateway device`.
 pub(super) fn run(DeviceArguments { config, action }: DeviceArguments) -> ExitCode {
-    let fleet = Fleet { config };
+    let fleet = FleetClient { config };
     match action {
         DeviceAction::Register { hardware_id, model, tenant, room, reason } => {
             let device = ListedDevice { hardware_id, model, tenant, room };
@@ -193,10 +193,10 @@ pub(super) fn run(DeviceArguments { config, action }: DeviceArguments) -> ExitCo
 
 /// Runs `gateway audit`.
 pub(super) fn audit(AuditArguments { config, action: AuditAction::Verify }: AuditArguments) -> ExitCode {
-    Fleet { config }.told(FleetCommand::AuditVerify)
+    FleetClient { config }.told(FleetCommand::AuditVerify)
 }
 
-impl Fleet {
+impl FleetClient {
     fn ask(&self, command: FleetCommand) -> Result<CommandAnswer, String> {
         ask_or_do(&self.config, &Command::Fleet(command.clone()), |folder, config| {
             alone(folder, config, async |own| {

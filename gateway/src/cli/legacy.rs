@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, fs, path::PathBuf, process::ExitCode};
 use auth_core::device::legacy::TokenHash;
 use clap::Subcommand;
 
-use super::{conclude, device::Fleet, refuse, say};
+use super::{conclude, device::FleetClient, refuse, say};
 use crate::server::control::{
     CommandAnswer,
     legacy::{LegacyCommand, MOST_REFUSED},
@@ -57,7 +57,7 @@ pub(super) enum LegacyAction {
 }
 
 /// Runs `gateway device legacy`.
-pub(super) fn run(fleet: &Fleet, action: LegacyAction) -> ExitCode {
+pub(super) fn run(fleet: &FleetClient, action: LegacyAction) -> ExitCode {
     match action {
         LegacyAction::List { after } => {
             conclude(fleet.ask_legacy(LegacyCommand::List { after: after.map(|hash| hash.to_string()) }))
@@ -76,7 +76,7 @@ pub(super) fn run(fleet: &Fleet, action: LegacyAction) -> ExitCode {
     }
 }
 
-fn deny(fleet: &Fleet, hashes: &[TokenHash], reason: &str) -> ExitCode {
+fn deny(fleet: &FleetClient, hashes: &[TokenHash], reason: &str) -> ExitCode {
     for part in hashes.chunks(MOST_REFUSED) {
         let hashes = part.iter().map(ToString::to_string).collect();
         match fleet.ask_legacy(LegacyCommand::Deny { hashes, reason: reason.to_owned() }) {
