@@ -57,6 +57,9 @@ pub(in crate::device::registry) async fn import(
         }
         for new in &new {
             let id = insert_device(&mut writing, &new.description, &order, now).await?;
+            if let Some(key) = &new.key {
+                insert_key(&mut writing, id, key, now).await?;
+            }
             bind(&mut writing, id, &new.tenant, &new.room, &order, now).await?;
         }
         writing.commit().await?;
