@@ -14,6 +14,7 @@ mod devices;
 mod documents;
 mod forged_kids;
 mod forwarding;
+mod incident;
 mod ingress;
 mod legacy;
 mod manifests;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         documents::tests(),
         forged_kids::tests(),
         forwarding::tests(),
+        incident::tests(),
         ingress::tests(),
         legacy::tests(),
         manifests::tests(),

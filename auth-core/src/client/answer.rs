@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::backoff::Heard;
+
 /// What came back, as far as a device looks at it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HttpAnswer {
@@ -45,9 +47,13 @@ impl HttpAnswer {
         Self::default()
     }
 
-    /// How long it asks to wait.
-    pub(super) fn told(&self) -> Option<Duration> {
-        self.retry_after.map(Duration::from_secs)
+    /// What it says about when to come again.
+    pub(super) fn heard(&self) -> Heard {
+        match (self.status, self.retry_after) {
+            (None, _) => Heard::Silence,
+            (Some(_), None) => Heard::Answer,
+            (Some(_), Some(seconds)) => Heard::Told(Duration::from_secs(seconds)),
+        }
     }
 
     /// What it means, where the gateway's own paths are under `own_prefix`.

@@ -331,7 +331,7 @@ impl DeviceClient {
     fn back_off(&mut self, arrival: &Arrival<'_>) {
         self.successes = 0;
         self.nonces_refused = 0;
-        self.due = arrival.moment.now + backoff::wait(self.attempts, arrival.answer.told(), arrival.moment);
+        self.due = arrival.moment.now + backoff::wait(self.attempts, arrival.answer.heard(), arrival.moment);
         self.attempts = self.attempts.saturating_add(1);
     }
 

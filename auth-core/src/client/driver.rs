@@ -14,7 +14,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, watch},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -40,6 +40,8 @@ pub trait DeviceHost: Send + 'static {
     fn report(&mut self, word: &str);
     /// A request goes out. Counting it is all that can be done about it.
     fn sends(&mut self, _request: &ClientRequest) {}
+    /// What this address was asked for has come, or is known not to come. Counting it is all that can be done about it.
+    fn hears(&mut self, _url: &str, _answer: &HttpAnswer) {}
 }
 
 /// Connections for any number of devices.
@@ -50,11 +52,16 @@ pub struct DeviceHttp {
     places: Arc<Semaphore>,
 }
 
-/// How fast a device's time goes: a simulation lives through an hour in a minute at 60. What the gateway itself measures
+/// How fast devices' time goes: a simulation lives through an hour in a minute at 60. What the gateway itself measures
 /// goes at its own pace.
+#[derive(Clone, Debug)]
+pub struct Pace(Arc<watch::Sender<Course>>);
+
+/// Since `since`, when it was `at`, their time goes `factor` times as fast as ours.
 #[derive(Clone, Copy, Debug)]
-pub struct Pace {
-    start: Instant,
+struct Course {
+    since: Instant,
+    at: Duration,
     factor: u32,
 }
 
@@ -117,21 +124,33 @@ fn text(headers: &HeaderMap, name: &str) -> Option<String> {
 impl Pace {
     /// Time that goes `factor` times as fast as ours, from now on; at least as fast.
     pub fn times(factor: u32) -> Self {
-        Self { start: Instant::now(), factor: factor.max(1) }
+        let (course, _) = watch::channel(Course { since: Instant::now(), at: Duration::ZERO, factor: factor.max(1) });
+        Self(Arc::new(course))
+    }
+
+    /// From now on it goes so much faster.
+    pub fn change_to(&self, factor: u32) {
+        self.0
+            .send_modify(|course| *course = Course { at: course.now(), since: Instant::now(), factor: factor.max(1) });
     }
 
     /// The time of devices.
     pub fn now(&self) -> Duration {
-        self.start.elapsed() * self.factor
+        self.0.borrow().now()
     }
 
     /// Waits for so long, by the time of devices.
     pub async fn sleep(&self, time: Duration) {
-        tokio::time::sleep(time / self.factor).await;
+        let at = self.now() + time;
+        while self.now() < at {
+            sleep_until(self.instant(at)).await;
+        }
     }
 
+    /// When it will be `at`, if nobody changes the pace.
     fn instant(&self, at: Duration) -> Instant {
-        self.start + at / self.factor
+        let course = *self.0.borrow();
+        course.since + at.saturating_sub(course.at) / course.factor
     }
 
     /// The present. The wall clock is nothing to a device.
@@ -142,8 +161,14 @@ impl Pace {
     }
 }
 
-/// The number of a call, and what came.
-type Answered = (u64, HttpAnswer);
+impl Course {
+    fn now(&self) -> Duration {
+        self.at + self.since.elapsed() * self.factor
+    }
+}
+
+/// The number of a call, its address, and what came.
+type Answered = (u64, String, HttpAnswer);
 
 /// A device that is switched on.
 pub struct DeviceDriver<H> {
@@ -180,7 +205,10 @@ impl<H: DeviceHost> DeviceDriver<H> {
     pub async fn run(mut self, mut presses: mpsc::Receiver<()>) {
         loop {
             let event = tokio::select! {
-                Some((number, answer)) = self.answered.recv() => ClientEvent::Answer { number, answer },
+                Some((number, url, answer)) = self.answered.recv() => {
+                    self.host.hears(&url, &answer);
+                    ClientEvent::Answer { number, answer }
+                }
                 Some(()) = presses.recv() => ClientEvent::Retry,
                 () = sleep_until(self.pace.instant(self.timer)) => ClientEvent::Timer,
             };
@@ -218,9 +246,10 @@ impl<H: DeviceHost> DeviceDriver<H> {
         let (http, answers) = (self.http.clone(), self.answers.clone());
         let (number, within) = (request.number, request.within);
         tokio::spawn(async move {
+            let url = request.url.clone();
             let answer = http.call(request, within).await;
             // A device that was switched off hears nothing more.
-            let _ = answers.send((number, answer));
+            let _ = answers.send((number, url, answer));
         });
     }
 }

@@ -8,9 +8,12 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(super) struct SimulateArguments {
     /// The public address of a running gateway.
+    #[arg(long, required_unless_present = "incident", conflicts_with = "incident")]
+    gateway: Option<String>,
+    /// Replay January 2021 against a gateway in this process, and then against a bare pass-through.
     #[arg(long)]
-    gateway: String,
-    /// How many devices.
+    incident: bool,
+    /// How many devices; of the incident, as many unmodified ones and as many with the new client.
     #[arg(long, default_value_t = 1000)]
     devices: usize,
     /// How many are switched on a second.
@@ -46,12 +49,20 @@ pub(super) struct SimulateArguments {
 pub(super) fn run(arguments: SimulateArguments) -> ExitCode {
     use std::{io, time::Duration};
 
-    use crate::demo::simulate::{self, SimulateOptions};
+    use crate::demo::{
+        incident,
+        simulate::{self, SimulateOptions},
+    };
 
     let simulated = || -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        let Some(gateway) = arguments.gateway else {
+            let options =
+                incident::IncidentOptions { devices: arguments.devices, ..incident::IncidentOptions::default() };
+            return runtime.block_on(incident::show(options, &mut io::stdout()));
+        };
         let options = SimulateOptions {
-            gateway: arguments.gateway.parse().map_err(io::Error::other)?,
+            gateway: gateway.parse().map_err(io::Error::other)?,
             own_prefix: arguments.own_prefix,
             devices: arguments.devices,
             rate: arguments.rate,

@@ -10,6 +10,7 @@ mod cast;
 pub mod displays;
 mod gates;
 pub mod idp;
+pub mod incident;
 pub mod january;
 pub mod monolith;
 mod page;

@@ -15,7 +15,7 @@ use std::{
 
 use auth_core::{
     client::{
-        ClientRequest, ClientSettings, Screen, StoredState,
+        ClientRequest, ClientSettings, HttpAnswer, Screen, StoredState,
         driver::{DeviceDriver, DeviceHost, DeviceHttp, Pace},
     },
     lock::lock,
@@ -113,7 +113,8 @@ pub struct Fleet {
     /// What is seen on their screens.
     pub tally: Arc<Tally>,
     http: DeviceHttp,
-    pace: Pace,
+    /// How fast their time goes.
+    pub pace: Pace,
     settings: ClientSettings,
     stored: Arc<Mutex<Vec<StoredState>>>,
 }
@@ -151,8 +152,9 @@ impl Fleet {
         if let Some(place) = lock(&kept).get_mut(number) {
             place.clone_from(&stored);
         }
-        let host = SimulatedHost { number, tally, kept };
-        let driver = DeviceDriver::new(Arc::new(settings), stored, self.http.clone(), self.pace, host)?;
+        let data_path = settings.data_path.clone();
+        let host = SimulatedHost { number, data_path, tally, kept };
+        let driver = DeviceDriver::new(Arc::new(settings), stored, self.http.clone(), self.pace.clone(), host)?;
         running.spawn(async move {
             // Nobody presses anything.
             let (_presses, pressed) = mpsc::channel(1);
@@ -168,7 +170,7 @@ impl Fleet {
             path: self.settings.data_path.clone(),
             every: self.settings.every,
         };
-        let app = UnmodifiedApp::new(number, token, settings, self.http.clone(), self.pace, self.tally.clone());
+        let app = UnmodifiedApp::new(number, token, settings, self.http.clone(), self.pace.clone(), self.tally.clone());
         running.spawn(app.run());
     }
 
@@ -181,6 +183,7 @@ impl Fleet {
 /// What a simulated device stands in: no wall, and no flash memory.
 struct SimulatedHost {
     number: usize,
+    data_path: String,
     tally: Arc<Tally>,
     kept: Arc<Mutex<Vec<StoredState>>>,
 }
@@ -214,5 +217,11 @@ impl DeviceHost for SimulatedHost {
 
     fn sends(&mut self, _request: &ClientRequest) {
         self.tally.asked();
+    }
+
+    fn hears(&mut self, url: &str, answer: &HttpAnswer) {
+        if url.ends_with(&self.data_path) && answer.status == Some(200) && unmodified::object(answer).is_some() {
+            self.tally.served(self.number);
+        }
     }
 }

@@ -87,7 +87,12 @@ impl Tally {
         if let Some(seen) = lock(&self.screens).get_mut(number) {
             seen.shows = shows;
             seen.asked_for_a_pin |= matches!(shows, Shows::Pin | Shows::Stuck);
-            seen.served |= shows == Shows::Live;
+        }
+    }
+
+    pub(super) fn served(&self, number: usize) {
+        if let Some(seen) = lock(&self.screens).get_mut(number) {
+            seen.served = true;
         }
     }
 

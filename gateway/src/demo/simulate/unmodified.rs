@@ -72,6 +72,7 @@ impl UnmodifiedApp {
         }
         if object(&answer).is_some() {
             self.has_calendar = true;
+            self.tally.served(self.number);
             self.tally.shows(self.number, Shows::Live);
         } else {
             self.tally.shows(self.number, if self.has_calendar { Shows::Kept } else { Shows::Nothing });
@@ -117,7 +118,7 @@ impl UnmodifiedApp {
 }
 
 /// The JSON object that an answer is, if it is what was asked for.
-fn object(answer: &HttpAnswer) -> Option<Value> {
+pub(super) fn object(answer: &HttpAnswer) -> Option<Value> {
     let is_json = answer.content_type.as_deref().is_some_and(|kind| kind.starts_with("application/json"));
     let is_good = is_json && matches!(answer.status, Some(200 | 201));
     serde_json::from_str::<Value>(&answer.body).ok().filter(|body| is_good && body.is_object())

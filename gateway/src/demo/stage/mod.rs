@@ -272,7 +272,7 @@ impl Stage {
 }
 
 impl Registration {
-    fn at(provider: &Idp) -> Self {
+    pub(super) fn at(provider: &Idp) -> Self {
         let options = idp::IdpOptions::default();
         Self {
             authorize: provider.url(idp::Part::Authorize),
