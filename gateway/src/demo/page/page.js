@@ -79,7 +79,7 @@ function sayNow() {
   if (left || right)
     return say("Everything works again. Still out: ", `without Candor ${left || "nobody"}; with Candor ${right || "nobody"}.${revoked}`);
   const once = state.without.counts.erased + state.without.counts.signed_out > 0;
-  say(once ? "Everybody is back at work. " : "Everything works. ", `Break something and watch both walls.${revoked}`);
+  say(once ? "Everybody is back at work. " : "Everything works. ", `${once ? `On the left people typed ${plural(state.without.counts.typed, "PIN")} for it. ` : ""}Break something and watch both walls.${revoked}`);
 }
 
 function say(strong, text) {

@@ -27,7 +27,7 @@ export const whenOpened = again => { redraw = again; };
 function fill(tablet, display, state) {
   const [room, first, second, note] = tablet.children;
   const said = says(display, state);
-  const mood = `tablet ${display.mood} ${display.theme ? `theme-${display.theme}` : ""}`;
+  const mood = `tablet ${display.mood} ${display.theme ? `theme-${display.theme}` : ""} ${wasNeverUsed(display) ? "fresh" : ""}`;
   if (tablet.className !== mood) tablet.className = mood;
   for (const [part, text] of [[room, display.room], [first, said.first], [second, said.second], [note, said.note]])
     if (part.textContent !== text) part.textContent = text;
@@ -39,7 +39,7 @@ function says(display, state) {
   const age = display.as_of === null ? 0 : Math.max(0, Math.round((state.at - display.as_of) / 1000));
   const how = display.erased_by ? "erased" : "new";
   switch (display.mood) {
-    case "pin": return { first: "PIN", second: `${display.pin.slice(0, 3)} ${display.pin.slice(3)}`, note: "",
+    case "pin": return { first: display.erased_by ? "PIN" : "new: PIN", second: `${display.pin.slice(0, 3)} ${display.pin.slice(3)}`, note: "",
       all: `${how}; asks for somebody to type PIN ${display.pin}` };
     case "nopin": return { first: how, second: "no PIN", note: code(display.answer),
       all: `${how}, and cannot even show a PIN: ${display.answer}` };
@@ -54,6 +54,7 @@ function says(display, state) {
     all: stale ? `keeps today’s calendar, ${age} s old; last answer: ${display.answer}` : `online; ${first}, ${second}` };
 }
 
+const wasNeverUsed = ({ mood, erased_by }) => mood.endsWith("pin") && !erased_by;
 const code = answer => /^\d{3}/.exec(answer)?.[0] ?? "no answer";
 
 function describe(display, state) {
