@@ -61,7 +61,7 @@ function drawBand(drawing, { label, from, to }, x, width) {
   const [left, right] = [x(from), x(to)];
   drawing.append(svg("rect", { class: "band", x: left, y: TOP - 4, width: Math.max(1, right - left), height: 4 }));
   if (label.length * 6 > right - left + 36) return;
-  const middle = Math.min(Math.max((left + right) / 2, label.length * 3), width - label.length * 3);
+  const middle = Math.min(Math.max((left + right) / 2, label.length * 3.6), width - label.length * 3.6);
   drawing.append(svg("text", { class: "label", x: middle, y: TOP - 8, "text-anchor": "middle" }, label));
 }
 

@@ -48,7 +48,7 @@ function says(display, state) {
   const now = display.meetings.find(meeting => meeting.start <= state.time && state.time < meeting.end);
   const next = display.meetings.find(meeting => meeting.start > state.time);
   const first = now ? now.title : "Free";
-  const second = now ? `to ${now.end}` : next ? `to ${next.start}` : "rest of today";
+  const second = now ? `to ${now.end}` : next ? `to ${next.start}` : "to 24:00";
   const stale = display.mood === "kept";
   return { first, second, note: stale ? `${age} s old` : next ? `${next.start} ${next.title}` : "",
     all: stale ? `keeps today’s calendar, ${age} s old; last answer: ${display.answer}` : `online; ${first}, ${second}` };
