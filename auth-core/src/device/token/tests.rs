@@ -20,7 +20,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// A gateway with one device.
 pub(in crate::device) struct Site {
-    _folder: Folder,
+    folder: Folder,
     pub(in crate::device) clock: Clock,
     pub(in crate::device) devices: Devices,
     pub(in crate::device) binding: Binding,
@@ -57,7 +57,7 @@ impl Site {
         let new = NewDevice { description, key, tenant: text("acme"), room: text("1.01") };
         let device = devices.registry().register(new, order(), clock.now()).await.expect("healthy");
         let binding = device.bindings.into_iter().next().expect("it was bound");
-        Self { _folder: folder, clock, devices, binding }
+        Self { folder, clock, devices, binding }
     }
 
     pub(in crate::device) fn token(&self) -> CredentialText {
@@ -245,6 +245,28 @@ async fn only_what_is_proven_is_refused() {
     check("not valid yet", &early, "no clock");
     let barely = site.signed(|claims| claims["iat"] = (NOON.as_secs() + 30).into());
     check("within the leeway", &barely, "NotDue");
+}
+
+#[tokio::test]
+async fn what_a_retired_key_signed_is_dead() {
+    let site = Site::new().await;
+    let path = site.folder.path().join("keyring");
+    let mut file: Value = serde_json::from_slice(&std::fs::read(&path).expect("it was made")).expect("JSON");
+    file["retired_signing"] = json!(["gone"]);
+    std::fs::write(&path, file.to_string()).expect("the folder can be written");
+    let (registry, now) = (site.devices.registry(), site.clock.now());
+    let keyring = Keyring::open(&site.folder.taken(), registry.store(), now).await.expect("it is whole");
+    let devices = Devices::new(keyring, registry.store().clone(), registry.revocations().clone(), policy());
+    let claims = DeviceClaims::new(&site.binding, None, &policy(), now).to_json().to_string();
+    let header = json!({ "alg": "EdDSA", "typ": jws::DEVICE_TOKEN, "kid": "gone" }).to_string();
+    let token = CredentialText::new(TestIssuer::new("gone").raw(&header, &claims));
+    for _ in 0..2 {
+        match devices.verify(&token, now) {
+            Err(Stop::Rejected(rejected)) => assert_eq!(rejected.reason(), Reason::UnknownKey),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(devices.verify(&site.token(), now).is_ok(), "the key in use is not among them");
 }
 
 #[tokio::test]
