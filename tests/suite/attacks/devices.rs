@@ -61,7 +61,8 @@ fn is_wronged(heard: &Heard) -> bool {
 /// A display that the registry has no row of: that is no word against it.
 async fn a_device_without_a_row() -> Probes {
     let world = world().await;
-    let (mut display, _) = display(&world).await;
+    let mut display = world.register("acme").await;
+    world.warm_up(&mut Caller::bearing(Form::Script, &world.token("ada")), "/api/x").await;
     display.binding.device = DeviceId::from_parts(1, [7; 10]);
     display.binding.id = BindingId::from_parts(1, [7; 10]);
     let token = world.token_of(&display, Duration::ZERO);
