@@ -1,7 +1,10 @@
 //! Displays that the gateway of a world knows, each with a key, a binding and a token of its own.
 
 use std::{
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -9,11 +12,12 @@ use auth_core::{
     Clock,
     device::{
         Devices,
+        activation::{ActivationId, Administrator, AskingNetwork, ConfirmAnswer},
         legacy::TokenHash,
         registry::{Binding, DeviceDescription, LONGEST_PAGE, NewDevice, Order, PublicKey},
         token::MintedToken,
     },
-    principal::{BindingId, BindingState},
+    principal::{BindingId, BindingState, DeviceId},
 };
 use secrecy::ExposeSecret;
 
@@ -25,7 +29,7 @@ use crate::{
 /// A display, as it was registered.
 pub struct RegisteredDisplay {
     /// Its key.
-    pub key: DisplayKey,
+    pub key: Arc<DisplayKey>,
     /// Where it hangs, in which generation.
     pub binding: Binding,
 }
@@ -58,7 +62,40 @@ impl World {
         self.change_binding(display.binding.id, to).await;
     }
 
-    /// The same for the display that the monolith calls `known_as`, and which was adopted.
+    /// Binds `display` to another tenant too.
+    ///
+    /// # Panics
+    /// The store never took it.
+    pub async fn bind(&self, display: &RegisteredDisplay, tenant: &str) {
+        let (devices, id) = (self.devices(), display.binding.device);
+        for _ in 0..TRIES {
+            let (tenant, room) = (tenant.to_owned(), "1.01".to_owned());
+            if devices.registry().bind(id, tenant, room, by_the_test(), self.clock().now()).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the store never took a binding");
+    }
+
+    /// Confirms the activation that `begun` told a display of. The device that it is from now on.
+    ///
+    /// # Panics
+    /// The store never took it.
+    pub async fn confirm(&self, begun: &serde_json::Value, tenant: &str) -> DeviceId {
+        let id: ActivationId = begun["activation_id"].as_str().and_then(|id| id.parse().ok()).expect("an activation");
+        let network = AskingNetwork::of(std::net::Ipv4Addr::LOCALHOST.into());
+        let administrator = Administrator { who: "the test".to_owned(), tenants: vec![tenant.to_owned()], network };
+        let devices = self.devices();
+        for _ in 0..TRIES {
+            let confirming = devices.confirm_activation(&id, tenant, "4.12", &administrator, self.clock().now());
+            if let Ok(ConfirmAnswer::Confirmed { device, .. }) = confirming.await {
+                return device;
+            }
+        }
+        panic!("the store never took a confirmation");
+    }
+
+    /// Suspends, revokes or brings back the binding of the display that the monolith calls `known_as`, and which was adopted.
     ///
     /// # Panics
     /// The store never took it, or the display was not adopted.
@@ -122,7 +159,7 @@ impl RegisteredDisplay {
     async fn new(devices: &Devices, tenant: &str, clock: &Clock) -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         for _ in 0..TRIES {
-            let (key, number) = (DisplayKey::new(), MADE.fetch_add(1, Ordering::SeqCst));
+            let (key, number) = (Arc::new(DisplayKey::new()), MADE.fetch_add(1, Ordering::SeqCst));
             let description = DeviceDescription {
                 hardware_id: format!("sn-{number}"),
                 model: "wall".to_owned(),

@@ -95,7 +95,8 @@ connect_timeout = "{deadline}"
     }
 
     /// There is a fleet of displays, with `/fleet/` for all of them and `/acme/` for those of one tenant, from the next
-    /// start of the gateway on. Those that hold a token of the monolith's are adopted.
+    /// start of the gateway on. Those that hold a token of the monolith's are adopted. Ada may put
+    /// displays in acme, and Grace in globex.
     pub fn add_fleet(&mut self) {
         let json = "expect = \"json\"";
         let fleet = [route("/fleet/", r#"["device"]"#, json), route("/acme/", r#"["tenant:acme"]"#, json)].concat();
@@ -104,7 +105,11 @@ connect_timeout = "{deadline}"
             displays::ME,
             deadline()
         );
-        self.text.push_str(&format!("\n{fleet}[devices]\n{legacy}\n"));
+        let tenants = [("acme", "engineers"), ("globex", "admirals")]
+            .map(|(tenant, group)| format!("[devices.tenants.{tenant}]\nallow = [\"group:{group}\"]\n"))
+            .concat();
+        self.text.push_str(&format!("\n{fleet}[devices]\n{legacy}\n{tenants}"));
+        self.replace("[admin]", "[admin]\nallow = { installer = [\"group:engineers\", \"group:admirals\"] }");
     }
 
     /// Replaces `old` by `new` in the text, for the next start of the gateway.

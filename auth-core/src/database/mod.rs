@@ -237,6 +237,11 @@ impl Database {
         looked.unwrap_or_else(|gone| Err(io::Error::other(gone))).map_err(StoreFault::Unseen)
     }
 
+    /// Whether its files were lost while this process ran: what was written before may be missing since.
+    pub(crate) fn was_lost(&self) -> bool {
+        self.0.losses.load(Ordering::SeqCst) > 0
+    }
+
     /// Whether there is no file where the store should be.
     pub(crate) fn is_absent(&self) -> io::Result<bool> {
         self.0.address.path().try_exists().map(|exists| !exists)

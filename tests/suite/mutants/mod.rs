@@ -17,10 +17,10 @@ use self::until_red::{Order, RED};
 use crate::{
     attacks::{self, Attack},
     outages::table::{
-        Dependency::{self, Clock, Keys, Monolith, Store, Token},
+        Dependency::{self, Clock, Disk, Keys, Monolith, Store, Token},
         Flow::{
             self, Adoption, BearerKnownKid, BearerUnknownKid, Callback, DeviceToken, ForwardedRequest, LegacyToken,
-            Logout, PublicRoute, StrictRoute, Ticket,
+            Logout, OverdueToken, Polling, PublicRoute, Reactivation, Renewal, StrictRoute, Ticket,
         },
     },
     plain, sources,
@@ -34,7 +34,7 @@ pub(crate) const UNTIL_RED: &str = "--until-red";
 /// The words of the faults that the matrix must catch, each with the flow and the dependency where it shows soonest:
 /// those cells run first, and then all others. The faults that attacks must catch stand with the attacks; the last of these
 /// are among them too.
-const FAULTS: [(&str, Flow, Dependency); 22] = [
+const FAULTS: [(&str, Flow, Dependency); 28] = [
     ("unknown-kid-is-refused", BearerUnknownKid, Keys),
     ("signature-skipped", BearerUnknownKid, Keys),
     ("empty-set-replaces", BearerUnknownKid, Keys),
@@ -57,6 +57,12 @@ const FAULTS: [(&str, Flow, Dependency); 22] = [
     ("denied-adoption-is-a-row", Adoption, Monolith),
     ("adoption-believes-html", Adoption, Monolith),
     ("legacy-401-at-once", LegacyToken, Store),
+    ("lost-registry-is-empty", Reactivation, Disk),
+    ("registry-outage-is-unknown", Reactivation, Store),
+    ("renewal-refused-when-store-down", Renewal, Store),
+    ("registry-outage-ends-activation", Polling, Store),
+    ("reactivation-ignores-two-bindings", Reactivation, Store),
+    ("overdue-in-an-outage-is-stopped", OverdueToken, Store),
 ];
 
 /// At least so many mutants there must be, and each must be caught.

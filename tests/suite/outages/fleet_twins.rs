@@ -1,6 +1,6 @@
 //! Bad twins of what displays hold.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use auth_core::{
     device::{DevicePolicy, Devices},
@@ -11,15 +11,20 @@ use tokio::sync::OnceCell;
 use world::{
     World,
     caller::{Caller, Form},
-    display::Fleet,
+    display::{DisplayKey, Fleet},
 };
 
 use super::{
     flows::ACME,
+    installer::{self, Installation},
     oracle::{EXPIRED, OF_ANOTHER_TENANT, SUSPENDED},
-    table::CacheState,
-    twins::{Impostor, swapped},
+    protocol::ProtocolRequest,
+    table::{CacheState, Flow},
+    twins::{self, Impostor, swapped},
 };
+
+/// Whose key nobody knows.
+pub(super) const OF_ANOTHER_KEY: &str = "of-another-key";
 
 /// Longer than any device token is good for.
 const LONG_OVER: Duration = Duration::from_secs(15 * 24 * 3600);
@@ -118,4 +123,82 @@ pub(super) async fn of_legacy_token(world: &World, cache_state: CacheState) -> V
         with("no-longer-known", &gone).spared(),
         with("made-up", "evb_Zx0000000000000000000000made0up").unprovable(),
     ]
+}
+
+/// Longer than a PIN is good for.
+const PIN_LIFETIME: Duration = Duration::from_secs(601);
+
+/// Whoever asks what became of a PIN that is over. Time goes on, so it comes before the good one asks for its own.
+pub(super) async fn of_an_activation_that_is_over(world: &World) -> Impostor {
+    let key = Arc::new(DisplayKey::new());
+    let begun = installer::new_pin(world, &key).await;
+    world.advance(PIN_LIFETIME);
+    Impostor::sending(EXPIRED, ProtocolRequest::poll(key, &begun))
+}
+
+/// Requests of those who do not hold the key that they name, or prove it over what is no nonce of this gateway's, or hold
+/// one that is not in any more. `made` makes the request that a display with this key would send.
+pub(super) async fn of_request(
+    world: &World,
+    flow: Flow,
+    good: &Arc<DisplayKey>,
+    made: &impl Fn(&Arc<DisplayKey>) -> ProtocolRequest,
+) -> Vec<Impostor> {
+    let thief = Arc::new(DisplayKey::new());
+    let mut spent = ProtocolRequest::statement(good.clone());
+    let nonce = spent.fresh_nonce(world).await.expect("nonces need nobody");
+    spent.over(nonce.clone()).go(world).await;
+    // A process that has just started takes none that is older than its own: time does not stand still meanwhile.
+    world.advance(Duration::from_secs(1));
+    let mut twins = vec![
+        Impostor::sending("without-the-key", made(good).by(thief.clone()).in_the_name_of(good.jwk())),
+        Impostor::sending("foreign-nonce", made(good).over(Fleet::start().await.nonce())),
+        Impostor::sending("used-nonce", made(good).over(nonce)),
+    ];
+    match flow {
+        Flow::Activation => return twins,
+        // For renewal: a token that was stolen without its key. For polling: a device code.
+        _ => twins.push(Impostor::sending(OF_ANOTHER_KEY, made(&thief))),
+    }
+    if flow == Flow::Polling {
+        return twins;
+    }
+    for (name, to) in [("revoked", BindingState::Revoked), (SUSPENDED, BindingState::Suspended)] {
+        let display = world.register(ACME).await;
+        let token = world.token_of(&display, Duration::ZERO);
+        world.change(&display, to).await;
+        let request = match flow {
+            Flow::Renewal => ProtocolRequest::renewal(display.key, &token),
+            _ => made(&display.key),
+        };
+        twins.push(Impostor::sending(name, request));
+    }
+    if flow == Flow::Reactivation {
+        let display = world.register(ACME).await;
+        world.bind(&display, "globex").await;
+        twins.push(Impostor::sending("of-two-tenants", made(&display.key)));
+    }
+    twins
+}
+
+/// Longer than a sign-in is recent.
+const NOT_RECENT: Duration = Duration::from_secs(15 * 60 + 1);
+
+/// People who may not confirm the PIN that they type. It is one that a display shows.
+pub(super) async fn of_installer(world: &World) -> Vec<Impostor> {
+    let earlier = twins::of_earlier_sessions(world, Form::Browser).await;
+    let (mut of_before, mut grace) = (Caller::new(Form::Browser), Caller::new(Form::Browser));
+    world.sign_in(&mut of_before, "ada", "/calendar").await;
+    world.advance(NOT_RECENT);
+    world.poll_revocations().await;
+    world.sign_in(&mut grace, "grace", "/calendar").await;
+    let begun = installer::new_pin(world, &Arc::new(DisplayKey::new())).await;
+    let installation = Installation { pin: begun["pin"].as_str().expect("a PIN").to_owned(), tenant: ACME };
+    let mut twins = vec![
+        Impostor::typing("signed-in-long-ago", of_before, installation.clone()),
+        Impostor::typing(OF_ANOTHER_TENANT, grace, installation.clone()),
+        Impostor::typing("nobody", Caller::new(Form::Browser), installation.clone()),
+    ];
+    twins.extend(earlier.into_iter().map(|twin| twin.who_types(installation.clone())));
+    twins
 }

@@ -1,24 +1,32 @@
 //! How somebody goes each way: with a good credential, with its bad twins, and again when all is healed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use gateway::demo::{AccessTokenSpec, Part, browser::SeenPage, displays::LegacyDisplay};
 use http::{HeaderName, HeaderValue};
+use serde_json::Value;
 use url::Url;
 use world::{
     World,
     caller::{Caller, Form, Heard},
+    disk::DiskBreak,
+    display::DisplayKey,
 };
 
 use super::{
     fleet_twins,
+    installer::{self, Installation},
     oracle::{self, Complaints},
-    table::{CacheState, Cell, Flow, Outcome},
+    protocol::{self, ProtocolRequest},
+    table::{CacheState, Cell, Fault, Flow, Outcome},
     twins::{self, Impostor},
 };
 
 /// The cookie that holds a ticket, where people reach the gateway by http.
 pub(crate) const TICKET: &str = "candor";
+
+/// Where every display may go.
+pub(super) const FLEET: &str = "/fleet/calendar";
 
 /// The tenant of the good display.
 pub(super) const ACME: &str = "acme";
@@ -43,6 +51,12 @@ pub(crate) struct Going {
     ticket: Option<String>,
     coming: Coming,
     twins: Vec<Impostor>,
+    /// What a display sends, on the way of one.
+    request: Option<ProtocolRequest>,
+    /// The token that it was granted last.
+    granted: Option<String>,
+    /// What an administrator types.
+    installation: Option<Installation>,
 }
 
 /// How far the good one has come who comes back from the provider.
@@ -71,14 +85,20 @@ impl Going {
             | Flow::DeviceToken
             | Flow::OverdueToken
             | Flow::Adoption
-            | Flow::LegacyToken => false,
+            | Flow::LegacyToken
+            | Flow::Activation
+            | Flow::Polling
+            | Flow::Confirmation
+            | Flow::Renewal
+            | Flow::Reactivation
+            | Flow::Statement => false,
             Flow::StrictRoute | Flow::ForwardedRequest => form == Form::Browser,
         };
         let path = match (cell.flow, form) {
             (Flow::PublicRoute, _) => "/public/page",
             (Flow::StrictRoute, _) => "/admin/panel",
             (Flow::Callback, _) => "/calendar?week=47&day=mon",
-            (Flow::DeviceToken | Flow::OverdueToken | Flow::Adoption | Flow::LegacyToken, _) => "/fleet/calendar",
+            (flow, _) if flow.is_of_the_fleet() => FLEET,
             (_, Form::Browser) => "/calendar",
             (_, Form::Script) => "/api/calendar",
             (_, Form::Device) => "/display/calendar",
@@ -91,6 +111,9 @@ impl Going {
             ticket: None,
             coming: Coming::default(),
             twins: Vec::new(),
+            request: None,
+            granted: None,
+            installation: None,
         };
         if cell.flow.is_of_the_fleet() {
             going.prepare_display(world, cell).await
@@ -148,6 +171,48 @@ impl Going {
         self.twins = twins::of_bearer(world, form, &bearer).await;
     }
 
+    /// A display on one of the gateway's own paths.
+    async fn prepare_protocol(&mut self, world: &World) {
+        let display = world.register(ACME).await;
+        self.subject = display.binding.device.to_string();
+        let mut key = display.key.clone();
+        let mut begun = Value::Null;
+        match self.flow {
+            Flow::Activation => key = Arc::new(DisplayKey::new()),
+            Flow::Polling => {
+                let over = fleet_twins::of_an_activation_that_is_over(world).await;
+                self.twins.push(over);
+                key = Arc::new(DisplayKey::new());
+                begun = installer::new_pin(world, &key).await;
+                self.subject = world.confirm(&begun, ACME).await.to_string();
+            }
+            _ => {}
+        }
+        let (flow, token) = (self.flow, world.token_of(&display, Duration::ZERO));
+        let made = move |key: &Arc<DisplayKey>| match flow {
+            Flow::Activation => ProtocolRequest::activation(key.clone()),
+            Flow::Polling => ProtocolRequest::poll(key.clone(), &begun),
+            Flow::Renewal => ProtocolRequest::renewal(key.clone(), &token),
+            Flow::Reactivation => ProtocolRequest::reactivation(key.clone()),
+            _ => ProtocolRequest::statement(key.clone()),
+        };
+        self.request = Some(made(&key));
+        self.twins.extend(fleet_twins::of_request(world, flow, &key, &made).await);
+    }
+
+    /// An administrator who has just signed in, and a display that shows a PIN.
+    async fn prepare_installer(&mut self, world: &World) {
+        self.twins = fleet_twins::of_installer(world).await;
+        self.subject = "ada".to_owned();
+        world.sign_in(&mut self.good, "ada", "/calendar").await;
+        self.installation = Some(Self::installation(world).await);
+    }
+
+    async fn installation(world: &World) -> Installation {
+        let begun = installer::new_pin(world, &Arc::new(DisplayKey::new())).await;
+        Installation { pin: begun["pin"].as_str().expect("a PIN").to_owned(), tenant: ACME }
+    }
+
     /// A display with a token of the monolith's.
     async fn prepare_legacy_display(&mut self, world: &World, cell: &Cell) {
         self.twins = fleet_twins::of_legacy_token(world, cell.cache_state).await;
@@ -162,8 +227,19 @@ impl Going {
     }
 
     async fn prepare_display(&mut self, world: &World, cell: &Cell) {
-        if matches!(self.flow, Flow::Adoption | Flow::LegacyToken) {
-            return self.prepare_legacy_display(world, cell).await;
+        match self.flow {
+            Flow::Adoption | Flow::LegacyToken => return self.prepare_legacy_display(world, cell).await,
+            Flow::Confirmation => return self.prepare_installer(world).await,
+            flow if flow.is_of_the_protocol() => {
+                self.prepare_protocol(world).await;
+                if cell.breaks().any(|(_, fault)| fault == Fault::Disk(DiskBreak::Gone)) {
+                    // Once the store was lost, that nobody knows a key proves nothing until the next start.
+                    let unknown = self.twins.iter_mut().filter(|twin| twin.name == fleet_twins::OF_ANOTHER_KEY);
+                    unknown.for_each(|twin| twin.provable = false);
+                }
+                return;
+            }
+            _ => {}
         }
         let display = world.register(ACME).await;
         world.warm_up(&mut Caller::bearing(Form::Device, &world.token_of(&display, Duration::ZERO)), self.path).await;
@@ -180,6 +256,20 @@ impl Going {
 
     /// Goes the way with the good credential.
     pub(super) async fn good(&mut self, world: &World) -> Heard {
+        if let Some(request) = &mut self.request {
+            let heard = request.go(world).await;
+            self.granted = protocol::granted_token(&heard).or(self.granted.take());
+            return heard;
+        }
+        if let Some(installation) = &mut self.installation {
+            if self.coming.arrived {
+                // That display has its place: this is the next.
+                *installation = Self::installation(world).await;
+            }
+            let heard = installation.go(world, &mut self.good).await;
+            self.coming.arrived = installer::is_done(&heard);
+            return heard;
+        }
         let asked = world.idp.asked(Part::Token);
         let heard = go(world, self.flow, &mut self.good, self.coming.callback.as_ref(), self.path).await;
         if self.flow == Flow::Callback {
@@ -283,8 +373,14 @@ impl Going {
         }
     }
 
-    /// Who signed out is signed out: the ticket of before is good for nothing.
+    /// Who signed out is signed out: the ticket of before is good for nothing. Who was granted a token is in.
     pub(super) async fn afterwards(&mut self, world: &World, complaints: &mut Complaints) {
+        if let Some(token) = &self.granted {
+            let heard = world.ask(&mut Caller::bearing(Form::Device, token), FLEET).await;
+            if heard.status() != Some(200) || !oracle::others(&heard, &self.subject).is_empty() {
+                complaints.add(format!("the token that was granted is not good: {}", heard.line()));
+            }
+        }
         let (Flow::Logout, Some(ticket)) = (self.flow, &self.ticket) else { return };
         let mut copied = Caller::new(Form::Browser);
         copied.browser().set_cookie(&world.url("/"), TICKET, ticket);
@@ -335,6 +431,12 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
         | Flow::DeviceToken
         | Flow::OverdueToken
         | Flow::Adoption
-        | Flow::LegacyToken => world.ask(caller, path).await,
+        | Flow::LegacyToken
+        | Flow::Activation
+        | Flow::Polling
+        | Flow::Confirmation
+        | Flow::Renewal
+        | Flow::Reactivation
+        | Flow::Statement => world.ask(caller, path).await,
     }
 }

@@ -7,8 +7,10 @@
 mod breaking;
 mod fleet_twins;
 pub(crate) mod flows;
+mod installer;
 pub(crate) mod oracle;
 pub(crate) mod plan;
+mod protocol;
 pub(crate) mod table;
 pub(crate) mod twins;
 

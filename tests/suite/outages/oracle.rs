@@ -15,7 +15,7 @@ use url::Url;
 use world::caller::{Form, Heard};
 
 use super::{
-    plan,
+    installer, plan, protocol,
     table::{Cell, Flow, Outcome},
 };
 use crate::report;
@@ -132,6 +132,18 @@ pub(crate) fn judge_good(when: &str, heard: &Heard, subject: &str, cell: &Cell, 
         complaints.false_refusals += 1;
         complaints.add(format!("{when}, the good credential {how}: {}", heard.line()));
     }
+    if cell.flow.is_of_the_protocol() && protocol::is_disowned(heard) {
+        complaints.false_refusals += 1;
+        complaints.add(format!(
+            "{when}, the good display was disowned: {} {:?}",
+            heard.line(),
+            protocol::problem(heard)
+        ));
+    }
+    if let Some(other) = protocol::granted_to(heard).filter(|device| device != subject) {
+        complaints.wrongly_admitted += 1;
+        complaints.add(format!("{when}, {subject} was granted a token of {other}"));
+    }
     for other in others(heard, subject) {
         complaints.wrongly_admitted += 1;
         complaints.add(format!("{when}, {subject} went on as {other:?}"));
@@ -172,6 +184,11 @@ pub(crate) fn judge_twin(when: &str, heard: &Heard, name: &str, complaints: &mut
     if !names(heard).is_empty() {
         complaints.wrongly_admitted += 1;
         complaints.add(format!("{when}, the twin `{name}` goes on with an identity: {}", heard.line()));
+    }
+    // Nobody's bad twin is shown a PIN either: anybody may ask for one, in their own name.
+    if protocol::lets_in(heard) || installer::is_done(heard) || heard.status() == Some(201) {
+        complaints.wrongly_admitted += 1;
+        complaints.add(format!("{when}, the twin `{name}` was let in: {}", heard.line()));
     }
 }
 
@@ -243,6 +260,10 @@ pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
         Outcome::TryIsSpent => is_undecided(heard) && forgets_a_try(heard) && begin_link(heard).is_some(),
         Outcome::Vouched => with(200, "own") && vouched_for(heard).is_some(),
         Outcome::RenewalRequired => with(503, "renewal-required"),
+        Outcome::PinShown => with(201, "own") && protocol::content(heard)["pin"].is_string(),
+        Outcome::Granted => with(200, "own") && protocol::granted_token(heard).is_some(),
+        Outcome::Stated => with(200, "own") && protocol::stated(heard).is_some_and(|verdict| verdict == "valid"),
+        Outcome::Confirmed => with(200, "own") && installer::is_done(heard),
     }
 }
 
@@ -269,6 +290,12 @@ pub(crate) fn is_undecided(heard: &Heard) -> bool {
 pub(crate) fn is_told(flow: Flow, name: &str, heard: &Heard) -> bool {
     if name == EXPIRED && heard.word() == Some("renewal-required") {
         return heard.status() == Some(503);
+    }
+    if flow == Flow::Confirmation {
+        return installer::is_told(heard);
+    }
+    if flow.is_of_the_protocol() {
+        return protocol::is_turned_away(heard);
     }
     if NOT_PERMITTED.contains(&name) && flow.is_of_the_fleet() {
         return heard.status() == Some(403) && heard.word() == Some("not-permitted");

@@ -81,6 +81,9 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, cache_state: CacheState
     if !flow.forms().contains(&form) {
         return Plan::LeaveOut("nobody goes this way in that form");
     }
+    if also.is_some_and(|(other, _)| flow.is_of_the_protocol() && (first.0, other) != (Dependency::Store, Monolith)) {
+        return Plan::LeaveOut("only the registry counts on the paths of the protocol");
+    }
     let alone = |(dependency, fault)| entry(flow, dependency, cache_state, fault, form);
     let (dependency, fault) = first;
     let cell = |expected| Cell { flow, dependency, fault, also, cache_state, form, expected };

@@ -14,7 +14,9 @@ use world::{
 
 use super::{
     flows::{TICKET, go},
+    installer::Installation,
     oracle::EXPIRED,
+    protocol::ProtocolRequest,
     table::Flow,
 };
 
@@ -33,6 +35,10 @@ pub(super) struct Impostor {
     lied_to: bool,
     /// Where it goes, if not where the good one does.
     elsewhere: Option<&'static str>,
+    /// What it sends, where a display sends something.
+    request: Option<ProtocolRequest>,
+    /// What it types, where an administrator types something.
+    installation: Option<Installation>,
 }
 
 /// Makes a good ticket bad.
@@ -53,13 +59,35 @@ const A_SESSION: Duration = Duration::from_secs(12 * 3600 + 60);
 
 impl Impostor {
     pub(super) fn new(name: &'static str, caller: Caller) -> Self {
-        Self { name, provable: true, spared: false, caller, callback: None, lied_to: false, elsewhere: None }
+        Self {
+            name,
+            provable: true,
+            spared: false,
+            caller,
+            callback: None,
+            lied_to: false,
+            elsewhere: None,
+            request: None,
+            installation: None,
+        }
     }
 
     fn with_ticket(name: &'static str, world: &World, form: Form, ticket: &str) -> Self {
         let mut caller = Caller::new(form);
         caller.browser().set_cookie(&world.url("/"), TICKET, ticket);
         Self::new(name, caller)
+    }
+
+    pub(super) fn sending(name: &'static str, request: ProtocolRequest) -> Self {
+        Self { request: Some(request), ..Self::new(name, Caller::new(Form::Device)) }
+    }
+
+    pub(super) fn typing(name: &'static str, caller: Caller, installation: Installation) -> Self {
+        Self { installation: Some(installation), ..Self::new(name, caller) }
+    }
+
+    pub(super) fn who_types(self, installation: Installation) -> Self {
+        Self { installation: Some(installation), ..self }
     }
 
     pub(super) fn unprovable(self) -> Self {
@@ -81,6 +109,12 @@ impl Impostor {
     /// Goes the way of `flow`. What came of it: whatever they were told on the way, are they somebody now?
     pub(super) async fn go(&mut self, world: &World, flow: Flow, path: &str) -> Heard {
         world.idp.lie(self.lied_to.then_some(Lie::OtherNonce));
+        if let Some(request) = &mut self.request {
+            return request.go(world).await;
+        }
+        if let Some(installation) = &self.installation {
+            return installation.go(world, &mut self.caller).await;
+        }
         let path = self.elsewhere.unwrap_or(path);
         let heard = go(world, flow, &mut self.caller, self.callback.as_ref(), path).await;
         world.idp.lie(None);

@@ -269,7 +269,7 @@ impl Devices {
                         "so many wrong PINs were typed that new ones have eight digits: somebody may be guessing",
                     );
                 }
-                Ok(PinAnswer::NotFound)
+                self.registry().absence_is_known().map(|()| PinAnswer::NotFound)
             }
             FoundPin::Spent { retry_after } => Ok(PinAnswer::TooManyGuesses { retry_after }),
         }
@@ -296,7 +296,7 @@ impl Devices {
             now,
         };
         let Some((binding, learned)) = sql::confirm(self.registry().store(), confirmation).await? else {
-            return Ok(ConfirmAnswer::NotFound);
+            return self.registry().absence_is_known().map(|()| ConfirmAnswer::NotFound);
         };
         self.registry().revocations().learn(learned.into_iter().collect()).await?;
         Ok(ConfirmAnswer::Confirmed { device: binding.device, binding: Box::new(binding) })

@@ -97,7 +97,7 @@ impl Devices {
     /// # Errors
     /// Unavailable, if the store is, or if the clock is in doubt about the key.
     pub async fn renew(&self, key: &ProvenDeviceKey, present: &str, now: Now) -> Result<GrantAnswer, Unavailable> {
-        let Some(device) = self.holder(key.thumbprint(), now).await? else {
+        let Some(device) = self.holder_on_record(key.thumbprint(), now).await? else {
             return self.recover(key, present, now).await;
         };
         // A token that is not ours is no reason to refuse anything here.
@@ -116,7 +116,7 @@ impl Devices {
     async fn recover(&self, key: &ProvenDeviceKey, present: &str, now: Now) -> Result<GrantAnswer, Unavailable> {
         let claims = match self.genuine(&CredentialText::new(present)) {
             Ok(claims) if claims.key == Some(key.thumbprint()) => claims,
-            Ok(_) | Err(_) => return Ok(GrantAnswer::Unknown),
+            Ok(_) | Err(_) => return self.registry().absence_is_known().map(|()| GrantAnswer::Unknown),
         };
         match self.registry().revocations().judge(&claims.principal(), now) {
             Ok(_) => {}
@@ -168,8 +168,24 @@ impl Devices {
     }
 
     /// The device whose key this is, if the key is still good. Its first use begins the end of the one that it replaces.
+    ///
+    /// # Errors
+    /// Unavailable, if the store is, or was lost; or if the clock is in doubt about the key.
     pub(super) async fn holder(&self, key: Thumbprint, now: Now) -> Result<Option<RegisteredDevice>, Unavailable> {
-        let Some((known, device)) = self.registry().of_key(key).await? else { return Ok(None) };
+        let found = self.holder_on_record(key, now).await?;
+        if found.is_none() {
+            self.registry().absence_is_known()?;
+        }
+        Ok(found)
+    }
+
+    async fn holder_on_record(&self, key: Thumbprint, now: Now) -> Result<Option<RegisteredDevice>, Unavailable> {
+        let found = self.registry().of_key(key).await;
+        #[cfg(candor_mutants)]
+        if found.is_err() && crate::mutants::is("registry-outage-is-unknown") {
+            return Ok(None);
+        }
+        let Some((known, device)) = found? else { return Ok(None) };
         if !is_good(&known, now)? {
             return Ok(None);
         }
@@ -223,6 +239,8 @@ fn standing(bindings: &[Binding]) -> Standing<'_> {
     let mut standing = bindings.iter().filter(|binding| is(binding, BindingState::Active));
     match (standing.next(), standing.next()) {
         (Some(one), None) => Standing::Once(one),
+        #[cfg(candor_mutants)]
+        (Some(one), Some(_)) if crate::mutants::is("reactivation-ignores-two-bindings") => Standing::Once(one),
         (Some(_), Some(_)) => Standing::MoreThanOnce,
         (None, _) if bindings.iter().any(|binding| binding.state == BindingState::Suspended) => Standing::Suspended,
         (None, _) if bindings.iter().any(|binding| binding.state == BindingState::Revoked) => Standing::Revoked,

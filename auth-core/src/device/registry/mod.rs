@@ -20,6 +20,7 @@ use super::{last_seen::Sighting, token::DeviceClaims};
 use crate::{
     clock::{Now, Timestamp},
     database::Database,
+    dependency::Dependency,
     principal::{BindingId, BindingState, DeviceId, Generation, Thumbprint},
     revocations::{BindingStanding, RevocationEntry, Revocations},
     verdict::Unavailable,
@@ -127,6 +128,23 @@ impl Registry {
     /// The store that it is in.
     pub fn store(&self) -> &Database {
         &self.store
+    }
+
+    /// What is not on record, was never there: unless the store was lost while this process ran. It was made again then,
+    /// empty, and absence from it proves nothing until the next start.
+    ///
+    /// # Errors
+    /// Unavailable, if nobody can tell.
+    pub(in crate::device) fn absence_is_known(&self) -> Result<(), Unavailable> {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("lost-registry-is-empty") {
+            return Ok(());
+        }
+        if self.store.was_lost() {
+            let cause = "it is not on record, and the store was lost and made again since this gateway started";
+            return Err(Unavailable::because(Dependency::Store, cause));
+        }
+        Ok(())
     }
 
     /// The revocation set that changes are told to.

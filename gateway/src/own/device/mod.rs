@@ -146,6 +146,10 @@ impl Asking<'_> {
     }
 
     fn granted(&self, answer: Result<GrantAnswer, Unavailable>) -> Result<OwnAnswer, Told> {
+        #[cfg(candor_mutants)]
+        if answer.is_err() && auth_core::mutants::is("renewal-refused-when-store-down") {
+            return Err(self.problem(DeviceProblem::DeviceRevoked));
+        }
         Err(match answer.map_err(unavailable)? {
             GrantAnswer::Granted(grant) => return Ok(granted(&grant)),
             GrantAnswer::Ambiguous => self.problem(DeviceProblem::TenantAmbiguous),

@@ -53,6 +53,18 @@ pub(crate) enum Flow {
     Adoption,
     /// A display asks with a token of the monolith's that was adopted before.
     LegacyToken,
+    /// A display asks for a PIN.
+    Activation,
+    /// A display asks what became of its PIN, which an administrator has confirmed.
+    Polling,
+    /// An administrator types a PIN and says where the display hangs.
+    Confirmation,
+    /// A display asks for another token in place of its own.
+    Renewal,
+    /// A display asks for a token in place of one that it lost.
+    Reactivation,
+    /// A display asks for a statement about itself.
+    Statement,
 }
 
 /// What is broken.
@@ -144,6 +156,14 @@ pub(crate) enum Outcome {
     TryIsSpent,
     /// 200 to another proxy, with the caller's name.
     Vouched,
+    /// 201 with a PIN.
+    PinShown,
+    /// 200 with a token.
+    Granted,
+    /// 200 with a statement that the display is good.
+    Stated,
+    /// A page that says: the display is activated.
+    Confirmed,
     /// 503 `renewal-required`: it proves its key and gets another token.
     RenewalRequired,
 }
@@ -171,7 +191,7 @@ pub(crate) struct Cell {
 }
 
 impl Flow {
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::SignInBegin,
         Self::Callback,
         Self::Ticket,
@@ -186,17 +206,31 @@ impl Flow {
         Self::OverdueToken,
         Self::Adoption,
         Self::LegacyToken,
+        Self::Activation,
+        Self::Polling,
+        Self::Confirmation,
+        Self::Renewal,
+        Self::Reactivation,
+        Self::Statement,
     ];
 
     /// Who goes this way.
     pub(super) const fn forms(self) -> &'static [Form] {
         match self {
-            Self::SignInBegin | Self::Callback | Self::Logout => &[Form::Browser],
+            Self::SignInBegin | Self::Callback | Self::Logout | Self::Confirmation => &[Form::Browser],
             Self::Verify => &[Form::Script],
             Self::BearerKnownKid | Self::BearerUnknownKid => &[Form::Script, Form::Device],
             Self::Ticket | Self::StrictRoute | Self::PublicRoute => &[Form::Browser, Form::Script],
             Self::ForwardedRequest => &[Form::Browser, Form::Script, Form::Device],
-            Self::DeviceToken | Self::OverdueToken | Self::Adoption | Self::LegacyToken => &[Form::Device],
+            Self::DeviceToken
+            | Self::OverdueToken
+            | Self::Adoption
+            | Self::LegacyToken
+            | Self::Activation
+            | Self::Polling
+            | Self::Renewal
+            | Self::Reactivation
+            | Self::Statement => &[Form::Device],
         }
     }
 
@@ -217,6 +251,10 @@ impl Flow {
             | Self::Adoption
             | Self::LegacyToken => Outcome::Served,
             Self::OverdueToken => Outcome::RenewalRequired,
+            Self::Activation => Outcome::PinShown,
+            Self::Polling | Self::Renewal | Self::Reactivation => Outcome::Granted,
+            Self::Confirmation => Outcome::Confirmed,
+            Self::Statement => Outcome::Stated,
         }
     }
 }
@@ -226,6 +264,12 @@ impl Flow {
     pub(super) const fn is_of_the_fleet(self) -> bool {
         match self {
             Self::DeviceToken | Self::OverdueToken | Self::Adoption | Self::LegacyToken => true,
+            Self::Activation
+            | Self::Polling
+            | Self::Confirmation
+            | Self::Renewal
+            | Self::Reactivation
+            | Self::Statement => true,
             Self::SignInBegin
             | Self::Callback
             | Self::Ticket
@@ -237,6 +281,12 @@ impl Flow {
             | Self::Verify
             | Self::ForwardedRequest => false,
         }
+    }
+
+    /// Whether it is one of the ways in which a display comes to its token, on the gateway's own paths.
+    pub(super) fn is_of_the_protocol(self) -> bool {
+        let proxied = [Self::DeviceToken, Self::OverdueToken, Self::Adoption, Self::LegacyToken];
+        self.is_of_the_fleet() && !proxied.contains(&self)
     }
 }
 
@@ -361,9 +411,19 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
         ) => {}
     }
     match (flow, dependency, cache_state) {
-        (F::DeviceToken | F::OverdueToken | F::Adoption | F::LegacyToken, ..) => {
-            of_the_fleet::entry(flow, dependency, cache_state, fault)
-        }
+        (
+            F::DeviceToken
+            | F::OverdueToken
+            | F::Adoption
+            | F::LegacyToken
+            | F::Activation
+            | F::Polling
+            | F::Confirmation
+            | F::Renewal
+            | F::Reactivation
+            | F::Statement,
+            ..,
+        ) => of_the_fleet::entry(flow, dependency, cache_state, fault),
         (_, _, Stale) => stale(flow, dependency, fault, form),
         (F::ForwardedRequest, D::Keyring | D::Disk | D::Clock, Warm | Cold) => {
             Nothing("the flows by ticket and by bearer are this")
@@ -455,7 +515,19 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
         (F::BearerUnknownKid | F::PublicRoute | F::Verify | F::ForwardedRequest, _) => {
             Nothing("the flow by a known key is this")
         }
-        (F::DeviceToken | F::OverdueToken | F::Adoption | F::LegacyToken, _) => {
+        (
+            F::DeviceToken
+            | F::OverdueToken
+            | F::Adoption
+            | F::LegacyToken
+            | F::Activation
+            | F::Polling
+            | F::Confirmation
+            | F::Renewal
+            | F::Reactivation
+            | F::Statement,
+            _,
+        ) => {
             unreachable!("these have a table of their own")
         }
     }
@@ -475,6 +547,7 @@ pub(super) fn of_disk(flow: Flow, fault: Fault, cache_state: CacheState) -> Entr
         (Fault::Disk(DiskBreak::AFile), _) => Entry::Expect(match flow {
             Flow::Callback => Outcome::TryIsSpent,
             Flow::Adoption => Outcome::Unavailable,
+            _ if flow.is_of_the_protocol() => Outcome::Unavailable,
             Flow::Logout => Outcome::TryAgain,
             Flow::StrictRoute => Outcome::Unavailable,
             _ => flow.whole(),
