@@ -11,8 +11,6 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::{Arc, Mutex},
-    thread,
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -89,11 +87,6 @@ const LONGEST: usize = 4096;
 /// How often a lock file that somebody removes under our hands is tried again.
 const TRIES: usize = 8;
 
-/// Whoever took the lock writes its name at once, and may be halted in between: its name is looked for
-/// so many times, this often.
-const LOOKS: u32 = 400;
-const LOOK_EVERY: Duration = Duration::from_millis(5);
-
 impl DataFolder {
     /// Takes the folder at `path`; makes it, for its owner only, if it is not there. Until this succeeds, nothing in it
     /// may be made or changed.
@@ -162,6 +155,7 @@ impl FolderPath {
 fn locked(path: &Path, holder: &LockHolder) -> Result<(File, FileId), FolderFault> {
     let io = |error| FolderFault::Io { path: path.to_owned(), error };
     disk::make_folder(path).map_err(io)?;
+    let _entrance = entrance(path);
     let at = path.join(NAME);
     for _ in 0..TRIES {
         let mut file = disk::open_or_make(&at, OpenOptions::new().read(true).write(true)).map_err(io)?;
@@ -172,7 +166,7 @@ fn locked(path: &Path, holder: &LockHolder) -> Result<(File, FileId), FolderFaul
             Err(TryLockError::WouldBlock) => {
                 return Err(FolderFault::Held {
                     path: path.to_owned(),
-                    holder: ReportedHolder(LockHolder::read_when_written(&mut file)),
+                    holder: ReportedHolder(LockHolder::read(&mut file)),
                 });
             }
             Err(TryLockError::Error(error)) => return Err(io(error)),
@@ -187,6 +181,14 @@ fn locked(path: &Path, holder: &LockHolder) -> Result<(File, FileId), FolderFaul
     Err(io(io::Error::other("its lock file does not stay where it is")))
 }
 
+/// Held from before the lock is tried until its holder's name is written, so that whoever finds it taken finds a name. It
+/// blocks for as long as another one writes a line. A file system that cannot lock a folder costs the name alone.
+fn entrance(path: &Path) -> Option<File> {
+    let folder = File::open(path).ok()?;
+    folder.lock().ok()?;
+    Some(folder)
+}
+
 impl LockHolder {
     /// This process.
     fn ourselves(now: Now) -> Self {
@@ -194,25 +196,10 @@ impl LockHolder {
         Self { pid: process::id(), host: host.filter(|host| !host.is_empty()), since: now.wall() }
     }
 
-    /// Who holds the lock of `file`, once they have said so. Blocks for two seconds at most, and only in a process that has
-    /// nothing to serve yet or has lost its folder.
-    #[expect(clippy::disallowed_methods, reason = "no event tells when another process has written its name")]
-    fn read_when_written(file: &mut File) -> Option<Self> {
-        for _ in 0..LOOKS {
-            let text = Self::text(file)?;
-            if !text.is_empty() {
-                return serde_json::from_slice(&text).ok();
-            }
-            thread::sleep(LOOK_EVERY);
-        }
-        None
-    }
-
-    fn text(file: &mut File) -> Option<Vec<u8>> {
+    fn read(file: &mut File) -> Option<Self> {
         let mut text = Vec::new();
-        file.rewind().ok()?;
         file.take(LONGEST as u64).read_to_end(&mut text).ok()?;
-        Some(text)
+        serde_json::from_slice(&text).ok()
     }
 
     fn write(&self, file: &mut File) -> io::Result<()> {
@@ -243,7 +230,7 @@ impl fmt::Display for ReportedHolder {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, sync::Barrier};
+    use std::{fs, sync::Barrier, thread};
 
     use super::*;
     use crate::testing::Folder;

@@ -60,7 +60,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
     ("gauge!(", &["auth-core/src/metric.rs"], "a metric has its name and its labels in one place"),
     ("histogram!(", &["auth-core/src/metric.rs"], "a metric has its name and its labels in one place"),
     ("tokio::time::sleep", &["auth-core/src", "gateway/src"], "tests wait for events"),
-    ("thread::sleep", &["auth-core/src/data_folder.rs"], "wait for an event"),
+    ("thread::sleep", &[], "wait for an event"),
 ];
 
 /// 401, 403 and a redirect to sign-in leave by one file in each crate. The pretend servers are exempt: lying is their
