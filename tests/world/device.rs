@@ -160,8 +160,13 @@ impl Device {
 
     /// Asks for `path` on the gateway, beyond its own paths, with its token.
     pub async fn ask(&self, path: &str) -> DeviceHeard {
+        self.ask_by(&self.token(), path).await
+    }
+
+    /// The same, with another token.
+    pub async fn ask_by(&self, token: &str, path: &str) -> DeviceHeard {
         let host = &self.gateway[Position::BeforeHost..Position::AfterPort];
-        let fields = format!("Authorization: Bearer {}\r\nAccept: application/json\r\n", self.token());
+        let fields = format!("Authorization: Bearer {token}\r\nAccept: application/json\r\n");
         let request = raw::request("GET", path, host, &fields, "");
         DeviceHeard::read(&raw::ask(host, request).await.bytes)
     }

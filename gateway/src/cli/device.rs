@@ -64,7 +64,7 @@ enum AuditAction {
 
 #[derive(Debug, Subcommand)]
 enum DeviceAction {
-    /// Write down a device without a key of its own, and print a token for it, which cannot be renewed.
+    /// Write down a device without a key of its own, and print a token for it: good for ten years, or until it is revoked.
     Register {
         /// Its serial number.
         #[arg(long)]

@@ -2,7 +2,14 @@
 
 use std::time::Duration;
 
-use world::{World, fault_proxy::Break};
+use auth_core::principal::BindingState;
+use secrecy::ExposeSecret;
+use serde_json::json;
+use world::{
+    World,
+    device::{Device, DeviceHeard},
+    fault_proxy::Break,
+};
 
 use super::{activate, confirm, display, fleet, signed_in};
 
@@ -100,4 +107,39 @@ pub(super) async fn coming_back() {
     let form = [("pin".to_owned(), begun.content["pin"].as_str().expect("a PIN").to_owned())];
     let seen = grace.browser().post(&world.url("/.candor/activate"), &form).await.expect("an answer");
     assert_eq!(seen.status, 404, "{}", seen.text());
+}
+
+/// A display that knows no more than to show a token, or to ask for another by the one that it has.
+pub(super) async fn without_a_key() {
+    let world = fleet(World::new()).await;
+    let devices = world.devices();
+    let registered = world.register("acme").await;
+    let lasting = devices.mint_lasting(&registered.binding, world.clock().now()).expect("it can be signed");
+    let keyed = registered.token(&devices, world.clock());
+    let mut wall = display(&world, "SN-1");
+    let heard = without_proof(&mut wall, lasting.text.expose_secret()).await;
+    assert_eq!(
+        (heard.status, heard.content["device_id"].as_str()),
+        (200, Some(&*registered.binding.device.to_string()))
+    );
+    let renewed = heard.content["token"].as_str().expect("a token").to_owned();
+    for good in [lasting.text.expose_secret(), &renewed] {
+        let seen = wall.ask_by(good, "/wall/calendar").await;
+        assert_eq!(seen.status, 200, "the predecessor is good too: {seen:?}");
+    }
+    assert_eq!(
+        without_proof(&mut wall, &keyed).await.told(),
+        (400, "bad-request", Some("bad-proof")),
+        "its key must be proven"
+    );
+    assert_eq!(without_proof(&mut wall, "eyJ.made.up").await.told(), (404, "device-answer", Some("device-unknown")));
+    world.change(&registered, BindingState::Revoked).await;
+    assert_eq!(without_proof(&mut wall, &renewed).await.told(), (410, "device-answer", Some("device-revoked")));
+}
+
+/// Asks for another token by this one alone.
+async fn without_proof(wall: &mut Device, token: &str) -> DeviceHeard {
+    let mut request = wall.request("token", &json!({ "token": token })).await;
+    request.proof = None;
+    wall.send(&request).await
 }

@@ -1,6 +1,6 @@
 //! What a device token says.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use aws_lc_rs::rand;
 use serde_json::{Value, json};
@@ -43,6 +43,9 @@ pub struct DeviceClaims {
     pub expires: Timestamp,
 }
 
+/// How long a token lasts that nobody renews: ten years, longer than a display hangs. A revocation ends it within seconds.
+pub(super) const LASTING: Duration = Duration::from_secs(3650 * 24 * 3600);
+
 impl DeviceClaims {
     /// What a token says that is made now. It expires by the earlier reading of the clock.
     pub(super) fn new(of: &Binding, key: Option<Thumbprint>, policy: &DevicePolicy, now: Now) -> Self {
@@ -62,6 +65,13 @@ impl DeviceClaims {
             soft: whole(now.earlier() + policy.soft),
             expires: whole(now.earlier() + policy.hard),
         }
+    }
+
+    /// What a token says that its device cannot renew, since it knows no more than to show it: good for [`LASTING`], and
+    /// never due before.
+    pub(super) fn lasting(of: &Binding, policy: &DevicePolicy, now: Now) -> Self {
+        let expires = Timestamp::from_secs((now.earlier() + LASTING).as_secs());
+        Self { renew: expires, soft: expires, expires, ..Self::new(of, None, policy, now) }
     }
 
     /// As it stands in the token.

@@ -94,10 +94,26 @@ impl Devices {
     /// # Errors
     /// Unavailable, if it cannot be signed.
     pub fn mint(&self, of: &Binding, key: Option<Thumbprint>, now: Now) -> Result<MintedToken, Unavailable> {
-        let claims = DeviceClaims::new(of, key, self.policy(), now);
-        let text = self.keyring().sign(jws::DEVICE_TOKEN, &claims.to_json()).or_unavailable(Dependency::Keyring)?;
         let DevicePolicy { renew_after, hard, .. } = *self.policy();
-        Ok(MintedToken { text: text.into(), claims, renew_in: renew_after, expires_in: hard })
+        self.signed(DeviceClaims::new(of, key, self.policy(), now), renew_after, hard)
+    }
+
+    /// A token for a device without a key that only shows it: good for ten years, and never due before.
+    ///
+    /// # Errors
+    /// Unavailable, if it cannot be signed.
+    pub fn mint_lasting(&self, of: &Binding, now: Now) -> Result<MintedToken, Unavailable> {
+        self.signed(DeviceClaims::lasting(of, self.policy(), now), claims::LASTING, claims::LASTING)
+    }
+
+    fn signed(
+        &self,
+        claims: DeviceClaims,
+        renew_in: Duration,
+        expires_in: Duration,
+    ) -> Result<MintedToken, Unavailable> {
+        let text = self.keyring().sign(jws::DEVICE_TOKEN, &claims.to_json()).or_unavailable(Dependency::Keyring)?;
+        Ok(MintedToken { text: text.into(), claims, renew_in, expires_in })
     }
 
     /// Whether this is a device token: by its type or its issuer, which nothing has verified.

@@ -139,6 +139,21 @@ async fn a_token_ages_and_what_is_over_ends_nothing() {
 }
 
 #[tokio::test]
+async fn a_token_that_nobody_renews_lasts_until_it_is_revoked() {
+    const YEAR: u32 = 365 * 24;
+    let mut site = Site::new().await;
+    let minted = site.devices.mint_lasting(&site.binding, site.clock.now()).expect("it can be signed");
+    let token = CredentialText::new(minted.text);
+    for _ in 0..9 {
+        site.clock.advance(YEAR * HOUR);
+        site.poll().await.expect("healthy");
+        assert_eq!(site.says(&token), "NotDue");
+    }
+    site.change(BindingState::Revoked).await;
+    assert_eq!(site.says(&token), "revoked");
+}
+
+#[tokio::test]
 async fn while_the_registry_cannot_be_reached_nobody_is_asked_to_renew() {
     let site = Site::new().await;
     let token = site.token();

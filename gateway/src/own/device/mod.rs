@@ -9,18 +9,21 @@ mod content;
 use std::time::Duration;
 
 use auth_core::{
+    credential::CredentialText,
     device::{
         Devices,
         activation::{Activation, AskingNetwork, BeginAnswer, PollAnswer},
-        grant::{Grant, GrantAnswer, KeyAnswer},
+        family::KeylessAnswer,
+        grant::{GrantAnswer, KeyAnswer},
         nonce::NONCE_LIFETIME,
         proof::{ProofFault, ProofTarget, ProvenDeviceKey},
+        token::{DeviceClaims, MintedToken},
     },
     verdict::Unavailable,
 };
 use http::{HeaderName, request};
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::content::{ActivationContent, KeyContent, Nothing, PollContent, StatementContent, TokenContent, read};
 use super::single;
@@ -126,16 +129,32 @@ impl Asking<'_> {
         match polled.map_err(unavailable)? {
             PollAnswer::Pending { interval } => Ok(waiting("pending", interval)),
             PollAnswer::SlowDown { interval } => Ok(waiting("slow-down", interval)),
-            PollAnswer::Granted(grant) => Ok(granted(&grant)),
+            PollAnswer::Granted(grant) => Ok(granted(&grant.token, &grant.statement_keys)),
             PollAnswer::Expired => Err(self.problem(DeviceProblem::ActivationExpired)),
         }
     }
 
     async fn renew(&self, body: Received) -> Result<OwnAnswer, Told> {
         let TokenContent { token } = self.read(body).await?;
+        if !self.parts.headers.contains_key(DPOP) {
+            return self.renew_keyless(&token).await;
+        }
         let key = self.proven()?;
         self.admitted(FleetWork::Renewal)?;
         self.granted(self.devices.renew(&key, &token, self.context.now).await)
+    }
+
+    /// The token of a device without a key is all that it has to show.
+    async fn renew_keyless(&self, token: &str) -> Result<OwnAnswer, Told> {
+        self.admitted(FleetWork::Renewal)?;
+        let answer = self.devices.renew_keyless(&CredentialText::new(token), self.context.now).await;
+        Err(match answer.map_err(unavailable)? {
+            KeylessAnswer::Granted(token) => return Ok(granted(&token, &self.devices.keyring().statement_keys())),
+            KeylessAnswer::NeedsProof => self.problem(DeviceProblem::BadProof),
+            KeylessAnswer::Suspended => self.problem_later(DeviceProblem::DeviceSuspended, SUSPENDED),
+            KeylessAnswer::Revoked => self.problem(DeviceProblem::DeviceRevoked),
+            KeylessAnswer::Unknown => self.problem(DeviceProblem::DeviceUnknown),
+        })
     }
 
     async fn reactivate(&self, body: Received) -> Result<OwnAnswer, Told> {
@@ -151,7 +170,7 @@ impl Asking<'_> {
             return Err(self.problem(DeviceProblem::DeviceRevoked));
         }
         Err(match answer.map_err(unavailable)? {
-            GrantAnswer::Granted(grant) => return Ok(granted(&grant)),
+            GrantAnswer::Granted(grant) => return Ok(granted(&grant.token, &grant.statement_keys)),
             GrantAnswer::Ambiguous => self.problem(DeviceProblem::TenantAmbiguous),
             GrantAnswer::Suspended => self.problem_later(DeviceProblem::DeviceSuspended, SUSPENDED),
             GrantAnswer::Revoked => self.problem(DeviceProblem::DeviceRevoked),
@@ -250,15 +269,15 @@ fn counted(problem: DeviceProblem) -> OwnAnswer {
     OwnAnswer::device_problem(problem)
 }
 
-/// What a device gets.
-fn granted(grant: &Grant) -> OwnAnswer {
-    let Grant { token, binding, statement_keys } = grant;
+/// What a device gets: its token, its place, and the keys by which statements about it are signed.
+fn granted(token: &MintedToken, statement_keys: &Value) -> OwnAnswer {
+    let DeviceClaims { device, tenant, room, generation, .. } = &token.claims;
     OwnAnswer::json(json!({
-        "device_id": binding.device,
+        "device_id": device,
         "token": token.text.expose_secret(),
-        "tenant": binding.tenant,
-        "room": binding.room,
-        "generation": binding.generation,
+        "tenant": tenant,
+        "room": room,
+        "generation": generation,
         "renew_in": token.renew_in.as_secs(),
         "expires_in": token.expires_in.as_secs(),
         "statement_keys": statement_keys,

@@ -156,9 +156,9 @@ async fn register(
     Ok(CommandAnswer::Done(format!("registered {}{token}", registered.id)))
 }
 
-/// A token for a device without a key. It cannot be renewed.
+/// A token for a device without a key, which lasts: the device may know no more than to show it.
 fn token_of(devices: &Devices, binding: &Binding, now: Now) -> Result<String, Unavailable> {
-    let token = devices.mint(binding, None, now)?;
+    let token = devices.mint_lasting(binding, now)?;
     Ok(format!("\ntoken {}", token.text.expose_secret()))
 }
 
