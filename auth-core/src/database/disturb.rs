@@ -44,8 +44,10 @@ pub(super) struct Disturbed {
 const FILL_SESSIONS: &str = "INSERT INTO session
     (id, issuer, subject, provider, claims, begun, confirmed, until, version)
     VALUES ($1, '', '', '', $2, 0, 0, 9223372036854775807, 0)";
-const FILL_REVOCATIONS: &str = "INSERT INTO revocation (name, until, written, at, who, why)
-    VALUES ($1, 9223372036854775807, 0, 0, '', $2)";
+/// They name nobody, and make sense: whoever compares the whole set reads them too.
+const FILL_REVOCATIONS: &str = "
+    INSERT INTO revocation (name, issuer, subject, not_before, until, written, at, who, why)
+    VALUES ($1, 'ballast', $1, 0, 9223372036854775807, 0, 0, '', $2)";
 const EMPTY_SESSIONS: &str = "DELETE FROM session WHERE id LIKE '% ballast'";
 const EMPTY_REVOCATIONS: &str = "DELETE FROM revocation WHERE name LIKE '% ballast'";
 

@@ -6,6 +6,7 @@ use libtest_mimic::Trial;
 use world::{
     World,
     caller::{Caller, Form},
+    device::{Device, DeviceRequest},
 };
 
 use crate::{in_a_runtime, sources};
@@ -28,7 +29,12 @@ struct Scrape {
 }
 
 async fn the_metrics_are_those_of_the_document() {
-    let world = World::new().start().await;
+    let mut world = World::new().prepare().await;
+    world.settings.add_fleet();
+    world.start_gateway().await;
+    let mut display = Device::new(&world.settings.public_url(), "SN-1");
+    let unproven = DeviceRequest { proof: None, ..display.request("reactivations", &serde_json::json!({})).await };
+    assert_eq!(display.send(&unproven).await.word(), Some("bad-proof"), "what is told displays is counted");
     let answer = Caller::new(Form::Browser).browser().get(&world.url("/")).await.expect("an answer");
     assert_eq!(answer.status, 303, "a stranger is sent to sign in");
     let scrape = Scrape::of(&world.metrics().await);
