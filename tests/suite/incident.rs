@@ -3,6 +3,7 @@
 
 use gateway::demo::incident::{IncidentOptions, IncidentOutcome, through_candor, through_pass_through};
 use libtest_mimic::Trial;
+use world::process;
 
 use crate::{in_a_runtime, report};
 
@@ -32,7 +33,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 fn options(everything_breaks: bool) -> IncidentOptions {
-    IncidentOptions { devices: DEVICES, everything_breaks, ..IncidentOptions::default() }
+    IncidentOptions { devices: DEVICES, everything_breaks, program: process::serve, ..IncidentOptions::default() }
 }
 
 fn as_promised(outcome: &IncidentOutcome) {

@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    io::Read,
+    io::{self, Read},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -40,6 +40,16 @@ pub fn run(words: &[&str], config: &Path) -> (ExitStatus, String) {
     let output = output.expect("a process can be started");
     let said = [output.stdout, output.stderr].concat();
     (output.status, String::from_utf8_lossy(&said).into_owned())
+}
+
+/// `gateway serve`, but for its configuration, of the program that the suite is.
+///
+/// # Errors
+/// This program has no file.
+pub fn serve() -> io::Result<Command> {
+    let mut command = Command::new(env::current_exe()?);
+    command.args([PROGRAM, "serve"]);
+    Ok(command)
 }
 
 /// If this process was started as a gateway, the program's arguments; else `None`.

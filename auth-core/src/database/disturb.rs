@@ -75,6 +75,16 @@ impl Database {
         done.or_unavailable(Dependency::Store)
     }
 
+    /// Holds the write lock, as another program would, until [`Database::heal`]: what writes fails after the deadline,
+    /// what reads works. Unlike [`Database::disturb`] it asks nobody to close the file first, and so it is what one
+    /// process can do to another that has the store open.
+    ///
+    /// # Errors
+    /// Unavailable, if others hold that lock for long, or the store cannot be opened.
+    pub async fn hold_write_lock(&self) -> Result<(), Unavailable> {
+        self.take_the_write_lock().await.or_unavailable(Dependency::Store)
+    }
+
     /// Undoes every disturbance.
     ///
     /// # Errors
@@ -127,6 +137,17 @@ impl Database {
     async fn take_the_lock(&self) -> Result<(), StoreFault> {
         let mut foreign = self.options().pragma("locking_mode", "EXCLUSIVE").connect().await?;
         sqlx::query("BEGIN EXCLUSIVE").execute(&mut foreign).await?;
+        *self.0.disturbed.foreign.lock().await = Some(foreign);
+        Ok(())
+    }
+
+    async fn take_the_write_lock(&self) -> Result<(), StoreFault> {
+        let mut foreign = self.options().connect().await?;
+        // Whoever writes just now is soon done; but others may be quicker to follow.
+        let mut tries = 0..10;
+        while let Err(held) = sqlx::query("BEGIN IMMEDIATE").execute(&mut foreign).await {
+            tries.next().ok_or(held)?;
+        }
         *self.0.disturbed.foreign.lock().await = Some(foreign);
         Ok(())
     }

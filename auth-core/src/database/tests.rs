@@ -43,6 +43,23 @@ async fn it_comes_back_by_itself_after_every_disturbance() {
 }
 
 #[tokio::test]
+async fn another_program_that_holds_the_write_lock_keeps_writers_out_and_readers_not() {
+    let folder = Folder::new();
+    let store = made(&folder).await;
+    write(&store, "before").await.expect("healthy");
+    let another = Database::at(store.path().to_owned(), Background::current(), DEADLINE);
+    another.hold_write_lock().await.expect("nobody else writes");
+    for _ in 0..2 {
+        let down = write(&store, "meanwhile").await.expect_err("another writes");
+        assert_eq!(down.dependency, Dependency::Store);
+        assert_eq!(count(&store).await.expect("readers go on"), 1);
+    }
+    another.heal().await.expect("nothing else is wrong");
+    write(&store, "after").await.expect("healed");
+    assert_eq!(count(&store).await.expect("healed"), 2);
+}
+
+#[tokio::test]
 async fn a_file_that_was_damaged_under_our_feet_and_restored_is_used_again() {
     let folder = Folder::new();
     let store = made(&folder).await;

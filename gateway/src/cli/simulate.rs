@@ -10,7 +10,7 @@ pub(super) struct SimulateArguments {
     /// The public address of a running gateway.
     #[arg(long, required_unless_present = "incident", conflicts_with = "incident")]
     gateway: Option<String>,
-    /// Replay January 2021 against a gateway in this process, and then against a bare pass-through.
+    /// Replay January 2021 against a gateway that this starts, twice, and then against a bare pass-through.
     #[arg(long)]
     incident: bool,
     /// How many devices; of the incident, as many unmodified ones and as many with the new client.

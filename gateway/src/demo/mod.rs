@@ -7,6 +7,7 @@
 pub mod browser;
 pub mod calendar;
 mod cast;
+mod deployment;
 pub mod displays;
 mod gates;
 pub mod idp;

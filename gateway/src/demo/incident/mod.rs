@@ -5,15 +5,27 @@
 //! others a random wrong answer ([`super::january`]). Half of the displays run the unmodified app, which a 401 makes erase
 //! what it holds; half of those the gateway meets for the first time in the middle of it. The other displays have the new
 //! client. One display of each kind was revoked before, and must not be served again.
+//!
+//! The gateway is this program in a process of its own. Only the displays' time is compressed: the gateway has the
+//! machine's clock, as always, so that what it waits for or lets grow old takes as long as it does in service.
 
+mod candor;
+mod process;
 mod stage;
 
 use std::{
+    env,
     io::{self, Write},
+    process::Command,
     time::Duration,
 };
 
-use tokio::{task::JoinSet, time::Instant};
+use tokio::{
+    select,
+    signal::unix::{SignalKind, signal},
+    task::JoinSet,
+    time::Instant,
+};
 
 use self::stage::IncidentStage;
 use super::{
@@ -35,8 +47,10 @@ pub struct IncidentOptions {
     pub lasts: Duration,
     /// How often a display asks, by its time.
     pub every: Duration,
-    /// Identity provider and store break too, and the gateway is stopped and started twice.
+    /// Identity provider and store break too, and the gateway is killed and started again twice.
     pub everything_breaks: bool,
+    /// What starts the gateway's program, but for `--config FILE`.
+    pub program: fn() -> io::Result<Command>,
 }
 
 impl Default for IncidentOptions {
@@ -47,8 +61,16 @@ impl Default for IncidentOptions {
             lasts: Duration::from_secs(30 * 60),
             every: Duration::from_secs(60),
             everything_breaks: false,
+            program: this_program_serves,
         }
     }
+}
+
+/// `gateway serve`, of the program that this is.
+fn this_program_serves() -> io::Result<Command> {
+    let mut program = Command::new(env::current_exe()?);
+    program.arg("serve");
+    Ok(program)
 }
 
 /// What was seen on the walls, without the revoked displays.
@@ -79,11 +101,24 @@ const BEGIN_WITHIN: Duration = Duration::from_secs(60);
 /// How often it is looked at the walls.
 const LOOK: Duration = Duration::from_millis(50);
 
-/// Replays it through the gateway, with everything else broken too, and through a pass-through; says what is seen.
+/// Replays it through the gateway, with everything else broken too, and through a pass-through; says what is seen. Told
+/// to end (SIGINT, SIGTERM, SIGHUP), it ends its gateway first.
 ///
 /// # Errors
-/// Something of it cannot be started, or the gateway does not do what it is for.
+/// Something of it cannot be started, or the gateway does not do what it is for, or it was told to end.
 pub async fn show(options: IncidentOptions, to: &mut (dyn Write + Send)) -> io::Result<()> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (mut terminate, mut hangup) = (signal(SignalKind::terminate())?, signal(SignalKind::hangup())?);
+    select! {
+        shown = show_each(options, to) => return shown,
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+        _ = hangup.recv() => {}
+    }
+    Err(io::Error::new(io::ErrorKind::Interrupted, "it was told to end"))
+}
+
+async fn show_each(options: IncidentOptions, to: &mut (dyn Write + Send)) -> io::Result<()> {
     let broken = IncidentOptions { everything_breaks: true, ..options };
     let through = through_candor(options).await?;
     writeln!(to, "{through}")?;
@@ -147,7 +182,7 @@ async fn replay(options: IncidentOptions, through_candor: bool) -> io::Result<In
     let recovered_in = fleet.pace.now() - healed;
     running.shutdown().await;
     let outcome = judged(&fleet, &served_before, recovered_in, is_revoked);
-    stage.strike().await;
+    stage.strike()?;
     Ok(outcome)
 }
 

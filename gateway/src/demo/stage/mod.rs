@@ -22,6 +22,7 @@ use url::Url;
 use super::{
     Health, Idp, Login, Mode, Monolith, User,
     cast::{PIN_PAGE, Turned, type_pin},
+    deployment::Scratch,
     displays,
     gates::{PassThrough, Registration, TwoValued},
     idp, portal,
@@ -29,7 +30,6 @@ use super::{
     state::{History, ShowState},
 };
 use crate::server;
-use gateway::Scratch;
 use side::{ROOMS, Side};
 
 /// Everything on the stage.
@@ -70,7 +70,7 @@ impl Stage {
         let registration = Registration::at(&provider);
         let gate = TwoValued::start((GATES, 0).into(), monolith.address(), registration, options.deadline).await?;
         let pass_through = PassThrough::start((GATES, 0).into(), monolith.address(), options.deadline).await?;
-        let data = Scratch::new(&clock)?;
+        let data = Scratch::new("demo")?;
         let gateway = gateway::start_gateway(&provider, &monolith, &data, &options).await?;
         let site = url(&format!("http://{}/", gate.address()))?;
         let devices = url(&format!("http://{}/", pass_through.address()))?;
