@@ -31,9 +31,10 @@ pub(super) struct SimulateArguments {
     /// How often each asks for that, in seconds of its time.
     #[arg(long, default_value_t = 60)]
     every: u64,
-    /// How much faster the devices' time goes than ours.
-    #[arg(long, default_value_t = 1)]
-    speed: u32,
+    /// How much faster the devices' time goes than ours: not at all, but thirty times in the incident. A machine that
+    /// cannot keep up needs less.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    speed: Option<u32>,
     /// How long, in seconds of our time.
     #[arg(long, default_value_t = 60)]
     lasting: u64,
@@ -57,8 +58,9 @@ pub(super) fn run(arguments: SimulateArguments) -> ExitCode {
     let simulated = || -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
         let Some(gateway) = arguments.gateway else {
-            let options =
-                incident::IncidentOptions { devices: arguments.devices, ..incident::IncidentOptions::default() };
+            let usual = incident::IncidentOptions::default();
+            let speed = arguments.speed.unwrap_or(usual.speed);
+            let options = incident::IncidentOptions { devices: arguments.devices, speed, ..usual };
             return runtime.block_on(incident::show(options, &mut io::stdout()));
         };
         let options = SimulateOptions {
@@ -68,7 +70,7 @@ pub(super) fn run(arguments: SimulateArguments) -> ExitCode {
             rate: arguments.rate,
             path: arguments.path,
             every: Duration::from_secs(arguments.every.max(1)),
-            speed: arguments.speed,
+            speed: arguments.speed.unwrap_or(1),
             lasting: Duration::from_secs(arguments.lasting),
             connections: arguments.connections.max(1),
             tokens: arguments.legacy,
