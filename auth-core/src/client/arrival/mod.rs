@@ -1,19 +1,20 @@
 //! What a device does with an answer: the table of `docs/devices.md`, "What each answer means".
 
+mod content;
+mod course;
+mod statements;
+
 use std::time::Duration;
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 
+use self::content::{read_grant, seconds};
 use super::{
-    CONFIRM_AFTER, ClientState, Concealed, DENIALS, DENIALS_WITHIN, DeviceClient, DeviceCredential, OpenActivation,
-    ProofNonce, SUSPENDED_ASKS,
+    ClientState, DENIALS, DENIALS_WITHIN, DeviceClient, OpenActivation, ProofNonce,
     action::ClientAction,
     answer::{AnswerMeaning, HttpAnswer},
     backoff,
     event::Moment,
-    statement::{self, NotBelieved, StatementVerdict, WipingVerdict},
-    stored::PinnedKey,
     wanted::{Call, NONCE_LASTS},
 };
 
@@ -210,221 +211,4 @@ impl DeviceClient {
         self.show(arrival.actions);
         self.proceed(arrival.moment, arrival.actions);
     }
-
-    fn stated(&mut self, nonce: [u8; 16], body: &Value, arrival: &mut Arrival<'_>) {
-        let nonce = URL_SAFE_NO_PAD.encode(nonce);
-        let nonce = Some(nonce.as_str()).filter(|_| !self.believes_old_statements());
-        let stated = match (body.get("statement").and_then(Value::as_str), &self.stored.credential, &self.stored.key) {
-            (Some(text), Some(own), Some(key)) => statement::read(text, own, &key.thumbprint(), nonce),
-            _ => Err(NotBelieved),
-        };
-        let now = arrival.moment.now;
-        match stated {
-            Ok(StatementVerdict::Wiping(verdict, parts)) => self.said_to_wipe(verdict, parts, arrival),
-            Ok(other) => {
-                self.first_statement = None;
-                self.last_check = Some(now);
-                match other {
-                    StatementVerdict::Suspended => {
-                        self.succeeded();
-                        self.hide(ClientState::Suspended, arrival);
-                        self.due = now + SUSPENDED_ASKS / 2 + arrival.moment.up_to(SUSPENDED_ASKS);
-                    }
-                    StatementVerdict::Valid | StatementVerdict::Unknown | StatementVerdict::Wiping(..) => {
-                        self.reauthenticate(false, arrival)
-                    }
-                }
-            }
-            Err(NotBelieved) => {
-                self.report("statement-rejected", arrival);
-                if self.state == ClientState::RevokedPending {
-                    self.first_statement = None;
-                    self.state = ClientState::Checking;
-                }
-                self.trouble(arrival);
-            }
-        }
-    }
-
-    fn said_to_wipe(&mut self, verdict: WipingVerdict, parts: Vec<String>, arrival: &mut Arrival<'_>) {
-        let now = arrival.moment.now;
-        let confirmed = self.first_statement.is_some_and(|(first, at)| {
-            self.state == ClientState::RevokedPending && first == verdict && at + CONFIRM_AFTER <= now
-        });
-        if confirmed || self.wipes_at_once() {
-            return self.wipe(parts, arrival);
-        }
-        self.succeeded();
-        self.first_statement = Some((verdict, now));
-        self.hide(ClientState::RevokedPending, arrival);
-        self.due = now + CONFIRM_AFTER + arrival.moment.up_to(CONFIRM_AFTER / 10);
-    }
-
-    /// Said twice: erases what is listed, and nothing else. What is to be erased is stored first, so that a power cut
-    /// does not leave half of it.
-    fn wipe(&mut self, parts: Vec<String>, arrival: &mut Arrival<'_>) {
-        let lists = |part: &str| parts.iter().any(|listed| listed == part);
-        if lists("token") {
-            self.stored.credential = None;
-        }
-        if lists("calendar") {
-            (self.stored.data, self.shown_at) = (None, None);
-        }
-        self.stored.hidden = false;
-        self.stored.wiping.clone_from(&parts);
-        self.store(arrival.actions);
-        arrival.actions.push(ClientAction::Wipe { parts });
-        self.stored.wiping.clear();
-        self.store(arrival.actions);
-        (self.first_statement, self.by_key, self.state) = (None, true, ClientState::Unprovisioned);
-        self.due = arrival.moment.now;
-        self.show(arrival.actions);
-        self.proceed(arrival.moment, arrival.actions);
-    }
-
-    /// Something that nobody signed says that the credential is no good. That is asked about, at most every five
-    /// minutes; an answer in between does not change with what is hinted.
-    fn hinted(&mut self, arrival: &mut Arrival<'_>) {
-        let now = arrival.moment.now;
-        if self.last_check.is_some_and(|last| now.saturating_sub(last) < DENIALS_WITHIN) {
-            return match self.state {
-                ClientState::PinKeep | ClientState::Unprovisioned => self.pin(arrival),
-                _ => self.trouble(arrival),
-            };
-        }
-        self.last_check = Some(now);
-        self.activation = None;
-        self.to(ClientState::Checking, arrival);
-        self.proceed(arrival.moment, arrival.actions);
-    }
-
-    /// Gets a new token at once: by the one it has, or `by_key` alone.
-    fn reauthenticate(&mut self, by_key: bool, arrival: &mut Arrival<'_>) {
-        self.by_key = by_key;
-        self.to(ClientState::Reauthenticating, arrival);
-        self.proceed(arrival.moment, arrival.actions);
-    }
-
-    /// Shows a PIN, and keeps what it has.
-    fn pin(&mut self, arrival: &mut Arrival<'_>) {
-        let keeps = self.stored.credential.is_some() || self.stored.data.is_some();
-        self.by_key = false;
-        self.to(if keeps { ClientState::PinKeep } else { ClientState::Unprovisioned }, arrival);
-        self.proceed(arrival.moment, arrival.actions);
-    }
-
-    fn hide(&mut self, state: ClientState, arrival: &mut Arrival<'_>) {
-        self.state = state;
-        if !std::mem::replace(&mut self.stored.hidden, true) {
-            self.store(arrival.actions);
-        }
-        self.show(arrival.actions);
-    }
-
-    /// An answer that says nothing about us: the state stays, and the question is asked again later.
-    fn odd(&mut self, status: u16, arrival: &mut Arrival<'_>) {
-        self.report(&format!("answer-{status}"), arrival);
-        self.back_off(arrival);
-    }
-
-    /// Asks again later, and later each time.
-    fn back_off(&mut self, arrival: &Arrival<'_>) {
-        self.successes = 0;
-        self.nonces_refused = 0;
-        self.due = arrival.moment.now + backoff::wait(self.attempts, arrival.answer.heard(), arrival.moment);
-        self.attempts = self.attempts.saturating_add(1);
-    }
-
-    /// An outage: what it has is kept and shown, and it waits.
-    fn trouble(&mut self, arrival: &mut Arrival<'_>) {
-        self.back_off(arrival);
-        match self.state {
-            ClientState::Active | ClientState::Checking | ClientState::Reauthenticating => {
-                self.to(ClientState::Degraded, arrival);
-            }
-            // These go on from where they are.
-            ClientState::Degraded
-            | ClientState::PinKeep
-            | ClientState::Unprovisioned
-            | ClientState::Suspended
-            | ClientState::RevokedPending => {}
-        }
-    }
-
-    fn to(&mut self, state: ClientState, arrival: &mut Arrival<'_>) {
-        if self.state != state {
-            self.state = state;
-            self.show(arrival.actions);
-        }
-    }
-
-    /// How often it failed is forgotten after three successes in a row: one answer is no sign that the storm is over.
-    fn succeeded(&mut self) {
-        self.nonces_refused = 0;
-        self.successes = self.successes.saturating_add(1);
-        if self.successes >= 3 {
-            self.attempts = 0;
-        }
-    }
-
-    fn report(&self, word: &str, arrival: &mut Arrival<'_>) {
-        arrival.actions.push(ClientAction::Report { word: word.to_owned() });
-    }
-
-    fn wipes_at_once(&self) -> bool {
-        #[cfg(feature = "breakable")]
-        if self.planted == Some(super::planted::PlantedBug::OneStatementWipes) {
-            return true;
-        }
-        false
-    }
-
-    fn believes_old_statements(&self) -> bool {
-        #[cfg(feature = "breakable")]
-        if self.planted == Some(super::planted::PlantedBug::OldStatementCounts) {
-            return true;
-        }
-        false
-    }
-}
-
-impl OpenActivation {
-    fn read(body: &Value, now: Duration) -> Option<Self> {
-        Some(Self {
-            id: text(body, "activation_id")?,
-            code: Concealed(text(body, "device_code")?),
-            pin: text(body, "pin")?,
-            uri: text(body, "verification_uri_complete").or_else(|| text(body, "verification_uri"))?,
-            until: now + seconds(body, "expires_in")?,
-            every: seconds(body, "interval")?.max(Duration::from_secs(1)),
-        })
-    }
-}
-
-/// The credential of a *granted*, and when its token is to be renewed.
-fn read_grant(body: &Value) -> Option<(DeviceCredential, Duration)> {
-    let keys = body.get("statement_keys")?.get("keys")?.as_array()?;
-    let pinned = |key: &Value| {
-        let is_ours = key.get("kty")? == "OKP" && key.get("crv")? == "Ed25519";
-        is_ours.then_some(PinnedKey { kid: text(key, "kid")?, x: text(key, "x")? })
-    };
-    let credential = DeviceCredential {
-        device_id: text(body, "device_id")?,
-        token: Concealed(text(body, "token")?),
-        tenant: text(body, "tenant")?,
-        room: text(body, "room").unwrap_or_default(),
-        generation: body.get("generation")?.as_u64()?,
-        statement_keys: keys.iter().filter_map(pinned).collect(),
-    };
-    Some((credential, seconds(body, "renew_in")?))
-}
-
-fn text(body: &Value, name: &str) -> Option<String> {
-    body.get(name)?.as_str().map(ToOwned::to_owned)
-}
-
-/// A number of seconds, at most a year: an absurd one must not overflow a clock.
-fn seconds(body: &Value, name: &str) -> Option<Duration> {
-    const YEAR: u64 = 366 * 24 * 3600;
-    Some(Duration::from_secs(body.get(name)?.as_u64()?.min(YEAR)))
 }
