@@ -10,28 +10,30 @@ use crate::{
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
 };
 
-/// A row says that the session ended.
-struct SessionEnded {
+/// A row of the set speaks of what somebody showed: the one proof that the set gives.
+struct OnRecord {
     row: Arc<RevocationEntry>,
     whose: Subject,
+    says: RowSays,
 }
 
-/// A row says that whatever of this user's began before it is revoked.
-struct UserRevoked {
-    row: Arc<RevocationEntry>,
-    whose: Subject,
+/// What a row says of it.
+#[derive(Clone, Copy)]
+enum RowSays {
+    /// Its session ended.
+    SessionEnded,
+    /// Whatever of this user's began before the row is revoked.
+    UserRevoked,
+    /// The device's binding was revoked, or this is of an earlier generation of it.
+    BindingRevoked,
+    /// The binding of a device that has a key is suspended: it is known, and may not for now.
+    BindingSuspended,
 }
 
-/// A row says that the binding was revoked, or that this is of an earlier generation of it.
-struct BindingRevoked {
-    row: Arc<RevocationEntry>,
-    whose: Subject,
-}
-
-/// A row says that the binding of a device that has a key is suspended: it is known, and may not for now.
-struct BindingSuspended {
-    row: Arc<RevocationEntry>,
-    whose: Subject,
+impl OnRecord {
+    fn stop(row: &Arc<RevocationEntry>, whose: &Subject, says: RowSays) -> Stop {
+        Rejected::proven_by(Self { row: row.clone(), whose: whose.clone(), says }).into()
+    }
 }
 
 impl Revocations {
@@ -44,20 +46,20 @@ impl Revocations {
         if crate::mutants::is("failed-poll-revokes") && self.0.load().schedule.has_failed() {
             let ends = super::RevokedThing::User { subject: principal.subject.clone(), not_before: now.wall() };
             let row = Arc::new(RevocationEntry::new(ends, now.wall(), "planted", "", now));
-            return Err(Rejected::proven_by(UserRevoked { row, whose: principal.subject.clone() }).into());
+            return Err(OnRecord::stop(&row, &principal.subject, RowSays::UserRevoked));
         }
         let snapshot = self.0.load();
         let set = &snapshot.value;
-        let whose = || principal.subject.clone();
+        let whose = &principal.subject;
         if let Some(row) = principal.session.and_then(|session| set.of_session(session)) {
-            return Err(Rejected::proven_by(SessionEnded { row: row.clone(), whose: whose() }).into());
+            return Err(OnRecord::stop(row, whose, RowSays::SessionEnded));
         }
         if let Some(row) = set.of_user(&principal.subject, principal.begun) {
             if !row.surely_ends(principal.begun) {
                 let cause = "this user was signed out while the clock was in doubt: before or after this began";
                 return Err(Unavailable::because(Dependency::Clock, cause).into());
             }
-            return Err(Rejected::proven_by(UserRevoked { row: row.clone(), whose: whose() }).into());
+            return Err(OnRecord::stop(row, whose, RowSays::UserRevoked));
         }
         #[cfg(candor_mutants)]
         if let Some(device) = &principal.device
@@ -66,12 +68,12 @@ impl Revocations {
         {
             let ends = super::RevokedThing::User { subject: principal.subject.clone(), not_before: now.wall() };
             let row = Arc::new(RevocationEntry::new(ends, now.wall(), "planted", "", now));
-            return Err(Rejected::proven_by(BindingRevoked { row, whose: whose() }).into());
+            return Err(OnRecord::stop(&row, whose, RowSays::BindingRevoked));
         }
         if let Some(device) = &principal.device
             && let Some(row) = set.of_binding(device.binding)
         {
-            stands(device, row, &principal.subject)?;
+            stands(device, row, whose)?;
         }
         if snapshot.schedule.confirmed_at().is_none() {
             let cause = "neither the disk nor the store has said yet who is revoked";
@@ -117,70 +119,28 @@ fn stands(device: &BoundDevice, row: &Arc<RevocationEntry>, whose: &Subject) -> 
     if crate::mutants::is("revocation-of-device-forgotten") {
         return Ok(());
     }
-    let (row, whose) = (row.clone(), whose.clone());
     match (device.generation.cmp(&standing.generation), standing.state) {
         #[cfg(candor_mutants)]
         (Ordering::Less, BindingState::Active) if crate::mutants::is("old-generation-passes") => Ok(()),
         (Ordering::Greater, _) | (Ordering::Equal, BindingState::Active) => Ok(()),
         (Ordering::Less, _) | (Ordering::Equal, BindingState::Revoked) => {
-            Err(Rejected::proven_by(BindingRevoked { row, whose }).into())
+            Err(OnRecord::stop(row, whose, RowSays::BindingRevoked))
         }
         (Ordering::Equal, BindingState::Suspended) if device.key.is_some() => {
-            Err(Rejected::proven_by(BindingSuspended { row, whose }).into())
+            Err(OnRecord::stop(row, whose, RowSays::BindingSuspended))
         }
         // Its app may take a refusal for the end.
         (Ordering::Equal, BindingState::Suspended) => Err(Unavailable::suspended(row.to_string()).into()),
     }
 }
 
-impl Proof for BindingRevoked {
+impl Proof for OnRecord {
     fn reason(&self) -> Reason {
-        Reason::Revoked
-    }
-    fn detail(&self) -> Detail {
-        Detail::new(self.row.to_string())
-    }
-    fn about(&self) -> Option<Subject> {
-        Some(self.whose.clone())
-    }
-    fn ordered(&self) -> bool {
-        self.row.is_ordered()
-    }
-}
-
-impl Proof for BindingSuspended {
-    fn reason(&self) -> Reason {
-        Reason::NotPermitted
-    }
-    fn detail(&self) -> Detail {
-        Detail::new(self.row.to_string())
-    }
-    fn about(&self) -> Option<Subject> {
-        Some(self.whose.clone())
-    }
-    fn ordered(&self) -> bool {
-        self.row.is_ordered()
-    }
-}
-
-impl Proof for SessionEnded {
-    fn reason(&self) -> Reason {
-        Reason::Ended
-    }
-    fn detail(&self) -> Detail {
-        Detail::new(self.row.to_string())
-    }
-    fn about(&self) -> Option<Subject> {
-        Some(self.whose.clone())
-    }
-    fn ordered(&self) -> bool {
-        self.row.is_ordered()
-    }
-}
-
-impl Proof for UserRevoked {
-    fn reason(&self) -> Reason {
-        Reason::Revoked
+        match self.says {
+            RowSays::SessionEnded => Reason::Ended,
+            RowSays::UserRevoked | RowSays::BindingRevoked => Reason::Revoked,
+            RowSays::BindingSuspended => Reason::NotPermitted,
+        }
     }
     fn detail(&self) -> Detail {
         Detail::new(self.row.to_string())
