@@ -108,6 +108,10 @@ async fn exchange(
         untold.extend(lost(&known, &learned, now));
     }
     learned.retain(|entry| !known.holds(entry));
+    // In force before anything is written: a store that reads well may take long to write, or what it has lost be much.
+    if !learned.is_empty() {
+        cell.change(|set| set.with(|set| learned.iter().for_each(|entry| set.add(entry))));
+    }
     let stored = tell(store, &untold, exchanged, now).await;
     exchanged.at = (!now.is_in_doubt()).then(|| now.earlier());
     if exchanged.purged.is_none_or(|at| now.steady().since(at) >= PURGE_EVERY) {

@@ -185,6 +185,34 @@ async fn a_store_that_is_full_still_says_who_is_revoked() {
 }
 
 #[tokio::test]
+async fn what_was_read_is_in_force_before_anything_is_written() {
+    let site = Site::new().await;
+    let other = site.beside();
+    let (set, there) = (site.open().await, other.open().await);
+    site.store.disturb(Disturbance::Full).await.expect("healthy until now");
+    assert_eq!(site.end(&set, 1).await.expect("the disk takes it"), LogoutReach::ThisGateway);
+    site.store.heal().await.expect("it was not lost");
+    assert_eq!(other.end(&there, 2).await.expect("healthy"), LogoutReach::Everywhere);
+    // Somebody writes, and does not come to an end: what is pending waits for that until its deadline.
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(site.store.path());
+    let mut writer = sqlx::ConnectOptions::connect(&options).await.expect("it is there");
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut writer).await.expect("nobody else writes");
+    site.clock.advance(POLICY.poll);
+    let begun = set.0.load().schedule.confirmed_at();
+    let in_force = async {
+        while site.says(&set, &session(2)) != "ended" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        () = in_force => {}
+        outcome = set.poll() => panic!("the poll ended first: {outcome:?}"),
+    }
+    assert_eq!(set.0.load().schedule.confirmed_at(), begun, "it was in force only after the poll");
+}
+
+#[tokio::test]
 async fn a_logout_that_nothing_took_has_not_happened() {
     let site = Site::new().await;
     let set = site.open().await;
