@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
-use super::world::Bug;
+use super::{revocations::HeldSet, world::Bug};
 
 /// What it knows.
 #[derive(Clone, PartialEq, Eq, Hash, Default)]
@@ -18,8 +18,10 @@ pub(super) struct Gateway {
     pub(super) forgot: bool,
     /// Whose PIN is shown, and whether it was confirmed.
     pub(super) activation: Option<(ClientKey, bool)>,
-    /// No token of this generation or an older one is good any more.
+    /// No token of this generation or an older one is good any more, by its store.
     pub(super) revoked_up_to: u64,
+    /// What requests are judged by.
+    pub(super) set: HeldSet,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,12 +97,25 @@ impl Gateway {
 
     fn data(&self, token: &str) -> HttpAnswer {
         let generation = token.strip_prefix("token-").and_then(|generation| generation.parse::<u64>().ok());
-        match (generation, self.bound.as_ref().map(|(_, own)| own.state)) {
-            (Some(generation), _) if generation <= self.revoked_up_to => problem(401, "credential-invalid"),
-            (None, _) => problem(401, "credential-invalid"),
-            (_, Some(BindingState::Suspended)) => problem(403, "not-permitted"),
-            _ => json_answer(200, &json!({ "today": 1 })),
+        match generation {
+            Some(generation) if generation <= self.set.revoked_up_to => problem(401, "credential-invalid"),
+            None => problem(401, "credential-invalid"),
+            Some(_) if self.set.suspended => problem(403, "not-permitted"),
+            Some(_) => json_answer(200, &json!({ "today": 1 })),
         }
+    }
+
+    /// Whether `answer` serves a device that was revoked so long ago that the set must have heard of it.
+    pub(super) fn serves_the_revoked(&self, asked: &Asked, answer: &HttpAnswer) -> bool {
+        let generation = asked.token.strip_prefix("token-").and_then(|generation| generation.parse::<u64>().ok());
+        let is_revoked = generation.is_some_and(|generation| generation <= self.revoked_up_to);
+        asked.path == "data" && answer.status == Some(200) && is_revoked && !self.set.is_in_time()
+    }
+
+    /// The set hears of all that the store says.
+    pub(super) fn hears(&mut self) {
+        let suspended = self.bound.as_ref().is_some_and(|(_, own)| own.state == BindingState::Suspended);
+        self.set.hears(self.revoked_up_to, suspended);
     }
 
     fn poll(&mut self, key: &ClientKey) -> HttpAnswer {
@@ -126,10 +141,24 @@ impl Gateway {
         self.revoked_up_to = self.revoked_up_to.max(generation.saturating_sub(1));
         self.bound = Some((key.clone(), Binding { generation, state: BindingState::Active }));
         self.forgot = false;
+        self.hears();
     }
 
     /// An administrator changes the binding.
-    pub(super) fn set(&mut self, state: BindingState) {
+    pub(super) fn change(&mut self, state: BindingState) {
+        self.write(state);
+        self.hears();
+    }
+
+    /// The binding is revoked, and nobody tells the set: by another process, or the notice was lost.
+    pub(super) fn revoke_unheard(&mut self) {
+        if self.bound.as_ref().is_some_and(|(_, own)| own.state != BindingState::Revoked) {
+            self.write(BindingState::Revoked);
+            self.set.misses_a_row();
+        }
+    }
+
+    fn write(&mut self, state: BindingState) {
         let Some((_, own)) = &mut self.bound else { return };
         own.state = state;
         if state == BindingState::Revoked {

@@ -1,7 +1,9 @@
 //! The device's own side, checked against everything that a hostile network, a crash and an administrator can do to it:
 //! every sequence of moves within a budget, with the real state machine inside and the gateway's rules in the abstract.
+//! Time passes in two ways: by the device's timer, and by the polls of the gateway's revocation set.
 
 mod gateway;
+mod revocations;
 mod search;
 mod world;
 
@@ -19,16 +21,17 @@ const BUDGETS: [Budget; 2] =
     [Budget { hostile: 2, administrator: 2, crashes: 0 }, Budget { hostile: 1, administrator: 2, crashes: 1 }];
 
 /// Each bug, and the property that it breaks.
-const PLANTED: [(Bug, Property); 5] = [
+const PLANTED: [(Bug, Property); 6] = [
     (Bug::Device(PlantedBug::OneStatementWipes), Property::NoWipeWithoutTwoStatements),
     (Bug::Device(PlantedBug::CheckingWithoutTimer), Property::AlwaysComesBack),
     (Bug::ReadmitsRevoked, Property::RevokedStaysOut),
+    (Bug::NeverPolls, Property::RevokedStaysOut),
     (Bug::Device(PlantedBug::OldStatementCounts), Property::ReplaysChangeNothing),
     (Bug::Device(PlantedBug::KeyStoredLate), Property::NothingIsLost),
 ];
 
 pub(crate) fn tests() -> Vec<Trial> {
-    vec![plain("model::five_properties_hold_and_five_planted_bugs_are_found", check)]
+    vec![plain("model::five_properties_hold_and_each_planted_bug_is_found", check)]
 }
 
 fn check() {

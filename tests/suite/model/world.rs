@@ -19,7 +19,7 @@ pub(super) enum Property {
     NoWipeWithoutTwoStatements,
     /// From every state the device becomes active once the world is healthy; by itself, if it is still bound.
     AlwaysComesBack,
-    /// What was revoked is neither served nor granted anything for that generation.
+    /// What was revoked is granted nothing for that generation, and served for ten seconds at most.
     RevokedStaysOut,
     /// An answer to an earlier question, and a statement over an earlier nonce, change nothing.
     ReplaysChangeNothing,
@@ -46,6 +46,8 @@ pub(super) enum Bug {
     Device(PlantedBug),
     /// The gateway gives a revoked binding its generation again.
     ReadmitsRevoked,
+    /// The gateway never asks its store who was revoked meanwhile.
+    NeverPolls,
 }
 
 /// How often each of those who make trouble may.
@@ -108,6 +110,7 @@ impl Node {
         let mut steps = Vec::new();
         self.device_goes_on(&mut steps);
         self.administrator_acts(&mut steps);
+        self.time_passes(&mut steps);
         if self.budget.hostile > 0 {
             self.network_is_hostile(&mut steps);
         }
@@ -134,7 +137,7 @@ impl Node {
             // The power goes after each of the orders that the next event gives.
             for orders in 1..4 {
                 steps.push(self.step(&format!("a crash after {orders} orders"), move |node| {
-                    let answer = node.answer_now();
+                    let answer = node.answer_now()?;
                     let now = if answer.is_some() { DeviceClient::ZERO } else { node.timer };
                     let event = answer.map_or(ClientEvent::Timer, |answer| ClientEvent::Answer {
                         number: DeviceClient::LAST_NUMBER,
@@ -146,7 +149,7 @@ impl Node {
                         node.follow(action)?;
                     }
                     // What was sent is on its way.
-                    node.answer_now();
+                    node.answer_now()?;
                     node.crash()
                 }));
             }
@@ -167,11 +170,29 @@ impl Node {
             }
         };
         acts("confirms the PIN", &Gateway::confirm);
-        acts("revokes", &|gateway| gateway.set(BindingState::Revoked));
+        acts("revokes", &|gateway| gateway.change(BindingState::Revoked));
+        acts("revokes elsewhere", &Gateway::revoke_unheard);
         if self.gateway.bound.as_ref().is_some_and(|(_, own)| own.state != BindingState::Revoked) {
-            acts("suspends", &|gateway| gateway.set(BindingState::Suspended));
-            acts("resumes", &|gateway| gateway.set(BindingState::Active));
+            acts("suspends", &|gateway| gateway.change(BindingState::Suspended));
+            acts("resumes", &|gateway| gateway.change(BindingState::Active));
             acts("restores an old store", &|gateway| gateway.forgot = true);
+        }
+    }
+
+    /// For the gateway's set: the device's own time goes by its timer.
+    fn time_passes(&self, steps: &mut Vec<Step>) {
+        for (label, store_is_at_fault, set) in self.gateway.set.later(self.bug) {
+            if store_is_at_fault && self.budget.hostile == 0 {
+                continue;
+            }
+            steps.push(self.step(label, |node| {
+                node.budget.hostile -= u8::from(store_is_at_fault);
+                match set {
+                    Some(set) => node.gateway.set = set,
+                    None => node.gateway.hears(),
+                }
+                Ok(())
+            }));
         }
     }
 
@@ -185,16 +206,16 @@ impl Node {
         };
         hostile("the request is lost", &|node| node.nothing_comes());
         hostile("the answer is lost", &|node| {
-            node.answer_now();
+            node.answer_now()?;
             node.nothing_comes()
         });
         hostile("the answer is late", &|node| {
-            let answer = node.answer_now();
+            let answer = node.answer_now()?;
             node.late = answer.map(|answer| (true, answer));
             node.nothing_comes()
         });
         hostile("the answer comes twice", &|node| {
-            let Some(answer) = node.answer_now() else { return Ok(()) };
+            let Some(answer) = node.answer_now()? else { return Ok(()) };
             node.late = Some((false, answer.clone()));
             node.arrives(answer, true)
         });
@@ -234,23 +255,26 @@ impl Node {
     }
 
     fn answered(&mut self) -> Result<(), Property> {
-        match self.answer_now() {
+        match self.answer_now()? {
             Some(answer) => self.arrives(answer, true),
             None => Ok(()),
         }
     }
 
     /// The gateway answers the call under way. The answer is on the wire.
-    fn answer_now(&mut self) -> Option<HttpAnswer> {
-        let asked = self.asked.clone()?;
+    fn answer_now(&mut self) -> Result<Option<HttpAnswer>, Property> {
+        let Some(asked) = self.asked.clone() else { return Ok(None) };
         let (answer, spoken) = self.gateway.answer(&asked, self.bug);
+        if self.gateway.serves_the_revoked(&asked, &answer) {
+            return Err(Property::RevokedStaysOut);
+        }
         if let Some(spoken) = spoken {
             if spoken.wipes {
                 self.first_said.get_or_insert(Duration::ZERO);
             }
             self.recorded = Some(spoken);
         }
-        Some(answer)
+        Ok(Some(answer))
     }
 
     /// `answer` reaches the device: to the call under way, or to an earlier one.
@@ -360,8 +384,9 @@ impl Node {
         let mut node = self.clone();
         node.budget = Budget { hostile: 0, administrator: 0, crashes: 0 };
         (node.late, node.gateway.forgot) = (None, false);
+        node.gateway.hears();
         if node.gateway.bound.as_ref().is_some_and(|(_, own)| own.state == BindingState::Suspended) {
-            node.gateway.set(BindingState::Active);
+            node.gateway.change(BindingState::Active);
         }
         node
     }
