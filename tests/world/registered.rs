@@ -9,7 +9,9 @@ use std::{
 };
 
 use auth_core::{
-    Clock,
+    Background, Clock,
+    data_folder::DataFolder,
+    database::Database,
     device::{
         Devices,
         activation::{ActivationId, Administrator, AskingNetwork, ConfirmAnswer},
@@ -18,12 +20,14 @@ use auth_core::{
         token::MintedToken,
     },
     principal::{BindingId, BindingState, DeviceId},
+    revocations::{RevocationPolicy, Revocations},
 };
 use secrecy::ExposeSecret;
 
 use crate::{
     World,
     display::{DisplayKey, Fleet},
+    folder::Folder,
 };
 
 /// A display, as it was registered.
@@ -60,6 +64,26 @@ impl World {
     /// The store never took it.
     pub async fn change(&self, display: &RegisteredDisplay, to: BindingState) {
         self.change_binding(display.binding.id, to).await;
+    }
+
+    /// Revokes `display` as another process does: by a connection of its own to the same store, telling this gateway nothing.
+    ///
+    /// # Panics
+    /// The store never took it.
+    pub async fn revoke_elsewhere(&self, display: &RegisteredDisplay) {
+        let (folder, clock, ours) = (Folder::new(), self.clock().clone(), self.devices());
+        let data = DataFolder::take(folder.path(), clock.now()).expect("nobody else has it");
+        let store = Database::at(self.store.path().to_owned(), Background::current(), Database::DEADLINE);
+        let policy = RevocationPolicy::default();
+        let revocations = Revocations::open(&data, store.clone(), Background::current(), clock.clone(), policy).await;
+        let devices = Devices::new(ours.keyring().clone(), store, revocations, ours.policy().clone());
+        for _ in 0..TRIES {
+            let (binding, to) = (display.binding.id, BindingState::Revoked);
+            if devices.registry().change(binding, to, by_the_test(), clock.now()).await.is_ok() {
+                return;
+            }
+        }
+        panic!("the store never took it that a display is revoked");
     }
 
     /// Binds `display` to another tenant too.

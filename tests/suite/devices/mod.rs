@@ -5,6 +5,7 @@ mod chromium;
 mod kills;
 mod life;
 mod pins;
+mod revoked;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -27,6 +28,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("devices::only_installers_who_have_just_signed_in_confirm_pins", pins::who_may),
         in_a_runtime("devices::a_store_that_is_down_says_nothing_about_a_pin", pins::store_down),
         in_a_runtime("devices::what_was_acknowledged_survives_a_kill", kills::acknowledged),
+        in_a_runtime("devices::who_is_revoked_by_command_is_refused_at_the_next_request", revoked::at_the_next_request),
+        in_a_runtime("devices::who_is_revoked_elsewhere_is_refused_within_ten_seconds", revoked::by_another_process),
     ];
     tests.extend(chromium::tests());
     tests
