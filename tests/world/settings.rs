@@ -95,7 +95,7 @@ connect_timeout = "{deadline}"
     }
 
     /// There is a fleet of displays, with `/fleet/` for all of them and `/acme/` for those of one tenant, from the next
-    /// start of the gateway on. Those that hold a token of the monolith's are adopted. Ada may put
+    /// start of the gateway on. Those that hold a token of the monolith's are adopted, and its PINs are the gateway's. Ada may put
     /// displays in acme, and Grace in globex.
     pub fn add_fleet(&mut self) {
         let json = "expect = \"json\"";
@@ -105,10 +105,14 @@ connect_timeout = "{deadline}"
             displays::ME,
             deadline()
         );
+        let pins = format!(
+            "legacy_pin = {{ path = \"{0}\", poll = \"{0}/{{id}}\", hardware_id = \"serial\" }}",
+            displays::PIN
+        );
         let tenants = [("acme", "engineers"), ("globex", "admirals")]
             .map(|(tenant, group)| format!("[devices.tenants.{tenant}]\nallow = [\"group:{group}\"]\n"))
             .concat();
-        self.text.push_str(&format!("\n{fleet}[devices]\n{legacy}\n{tenants}"));
+        self.text.push_str(&format!("\n{fleet}[devices]\n{legacy}\n{pins}\n{tenants}"));
         self.replace("[admin]", "[admin]\nallow = { installer = [\"group:engineers\", \"group:admirals\"] }");
     }
 

@@ -19,8 +19,9 @@ use crate::{
     outages::table::{
         Dependency::{self, Clock, Disk, Keys, Monolith, Store, Token},
         Flow::{
-            self, Adoption, BearerKnownKid, BearerUnknownKid, Callback, DeviceToken, ForwardedRequest, LegacyToken,
-            Logout, OverdueToken, Polling, PublicRoute, Reactivation, Renewal, StrictRoute, Ticket,
+            self, Adoption, BearerKnownKid, BearerUnknownKid, Callback, DeviceToken, ForwardedRequest, KeyRotation,
+            LegacyToken, Logout, OldPinPoll, OverdueToken, Polling, PublicRoute, Reactivation, Renewal, StrictRoute,
+            Ticket,
         },
     },
     plain, sources,
@@ -34,7 +35,7 @@ pub(crate) const UNTIL_RED: &str = "--until-red";
 /// The words of the faults that the matrix must catch, each with the flow and the dependency where it shows soonest:
 /// those cells run first, and then all others. The faults that attacks must catch stand with the attacks; the last of these
 /// are among them too.
-const FAULTS: [(&str, Flow, Dependency); 28] = [
+const FAULTS: [(&str, Flow, Dependency); 30] = [
     ("unknown-kid-is-refused", BearerUnknownKid, Keys),
     ("signature-skipped", BearerUnknownKid, Keys),
     ("empty-set-replaces", BearerUnknownKid, Keys),
@@ -63,6 +64,8 @@ const FAULTS: [(&str, Flow, Dependency); 28] = [
     ("registry-outage-ends-activation", Polling, Store),
     ("reactivation-ignores-two-bindings", Reactivation, Store),
     ("overdue-in-an-outage-is-stopped", OverdueToken, Store),
+    ("replaced-key-adds-another", KeyRotation, Store),
+    ("old-pin-code-unchecked", OldPinPoll, Store),
 ];
 
 /// At least so many mutants there must be, and each must be caught.

@@ -17,6 +17,7 @@ use world::{
 use super::{
     flows::ACME,
     installer::{self, Installation},
+    old_pin,
     oracle::{EXPIRED, OF_ANOTHER_TENANT, SUSPENDED},
     protocol::ProtocolRequest,
     table::{CacheState, Flow},
@@ -25,6 +26,12 @@ use super::{
 
 /// Whose key nobody knows.
 pub(super) const OF_ANOTHER_KEY: &str = "of-another-key";
+
+/// Whose key was replaced longer ago than it is good for.
+const REPLACED_LONG_AGO: &str = "replaced-long-ago";
+
+/// Of whom nothing is known that a store would have to say.
+pub(super) const UNKNOWN: [&str; 3] = [OF_ANOTHER_KEY, REPLACED_LONG_AGO, old_pin::OF_NOBODY];
 
 /// Longer than any device token is good for.
 const LONG_OVER: Duration = Duration::from_secs(15 * 24 * 3600);
@@ -179,6 +186,32 @@ pub(super) async fn of_request(
         twins.push(Impostor::sending("of-two-tenants", made(&display.key)));
     }
     twins
+}
+
+/// Longer than a key is good for after its successor was used.
+const LAST_WEEK: Duration = Duration::from_secs(7 * 24 * 3600 + 1);
+
+/// Those who would put a key in place of one that is not theirs to replace, or one that is not theirs in its place. Time
+/// goes on by a week.
+pub(super) async fn of_replaced_keys(world: &World) -> Vec<Impostor> {
+    let new_key = || Arc::new(DisplayKey::new());
+    let replaced = async || {
+        let (display, new) = (world.register(ACME).await, new_key());
+        ProtocolRequest::rotation(display.key.clone(), new.clone()).done(world).await;
+        ProtocolRequest::reactivation(new).done(world).await;
+        ProtocolRequest::rotation(display.key, new_key())
+    };
+    let long_ago = replaced().await;
+    world.advance(LAST_WEEK);
+    world.poll_revocations().await;
+    let [display, other] = [world.register(ACME).await, world.register(ACME).await];
+    let not_held = ProtocolRequest::rotation(display.key.clone(), new_key()).succeeded_in_name_only(new_key());
+    vec![
+        Impostor::sending(REPLACED_LONG_AGO, long_ago),
+        Impostor::sending("replaced", replaced().await),
+        Impostor::sending("to-the-key-of-another", ProtocolRequest::rotation(display.key, other.key)),
+        Impostor::sending("to-a-key-not-held", not_held),
+    ]
 }
 
 /// Longer than a sign-in is recent.

@@ -16,8 +16,9 @@ use world::{
 use super::{
     fleet_twins,
     installer::{self, Installation},
+    old_pin,
     oracle::{self, Complaints},
-    protocol::{self, ProtocolRequest},
+    protocol::{self, DisplayRequest, ProtocolRequest},
     table::{CacheState, Cell, Fault, Flow, Outcome},
     twins::{self, Impostor},
 };
@@ -52,9 +53,11 @@ pub(crate) struct Going {
     coming: Coming,
     twins: Vec<Impostor>,
     /// What a display sends, on the way of one.
-    request: Option<ProtocolRequest>,
+    request: Option<DisplayRequest>,
     /// The token that it was granted last.
     granted: Option<String>,
+    /// The key that it puts in place of its own.
+    new_key: Option<Arc<DisplayKey>>,
     /// What an administrator types.
     installation: Option<Installation>,
 }
@@ -91,7 +94,10 @@ impl Going {
             | Flow::Confirmation
             | Flow::Renewal
             | Flow::Reactivation
-            | Flow::Statement => false,
+            | Flow::Statement
+            | Flow::KeyRotation
+            | Flow::OldPin
+            | Flow::OldPinPoll => false,
             Flow::StrictRoute | Flow::ForwardedRequest => form == Form::Browser,
         };
         let path = match (cell.flow, form) {
@@ -113,6 +119,7 @@ impl Going {
             twins: Vec::new(),
             request: None,
             granted: None,
+            new_key: None,
             installation: None,
         };
         if cell.flow.is_of_the_fleet() {
@@ -186,6 +193,7 @@ impl Going {
                 begun = installer::new_pin(world, &key).await;
                 self.subject = world.confirm(&begun, ACME).await.to_string();
             }
+            Flow::KeyRotation => self.twins = fleet_twins::of_replaced_keys(world).await,
             _ => {}
         }
         let (flow, token) = (self.flow, world.token_of(&display, Duration::ZERO));
@@ -194,10 +202,26 @@ impl Going {
             Flow::Polling => ProtocolRequest::poll(key.clone(), &begun),
             Flow::Renewal => ProtocolRequest::renewal(key.clone(), &token),
             Flow::Reactivation => ProtocolRequest::reactivation(key.clone()),
+            Flow::KeyRotation => ProtocolRequest::rotation(key.clone(), Arc::new(DisplayKey::new())),
             _ => ProtocolRequest::statement(key.clone()),
         };
-        self.request = Some(made(&key));
+        let request = made(&key);
+        self.new_key = request.successor();
+        self.request = Some(request.into());
         self.twins.extend(fleet_twins::of_request(world, flow, &key, &made).await);
+    }
+
+    /// An app of before at the service's PIN screen.
+    async fn prepare_old_pin(&mut self, world: &World) {
+        if self.flow == Flow::OldPin {
+            self.request = Some(old_pin::PinScreen::opening("sn-old").into());
+            return;
+        }
+        self.twins = old_pin::of_polls(world).await;
+        let (id, device) = old_pin::confirmed(world, "sn-old").await;
+        self.subject = device;
+        self.twins.push(old_pin::of_another_code(&id));
+        self.request = Some(old_pin::PinScreen::polling(&id).into());
     }
 
     /// An administrator who has just signed in, and a display that shows a PIN.
@@ -231,10 +255,14 @@ impl Going {
             Flow::Adoption | Flow::LegacyToken => return self.prepare_legacy_display(world, cell).await,
             Flow::Confirmation => return self.prepare_installer(world).await,
             flow if flow.is_of_the_protocol() => {
-                self.prepare_protocol(world).await;
+                if matches!(flow, Flow::OldPin | Flow::OldPinPoll) {
+                    self.prepare_old_pin(world).await;
+                } else {
+                    self.prepare_protocol(world).await;
+                }
                 if cell.breaks().any(|(_, fault)| fault == Fault::Disk(DiskBreak::Gone)) {
-                    // Once the store was lost, that nobody knows a key proves nothing until the next start.
-                    let unknown = self.twins.iter_mut().filter(|twin| twin.name == fleet_twins::OF_ANOTHER_KEY);
+                    // Once the store was lost, that nobody knows a key or an id proves nothing until the next start.
+                    let unknown = self.twins.iter_mut().filter(|twin| fleet_twins::UNKNOWN.contains(&twin.name));
                     unknown.for_each(|twin| twin.provable = false);
                 }
                 return;
@@ -381,6 +409,12 @@ impl Going {
                 complaints.add(format!("the token that was granted is not good: {}", heard.line()));
             }
         }
+        if let Some(key) = &self.new_key {
+            let heard = ProtocolRequest::reactivation(key.clone()).go(world).await;
+            if protocol::granted_to(&heard).as_ref() != Some(&self.subject) {
+                complaints.add(format!("the key that was added is not good: {}", heard.line()));
+            }
+        }
         let (Flow::Logout, Some(ticket)) = (self.flow, &self.ticket) else { return };
         let mut copied = Caller::new(Form::Browser);
         copied.browser().set_cookie(&world.url("/"), TICKET, ticket);
@@ -437,6 +471,9 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
         | Flow::Confirmation
         | Flow::Renewal
         | Flow::Reactivation
-        | Flow::Statement => world.ask(caller, path).await,
+        | Flow::Statement
+        | Flow::KeyRotation
+        | Flow::OldPin
+        | Flow::OldPinPoll => world.ask(caller, path).await,
     }
 }

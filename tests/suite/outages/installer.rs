@@ -24,7 +24,7 @@ const DONE: &str = "The display is activated";
 const SIGN_IN_AGAIN: &str = "Sign in once more";
 
 /// How often what a busy machine misses is tried again.
-const TRIES: usize = 10;
+pub(super) const TRIES: usize = 10;
 
 impl Installation {
     /// Types the PIN, says where the display hangs, and confirms: all of it, or as far as it goes.

@@ -8,6 +8,7 @@ mod breaking;
 mod fleet_twins;
 pub(crate) mod flows;
 mod installer;
+mod old_pin;
 pub(crate) mod oracle;
 pub(crate) mod plan;
 mod protocol;

@@ -15,7 +15,7 @@ use url::Url;
 use world::caller::{Form, Heard};
 
 use super::{
-    installer, plan, protocol,
+    installer, old_pin, plan, protocol,
     table::{Cell, Flow, Outcome},
 };
 use crate::report;
@@ -263,6 +263,8 @@ pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
         Outcome::PinShown => with(201, "own") && protocol::content(heard)["pin"].is_string(),
         Outcome::Granted => with(200, "own") && protocol::granted_token(heard).is_some(),
         Outcome::Stated => with(200, "own") && protocol::stated(heard).is_some_and(|verdict| verdict == "valid"),
+        Outcome::KeyAdded => with(200, "own") && protocol::added_key(heard).is_some(),
+        Outcome::OldPinShown => with(200, "own") && old_pin::is_shown(heard),
         Outcome::Confirmed => with(200, "own") && installer::is_done(heard),
     }
 }
@@ -293,6 +295,9 @@ pub(crate) fn is_told(flow: Flow, name: &str, heard: &Heard) -> bool {
     }
     if flow == Flow::Confirmation {
         return installer::is_told(heard);
+    }
+    if name == old_pin::NOT_CONFIRMED {
+        return old_pin::is_pending(heard);
     }
     if flow.is_of_the_protocol() {
         return protocol::is_turned_away(heard);

@@ -13,6 +13,19 @@ use world::{
     display::DisplayKey,
 };
 
+use super::{
+    installer,
+    old_pin::{self, PinScreen},
+};
+
+/// What a display sends, to be sent again and again.
+pub(super) enum DisplayRequest {
+    /// On the paths of the protocol.
+    Proven(Box<ProtocolRequest>),
+    /// Where the service's own PINs were.
+    Old(Box<PinScreen>),
+}
+
 /// One request with a proof, to be made again and again.
 pub(super) struct ProtocolRequest {
     caller: Caller,
@@ -21,6 +34,8 @@ pub(super) struct ProtocolRequest {
     named: Option<Value>,
     path: &'static str,
     content: Value,
+    /// The key that it puts in place of its own, whose proof stands in the content; and who signs that.
+    successor: Option<(Arc<DisplayKey>, Arc<DisplayKey>)>,
     /// What the proof is made over, if not a nonce that the gateway has just given.
     nonce: Option<String>,
 }
@@ -30,7 +45,8 @@ const STATEMENT_NONCE: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 impl ProtocolRequest {
     pub(super) fn new(key: Arc<DisplayKey>, path: &'static str, content: Value) -> Self {
-        Self { caller: Caller::new(Form::Device), key, named: None, path, content, nonce: None }
+        let caller = Caller::new(Form::Device);
+        Self { caller, key, named: None, path, content, successor: None, nonce: None }
     }
 
     /// For a PIN.
@@ -58,6 +74,21 @@ impl ProtocolRequest {
     /// For a statement.
     pub(super) fn statement(key: Arc<DisplayKey>) -> Self {
         Self::new(key, "statements", json!({ "nonce": STATEMENT_NONCE }))
+    }
+
+    /// For `new` in place of its own key.
+    pub(super) fn rotation(key: Arc<DisplayKey>, new: Arc<DisplayKey>) -> Self {
+        Self { successor: Some((new.clone(), new)), ..Self::new(key, "keys", Value::Null) }
+    }
+
+    /// The same with a new key that is not held: `by` signs in its name.
+    pub(super) fn succeeded_in_name_only(self, by: Arc<DisplayKey>) -> Self {
+        Self { successor: self.successor.map(|(new, _)| (new, by)), ..self }
+    }
+
+    /// The key that it puts in place of its own.
+    pub(super) fn successor(&self) -> Option<Arc<DisplayKey>> {
+        self.successor.as_ref().map(|(new, _)| new.clone())
     }
 
     /// The same with a proof that names the key `jwk`, which is not that of who signs it.
@@ -89,8 +120,24 @@ impl ProtocolRequest {
         let jwk = self.named.clone().unwrap_or_else(|| self.key.jwk());
         let proof = self.key.proof_in_the_name_of(&jwk, target, &nonce);
         let proof = HeaderValue::from_str(&proof).expect("a JWS is visible ASCII");
+        if let Some((new, by)) = &self.successor {
+            self.content = json!({ "proof": by.proof_in_the_name_of(&new.jwk(), target, &nonce) });
+        }
         self.caller.browser().always_send(HeaderName::from_static("dpop"), proof);
         self.caller.post_json(&url, &self.content, &world.monolith).await
+    }
+
+    /// Sends it until it is done: what a busy machine misses is tried again.
+    ///
+    /// # Panics
+    /// It never was.
+    pub(super) async fn done(mut self, world: &World) {
+        for _ in 0..installer::TRIES {
+            if self.go(world).await.status() == Some(200) {
+                return;
+            }
+        }
+        panic!("{} was never done", self.path);
     }
 
     /// A nonce of the gateway's, or what it said instead.
@@ -100,6 +147,28 @@ impl ProtocolRequest {
             Some(nonce) => Ok(nonce.to_owned()),
             None => Err(Box::new(heard)),
         }
+    }
+}
+
+impl DisplayRequest {
+    /// Sends it.
+    pub(super) async fn go(&mut self, world: &World) -> Heard {
+        match self {
+            Self::Proven(request) => request.go(world).await,
+            Self::Old(screen) => screen.go(world).await,
+        }
+    }
+}
+
+impl From<ProtocolRequest> for DisplayRequest {
+    fn from(request: ProtocolRequest) -> Self {
+        Self::Proven(Box::new(request))
+    }
+}
+
+impl From<PinScreen> for DisplayRequest {
+    fn from(screen: PinScreen) -> Self {
+        Self::Old(Box::new(screen))
     }
 }
 
@@ -138,16 +207,26 @@ pub(super) fn problem(heard: &Heard) -> Option<String> {
 pub(super) fn is_disowned(heard: &Heard) -> bool {
     const ENDS: [&str; 5] =
         ["activation-expired", "device-revoked", "device-suspended", "device-unknown", "tenant-ambiguous"];
-    problem(heard).is_some_and(|word| ENDS.contains(&&*word)) || stated(heard).is_some_and(|verdict| verdict != "valid")
+    old_pin::is_over(heard)
+        || problem(heard).is_some_and(|word| ENDS.contains(&&*word))
+        || stated(heard).is_some_and(|verdict| verdict != "valid")
 }
 
-/// Whether a display was given something by which it is in: a token, or the word that it is good.
+/// The key that an answer names as added.
+pub(super) fn added_key(heard: &Heard) -> Option<String> {
+    content(heard)["thumbprint"].as_str().map(str::to_owned).filter(|_| heard.status() == Some(200))
+}
+
+/// Whether a display was given something by which it is in: a token, a key, or the word that it is good.
 pub(super) fn lets_in(heard: &Heard) -> bool {
-    granted_token(heard).is_some() || stated(heard).is_some_and(|verdict| verdict == "valid")
+    granted_token(heard).is_some()
+        || added_key(heard).is_some()
+        || stated(heard).is_some_and(|verdict| verdict == "valid")
 }
 
 /// Whether a display that is not good was told why it gets nothing.
 pub(super) fn is_turned_away(heard: &Heard) -> bool {
     matches!(heard.status(), Some(400 | 404 | 409 | 410)) && problem(heard).is_some()
+        || old_pin::is_over(heard)
         || stated(heard).is_some_and(|verdict| verdict != "valid")
 }

@@ -16,7 +16,7 @@ use super::{
     flows::{TICKET, go},
     installer::Installation,
     oracle::EXPIRED,
-    protocol::ProtocolRequest,
+    protocol::DisplayRequest,
     table::Flow,
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Impostor {
     /// Where it goes, if not where the good one does.
     elsewhere: Option<&'static str>,
     /// What it sends, where a display sends something.
-    request: Option<ProtocolRequest>,
+    request: Option<DisplayRequest>,
     /// What it types, where an administrator types something.
     installation: Option<Installation>,
 }
@@ -78,8 +78,8 @@ impl Impostor {
         Self::new(name, caller)
     }
 
-    pub(super) fn sending(name: &'static str, request: ProtocolRequest) -> Self {
-        Self { request: Some(request), ..Self::new(name, Caller::new(Form::Device)) }
+    pub(super) fn sending(name: &'static str, request: impl Into<DisplayRequest>) -> Self {
+        Self { request: Some(request.into()), ..Self::new(name, Caller::new(Form::Device)) }
     }
 
     pub(super) fn typing(name: &'static str, caller: Caller, installation: Installation) -> Self {

@@ -90,8 +90,7 @@ async fn add_within(
     if let Some(registered) = key(writing, new.thumbprint).await? {
         return Ok(registered.device == old.device && old.successor == Some(new.thumbprint));
     }
-    // Whoever finds an old key in its last week gets no other by it.
-    if old.successor_used.is_some() {
+    if is_replaced(old) {
         return Ok(false);
     }
     insert_key(writing, old.device, new, now).await?;
@@ -102,6 +101,15 @@ async fn add_within(
     succeed.execute(&mut *writing).await?;
     record(writing, "key-added", old.device, json!({"old": old.thumbprint, "new": new.thumbprint}), now).await?;
     Ok(true)
+}
+
+/// Whoever finds an old key in its last week gets no other by it.
+fn is_replaced(old: &DeviceKey) -> bool {
+    #[cfg(candor_mutants)]
+    if crate::mutants::is("replaced-key-adds-another") {
+        return false;
+    }
+    old.successor_used.is_some()
 }
 
 /// Notes the first use of a key that took another's place, from which on the other has a week.

@@ -65,6 +65,12 @@ pub(crate) enum Flow {
     Reactivation,
     /// A display asks for a statement about itself.
     Statement,
+    /// A display puts another key in place of its own.
+    KeyRotation,
+    /// An app of before asks for a PIN where the service's own were.
+    OldPin,
+    /// The same asks there what became of its PIN, which an administrator has confirmed.
+    OldPinPoll,
 }
 
 /// What is broken.
@@ -162,6 +168,10 @@ pub(crate) enum Outcome {
     Granted,
     /// 200 with a statement that the display is good.
     Stated,
+    /// 200 with the name of the key that was added.
+    KeyAdded,
+    /// 200 with a PIN, in the shape of the service's own.
+    OldPinShown,
     /// A page that says: the display is activated.
     Confirmed,
     /// 503 `renewal-required`: it proves its key and gets another token.
@@ -191,7 +201,7 @@ pub(crate) struct Cell {
 }
 
 impl Flow {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::SignInBegin,
         Self::Callback,
         Self::Ticket,
@@ -212,6 +222,9 @@ impl Flow {
         Self::Renewal,
         Self::Reactivation,
         Self::Statement,
+        Self::KeyRotation,
+        Self::OldPin,
+        Self::OldPinPoll,
     ];
 
     /// Who goes this way.
@@ -230,7 +243,10 @@ impl Flow {
             | Self::Polling
             | Self::Renewal
             | Self::Reactivation
-            | Self::Statement => &[Form::Device],
+            | Self::Statement
+            | Self::KeyRotation
+            | Self::OldPin
+            | Self::OldPinPoll => &[Form::Device],
         }
     }
 
@@ -252,9 +268,11 @@ impl Flow {
             | Self::LegacyToken => Outcome::Served,
             Self::OverdueToken => Outcome::RenewalRequired,
             Self::Activation => Outcome::PinShown,
-            Self::Polling | Self::Renewal | Self::Reactivation => Outcome::Granted,
+            Self::Polling | Self::Renewal | Self::Reactivation | Self::OldPinPoll => Outcome::Granted,
             Self::Confirmation => Outcome::Confirmed,
             Self::Statement => Outcome::Stated,
+            Self::KeyRotation => Outcome::KeyAdded,
+            Self::OldPin => Outcome::OldPinShown,
         }
     }
 }
@@ -269,7 +287,10 @@ impl Flow {
             | Self::Confirmation
             | Self::Renewal
             | Self::Reactivation
-            | Self::Statement => true,
+            | Self::Statement
+            | Self::KeyRotation
+            | Self::OldPin
+            | Self::OldPinPoll => true,
             Self::SignInBegin
             | Self::Callback
             | Self::Ticket
@@ -421,7 +442,10 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
             | F::Confirmation
             | F::Renewal
             | F::Reactivation
-            | F::Statement,
+            | F::Statement
+            | F::KeyRotation
+            | F::OldPin
+            | F::OldPinPoll,
             ..,
         ) => of_the_fleet::entry(flow, dependency, cache_state, fault),
         (_, _, Stale) => stale(flow, dependency, fault, form),
@@ -525,7 +549,10 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
             | F::Confirmation
             | F::Renewal
             | F::Reactivation
-            | F::Statement,
+            | F::Statement
+            | F::KeyRotation
+            | F::OldPin
+            | F::OldPinPoll,
             _,
         ) => {
             unreachable!("these have a table of their own")

@@ -59,7 +59,7 @@ fn of_the_protocol(flow: Flow, dependency: Dependency, cache_state: CacheState, 
         // The registry is made again, empty, and that somebody is not in it proves nothing. Whoever asks for the first time
         // need not be in it, and a token that it gave writes its display down again.
         (D::Disk, Warm) if fault == Fault::Disk(DiskBreak::Gone) => Expect(match flow {
-            Flow::Activation | Flow::Renewal => flow.whole(),
+            Flow::Activation | Flow::OldPin | Flow::Renewal => flow.whole(),
             _ => Outcome::Unavailable,
         }),
         (D::Disk, Warm | Cold) => of_disk(flow, fault, cache_state),
