@@ -34,6 +34,7 @@ impl DeviceClient {
             open.until = ahead(open.until);
         }
         self.attempts = self.attempts.min(1);
+        self.failing_since = self.failing_since.map(|_| Self::ZERO);
         self.successes = 0;
         self.denials.retain(|at| age(*at) < DENIALS_WITHIN);
         self.denials.fill(Self::ZERO);

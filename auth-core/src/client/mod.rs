@@ -81,6 +81,8 @@ pub struct DeviceClient {
     /// Whether the key alone is tried before a PIN, and instead of the token.
     by_key: bool,
     attempts: u32,
+    /// Since when it has failed, if `attempts` is not zero.
+    failing_since: Option<Duration>,
     successes: u32,
     /// When the token is to be renewed.
     renew_at: Duration,
@@ -157,6 +159,7 @@ impl DeviceClient {
             activation: None,
             by_key: true,
             attempts: 0,
+            failing_since: None,
             successes: 0,
             // How old the token is cannot be known without a clock: the gateway says when it wants it renewed.
             renew_at: Duration::MAX,

@@ -37,7 +37,9 @@ impl DeviceClient {
     pub(super) fn back_off(&mut self, arrival: &Arrival<'_>) {
         self.successes = 0;
         self.nonces_refused = 0;
-        self.due = arrival.moment.now + backoff::wait(self.attempts, arrival.answer.heard(), arrival.moment);
+        let now = arrival.moment.now;
+        let lasted = now.saturating_sub(*self.failing_since.get_or_insert(now));
+        self.due = now + backoff::wait(self.attempts, arrival.answer.heard(), lasted, arrival.moment);
         self.attempts = self.attempts.saturating_add(1);
     }
 
@@ -69,7 +71,7 @@ impl DeviceClient {
         self.nonces_refused = 0;
         self.successes = self.successes.saturating_add(1);
         if self.successes >= 3 {
-            self.attempts = 0;
+            (self.attempts, self.failing_since) = (0, None);
         }
     }
 
