@@ -98,6 +98,11 @@ pub(super) async fn coming_back() {
     let device_id = wall.granted.take().expect("granted")["device_id"].clone();
     let back = wall.reactivate().await;
     assert_eq!((back.status, &back.content["device_id"]), (200, &device_id), "{back:?}");
+    let devices = world.devices();
+    devices.write_last_seen().await.expect("the store is there");
+    let id = device_id.as_str().and_then(|id| id.parse().ok()).expect("an id");
+    let shown = devices.registry().show(id).await.expect("the store is there").expect("it is known");
+    assert_eq!(shown.last_address.as_deref(), Some("127.0.0.1"), "whence it came is noted");
     assert_eq!(wall.ask("/wall/calendar").await.status, 200);
     let statement = wall.post("statements", &serde_json::json!({ "nonce": "AAAAAAAAAAAAAAAAAAAAAA" })).await;
     assert_eq!(statement.content["statement"].as_str().map(|jws| jws.split('.').count()), Some(3), "{statement:?}");

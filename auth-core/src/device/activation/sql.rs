@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{Connection, FromRow, Row as _, Sqlite, SqliteConnection, pool::PoolConnection, sqlite::SqliteRow};
 
 use super::{
-    ActivationId, ActivationPolicy, Administrator, Pin, PinLength,
+    ActivationId, ActivationPolicy, Administrator, AskingNetwork, Pin, PinLength,
     budget::{self, CountedGuesses, DAY, GuessLimit, OpenPins},
 };
 use crate::{
@@ -94,8 +94,9 @@ const SPENT_BY: [(CountedGuesses, &str); 4] = [
     ),
 ];
 const NEIGHBOURS: &str = "
-    SELECT count(DISTINCT device.id) FROM device_binding JOIN device ON device.id = device_binding.device
-    WHERE device_binding.tenant IN (SELECT value FROM json_each($1)) AND state = 'active' AND last_address = $2";
+    SELECT last_address, count(DISTINCT device.id) FROM device_binding JOIN device ON device.id = device_binding.device
+    WHERE device_binding.tenant IN (SELECT value FROM json_each($1)) AND state = 'active' AND last_address IS NOT NULL
+    GROUP BY last_address";
 
 /// An activation that is asked for.
 pub(super) struct NewActivation {
@@ -478,8 +479,11 @@ async fn confirm_within(
 pub(super) async fn neighbours(store: &Database, network: String, tenants: Vec<String>) -> Result<u32, Unavailable> {
     let tenants = json!(tenants).to_string();
     let read = move |mut connection: PoolConnection<Sqlite>| async move {
-        let counted: i64 =
-            sqlx::query_scalar(NEIGHBOURS).bind(tenants).bind(network).fetch_one(&mut *connection).await?;
+        let seen: Vec<(String, i64)> = sqlx::query_as(NEIGHBOURS).bind(tenants).fetch_all(&mut *connection).await?;
+        // The text of an IPv6 address does not begin with that of its network.
+        let is_there =
+            |address: &str| address.parse().is_ok_and(|address| AskingNetwork::of(address).as_str() == network);
+        let counted: i64 = seen.iter().filter(|(address, _)| is_there(address)).map(|(_, devices)| devices).sum();
         Ok(u32::try_from(counted).unwrap_or(u32::MAX))
     };
     store.call(read).await

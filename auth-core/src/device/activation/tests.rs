@@ -8,7 +8,10 @@ use secrecy::ExposeSecret;
 use super::*;
 use crate::{
     dependency::Dependency,
-    device::proof::ProvenDeviceKey,
+    device::{
+        proof::ProvenDeviceKey,
+        registry::{NewDevice, Order},
+    },
     principal::{BindingState, Generation},
     testing::fleet::{Fleet, administrator, display, key, network},
 };
@@ -151,6 +154,35 @@ async fn a_pin_of_a_display_that_stands_somewhere_is_visible_there_only() {
     fleet.change(&binding, BindingState::Revoked).await;
     fleet.pass(601);
     assert_eq!(find(&fleet, fleet.begin(&known).await.pin, &globex).await, "found");
+}
+
+#[tokio::test]
+async fn displays_in_the_same_network_are_counted_as_neighbours() {
+    let fleet = Fleet::new().await;
+    for (network, near, far) in [
+        ("192.0.2.7", ["192.0.2.7", "::ffff:192.0.2.7"], "192.0.2.8"),
+        ("2001:db8:1:2::7", ["2001:db8:1:2::8", "2001:db8:1:2:ffff::"], "2001:db8:1:3::7"),
+    ] {
+        for address in near.into_iter().chain([far]) {
+            let binding = fleet.activated(&key(), "acme").await;
+            fleet.devices.saw(binding.device, Some(address.parse().expect("an address")), fleet.now());
+            fleet.pass(60);
+        }
+        let order = Order { who: "root".to_owned(), why: "a test".to_owned() };
+        let (tenant, room) = ("globex".to_owned(), "1".to_owned());
+        let foreign = NewDevice { description: display("s3"), key: None, tenant, room };
+        let foreign = fleet.devices.registry().register(foreign, order, fleet.now()).await.expect("healthy");
+        fleet.devices.saw(foreign.id, Some(near[0].parse().expect("an address")), fleet.now());
+        fleet.devices.write_last_seen().await.expect("healthy");
+        let network = AskingNetwork::of(network.parse().expect("an address"));
+        let begun = fleet.devices.begin_activation(&key(), display("s2"), &network, fleet.now()).await;
+        let Ok(BeginAnswer::Begun(activation)) = begun else { panic!("it is the first of its network") };
+        let who = administrator("ada", &["acme"]);
+        let found = fleet.devices.find_pin(activation.pin, &who, fleet.now()).await.expect("healthy");
+        let PinAnswer::Found(found) = found else { panic!("{found:?}") };
+        assert_eq!(found.neighbours, 2, "{network:?}");
+        fleet.pass(60);
+    }
 }
 
 #[tokio::test]

@@ -129,7 +129,7 @@ impl Asking<'_> {
         match polled.map_err(unavailable)? {
             PollAnswer::Pending { interval } => Ok(waiting("pending", interval)),
             PollAnswer::SlowDown { interval } => Ok(waiting("slow-down", interval)),
-            PollAnswer::Granted(grant) => Ok(granted(&grant.token, &grant.statement_keys)),
+            PollAnswer::Granted(grant) => Ok(self.handed(&grant.token, &grant.statement_keys)),
             PollAnswer::Expired => Err(self.problem(DeviceProblem::ActivationExpired)),
         }
     }
@@ -149,7 +149,7 @@ impl Asking<'_> {
         self.admitted(FleetWork::Renewal)?;
         let answer = self.devices.renew_keyless(&CredentialText::new(token), self.context.now).await;
         Err(match answer.map_err(unavailable)? {
-            KeylessAnswer::Granted(token) => return Ok(granted(&token, &self.devices.keyring().statement_keys())),
+            KeylessAnswer::Granted(token) => return Ok(self.handed(&token, &self.devices.keyring().statement_keys())),
             KeylessAnswer::NeedsProof => self.problem(DeviceProblem::BadProof),
             KeylessAnswer::Suspended => self.problem_later(DeviceProblem::DeviceSuspended, SUSPENDED),
             KeylessAnswer::Revoked => self.problem(DeviceProblem::DeviceRevoked),
@@ -170,12 +170,18 @@ impl Asking<'_> {
             return Err(self.problem(DeviceProblem::DeviceRevoked));
         }
         Err(match answer.map_err(unavailable)? {
-            GrantAnswer::Granted(grant) => return Ok(granted(&grant.token, &grant.statement_keys)),
+            GrantAnswer::Granted(grant) => return Ok(self.handed(&grant.token, &grant.statement_keys)),
             GrantAnswer::Ambiguous => self.problem(DeviceProblem::TenantAmbiguous),
             GrantAnswer::Suspended => self.problem_later(DeviceProblem::DeviceSuspended, SUSPENDED),
             GrantAnswer::Revoked => self.problem(DeviceProblem::DeviceRevoked),
             GrantAnswer::Unknown => self.problem(DeviceProblem::DeviceUnknown),
         })
+    }
+
+    /// What a device gets. From where it came is noted: administrators are told how many displays are in a network.
+    fn handed(&self, token: &MintedToken, statement_keys: &Value) -> OwnAnswer {
+        self.devices.saw(token.claims.device, Some(self.head.forwarded.client), self.context.now);
+        granted(token, statement_keys)
     }
 
     async fn state(&self, body: Received) -> Result<OwnAnswer, Told> {
