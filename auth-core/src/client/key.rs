@@ -32,8 +32,12 @@ impl ClientKey {
 
     /// The name of its public half (RFC 7638, SHA-256); empty if there is none, which no seed leads to.
     pub fn thumbprint(&self) -> String {
-        let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, self.x());
-        URL_SAFE_NO_PAD.encode(digest(&SHA256, jwk.as_bytes()))
+        URL_SAFE_NO_PAD.encode(digest(&SHA256, self.jwk().as_bytes()))
+    }
+
+    /// Its public half as a JWK (RFC 8037 §2), in the form that is hashed.
+    pub fn jwk(&self) -> String {
+        format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, self.x())
     }
 
     /// A key proof (RFC 9449 §4.2).

@@ -83,13 +83,30 @@ pub(crate) fn read_with_own_key<'t>(token: &'t str, typ: &str) -> Result<SignedB
         Some(_) | None => return Err(OwnKeyFault::Header),
     };
     let jwk = header.get("jwk").and_then(Value::as_object).ok_or(OwnKeyFault::Header)?;
-    // A key that is not for this algorithm is left with none.
-    let key = VerifyingKey::from_jwk(jwk, &[algorithm]).map_err(|_| OwnKeyFault::Key)?;
-    if algorithm == Algorithm::EdDsa && has_small_order(jwk) {
-        return Err(OwnKeyFault::Key);
-    }
-    let (thumbprint, jwk) = key_name::thumbprint(jwk).ok_or(OwnKeyFault::Key)?;
+    let (key, thumbprint, jwk) = own_key(jwk, algorithm).ok_or(OwnKeyFault::Key)?;
     Ok(SignedByOwnKey { key, algorithm, signed, signature, thumbprint, jwk, payload })
+}
+
+/// The public key that `text`, a JWK (RFC 7517), is, if it is one that such tokens are signed with: its thumbprint, and the
+/// members that make it.
+pub(crate) fn read_own_key(text: &str) -> Option<(Thumbprint, String)> {
+    let jwk = json::object(text.as_bytes()).ok()?;
+    let algorithm = match jwk.get("kty")?.as_str()? {
+        "OKP" => Algorithm::EdDsa,
+        "EC" => Algorithm::Es256,
+        _ => return None,
+    };
+    own_key(&jwk, algorithm).map(|(_, thumbprint, jwk)| (thumbprint, jwk))
+}
+
+fn own_key(jwk: &Map<String, Value>, algorithm: Algorithm) -> Option<(VerifyingKey, Thumbprint, String)> {
+    // A key that is not for this algorithm is left with none.
+    let key = VerifyingKey::from_jwk(jwk, &[algorithm]).ok()?;
+    if algorithm == Algorithm::EdDsa && has_small_order(jwk) {
+        return None;
+    }
+    let (thumbprint, jwk) = key_name::thumbprint(jwk)?;
+    Some((key, thumbprint, jwk))
 }
 
 fn has_small_order(jwk: &Map<String, Value>) -> bool {

@@ -107,7 +107,7 @@ enum DeviceAction {
     Reactivate(Change),
     /// Write down the devices of a CSV file: all, or none if anything is wrong with it.
     Import {
-        /// The file, with the columns hardware_id, model, tenant and room.
+        /// The file, with the columns hardware_id, model, tenant and room, and jwk for those that have a key already.
         file: PathBuf,
         /// Why, for the audit trail.
         #[arg(long)]
@@ -169,7 +169,7 @@ pub(super) fn run(DeviceArguments { config, action }: DeviceArguments) -> ExitCo
     let fleet = FleetClient { config };
     match action {
         DeviceAction::Register { hardware_id, model, tenant, room, reason } => {
-            let device = ListedDevice { hardware_id, model, tenant, room };
+            let device = ListedDevice { hardware_id, model, tenant, room, jwk: None };
             match &inventory::wrong_fields(&device)[..] {
                 [] => fleet.told(FleetCommand::Register { device, reason }),
                 wrong => refuse(&wrong.join("\n")),
@@ -287,7 +287,9 @@ impl FleetClient {
             Ok(CommandAnswer::Known(known)) => {
                 let lines = listed.iter().filter(|(_, device)| known.contains(&device.hardware_id));
                 let lines: Vec<_> = lines
-                    .map(|(line, it)| format!("{name}:{line}: hardware_id {:?} is registered already", it.hardware_id))
+                    .map(|(line, it)| {
+                        format!("{name}:{line}: hardware_id {:?} is registered already, or its key is", it.hardware_id)
+                    })
                     .collect();
                 refuse(&format!("{}\nnothing was imported", lines.join("\n")))
             }

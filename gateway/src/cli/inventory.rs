@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 
+use auth_core::device::registry::{NotADeviceKey, PublicKey};
 use csv::{ReaderBuilder, Trim, WriterBuilder};
 use serde_json::Value;
 
 use crate::server::control::fleet::{ListedDevice, MOST_IMPORTED};
 
-/// The columns of an import, in any order; `model` may be left out.
-const COLUMNS: [&str; 4] = ["hardware_id", "model", "tenant", "room"];
+/// The columns of an import, in any order; `model` and `jwk` may be left out.
+const COLUMNS: [&str; 5] = ["hardware_id", "model", "tenant", "room", "jwk"];
 /// The columns of an export.
 const EXPORTED: [&str; 11] = [
     "id",
@@ -43,7 +44,7 @@ pub(super) fn read(text: &str) -> Result<Vec<(u64, ListedDevice)>, Vec<String>> 
         return Err(wrong);
     }
     let place = |column: &str| header.iter().position(|found| found == column);
-    let (mut devices, mut problems, mut seen) = (Vec::new(), Vec::new(), HashMap::new());
+    let (mut devices, mut problems, mut seen, mut keys) = (Vec::new(), Vec::new(), HashMap::new(), HashMap::new());
     for record in reader.records() {
         let record = match record {
             Ok(record) => record,
@@ -59,12 +60,16 @@ pub(super) fn read(text: &str) -> Result<Vec<(u64, ListedDevice)>, Vec<String>> 
             continue;
         }
         let field = |column: &str| place(column).and_then(|at| record.get(at)).unwrap_or_default().to_owned();
-        let [hardware_id, model, tenant, room] = COLUMNS.map(field);
-        let device = ListedDevice { hardware_id, model, tenant, room };
+        let [hardware_id, model, tenant, room, jwk] = COLUMNS.map(field);
+        let jwk = Some(jwk).filter(|jwk| !jwk.is_empty());
+        let device = ListedDevice { hardware_id, model, tenant, room, jwk };
         let before = problems.len();
         problems.extend(wrong_fields(&device).into_iter().map(|what| format!("{line}: {what}")));
         if let Some(first) = seen.insert(device.hardware_id.clone(), line) {
             problems.push(format!("{line}: hardware_id {:?} stands in line {first} already", device.hardware_id));
+        }
+        if let Some(first) = key_of(&device).and_then(|key| keys.insert(key, line)) {
+            problems.push(format!("{line}: its jwk stands in line {first} already"));
         }
         if problems.len() == before {
             devices.push((line, device));
@@ -86,7 +91,7 @@ fn wrong_columns(header: &csv::StringRecord) -> Vec<String> {
         .collect();
     for column in COLUMNS {
         match header.iter().filter(|found| *found == column).count() {
-            0 if column != "model" => wrong.push(format!("1: the column {column} is missing")),
+            0 if !["model", "jwk"].contains(&column) => wrong.push(format!("1: the column {column} is missing")),
             0 | 1 => {}
             _ => wrong.push(format!("1: the column {column} is there twice")),
         }
@@ -96,7 +101,7 @@ fn wrong_columns(header: &csv::StringRecord) -> Vec<String> {
 
 /// What is wrong with what an operator writes of a device.
 pub(super) fn wrong_fields(device: &ListedDevice) -> Vec<String> {
-    let ListedDevice { hardware_id, model, tenant, room } = device;
+    let ListedDevice { hardware_id, model, tenant, room, jwk } = device;
     let mut wrong = Vec::new();
     for (column, field) in COLUMNS.into_iter().zip([hardware_id, model, tenant, room]) {
         if field.is_empty() && column != "model" {
@@ -109,7 +114,15 @@ pub(super) fn wrong_fields(device: &ListedDevice) -> Vec<String> {
             wrong.push(format!("{column} begins like a formula: {field:?}"));
         }
     }
+    if jwk.is_some() && key_of(device).is_none() {
+        wrong.push(format!("jwk: {NotADeviceKey}"));
+    }
     wrong
+}
+
+/// Its key, in the one way of writing it.
+fn key_of(device: &ListedDevice) -> Option<String> {
+    device.jwk.as_ref()?.parse().ok().map(|key: PublicKey| key.jwk)
 }
 
 /// Whether a spreadsheet would run it.
@@ -176,6 +189,7 @@ mod tests {
             model: String::new(),
             tenant: "acme".to_owned(),
             room: room.to_owned(),
+            jwk: None,
         };
         assert_eq!(devices, [(2, device("SN-1", "Room, big")), (3, device("SN-2", "4.12"))]);
     }
@@ -198,7 +212,7 @@ mod tests {
         assert_eq!(
             problems("hardware_id,tenant,rooms\n"),
             [
-                "1: there is no column \"rooms\": the columns are hardware_id, model, tenant, room",
+                "1: there is no column \"rooms\": the columns are hardware_id, model, tenant, room, jwk",
                 "1: the column room is missing"
             ]
         );
@@ -215,6 +229,29 @@ mod tests {
         assert_eq!(
             problems(&long),
             ["2: hardware_id has more than 128 characters", "3: hardware_id holds a control character"]
+        );
+    }
+
+    #[test]
+    fn keys_are_public_and_each_is_one_devices() {
+        // RFC 8037, appendix A.
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let line = |serial: &str, jwk: String| format!("{serial},acme,r,\"{}\"\n", jwk.replace('"', "\"\""));
+        let good = |serial: &str| line(serial, format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{x}"}}"#));
+        let header = "hardware_id,tenant,room,jwk\n";
+        let devices = read(&format!("{header}{}SN-2,acme,r,\n", good("SN-1"))).expect("it is a list");
+        let keys: Vec<bool> = devices.iter().map(|(_, device)| device.jwk.is_some()).collect();
+        assert_eq!(keys, [true, false]);
+        let private = line("SN-3", format!(r#"{{"kty":"OKP","crv":"Ed25519","d":"{x}","x":"{x}"}}"#));
+        let text = format!("{header}{}{}{private}SN-4,acme,r,{x}\n", good("SN-1"), good("SN-2"));
+        let no_key = "it must be a public key, Ed25519 or P-256, as a JWK";
+        assert_eq!(
+            problems(&text),
+            [
+                "3: its jwk stands in line 2 already".to_owned(),
+                format!("4: jwk: {no_key}"),
+                format!("5: jwk: {no_key}"),
+            ]
         );
     }
 

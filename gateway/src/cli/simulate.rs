@@ -8,11 +8,18 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub(super) struct SimulateArguments {
     /// The public address of a running gateway.
-    #[arg(long, required_unless_present = "incident", conflicts_with = "incident")]
+    #[arg(long, required_unless_present_any = ["incident", "enrol"], conflicts_with_all = ["incident", "enrol"])]
     gateway: Option<String>,
     /// Replay January 2021 against a gateway that this starts, twice, and then against a bare pass-through.
     #[arg(long)]
     incident: bool,
+    /// Make keys for devices, and write them into this new folder: `devices-N.csv` for `gateway device import`, and
+    /// `keys.jsonl` for `--keep`. Nothing is simulated.
+    #[arg(long, value_name = "FOLDER", conflicts_with = "incident")]
+    enrol: Option<PathBuf>,
+    /// The tenant that devices are enrolled in.
+    #[arg(long, default_value = "demo")]
+    tenant: String,
     /// How many devices; of the incident, as many unmodified ones and as many with the new client.
     #[arg(long, default_value_t = 1000)]
     devices: usize,
@@ -38,7 +45,7 @@ pub(super) struct SimulateArguments {
     /// How long, in seconds of our time.
     #[arg(long, default_value_t = 60)]
     lasting: u64,
-    /// How many requests are under way at once.
+    /// How many requests are under way at once. A device that has to wait for its turn counts that as waiting for its answer.
     #[arg(long, default_value_t = 64)]
     connections: usize,
     /// Keep keys and tokens in this file between two runs.
@@ -57,6 +64,14 @@ pub(super) fn run(arguments: SimulateArguments) -> ExitCode {
 
     let simulated = || -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        if let Some(folder) = arguments.enrol {
+            let enrolled = simulate::enrol(&folder, arguments.devices, &arguments.tenant)?;
+            println!("enrolled: {} devices, whose keys are in {}", enrolled.stored.len(), enrolled.keys.display());
+            for list in enrolled.lists {
+                println!("gateway device import {} --reason …", list.display());
+            }
+            return Ok(());
+        }
         let Some(gateway) = arguments.gateway else {
             let usual = incident::IncidentOptions::default();
             let speed = arguments.speed.unwrap_or(usual.speed);

@@ -6,6 +6,7 @@ mod kills;
 mod life;
 mod pins;
 mod revoked;
+mod simulated;
 
 use libtest_mimic::Trial;
 use serde_json::Value;
@@ -23,6 +24,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("devices::a_token_is_renewed_in_time_and_never_refused_for_its_age", life::ages),
         in_a_runtime("devices::a_display_that_lost_its_token_comes_back_by_its_key", life::coming_back),
         in_a_runtime("devices::a_display_without_a_key_asks_by_its_token", life::without_a_key),
+        in_a_runtime("devices::simulated_ones_are_never_refused_whatever_breaks", simulated::nobody_is_refused),
         in_a_runtime("devices::what_is_malformed_is_said_and_costs_nothing", bad_input::table),
         in_a_runtime("devices::whatever_is_wrong_with_a_pin_has_one_answer", pins::one_answer),
         in_a_runtime("devices::only_installers_who_have_just_signed_in_confirm_pins", pins::who_may),

@@ -11,7 +11,7 @@ pub(in crate::device) mod sql;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{str::FromStr, sync::Arc};
 
 use aws_lc_rs::rand;
 
@@ -21,6 +21,7 @@ use crate::{
     clock::{Now, Timestamp},
     database::Database,
     dependency::Dependency,
+    jws::read_own_key,
     principal::{BindingId, BindingState, DeviceId, Generation, Thumbprint},
     revocations::{BindingStanding, RevocationEntry, Revocations},
     verdict::Unavailable,
@@ -62,6 +63,21 @@ pub struct PublicKey {
     pub jwk: String,
 }
 
+/// It is no public key of a kind that devices have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it must be a public key, Ed25519 or P-256, as a JWK")]
+pub struct NotADeviceKey;
+
+/// From a JWK. What does not make the key is left out.
+impl FromStr for PublicKey {
+    type Err = NotADeviceKey;
+
+    fn from_str(text: &str) -> Result<Self, NotADeviceKey> {
+        let (thumbprint, jwk) = read_own_key(text).ok_or(NotADeviceKey)?;
+        Ok(Self { thumbprint, jwk })
+    }
+}
+
 /// A device as it is first written down.
 #[derive(Clone, Debug)]
 pub struct NewDevice {
@@ -91,7 +107,7 @@ pub enum BindingChange {
 pub enum ImportOutcome {
     /// All of them are written down.
     Done,
-    /// None is: these serial numbers are registered already.
+    /// None is: these serial numbers are registered already, or the keys that were listed with them are, or were listed twice.
     Known(Vec<String>),
 }
 
@@ -160,7 +176,7 @@ impl Registry {
         sql::register(&self.store, new, order, now).await
     }
 
-    /// Writes down many devices: all of them, or none if one of their serial numbers is registered already.
+    /// Writes down many devices: all of them, or none if one of their serial numbers or keys is registered already.
     ///
     /// # Errors
     /// Unavailable, if the store is.

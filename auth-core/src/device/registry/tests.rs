@@ -323,6 +323,17 @@ async fn an_import_is_all_or_nothing_and_names_who_is_known() {
     assert_eq!(site.audited().await, audited);
     assert_eq!(import(listed(&[2, 3])).await.expect("healthy"), ImportOutcome::Done);
     assert_eq!(count().await.expect("healthy").devices.len(), 3);
+    let keyed = |serials: &[u8], keys: &[u8]| {
+        let listed =
+            serials.iter().zip(keys).map(|(serial, key)| NewDevice { key: new(*key, "").key, ..new(*serial, "acme") });
+        listed.collect::<Vec<_>>()
+    };
+    for (serials, keys, known) in [([5, 6], [6, 6], "sn-6"), ([5, 6], [5, 1], "sn-6")] {
+        let outcome = import(keyed(&serials, &keys)).await.expect("healthy");
+        assert_eq!(outcome, ImportOutcome::Known(vec![known.to_owned()]), "a key is one device's");
+    }
+    assert_eq!(count().await.expect("healthy").devices.len(), 3);
+    assert_eq!(import(keyed(&[5, 6], &[5, 6])).await.expect("healthy"), ImportOutcome::Done);
     let many: Vec<_> = (0..2000)
         .map(|n| NewDevice {
             description: DeviceDescription { hardware_id: format!("x{n}"), ..new(9, "").description },

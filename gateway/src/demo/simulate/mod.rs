@@ -3,6 +3,8 @@
 //! They are real clients: the device's own side of [`auth_core::client`], or the unmodified app that a fleet has before
 //! anybody changes it ([`unmodified`]). What is counted is what people would see on the walls.
 
+pub mod answers;
+mod enrol;
 pub mod tally;
 pub mod unmodified;
 
@@ -23,8 +25,9 @@ use auth_core::{
 use tokio::{sync::mpsc, task::JoinSet, time::Instant};
 use url::Url;
 
+pub use self::enrol::{Enrolled, enrol};
 use self::{
-    tally::{Shows, Tally},
+    tally::{Seen, Shows, Tally},
     unmodified::{UnmodifiedApp, UnmodifiedSettings},
 };
 
@@ -153,7 +156,7 @@ impl Fleet {
             place.clone_from(&stored);
         }
         let data_path = settings.data_path.clone();
-        let host = SimulatedHost { number, data_path, tally, kept };
+        let host = SimulatedHost { number, data_path, tally, kept, sent: Instant::now(), in_vain: false };
         let driver = DeviceDriver::new(Arc::new(settings), stored, self.http.clone(), self.pace.clone(), host)?;
         running.spawn(async move {
             // Nobody presses anything.
@@ -174,6 +177,19 @@ impl Fleet {
         running.spawn(app.run());
     }
 
+    /// Looks until it is so with every screen, at most for so long by our time; whether it came to be so.
+    pub async fn until(&self, within: Duration, is_so: impl Fn(&Seen) -> bool) -> bool {
+        let begun = Instant::now();
+        let mut look = tokio::time::interval(Duration::from_millis(50));
+        while begun.elapsed() < within {
+            look.tick().await;
+            if self.tally.screens().iter().all(&is_so) {
+                return true;
+            }
+        }
+        false
+    }
+
     /// What the device `number` has stored.
     pub fn stored(&self, number: usize) -> StoredState {
         lock(&self.stored).get(number).cloned().unwrap_or_default()
@@ -186,6 +202,10 @@ struct SimulatedHost {
     data_path: String,
     tally: Arc<Tally>,
     kept: Arc<Mutex<Vec<StoredState>>>,
+    /// When it asked last.
+    sent: Instant,
+    /// Whether that was in vain.
+    in_vain: bool,
 }
 
 impl DeviceHost for SimulatedHost {
@@ -217,9 +237,14 @@ impl DeviceHost for SimulatedHost {
 
     fn sends(&mut self, _request: &ClientRequest) {
         self.tally.asked();
+        if std::mem::take(&mut self.in_vain) {
+            self.tally.answers.tried_again();
+        }
+        self.sent = Instant::now();
     }
 
     fn hears(&mut self, url: &str, answer: &HttpAnswer) {
+        self.in_vain = self.tally.answers.heard(answer.status, self.sent.elapsed());
         if url.ends_with(&self.data_path) && answer.status == Some(200) && unmodified::object(answer).is_some() {
             self.tally.served(self.number);
         }

@@ -10,6 +10,8 @@ use std::{
 
 use auth_core::lock::lock;
 
+use super::answers::Answers;
+
 /// What one screen shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shows {
@@ -35,6 +37,8 @@ pub struct Tally {
     screens: Mutex<Vec<Seen>>,
     requests: AtomicU64,
     counted: AtomicU64,
+    /// What they were answered.
+    pub answers: Answers,
 }
 
 /// What one screen shows, and what it ever showed.
@@ -56,7 +60,8 @@ impl Seen {
 
 impl Tally {
     pub(super) fn of(count: usize) -> Self {
-        Self { screens: Mutex::new(vec![Seen::OFF; count]), requests: AtomicU64::new(0), counted: AtomicU64::new(0) }
+        let screens = Mutex::new(vec![Seen::OFF; count]);
+        Self { screens, requests: AtomicU64::new(0), counted: AtomicU64::new(0), answers: Answers::default() }
     }
 
     /// Every screen, by number.
@@ -127,7 +132,7 @@ impl Tally {
             }
         }
         let wiped = screens.iter().filter(|seen| seen.wiped).count();
-        format!("{line} {wiped} wiped; {since} requests")
+        format!("{line} {wiped} wiped; {since} requests; so far {} refused", self.answers.refused())
     }
 
     /// What it came to.
@@ -135,13 +140,14 @@ impl Tally {
         let screens = self.screens();
         let count = |is: fn(&Seen) -> bool| screens.iter().filter(|seen| is(seen)).count();
         format!(
-            "simulated: {} devices, {} requests, {} were served, {} wiped, {} asked for a PIN; at the end {} live",
+            "simulated: {} devices, {} requests, {} were served, {} wiped, {} asked for a PIN; at the end {} live\nanswers: {}",
             screens.len(),
             self.requests(),
             count(|seen| seen.served),
             count(|seen| seen.wiped),
             count(|seen| seen.asked_for_a_pin),
             count(|seen| seen.shows == Shows::Live),
+            self.answers,
         )
     }
 }

@@ -8,6 +8,7 @@ use auth_core::client::{
     driver::{DeviceHttp, Pace},
 };
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::tally::{Shows, Tally};
 use crate::demo::displays::PIN;
@@ -32,6 +33,8 @@ pub(super) struct UnmodifiedApp {
     pace: Pace,
     tally: Arc<Tally>,
     sent: u64,
+    /// Whether its last request was in vain.
+    in_vain: bool,
 }
 
 /// It gives up sooner than any gateway here.
@@ -46,7 +49,8 @@ impl UnmodifiedApp {
         pace: Pace,
         tally: Arc<Tally>,
     ) -> Self {
-        Self { number, token: Some(token), pin: None, has_calendar: false, settings, http, pace, tally, sent: 0 }
+        let (token, pin, has_calendar, sent, in_vain) = (Some(token), None, false, 0, false);
+        Self { number, token, pin, has_calendar, settings, http, pace, tally, sent, in_vain }
     }
 
     pub(super) async fn run(mut self) {
@@ -104,6 +108,9 @@ impl UnmodifiedApp {
     async fn call(&mut self, method: &str, path: &str, token: Option<&str>) -> HttpAnswer {
         self.sent += 1;
         self.tally.asked();
+        if self.in_vain {
+            self.tally.answers.tried_again();
+        }
         let authorization = token.map(|token| ("authorization".to_owned(), Concealed(format!("Bearer {token}"))));
         let request = ClientRequest {
             number: self.sent,
@@ -113,7 +120,10 @@ impl UnmodifiedApp {
             body: String::new(),
             within: PATIENCE,
         };
-        self.http.call(request, PATIENCE).await
+        let sent = Instant::now();
+        let answer = self.http.call(request, PATIENCE).await;
+        self.in_vain = self.tally.answers.heard(answer.status, sent.elapsed());
+        answer
     }
 }
 

@@ -6,7 +6,9 @@ use auth_core::{
     audit::AuditFinding,
     device::{
         Devices,
-        registry::{Binding, BindingChange, DeviceDescription, ImportOutcome, NewDevice, Order, RegisteredDevice},
+        registry::{
+            Binding, BindingChange, DeviceDescription, ImportOutcome, NewDevice, NotADeviceKey, Order, RegisteredDevice,
+        },
         statement::BrakeScope,
     },
     principal::{BindingState, DeviceId},
@@ -88,6 +90,9 @@ pub struct ListedDevice {
     pub tenant: String,
     /// The room that it hangs in.
     pub room: String,
+    /// Its public key as a JWK (RFC 7517), if it has one already: then it needs no PIN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwk: Option<String>,
 }
 
 /// Some devices, in the order of their ids.
@@ -136,10 +141,12 @@ fn ordered(who: String, why: String) -> Order {
     Order { who, why }
 }
 
-fn new(listed: ListedDevice) -> NewDevice {
-    let ListedDevice { hardware_id, model, tenant, room } = listed;
+fn new(listed: ListedDevice) -> Result<NewDevice, String> {
+    let ListedDevice { hardware_id, model, tenant, room, jwk } = listed;
+    let key = jwk.map(|jwk| jwk.parse()).transpose();
+    let key = key.map_err(|fault: NotADeviceKey| format!("the key of {hardware_id:?}: {fault}"))?;
     let description = DeviceDescription { hardware_id, model, app_version: String::new() };
-    NewDevice { description, key: None, tenant, room }
+    Ok(NewDevice { description, key, tenant, room })
 }
 
 async fn register(
@@ -148,7 +155,11 @@ async fn register(
     order: Order,
     now: Now,
 ) -> Result<CommandAnswer, Unavailable> {
-    let registered = devices.registry().register(new(device), order, now).await?;
+    let new = match new(device) {
+        Ok(new) => new,
+        Err(why) => return Ok(CommandAnswer::Refused(why)),
+    };
+    let registered = devices.registry().register(new, order, now).await?;
     let token = match registered.bindings.first() {
         Some(binding) => token_of(devices, binding, now)?,
         None => String::new(),
@@ -193,7 +204,11 @@ async fn import(
         return Ok(CommandAnswer::Refused(why));
     }
     let count = listed.len();
-    let imported = devices.registry().import(listed.into_iter().map(new).collect(), order, now).await?;
+    let listed = match listed.into_iter().map(new).collect() {
+        Ok(listed) => listed,
+        Err(why) => return Ok(CommandAnswer::Refused(why)),
+    };
+    let imported = devices.registry().import(listed, order, now).await?;
     Ok(match imported {
         ImportOutcome::Done => CommandAnswer::Done(format!("imported {count} devices")),
         ImportOutcome::Known(hardware_ids) => CommandAnswer::Known(hardware_ids),

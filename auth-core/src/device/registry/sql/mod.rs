@@ -51,6 +51,10 @@ const PAGE_IN: &str = "SELECT device FROM device_binding WHERE tenant = $3 AND d
 const REGISTERED: &str = "
     SELECT DISTINCT hardware_id FROM device WHERE hardware_id IN (SELECT value FROM json_each($1)) ORDER BY hardware_id";
 
+/// Which of these thumbprints, a JSON array, are of a key on record.
+const REGISTERED_KEYS: &str = "
+    SELECT thumbprint FROM device_key WHERE thumbprint IN (SELECT value FROM json_each($1))";
+
 /// What is looked up while devices wait.
 #[cfg(test)]
 pub(super) const LOOK_UPS: &[&str] = &[BINDING, BINDING_IN, KEY, DEVICES, BINDINGS, KEYS, PAGE, PAGE_IN];
@@ -162,11 +166,16 @@ async fn registered(reading: &mut SqliteConnection, hardware_ids: &[&str]) -> Re
     sqlx::query_scalar(REGISTERED).bind(json!(hardware_ids).to_string()).fetch_all(&mut *reading).await
 }
 
+/// Those of these keys that are on record.
+async fn registered_keys(reading: &mut SqliteConnection, keys: &[String]) -> Result<Vec<String>, sqlx::Error> {
+    sqlx::query_scalar(REGISTERED_KEYS).bind(json!(keys).to_string()).fetch_all(&mut *reading).await
+}
+
 async fn update_seen(writing: &mut SqliteConnection, id: DeviceId, seen: Sighting) -> Result<(), sqlx::Error> {
     sqlx::query(SEEN)
         .bind(id.to_string())
         .bind(seen.at.as_millis())
-        .bind(seen.address.map(|address| address.to_string()))
+        .bind(seen.address.map(|address| address.to_canonical().to_string()))
         .execute(&mut *writing)
         .await
         .map(drop)

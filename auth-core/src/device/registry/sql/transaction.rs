@@ -1,6 +1,6 @@
 //! What is done in one transaction. The store's calls at the top; below, what other transactions are made of too.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use serde_json::json;
 use sqlx::{Connection, Sqlite, SqliteConnection, pool::PoolConnection};
@@ -11,7 +11,7 @@ use super::{
         LostDevice, NewDevice, Order, RegisteredDevice, binding_id,
     },
     binding, binding_in, device, insert_binding, insert_device, insert_device_as, insert_key, key, page, registered,
-    update_binding, update_seen,
+    registered_keys, update_binding, update_seen,
 };
 use crate::{
     audit::{self, AuditRecord},
@@ -51,7 +51,12 @@ pub(in crate::device::registry) async fn import(
     let work = move |mut connection: PoolConnection<Sqlite>| async move {
         let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
         let hardware_ids: Vec<&str> = new.iter().map(|new| &*new.description.hardware_id).collect();
-        let known = registered(&mut writing, &hardware_ids).await?;
+        let mut known = registered(&mut writing, &hardware_ids).await?;
+        let thumbprint = |new: &NewDevice| new.key.as_ref().map(|key| key.thumbprint.to_string());
+        let keys: Vec<String> = new.iter().filter_map(thumbprint).collect();
+        let mut taken: HashSet<String> = registered_keys(&mut writing, &keys).await?.into_iter().collect();
+        let has_taken = |new: &&NewDevice| thumbprint(new).is_some_and(|key| !taken.insert(key));
+        known.extend(new.iter().filter(has_taken).map(|new| new.description.hardware_id.clone()));
         if !known.is_empty() {
             return Ok(ImportOutcome::Known(known));
         }
