@@ -14,6 +14,7 @@
 //! - 2 [`dependency`]: what a verdict depends on, by name.
 //! - 3 [`principal`]: who somebody is, once we know; what a token states of groups and roles, and what its silence means.
 //! - 4 [`verdict`]: the three verdicts, and the proofs that a refusal takes.
+//! - 5 `random`: random bytes, or unavailable.
 //! - 5 [`background`]: the runtime on which store and provider calls run to their end.
 //! - 6 [`policy`]: what a route asks for, and the permit it gives.
 //! - 6 [`jws`]: strict JOSE, and the only module that names jsonwebtoken.
@@ -65,6 +66,7 @@ pub mod mutants;
 pub mod outbound;
 pub mod policy;
 pub mod principal;
+mod random;
 pub mod refusal_guard;
 pub mod revocations;
 pub mod session;

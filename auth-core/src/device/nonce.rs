@@ -9,15 +9,15 @@
 
 use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     clock::{Now, Steady},
-    dependency::Dependency,
     keyring::{Keyring, mac::MacPurpose},
     lock::lock,
-    verdict::{OrUnavailable, Unavailable},
+    random::random_bytes,
+    verdict::Unavailable,
 };
 
 /// How long one is good.
@@ -65,8 +65,7 @@ impl ProofNonces {
     /// # Errors
     /// Unavailable, if the system has no randomness.
     pub(crate) fn issue(&self, now: Now) -> Result<String, Unavailable> {
-        let mut random = [0; RANDOM];
-        rand::fill(&mut random).or_unavailable(Dependency::Keyring)?;
+        let random = random_bytes::<RANDOM>()?;
         let nonce = FreshNonce { born: now.steady(), random };
         lock(&self.used).floor.get_or_insert(nonce.born);
         let mut bytes = Vec::with_capacity(LENGTH);

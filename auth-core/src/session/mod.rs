@@ -19,7 +19,6 @@ use std::{
     time::Duration,
 };
 
-use aws_lc_rs::rand;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +37,7 @@ use crate::{
     principal::{Groups, Principal, Roles, SessionId, Subject, UserClaim, UserName},
     refusal_guard::Logout,
     revocations::Revocations,
+    random::random_bytes,
     verdict::{OrUnavailable, Stop, Unavailable},
 };
 
@@ -310,9 +310,7 @@ impl Sessions {
 }
 
 fn random_id() -> Result<SessionId, Unavailable> {
-    let mut id = [0; 16];
-    rand::fill(&mut id).or_unavailable(Dependency::Keyring)?;
-    Ok(SessionId::from_bytes(id))
+    random_bytes().map(SessionId::from_bytes)
 }
 
 /// The first 200 bytes, at a character's end.

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::{constant_time::verify_slices_are_equal, digest, rand};
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -17,14 +17,14 @@ use super::{
 };
 use crate::{
     clock::Now,
-    dependency::Dependency,
     device::{
         Devices,
         legacy::{LegacyChange, LegacyPinToken, LegacyTokens},
         registry::{DeviceDescription, Order, PublicKey},
     },
     principal::Thumbprint,
-    verdict::{OrUnavailable, Unavailable},
+    random::random_bytes,
+    verdict::Unavailable,
 };
 
 /// An activation as a device of before is told it. No `Debug`.
@@ -71,9 +71,7 @@ impl Devices {
         network: &AskingNetwork,
         now: Now,
     ) -> Result<KeylessBegin, Unavailable> {
-        let mut random = [0; 32];
-        rand::fill(&mut random).or_unavailable(Dependency::Keyring)?;
-        let code = SecretString::from(URL_SAFE_NO_PAD.encode(random));
+        let code = SecretString::from(URL_SAFE_NO_PAD.encode(random_bytes::<32>()?));
         let new = NewActivation {
             key: PublicKey { thumbprint: stand_in(&code), jwk: String::new() },
             about,

@@ -7,13 +7,12 @@
 
 use std::{fmt, str::FromStr};
 
-use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
-    dependency::Dependency,
     keyring::mac::{MacKeys, MacPurpose},
-    verdict::{OrUnavailable, Unavailable},
+    random::random_bytes,
+    verdict::Unavailable,
 };
 
 /// How many digits a PIN has.
@@ -77,8 +76,7 @@ impl PinLength {
 impl ActivationId {
     /// A new one.
     pub(super) fn draw(length: PinLength) -> Result<Self, Unavailable> {
-        let mut random = [0; RANDOM];
-        rand::fill(&mut random).or_unavailable(Dependency::Keyring)?;
+        let random = random_bytes::<RANDOM>()?;
         Ok(Self(format!("{}{}", length.mark(), URL_SAFE_NO_PAD.encode(random))))
     }
 

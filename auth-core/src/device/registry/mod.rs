@@ -13,7 +13,6 @@ mod tests;
 
 use std::{str::FromStr, sync::Arc};
 
-use aws_lc_rs::rand;
 
 pub use self::row::{Binding, DeviceKey, RegisteredDevice};
 use super::{last_seen::Sighting, token::DeviceClaims};
@@ -24,6 +23,7 @@ use crate::{
     jws::read_own_key,
     principal::{BindingId, BindingState, DeviceId, Generation, Thumbprint},
     revocations::{BindingStanding, RevocationEntry, Revocations},
+    random::random_bytes,
     verdict::Unavailable,
 };
 
@@ -309,16 +309,16 @@ impl Binding {
     }
 }
 
-fn random() -> [u8; 10] {
-    let mut bytes = [0; 10];
-    rand::fill(&mut bytes).expect("the system has randomness");
-    bytes
+/// What makes an id that nobody can guess, within a transaction. Without randomness that ends as by any other error:
+/// nothing is committed, and whoever asked is told that it is unavailable.
+fn random() -> Result<[u8; 10], sqlx::Error> {
+    random_bytes().map_err(|unavailable| sqlx::Error::Encode(unavailable.to_string().into()))
 }
 
-fn device_id(now: Now) -> DeviceId {
-    DeviceId::from_parts(now.wall().as_millis(), random())
+fn device_id(now: Now) -> Result<DeviceId, sqlx::Error> {
+    Ok(DeviceId::from_parts(now.wall().as_millis(), random()?))
 }
 
-fn binding_id(now: Now) -> BindingId {
-    BindingId::from_parts(now.wall().as_millis(), random())
+fn binding_id(now: Now) -> Result<BindingId, sqlx::Error> {
+    Ok(BindingId::from_parts(now.wall().as_millis(), random()?))
 }

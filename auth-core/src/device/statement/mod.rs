@@ -23,7 +23,6 @@ mod tests;
 
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 
@@ -37,9 +36,9 @@ use super::{
 use crate::{
     alarm::{self, Alarm},
     clock::Now,
-    dependency::Dependency,
     principal::{BindingState, DeviceId, Generation},
-    verdict::{OrUnavailable, Unavailable},
+    random::random_bytes,
+    verdict::Unavailable,
 };
 
 /// The `typ` of a statement.
@@ -180,8 +179,7 @@ impl Devices {
         now: Now,
     ) -> Result<String, Unavailable> {
         let nothing: &[String] = &[];
-        let mut jti = [0; 16];
-        rand::fill(&mut jti).or_unavailable(Dependency::Keyring)?;
+        let jti = random_bytes::<16>()?;
         let nonce = &*request.nonce.0;
         #[cfg(candor_mutants)]
         let nonce = if crate::mutants::is("statement-without-nonce") { "" } else { nonce };

@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::{
+    dependency::Dependency,
     device::registry::Binding,
     testing::fleet::{Fleet, key},
 };

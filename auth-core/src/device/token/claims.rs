@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::rand;
 use serde_json::{Value, json};
 
 use super::super::{DevicePolicy, registry::Binding};
@@ -10,6 +9,8 @@ use crate::{
     clock::{Now, Timestamp},
     jws::Claims,
     principal::{BindingId, DeviceId, Generation, Thumbprint, TokenId},
+    random::random_bytes,
+    verdict::Unavailable,
 };
 
 /// The claims of a device token, typed.
@@ -48,9 +49,18 @@ pub(super) const LASTING: Duration = Duration::from_secs(3650 * 24 * 3600);
 
 impl DeviceClaims {
     /// What a token says that is made now. It expires by the earlier reading of the clock.
-    pub(super) fn new(of: &Binding, key: Option<Thumbprint>, policy: &DevicePolicy, now: Now) -> Self {
+    ///
+    /// # Errors
+    /// Unavailable, if the system has no randomness.
+    pub(super) fn new(
+        of: &Binding,
+        key: Option<Thumbprint>,
+        policy: &DevicePolicy,
+        now: Now,
+    ) -> Result<Self, Unavailable> {
         let whole = |moment: Timestamp| Timestamp::from_secs(moment.as_secs());
-        Self {
+        let token = if key.is_none() { Some(TokenId::from_bytes(random_bytes()?)) } else { None };
+        Ok(Self {
             issuer: policy.issuer.clone(),
             audience: policy.audience.clone(),
             device: of.device,
@@ -59,19 +69,22 @@ impl DeviceClaims {
             generation: of.generation,
             room: of.room.as_str().into(),
             key,
-            token: key.is_none().then(token_id),
+            token,
             issued: whole(now.anchor()),
             renew: whole(now.earlier() + policy.renew_after),
             soft: whole(now.earlier() + policy.soft),
             expires: whole(now.earlier() + policy.hard),
-        }
+        })
     }
 
     /// What a token says that its device cannot renew, since it knows no more than to show it: good for [`LASTING`], and
     /// never due before.
-    pub(super) fn lasting(of: &Binding, policy: &DevicePolicy, now: Now) -> Self {
+    ///
+    /// # Errors
+    /// As [`DeviceClaims::new`].
+    pub(super) fn lasting(of: &Binding, policy: &DevicePolicy, now: Now) -> Result<Self, Unavailable> {
         let expires = Timestamp::from_secs((now.earlier() + LASTING).as_secs());
-        Self { renew: expires, soft: expires, expires, ..Self::new(of, None, policy, now) }
+        Ok(Self { renew: expires, soft: expires, expires, ..Self::new(of, None, policy, now)? })
     }
 
     /// As it stands in the token.
@@ -115,12 +128,6 @@ impl DeviceClaims {
             expires: claims.exp,
         })
     }
-}
-
-fn token_id() -> TokenId {
-    let mut bytes = [0; 16];
-    rand::fill(&mut bytes).expect("the system has randomness");
-    TokenId::from_bytes(bytes)
 }
 
 /// The key that it is confirmed by: none, or one that can be read. What confirms it otherwise is not overlooked.

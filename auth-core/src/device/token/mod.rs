@@ -95,7 +95,7 @@ impl Devices {
     /// Unavailable, if it cannot be signed.
     pub fn mint(&self, of: &Binding, key: Option<Thumbprint>, now: Now) -> Result<MintedToken, Unavailable> {
         let DevicePolicy { renew_after, hard, .. } = *self.policy();
-        self.signed(DeviceClaims::new(of, key, self.policy(), now), renew_after, hard)
+        self.signed(DeviceClaims::new(of, key, self.policy(), now)?, renew_after, hard)
     }
 
     /// A token for a device without a key that only shows it: good for ten years, and never due before.
@@ -103,7 +103,7 @@ impl Devices {
     /// # Errors
     /// Unavailable, if it cannot be signed.
     pub fn mint_lasting(&self, of: &Binding, now: Now) -> Result<MintedToken, Unavailable> {
-        self.signed(DeviceClaims::lasting(of, self.policy(), now), claims::LASTING, claims::LASTING)
+        self.signed(DeviceClaims::lasting(of, self.policy(), now)?, claims::LASTING, claims::LASTING)
     }
 
     fn signed(

@@ -6,17 +6,16 @@
 
 use std::time::Duration;
 
-use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     clock::{Now, Timestamp},
-    dependency::Dependency,
     keyring::seal::{Purpose, Seals},
     session::Before,
-    verdict::{OrUnavailable, Unavailable},
+    random::random_bytes,
+    verdict::Unavailable,
 };
 
 /// How long one lives: as long as a code does (RFC 6749 §4.1.2 recommends ten minutes at most).
@@ -199,9 +198,7 @@ fn open<T: for<'de> Deserialize<'de>>(seals: &Seals, purpose: Purpose, envelope:
 
 /// `N` random bytes as base64url.
 pub(super) fn random<const N: usize>() -> Result<String, Unavailable> {
-    let mut bytes = [0; N];
-    rand::fill(&mut bytes).or_unavailable(Dependency::Keyring)?;
-    Ok(URL_SAFE_NO_PAD.encode(bytes))
+    random_bytes::<N>().map(|bytes| URL_SAFE_NO_PAD.encode(bytes))
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ pub(in crate::device) async fn insert_device(
     order: &Order,
     now: Now,
 ) -> Result<DeviceId, sqlx::Error> {
-    let id = device_id(now);
+    let id = device_id(now)?;
     insert_device_as(writing, id, described, order, "device-registered", now).await?;
     Ok(id)
 }

@@ -193,7 +193,7 @@ pub(in crate::device) async fn bind(
 ) -> Result<Bound, sqlx::Error> {
     let at = now.earlier();
     let Some(known) = binding_in(writing, device, tenant).await? else {
-        let binding = Binding::begun(binding_id(now), device, tenant, room, order, at);
+        let binding = Binding::begun(binding_id(now)?, device, tenant, room, order, at);
         insert_binding(writing, &binding).await?;
         record(writing, "binding-made", &binding, order, at).await?;
         return Ok(Bound { binding, learned: None });
