@@ -83,7 +83,9 @@ pub enum Screen {
     Pin {
         /// The PIN.
         pin: String,
-        /// The address, with the PIN in it.
+        /// The tag to show beside it; a gateway of before gives none.
+        tag: Option<String>,
+        /// The address, with both in it.
         uri: String,
         /// What it was given last, dimmed behind it.
         over: Option<String>,

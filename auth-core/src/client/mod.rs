@@ -123,6 +123,8 @@ struct OpenActivation {
     id: String,
     code: Concealed,
     pin: String,
+    #[serde(default)]
+    tag: Option<String>,
     uri: String,
     until: Duration,
     every: Duration,
@@ -215,7 +217,8 @@ impl DeviceClient {
         match (&self.activation, self.state) {
             _ if self.stored.hidden => Screen::Neutral,
             (Some(open), ClientState::Unprovisioned | ClientState::PinKeep) => {
-                Screen::Pin { pin: open.pin.clone(), uri: open.uri.clone(), over: kept() }
+                let OpenActivation { pin, tag, uri, .. } = open.clone();
+                Screen::Pin { pin, tag, uri, over: kept() }
             }
             (_, ClientState::Active) if self.shown_at.is_some() => {
                 kept().map_or(Screen::Connecting, |data| Screen::Live { data })

@@ -171,10 +171,11 @@ fn a_new_device_shows_a_pin_and_is_given_a_place() {
     assert_eq!(bench.asks(), "reactivations");
     bench.give(problem(404, "device-unknown"));
     assert_eq!(bench.asks(), "activations");
-    let open = json!({ "activation_id": "a", "device_code": "c", "pin": "482913", "expires_in": 600, "interval": 5,
-        "verification_uri": "u", "verification_uri_complete": "u?pin=482913" });
+    let open = json!({ "activation_id": "a", "device_code": "c", "pin": "482913", "tag": "KZQX", "expires_in": 600, "interval": 5,
+        "verification_uri": "u", "verification_uri_complete": "u?pin=482913&tag=KZQX" });
     bench.give(http(201, JSON, open.to_string()));
-    let pin = Screen::Pin { pin: "482913".to_owned(), uri: "u?pin=482913".to_owned(), over: None };
+    let (pin, tag) = ("482913".to_owned(), Some("KZQX".to_owned()));
+    let pin = Screen::Pin { pin, tag, uri: "u?pin=482913&tag=KZQX".to_owned(), over: None };
     assert_eq!((bench.device.screen(), bench.timer - bench.now), (pin, 5 * SECOND));
     bench.until_timer();
     bench.give(http(202, JSON, r#"{"status":"slow-down","interval":10}"#));

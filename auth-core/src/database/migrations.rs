@@ -280,6 +280,10 @@ const STATEMENTS: &[(&str, &str)] = &[
         ) STRICT",
     ),
     ("device successor: those of one token", "CREATE INDEX device_successor_of ON device_successor (predecessor)"),
+    (
+        "device PIN guess: whether it was one at the tag too",
+        "ALTER TABLE device_pin_guess ADD COLUMN with_tag INTEGER NOT NULL DEFAULT 0",
+    ),
 ];
 
 /// Applies those that the store has not seen. A store that a newer release has brought further is taken as it is, so that going back a release

@@ -16,6 +16,8 @@ pub(crate) enum MacPurpose {
     PinDraw,
     /// A PIN, as the store keeps it.
     Pin,
+    /// The tag of an activation, out of its random id.
+    PinTag,
     /// The code by which a device polls for its activation.
     DeviceCode,
     /// A nonce for key proofs.
@@ -26,6 +28,7 @@ pub(crate) enum MacPurpose {
 pub(crate) struct MacKeys {
     pin_draw: hmac::Key,
     pin: hmac::Key,
+    pin_tag: hmac::Key,
     device_code: hmac::Key,
     proof_nonce: hmac::Key,
 }
@@ -38,6 +41,7 @@ impl MacPurpose {
         match self {
             Self::PinDraw => b"pin draw",
             Self::Pin => b"pin",
+            Self::PinTag => b"pin tag",
             Self::DeviceCode => b"device code",
             Self::ProofNonce => b"proof nonce",
         }
@@ -56,6 +60,7 @@ impl MacKeys {
         Self {
             pin_draw: key(MacPurpose::PinDraw),
             pin: key(MacPurpose::Pin),
+            pin_tag: key(MacPurpose::PinTag),
             device_code: key(MacPurpose::DeviceCode),
             proof_nonce: key(MacPurpose::ProofNonce),
         }
@@ -77,6 +82,7 @@ impl MacKeys {
         match purpose {
             MacPurpose::PinDraw => &self.pin_draw,
             MacPurpose::Pin => &self.pin,
+            MacPurpose::PinTag => &self.pin_tag,
             MacPurpose::DeviceCode => &self.device_code,
             MacPurpose::ProofNonce => &self.proof_nonce,
         }
@@ -95,6 +101,7 @@ mod tests {
         let others = [
             hash(2, MacPurpose::Pin, &[b"482913"]),
             hash(1, MacPurpose::DeviceCode, &[b"482913"]),
+            hash(1, MacPurpose::PinTag, &[b"482913"]),
             hash(1, MacPurpose::ProofNonce, &[b"482913"]),
             hash(1, MacPurpose::Pin, &[b"48291", b"3"]),
             hash(1, MacPurpose::Pin, &[b"482914"]),

@@ -35,9 +35,9 @@ use crate::{
         seal::{Purpose, Seals},
     },
     principal::{Groups, Principal, Roles, SessionId, Subject, UserClaim, UserName},
+    random::random_bytes,
     refusal_guard::Logout,
     revocations::Revocations,
-    random::random_bytes,
     verdict::{OrUnavailable, Stop, Unavailable},
 };
 

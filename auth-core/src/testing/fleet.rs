@@ -9,7 +9,7 @@ use crate::{
     device::{
         DevicePolicy, Devices,
         activation::{
-            Activation, ActivationPolicy, Administrator, AskingNetwork, BeginAnswer, ConfirmAnswer, PinAnswer,
+            Activation, ActivationPolicy, Administrator, AskingNetwork, BeginAnswer, ConfirmAnswer, PinAnswer, TypedTag,
         },
         proof::{ProvenDeviceKey, tests::TestDeviceKey},
         registry::{Binding, DeviceDescription, Order},
@@ -80,7 +80,7 @@ impl Fleet {
     /// A display that was activated in a tenant.
     pub(crate) async fn activated(&self, key: &ProvenDeviceKey, tenant: &str) -> Binding {
         let (activation, who) = (self.begin(key).await, administrator("ada", &[tenant]));
-        let found = self.devices.find_pin(activation.pin, &who, self.now()).await.expect("healthy");
+        let found = self.devices.find_pin(activation.pin, TypedTag::NotAsked, &who, self.now()).await.expect("healthy");
         let PinAnswer::Found(found) = found else { panic!("{found:?}") };
         self.confirm(&found.activation.to_string(), tenant, &who).await.expect("it is open")
     }

@@ -40,6 +40,8 @@ enum Field {
     Hidden { name: &'static str, value: String },
     /// Digits: phones show the keys for them.
     Digits { name: &'static str, label: &'static str, value: String, count: u8 },
+    /// A few letters, which may be missing.
+    Letters { name: &'static str, label: &'static str, value: String, count: usize },
     /// Words.
     Words { name: &'static str, label: &'static str, value: String, most: usize },
     /// One of several.
@@ -213,6 +215,12 @@ impl PageForm {
         self.with(Field::Digits { name, label, value: value.into(), count })
     }
 
+    /// Asking for so many letters, or for none.
+    #[must_use]
+    pub fn letters(self, name: &'static str, label: &'static str, count: usize, value: impl Into<String>) -> Self {
+        self.with(Field::Letters { name, label, value: value.into(), count })
+    }
+
     /// Asking for some words, at most so many characters.
     #[must_use]
     pub fn words(self, name: &'static str, label: &'static str, most: usize, value: impl Into<String>) -> Self {
@@ -271,13 +279,20 @@ mod tests {
         let form = PageForm::new("/.candor/activate", "Go on")
             .hidden("pin", hostile)
             .digits("pin", "PIN", 6, hostile)
+            .letters("tag", "Tag", 4, hostile)
             .words("room", "Room", 64, hostile)
             .choice("tenant", "Tenant", vec![hostile.to_owned(), "acme".to_owned()], Some("acme".to_owned()));
         let page = Page::new("Title", "Text").notice(hostile).fact("Model", hostile).form(form);
         assert!(page.has_form());
         let html = page.html("id");
         assert!(!html.contains("<script>"), "{html}");
-        for part in ["inputmode=\"numeric\"", "maxlength=\"64\"", "<option selected>acme</option>", "role=\"alert\""] {
+        for part in [
+            "inputmode=\"numeric\"",
+            "maxlength=\"64\"",
+            "autocapitalize=\"characters\"",
+            "<option selected>acme</option>",
+            "role=\"alert\"",
+        ] {
             assert!(html.contains(part), "{part} not in {html}");
         }
     }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use auth_core::device::{
-    activation::{PinAnswer, PollAnswer},
+    activation::{Administrator, AskingNetwork, PinAnswer, PollAnswer, TypedTag},
     grant::GrantAnswer,
     statement::StatementRequest,
 };
@@ -18,6 +18,11 @@ use super::{Attack, Probes};
 pub(super) const ATTACKS: &[Attack] = &[
     Attack { name: "device_codes_overheard", fault: "code-of-another-key", run: || Box::pin(device_codes_overheard()) },
     Attack { name: "pins_guessed", fault: "guesses-uncounted", run: || Box::pin(pins_guessed()) },
+    Attack {
+        name: "pins_guessed_by_a_whole_tenant",
+        fault: "tag-not-asked",
+        run: || Box::pin(pins_guessed_by_a_whole_tenant()),
+    },
     Attack { name: "pins_used_again", fault: "pin-reused", run: || Box::pin(pins_used_again()) },
     Attack {
         name: "revoked_displays_that_come_back",
@@ -63,11 +68,39 @@ async fn pins_guessed() -> Probes {
     let mut probes = Probes::default();
     for guess in 0..30_u32 {
         let pin = format!("{:08}", guess * 1_000_003).parse().expect("a PIN");
-        let said = fleet.devices.find_pin(pin, &eve, fleet.now()).await.expect("the store is whole");
+        let said =
+            fleet.devices.find_pin(pin, TypedTag::NotAsked, &eve, fleet.now()).await.expect("the store is whole");
         let is_stopped = matches!(said, PinAnswer::TooManyGuesses { .. });
         probes.made(guess >= 5 && !is_stopped, || format!("guess {guess} within a quarter of an hour: {said:?}"));
         fleet.clock.advance(Duration::from_secs(10));
     }
+    probes
+}
+
+/// The administrators of one tenant, each within their own budget and in a network of their own.
+async fn pins_guessed_by_a_whole_tenant() -> Probes {
+    let fleet = Fleet::start().await;
+    let (open, other) =
+        (fleet.begin(&fleet.proven(&DisplayKey::new())).await, fleet.begin(&fleet.proven(&DisplayKey::new())).await);
+    let person = |number: u8| Administrator {
+        network: AskingNetwork::of([192, 0, 2, number].into()),
+        ..administrator(&format!("eve{number}"), "acme")
+    };
+    let mut probes = Probes::default();
+    for guess in 0..60_u8 {
+        let pin = format!("{:08}", u32::from(guess) * 1_000_003).parse().expect("a PIN");
+        let said = fleet.devices.find_pin(pin, TypedTag::NotAsked, &person(guess / 5), fleet.now()).await;
+        let was_looked_at = matches!(said.expect("the store is whole"), PinAnswer::NotFound { .. });
+        probes.made(guess >= 20 && was_looked_at, || format!("guess {guess} within an hour was looked at"));
+    }
+    // The right PIN, as if it had been hit.
+    for tag in [TypedTag::NotAsked, TypedTag::NoneShown, TypedTag::Typed(other.tag)] {
+        let said = fleet.devices.find_pin(open.pin, tag, &person(90), fleet.now()).await.expect("the store is whole");
+        probes.made(matches!(said, PinAnswer::Found(_)), || format!("a PIN without its tag: {said:?}"));
+    }
+    let tag = TypedTag::Typed(open.tag);
+    let said = fleet.devices.find_pin(open.pin, tag, &person(91), fleet.now()).await.expect("the store is whole");
+    assert!(matches!(said, PinAnswer::Found(_)), "who stands before it activates it: {said:?}");
     probes
 }
 
@@ -78,12 +111,20 @@ async fn pins_used_again() -> Probes {
     for who in ["eve", "mallory", "ada"] {
         let activation = fleet.begin(&fleet.proven(&DisplayKey::new())).await;
         let ada = administrator("ada", "acme");
-        let found = fleet.devices.find_pin(activation.pin, &ada, fleet.now()).await.expect("the store is whole");
+        let found = fleet
+            .devices
+            .find_pin(activation.pin, TypedTag::NotAsked, &ada, fleet.now())
+            .await
+            .expect("the store is whole");
         assert!(matches!(found, PinAnswer::Found(_)), "the first time it is found");
         let confirmed = fleet.devices.confirm_activation(&activation.id, "acme", "4.12", &ada, fleet.now()).await;
         confirmed.expect("the store is whole");
         let other = administrator(who, "acme");
-        let said = fleet.devices.find_pin(activation.pin, &other, fleet.now()).await.expect("the store is whole");
+        let said = fleet
+            .devices
+            .find_pin(activation.pin, TypedTag::NotAsked, &other, fleet.now())
+            .await
+            .expect("the store is whole");
         probes.made(matches!(said, PinAnswer::Found(_)), || format!("{who}: {said:?}"));
     }
     probes

@@ -24,7 +24,8 @@ pub(super) async fn from_pin_to_calendar() {
     assert_eq!(begun.told(), (201, "own", None), "{begun:?}");
     assert_eq!((&begun.content["interval"], begun.content["expires_in"].as_u64()), (&5.into(), Some(600)));
     let complete = begun.content["verification_uri_complete"].as_str().expect("an address");
-    assert!(complete.ends_with(&format!("/.candor/activate?pin={}", begun.content["pin"].as_str().expect("text"))));
+    let [pin, tag] = ["pin", "tag"].map(|name| begun.content[name].as_str().expect("text"));
+    assert!(complete.ends_with(&format!("/.candor/activate?pin={pin}&tag={tag}")), "{complete}");
     let again = wall.begin().await;
     assert_eq!(again.content["pin"], begun.content["pin"], "one key, one PIN");
     let pending = wall.poll(&begun.content).await;

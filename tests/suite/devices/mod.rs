@@ -28,6 +28,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("devices::what_is_malformed_is_said_and_costs_nothing", bad_input::table),
         in_a_runtime("devices::whatever_is_wrong_with_a_pin_has_one_answer", pins::one_answer),
         in_a_runtime("devices::only_installers_who_have_just_signed_in_confirm_pins", pins::who_may),
+        in_a_runtime("devices::a_tenant_whose_guesses_are_spent_is_asked_for_the_tag", pins::tag_asked),
+        in_a_runtime("devices::a_link_fills_in_the_room", pins::room_in_the_link),
         in_a_runtime("devices::a_store_that_is_down_says_nothing_about_a_pin", pins::store_down),
         in_a_runtime("devices::what_was_acknowledged_survives_a_kill", kills::acknowledged),
         in_a_runtime("devices::who_is_revoked_by_command_is_refused_at_the_next_request", revoked::at_the_next_request),

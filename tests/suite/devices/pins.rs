@@ -1,6 +1,12 @@
 //! What people are told about PINs.
 
-use auth_core::database::Disturbance;
+use auth_core::{
+    database::Disturbance,
+    device::{
+        activation::{AskingNetwork, KeylessBegin},
+        registry::DeviceDescription,
+    },
+};
 use std::time::Duration;
 use world::{
     World,
@@ -97,6 +103,84 @@ pub(super) async fn who_may() {
     assert!(late.text().contains("fresh=1"), "{}", late.text());
     let posted = typed(&world, &mut ada, &pin).await;
     assert!(posted.text().contains("Sign in once more"), "{}", posted.text());
+}
+
+/// Displays of before, each in a network of its own, so that a PIN typed at random hits one more often.
+async fn many_displays(world: &World) {
+    let (devices, now) = (world.devices(), world.clock().now());
+    for number in 0..=u8::MAX {
+        let about = DeviceDescription { hardware_id: number.to_string(), model: "old".into(), app_version: "1".into() };
+        let network = AskingNetwork::of([198, 51, 100, number].into());
+        let begun = devices.begin_keyless(about, &network, now).await.expect("the store is there");
+        assert!(matches!(begun, KeylessBegin::Begun(_)), "{number}");
+    }
+}
+
+pub(super) async fn tag_asked() {
+    let world = fleet(World::new().standing_clock()).await;
+    let (mut ada, mut grace) = (signed_in(&world, "ada").await, signed_in(&world, "grace").await);
+    let begun = display(&world, "SN-1").begin().await;
+    let [pin, tag] = ["pin", "tag"].map(|name| begun.content[name].as_str().expect("text").to_owned());
+    many_displays(&world).await;
+    // A thousand to one a day, with 257 of a million in reach: that is three guesses.
+    let wrong = async |caller: &mut Caller, number: u32| typed(&world, caller, &format!("{number:08}")).await;
+    for guess in 0..3 {
+        let seen = wrong(&mut ada, guess).await;
+        assert_eq!((seen.status.as_u16(), seen.text().contains("name=\"tag\"")), (404, guess == 2), "{}", seen.text());
+    }
+    let (right, never) = (comparable(&typed(&world, &mut ada, &pin).await), comparable(&wrong(&mut ada, 9).await));
+    let shown = |page: &(u16, String), pin: &str| (page.0, page.1.replace(pin, "PIN"));
+    assert_eq!(shown(&right, &pin), shown(&never, "00000009"), "what is asked says nothing about the PIN");
+    assert!(right.0 == 200 && right.1.contains("name=\"tag\"") && !right.1.contains("wall-7"), "{}", right.1);
+    let with_tag = async |caller: &mut Caller, pin: &str, tag: &str| {
+        let form = [("pin", pin), ("tag", tag)].map(|(name, value)| (name.to_owned(), value.to_owned()));
+        caller.browser().post(&world.url("/.candor/activate"), &form).await.expect("an answer")
+    };
+    let other = if tag == "BBBB" { "CCCC" } else { "BBBB" };
+    let wrong_tag = comparable(&with_tag(&mut ada, &pin, other).await);
+    assert_eq!(wrong_tag, comparable(&with_tag(&mut ada, "00000009", &tag).await), "wrong is wrong");
+    assert_eq!(wrong_tag.0, 404);
+    let no_tag = with_tag(&mut ada, &pin, "1234").await;
+    assert!(no_tag.status == 400 && no_tag.text().contains("four letters"), "{}", no_tag.text());
+    let spent = with_tag(&mut ada, &pin, &tag).await;
+    assert_eq!(spent.status, 429, "her own five are spent too: {}", spent.text());
+
+    // Globex's guesses are its own. Acme's next administrator goes on with the tag, typed or scanned.
+    let elsewhere = typed(&world, &mut grace, &pin).await;
+    assert!(elsewhere.status == 200 && elsewhere.text().contains("wall-7"), "{}", elsewhere.text());
+    world.advance(Duration::from_secs(15 * 60));
+    assert!(world.poll_revocations().await, "the store is there");
+    let begun = display(&world, "SN-2").begin().await;
+    let [pin, complete] = ["pin", "verification_uri_complete"].map(|name| begun.content[name].as_str().expect("text"));
+    let mut ada = signed_in(&world, "ada").await;
+    many_displays(&world).await;
+    let asked = typed(&world, &mut ada, pin).await;
+    assert!(asked.status == 200 && asked.text().contains("name=\"tag\""), "still: {}", asked.text());
+    let scanned = ada.browser().get(&complete.parse().expect("an address")).await.expect("an answer");
+    let found = ada.browser().submit(&scanned, &[("pin", pin)]).await.expect("an answer");
+    assert!(found.status == 200 && found.text().contains("wall-7"), "{}", found.text());
+    let done = ada.browser().submit(&found, &[("tenant", "acme"), ("room", "4.12")]).await.expect("an answer");
+    assert!(done.text().contains("The display is activated"), "{}", done.text());
+}
+
+pub(super) async fn room_in_the_link() {
+    let world = fleet(World::new().standing_clock()).await;
+    let begun = display(&world, "SN-1").begin().await;
+    let pin = begun.content["pin"].as_str().expect("a PIN").to_owned();
+    let address = world.url(&format!("/.candor/activate?pin={pin}&room=Room%20%22%3Cb%3E%22%204.12"));
+    let mut ada = signed_in(&world, "ada").await;
+    let page = ada.browser().get(&address).await.expect("an answer");
+    let found = ada.browser().submit(&page, &[("pin", &pin)]).await.expect("an answer");
+    assert!(found.text().contains("value=\"Room &#34;&#60;b&#62;&#34; 4.12\""), "{}", found.text());
+    assert!(!found.text().contains("<b>"), "{}", found.text());
+    let long = world.url(&format!("/.candor/activate?pin={pin}&room={}", "x".repeat(65)));
+    let page = ada.browser().get(&long).await.expect("an answer");
+    assert!(!page.text().contains("xxx"), "what no form takes: {}", page.text());
+
+    world.advance(Duration::from_secs(15 * 60 + 1));
+    assert!(world.poll_revocations().await, "the store is there");
+    let late = ada.browser().get(&address).await.expect("an answer");
+    assert!(late.text().contains("Sign in once more") && late.text().contains("%26room%3DRoom"), "{}", late.text());
 }
 
 pub(super) async fn store_down() {

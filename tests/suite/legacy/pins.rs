@@ -1,7 +1,7 @@
 //! The old PIN screen: an app that knows nothing else is answered in the old shape, whatever has died.
 
 use auth_core::device::{
-    activation::{Administrator, AskingNetwork, ConfirmAnswer, Pin, PinAnswer},
+    activation::{Administrator, AskingNetwork, ConfirmAnswer, Pin, PinAnswer, TypedTag},
     legacy::{ApprovalKind, LegacyChange},
 };
 use gateway::demo::{LegacyDisplay, Mode, displays::TOKENS};
@@ -54,7 +54,9 @@ fn administrator() -> Administrator {
 async fn confirm(world: &World, pin: &str) {
     let (devices, now) = (world.devices(), world.clock().now());
     let pin: Pin = pin.parse().expect("a PIN");
-    let PinAnswer::Found(found) = devices.find_pin(pin, &administrator(), now).await.expect("healthy") else {
+    let PinAnswer::Found(found) =
+        devices.find_pin(pin, TypedTag::NotAsked, &administrator(), now).await.expect("healthy")
+    else {
         panic!("the PIN is shown")
     };
     let confirmed = devices.confirm_activation(&found.activation, "acme", "4.12", &administrator(), now).await;

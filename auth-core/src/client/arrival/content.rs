@@ -12,6 +12,7 @@ impl OpenActivation {
             id: text(body, "activation_id")?,
             code: Concealed(text(body, "device_code")?),
             pin: text(body, "pin")?,
+            tag: text(body, "tag"),
             uri: text(body, "verification_uri_complete").or_else(|| text(body, "verification_uri"))?,
             until: now + seconds(body, "expires_in")?,
             every: seconds(body, "interval")?.max(Duration::from_secs(1)),

@@ -13,6 +13,7 @@ mod keyless;
 mod pin;
 mod poll;
 mod sql;
+mod tag;
 #[cfg(test)]
 mod tests;
 
@@ -22,11 +23,12 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::SecretString;
 
 pub(super) use self::poll::LastPolls;
-use self::sql::{BegunActivation, Confirmation, FoundPin, NewActivation};
+use self::sql::{BegunActivation, Confirmation, FoundPin, NewActivation, PinSearch};
 pub use self::{
     keyless::{KeylessActivation, KeylessBegin, KeylessPoll},
     pin::{ActivationId, NotAPin, NotAnActivationId, Pin, PinLength},
     poll::PollAnswer,
+    tag::{NotATag, PinTag, TypedTag},
 };
 use super::{
     Devices,
@@ -72,6 +74,8 @@ pub struct Activation {
     pub device_code: SecretString,
     /// What it shows.
     pub pin: Pin,
+    /// What it shows beside it.
+    pub tag: PinTag,
     /// In how long the PIN is over.
     pub expires_in: Duration,
     /// How often to poll.
@@ -129,7 +133,12 @@ pub enum PinAnswer {
     /// A display that this administrator may activate.
     Found(Box<PinMatch>),
     /// None: wrong, over, used or another tenant's.
-    NotFound,
+    NotFound {
+        /// Whether a tag is asked for beside the next PIN.
+        asks_tag: bool,
+    },
+    /// So many wrong PINs were typed that the tag is asked for too; nobody looked at the PIN.
+    AsksTag,
     /// A budget of wrong guesses is spent; nobody looked at the PIN.
     TooManyGuesses {
         /// When it is worth asking again.
@@ -219,6 +228,7 @@ impl Devices {
         Ok(BeginAnswer::Begun(Activation {
             device_code: self.device_code(&id, key).into(),
             pin: Pin::of(self.keyring().macs(), &id),
+            tag: PinTag::of(self.keyring().macs(), &id),
             expires_in: until.since(now.anchor()),
             interval: self.policy().activation.interval,
             id,
@@ -235,13 +245,22 @@ impl Devices {
     }
 
     /// Which display shows this PIN, if `administrator` may activate it. A PIN that leads nowhere is counted as a guess.
+    /// The tag counts only while it is asked for; whether it is, the guesses of the administrator's tenant and of the fleet
+    /// say, and never the PIN.
     ///
     /// # Errors
     /// Unavailable, if the store is: then nothing was said about the PIN.
-    pub async fn find_pin(&self, pin: Pin, administrator: &Administrator, now: Now) -> Result<PinAnswer, Unavailable> {
-        let hash = pin.hash(self.keyring().macs());
+    pub async fn find_pin(
+        &self,
+        pin: Pin,
+        tag: TypedTag,
+        administrator: &Administrator,
+        now: Now,
+    ) -> Result<PinAnswer, Unavailable> {
+        let pin_hash = pin.hash(self.keyring().macs());
+        let (keyring, who) = (self.keyring().clone(), administrator.clone());
         let store = self.registry().store();
-        match sql::find(store, hash, administrator.clone(), now.anchor()).await? {
+        match sql::find(store, PinSearch { pin_hash, tag, keyring, who, now: now.anchor() }).await? {
             FoundPin::Display(display) => {
                 let tenants: Vec<_> = match &display.visible_to {
                     Some(only) => vec![only.clone()],
@@ -260,17 +279,18 @@ impl Devices {
                     neighbours,
                 })))
             }
-            FoundPin::Nothing { fleet_is_spent } => {
+            FoundPin::Nothing { fleet_is_spent, asks_tag } => {
                 let (who, network) = (&*administrator.who, administrator.network.as_str());
                 tracing::info!(administrator = who, network, "a PIN was typed that leads nowhere");
                 if fleet_is_spent {
                     alarm::ring(
                         Alarm::PinGuesses,
-                        "so many wrong PINs were typed that new ones have eight digits: somebody may be guessing",
+                        "so many wrong PINs were typed that new ones have eight digits and tags are asked for: somebody may be guessing",
                     );
                 }
-                self.registry().absence_is_known().map(|()| PinAnswer::NotFound)
+                self.registry().absence_is_known().map(|()| PinAnswer::NotFound { asks_tag })
             }
+            FoundPin::AsksTag => Ok(PinAnswer::AsksTag),
             FoundPin::Spent { retry_after } => Ok(PinAnswer::TooManyGuesses { retry_after }),
         }
     }

@@ -115,7 +115,7 @@ impl Pin {
 
 /// A number below `count`, none likelier than another: of the four that the hash holds, the first that is not in the
 /// unfinished last round.
-fn uniform(hash: &[u8; 32], count: u32) -> u32 {
+pub(super) fn uniform(hash: &[u8; 32], count: u32) -> u32 {
     let count = u64::from(count);
     let whole_rounds = u64::MAX - u64::MAX % count;
     let (eights, _) = hash.as_chunks::<8>();

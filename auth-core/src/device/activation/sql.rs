@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{Connection, FromRow, Row as _, Sqlite, SqliteConnection, pool::PoolConnection, sqlite::SqliteRow};
 
 use super::{
-    ActivationId, ActivationPolicy, Administrator, AskingNetwork, Pin, PinLength,
+    ActivationId, ActivationPolicy, Administrator, AskingNetwork, Pin, PinLength, PinTag, TypedTag,
     budget::{self, CountedGuesses, DAY, GuessLimit, OpenPins},
 };
 use crate::{
@@ -66,11 +66,14 @@ const OPEN_TO: &str = "
     SELECT coalesce(sum(substr(id, 1, 1) <> '8'), 0), coalesce(sum(substr(id, 1, 1) = '8'), 0)
     FROM device_activation
     WHERE until > $1 AND begun <= $1 AND confirmed IS NULL
-        AND ($2 IS NULL OR visible_to IS NULL OR visible_to IN (SELECT value FROM json_each($2)))";
+        AND ($2 IS NULL OR visible_to IS NULL OR visible_to IN (SELECT value FROM json_each($2)))
+        AND ($3 = 0 OR jwk = '')";
 const CONFIRM: &str = "
     UPDATE device_activation SET confirmed = $2, confirmed_by = $3, device = $4, binding = $5 WHERE id = $1";
-const GUESS: &str = "INSERT INTO device_pin_guess (at, administrator, tenant, address) VALUES ($1, $2, $3, $4)";
-/// The guess that fills a budget: while it is in the window, the budget is spent.
+const GUESS: &str = "
+    INSERT INTO device_pin_guess (at, administrator, tenant, address, with_tag) VALUES ($1, $2, $3, $4, $5)";
+/// The guess that fills a budget: while it is in the window, the budget is spent. Tenant and fleet count guesses at the PIN
+/// alone: one at the tag too hits so seldom that people and networks have it in their own budgets only.
 const SPENT_BY: [(CountedGuesses, &str); 4] = [
     (
         CountedGuesses::Administrator,
@@ -79,7 +82,7 @@ const SPENT_BY: [(CountedGuesses, &str); 4] = [
     ),
     (
         CountedGuesses::Tenant,
-        "SELECT at FROM device_pin_guess WHERE at > $1 AND at <= $2 AND tenant = $4
+        "SELECT at FROM device_pin_guess WHERE at > $1 AND at <= $2 AND tenant = $4 AND with_tag = 0
          ORDER BY at DESC LIMIT 1 OFFSET $3",
     ),
     (
@@ -89,7 +92,7 @@ const SPENT_BY: [(CountedGuesses, &str); 4] = [
     ),
     (
         CountedGuesses::Fleet,
-        "SELECT at FROM device_pin_guess WHERE at > $1 AND at <= $2 AND $4 = ''
+        "SELECT at FROM device_pin_guess WHERE at > $1 AND at <= $2 AND $4 = '' AND with_tag = 0
          ORDER BY at DESC LIMIT 1 OFFSET $3",
     ),
 ];
@@ -122,10 +125,33 @@ pub(super) enum FoundPin {
     /// A guess was counted; with it, the fleet's budget was spent.
     Nothing {
         fleet_is_spent: bool,
+        asks_tag: bool,
     },
+    /// The PIN alone finds nothing now, and was not looked for.
+    AsksTag,
     Spent {
         retry_after: Duration,
     },
+}
+
+/// A PIN that an administrator has typed.
+pub(super) struct PinSearch {
+    pub(super) pin_hash: String,
+    pub(super) tag: TypedTag,
+    pub(super) keyring: Keyring,
+    pub(super) who: Administrator,
+    pub(super) now: Timestamp,
+}
+
+/// Among which PINs one is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum SearchedPins {
+    /// Whatever is beside them.
+    All,
+    /// Those with this tag.
+    WithTag(PinTag),
+    /// Those of devices of before, which show no tag.
+    WithoutTag,
 }
 
 /// A display that shows a PIN.
@@ -166,6 +192,21 @@ impl ActivationRow {
     /// What names the key of its device, or stands in the place of one.
     pub(super) fn thumbprint(&self) -> Thumbprint {
         self.key.thumbprint
+    }
+
+    /// Whether it is of a device of before, which has no key and shows no tag.
+    fn is_keyless(&self) -> bool {
+        self.key.jwk.is_empty()
+    }
+}
+
+impl SearchedPins {
+    fn has(self, row: &ActivationRow, keyring: &Keyring) -> bool {
+        match self {
+            Self::All => true,
+            Self::WithTag(tag) => !row.is_keyless() && PinTag::of(keyring.macs(), &row.id) == tag,
+            Self::WithoutTag => row.is_keyless(),
+        }
     }
 }
 
@@ -228,7 +269,7 @@ async fn begin_within(writing: &mut SqliteConnection, new: &NewActivation) -> Re
     if !is_known && lately >= policy.most_a_minute.into() {
         return Ok(BegunActivation::TooMany { retry_after: Duration::from_secs(60) });
     }
-    let fleet = budget::fleet(open_to(writing, None, now).await?);
+    let fleet = budget::fleet(open_to(writing, None, SearchedPins::All, now).await?);
     let spent = spent(writing, &fleet, None, now).await?;
     let length = budget::length(policy.pin_length, spent.is_some());
     let Some((id, pin_hash)) = draw(writing, &new.keyring, length, now).await? else {
@@ -301,50 +342,73 @@ async fn insert(
         .map(drop)
 }
 
-pub(super) async fn find(
-    store: &Database,
-    pin_hash: String,
-    who: Administrator,
-    now: Timestamp,
-) -> Result<FoundPin, Unavailable> {
+pub(super) async fn find(store: &Database, search: PinSearch) -> Result<FoundPin, Unavailable> {
     let work = move |mut connection: PoolConnection<Sqlite>| async move {
         let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let found = find_within(&mut writing, &pin_hash, &who, now).await?;
+        let found = find_within(&mut writing, &search).await?;
         writing.commit().await?;
         Ok(found)
     };
     store.call(work).await
 }
 
-async fn find_within(
-    writing: &mut SqliteConnection,
-    pin_hash: &str,
-    who: &Administrator,
-    now: Timestamp,
-) -> Result<FoundPin, sqlx::Error> {
-    let tenants = json!(who.tenants).to_string();
-    let limits = budget::stopping(open_to(writing, Some(&tenants), now).await?);
-    if let Some(retry_after) = spent(writing, &limits, Some(who), now).await? {
+async fn find_within(writing: &mut SqliteConnection, asked: &PinSearch) -> Result<FoundPin, sqlx::Error> {
+    let PinSearch { pin_hash, tag, keyring, who, now } = asked;
+    if let Some(retry_after) = spent(writing, &budget::STOPPING, Some(who), *now).await? {
         return Ok(FoundPin::Spent { retry_after });
     }
+    let tenants = json!(who.tenants).to_string();
+    let among = match (asks_tag(writing, who, *now).await?, *tag) {
+        (false, _) => SearchedPins::All,
+        (true, TypedTag::NotAsked) => return Ok(FoundPin::AsksTag),
+        (true, TypedTag::Typed(tag)) => SearchedPins::WithTag(tag),
+        (true, TypedTag::NoneShown) => {
+            let open = open_to(writing, Some(&tenants), SearchedPins::WithoutTag, *now).await?;
+            if let Some(retry_after) = spent(writing, &budget::of_tenant(open), Some(who), *now).await? {
+                return Ok(FoundPin::Spent { retry_after });
+            }
+            SearchedPins::WithoutTag
+        }
+    };
     let statement = FIND;
     #[cfg(candor_mutants)]
     let statement = if crate::mutants::is("pin-reused") { FIND_USED } else { statement };
     let found = sqlx::query_as(statement).bind(pin_hash).bind(now.as_millis()).bind(&tenants);
     let found: Option<ActivationRow> = found.fetch_optional(&mut *writing).await?;
-    if let Some(row) = found {
+    if let Some(row) = found.filter(|row| among.has(row, keyring)) {
         let first_seen = key(writing, row.key.thumbprint).await?.map(|known| known.added);
         let ActivationRow { id, about, network, begun, visible_to, .. } = row;
         return Ok(FoundPin::Display(Box::new(DisplayWithPin { id, about, network, begun, visible_to, first_seen })));
     }
-    let fleet = budget::fleet(open_to(writing, None, now).await?);
-    let before = spent(writing, &fleet, None, now).await?;
-    count_guess(writing, who, now).await?;
-    let after = spent(writing, &fleet, None, now).await?;
-    Ok(FoundPin::Nothing { fleet_is_spent: before.is_none() && after.is_some() })
+    let fleet = budget::fleet(open_to(writing, None, SearchedPins::All, *now).await?);
+    let before = spent(writing, &fleet, None, *now).await?;
+    count_guess(writing, who, matches!(among, SearchedPins::WithTag(_)), *now).await?;
+    let after = spent(writing, &fleet, None, *now).await?;
+    let asks_tag = asks_tag(writing, who, *now).await?;
+    Ok(FoundPin::Nothing { fleet_is_spent: before.is_none() && after.is_some(), asks_tag })
 }
 
-async fn count_guess(writing: &mut SqliteConnection, who: &Administrator, now: Timestamp) -> Result<(), sqlx::Error> {
+/// Whether a PIN alone finds nothing: the guesses of the administrator's tenant, or of the fleet, are spent.
+async fn asks_tag(writing: &mut SqliteConnection, who: &Administrator, now: Timestamp) -> Result<bool, sqlx::Error> {
+    #[cfg(candor_mutants)]
+    if crate::mutants::is("tag-not-asked") {
+        return Ok(false);
+    }
+    let tenants = json!(who.tenants).to_string();
+    let of_tenant = budget::of_tenant(open_to(writing, Some(&tenants), SearchedPins::All, now).await?);
+    if spent(writing, &of_tenant, Some(who), now).await?.is_some() {
+        return Ok(true);
+    }
+    let fleet = budget::fleet(open_to(writing, None, SearchedPins::All, now).await?);
+    Ok(spent(writing, &fleet, None, now).await?.is_some())
+}
+
+async fn count_guess(
+    writing: &mut SqliteConnection,
+    who: &Administrator,
+    with_tag: bool,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
     #[cfg(candor_mutants)]
     if crate::mutants::is("guesses-uncounted") {
         return Ok(());
@@ -356,6 +420,7 @@ async fn count_guess(writing: &mut SqliteConnection, who: &Administrator, now: T
         .bind(&who.who)
         .bind(own_tenant(who))
         .bind(who.network.as_str())
+        .bind(with_tag)
         .execute(&mut *writing)
         .await
         .map(drop)
@@ -366,13 +431,14 @@ fn own_tenant(who: &Administrator) -> &str {
     who.tenants.first().map_or("", String::as_str)
 }
 
-/// The PINs that are open to these tenants, or in all.
+/// The PINs that are open to these tenants, or in all: whatever is beside them, or those without a tag.
 async fn open_to(
     connection: &mut SqliteConnection,
     tenants: Option<&str>,
+    among: SearchedPins,
     now: Timestamp,
 ) -> Result<OpenPins, sqlx::Error> {
-    let counted = sqlx::query_as(OPEN_TO).bind(now.as_millis()).bind(tenants);
+    let counted = sqlx::query_as(OPEN_TO).bind(now.as_millis()).bind(tenants).bind(among == SearchedPins::WithoutTag);
     let (six, eight): (i64, i64) = counted.fetch_one(&mut *connection).await?;
     let count = |counted| u64::try_from(counted).unwrap_or_default();
     Ok(OpenPins { six: count(six), eight: count(eight) })
@@ -449,7 +515,7 @@ async fn confirm_within(
         None => {
             let device = insert_device(writing, &row.about, &order, *now).await?;
             // A device of before has none.
-            if !row.key.jwk.is_empty() {
+            if !row.is_keyless() {
                 insert_key(writing, device, &row.key, *now).await?;
             }
             device

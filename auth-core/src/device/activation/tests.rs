@@ -32,9 +32,14 @@ async fn poll(fleet: &Fleet, key: &ProvenDeviceKey, activation: &Activation) -> 
 }
 
 async fn find(fleet: &Fleet, pin: Pin, who: &Administrator) -> &'static str {
-    match fleet.devices.find_pin(pin, who, fleet.now()).await.expect("healthy") {
+    find_by(fleet, pin, TypedTag::NotAsked, who).await
+}
+
+async fn find_by(fleet: &Fleet, pin: Pin, tag: TypedTag, who: &Administrator) -> &'static str {
+    match fleet.devices.find_pin(pin, tag, who, fleet.now()).await.expect("healthy") {
         PinAnswer::Found(_) => "found",
-        PinAnswer::NotFound => "not found",
+        PinAnswer::NotFound { .. } => "not found",
+        PinAnswer::AsksTag => "tag?",
         PinAnswer::TooManyGuesses { .. } => "too many",
     }
 }
@@ -52,7 +57,8 @@ async fn a_pin_leads_to_a_token() {
     assert_eq!(activation.pin.to_string().len(), 6);
     assert_eq!(poll(&fleet, &key, &activation).await, "pending");
     let who = administrator("ada", &["acme", "globex"]);
-    let PinAnswer::Found(found) = fleet.devices.find_pin(activation.pin, &who, fleet.now()).await.expect("healthy")
+    let PinAnswer::Found(found) =
+        fleet.devices.find_pin(activation.pin, TypedTag::NotAsked, &who, fleet.now()).await.expect("healthy")
     else {
         panic!("it is open")
     };
@@ -144,8 +150,11 @@ async fn a_pin_of_a_display_that_stands_somewhere_is_visible_there_only() {
         assert_eq!(find(&fleet, activation.pin, &acme).await, "found");
         assert!(fleet.confirm(activation.id.as_str(), "globex", &globex).await.is_none());
     }
-    let PinAnswer::Found(found) =
-        fleet.devices.find_pin(fleet.begin(&known).await.pin, &acme, fleet.now()).await.expect("healthy")
+    let PinAnswer::Found(found) = fleet
+        .devices
+        .find_pin(fleet.begin(&known).await.pin, TypedTag::NotAsked, &acme, fleet.now())
+        .await
+        .expect("healthy")
     else {
         panic!("it is open")
     };
@@ -208,9 +217,12 @@ async fn wrong_over_used_and_foreign_pins_are_one_answer_and_each_is_a_guess() {
     };
     let (other, mut said) = (administrator("eve", &["globex"]), BTreeSet::new());
     for pin in [over.pin, used.pin, foreign.pin, wrong(1)] {
-        said.insert(format!("{:?}", fleet.devices.find_pin(pin, &other, fleet.now()).await.expect("healthy")));
+        said.insert(format!(
+            "{:?}",
+            fleet.devices.find_pin(pin, TypedTag::NotAsked, &other, fleet.now()).await.expect("healthy")
+        ));
     }
-    assert_eq!(said.into_iter().collect::<Vec<_>>(), ["NotFound"]);
+    assert_eq!(said.into_iter().collect::<Vec<_>>(), ["NotFound { asks_tag: false }"]);
     assert_eq!(find(&fleet, wrong(2), &other).await, "not found", "the fifth");
     assert_eq!(find(&fleet, wrong(3), &other).await, "too many");
     assert_eq!(find(&fleet, foreign.pin, &who).await, "found", "others are not stopped");
@@ -226,7 +238,7 @@ async fn who_has_guessed_too_often_waits_and_hears_nothing_meanwhile() {
     }
     let open = fleet.begin(&key).await;
     let PinAnswer::TooManyGuesses { retry_after } =
-        fleet.devices.find_pin(open.pin, &who, fleet.now()).await.expect("healthy")
+        fleet.devices.find_pin(open.pin, TypedTag::NotAsked, &who, fleet.now()).await.expect("healthy")
     else {
         panic!("five were wrong")
     };
@@ -249,6 +261,7 @@ struct Guess {
     who: String,
     tenant: &'static str,
     from: u8,
+    with_tag: bool,
 }
 
 #[tokio::test]
@@ -272,8 +285,9 @@ async fn no_administrator_tenant_or_network_has_more_guesses_than_its_budget() {
         let (who, tenant, from) =
             (people[drawn() % 6], tenants[drawn() % 3], u8::try_from(drawn() % 4).expect("small"));
         let who = Administrator { network: network(from), ..administrator(who, &[tenant]) };
-        if find(&fleet, wrong(7), &who).await == "not found" {
-            guesses.push(Guess { at, who: who.who, tenant, from });
+        let tag = [TypedTag::NotAsked, TypedTag::NoneShown, tag("BCDF")][drawn() % 3];
+        if find_by(&fleet, wrong(7), tag, &who).await == "not found" {
+            guesses.push(Guess { at, who: who.who, tenant, from, with_tag: matches!(tag, TypedTag::Typed(_)) });
         }
     }
     let most_in = |within: u64, same: &dyn Fn(&Guess, &Guess) -> bool| {
@@ -286,7 +300,9 @@ async fn no_administrator_tenant_or_network_has_more_guesses_than_its_budget() {
     assert!(guesses.len() > 60, "{}", guesses.len());
     assert!(most_in(900, &|one, other| one.who == other.who) <= Some(5));
     assert!(most_in(86_400, &|one, other| one.who == other.who) <= Some(20));
-    assert!(most_in(3_600, &|one, other| one.tenant == other.tenant) <= Some(20));
+    // With a tag that was not asked for it is one at the PIN alone, so those of a tenant may only be counted apart.
+    let at_pins = |one: &Guess, other: &Guess| one.tenant == other.tenant && !one.with_tag && !other.with_tag;
+    assert!(most_in(3_600, &at_pins) <= Some(20));
     assert!(most_in(3_600, &|one, other| one.from == other.from) <= Some(20));
 }
 
@@ -305,10 +321,83 @@ async fn once_the_fleets_guesses_are_spent_new_pins_are_longer() {
     let after = fleet.begin(&key()).await;
     assert_eq!((before.pin.to_string().len(), after.pin.to_string().len()), (6, 8));
     let innocent = administrator("ada", &["acme"]);
-    assert_eq!(find(&fleet, before.pin, &innocent).await, "found", "nobody is stopped for it");
-    assert_eq!(find(&fleet, after.pin, &innocent).await, "found");
+    for open in [before, after] {
+        assert_eq!(find(&fleet, open.pin, &innocent).await, "tag?");
+        assert_eq!(find_by(&fleet, open.pin, TypedTag::Typed(open.tag), &innocent).await, "found", "nobody is stopped");
+    }
+    let old = keyless(&fleet, 201).await;
+    assert_eq!(find_by(&fleet, old.pin, TypedTag::NoneShown, &innocent).await, "found", "nor where no tag is shown");
     fleet.pass(3_600);
     assert_eq!(fleet.begin(&key()).await.pin.to_string().len(), 6);
+}
+
+fn tag(text: &str) -> TypedTag {
+    TypedTag::Typed(text.parse().expect("a tag"))
+}
+
+/// A device of before, in a network of this number.
+async fn keyless(fleet: &Fleet, from: u8) -> Box<KeylessActivation> {
+    match fleet.devices.begin_keyless(display("old"), &network(from), fleet.now()).await.expect("healthy") {
+        KeylessBegin::Begun(activation) => activation,
+        KeylessBegin::TooMany { .. } => panic!("too many"),
+    }
+}
+
+/// Four people of a tenant mistype until its guesses are spent.
+async fn spend_guesses_of(fleet: &Fleet, tenant: &str) {
+    for person in 0..4 {
+        for number in 0..5 {
+            let who =
+                Administrator { network: network(person), ..administrator(&format!("{tenant}{person}"), &[tenant]) };
+            assert_eq!(find(fleet, wrong(number), &who).await, "not found");
+        }
+    }
+}
+
+#[tokio::test]
+async fn once_a_tenants_guesses_are_spent_a_pin_is_found_by_its_tag_alone() {
+    let fleet = Fleet::new().await;
+    let (open, other) = (fleet.begin(&key()).await, fleet.begin(&key()).await);
+    spend_guesses_of(&fleet, "acme").await;
+    let ada = administrator("ada", &["acme"]);
+    for pin in [open.pin, wrong(9)] {
+        assert_eq!(find(&fleet, pin, &ada).await, "tag?", "whatever the PIN is");
+        assert_eq!(find_by(&fleet, pin, TypedTag::NoneShown, &ada).await, "too many", "whatever the PIN is");
+    }
+    assert_eq!(find(&fleet, open.pin, &administrator("eve", &["globex"])).await, "found", "that is acme's own matter");
+    let others = TypedTag::Typed(other.tag);
+    let mut said = BTreeSet::new();
+    for (pin, tag) in [(open.pin, others), (wrong(1), others), (keyless(&fleet, 9).await.pin, others)] {
+        said.insert(format!("{:?}", fleet.devices.find_pin(pin, tag, &ada, fleet.now()).await.expect("healthy")));
+    }
+    assert_eq!(said.into_iter().collect::<Vec<_>>(), ["NotFound { asks_tag: true }"]);
+    assert_eq!(find_by(&fleet, open.pin, TypedTag::Typed(open.tag), &ada).await, "found", "it stands before her");
+    // A wrong tag is one guess of hers, and no more of the tenant's.
+    for number in 0..2 {
+        assert_eq!(find_by(&fleet, wrong(number), others, &ada).await, "not found");
+    }
+    assert_eq!(find_by(&fleet, open.pin, TypedTag::Typed(open.tag), &ada).await, "too many", "her own budget holds");
+    fleet.pass(3_600);
+    assert_eq!(find(&fleet, fleet.begin(&key()).await.pin, &ada).await, "found");
+}
+
+#[tokio::test]
+async fn displays_without_a_tag_wait_an_hour_at_most_for_one_administrator() {
+    let policy = ActivationPolicy { most_a_minute: 1_000, most_of_network: 1_000, ..ActivationPolicy::default() };
+    let fleet = Fleet::with(policy).await;
+    // So many displays with tags that the tenant's day is spent by four guesses.
+    for _ in 0..240 {
+        fleet.begin(&key()).await;
+    }
+    let (bad, ada) = (administrator("bad", &["acme"]), administrator("ada", &["acme"]));
+    for number in 0..4 {
+        assert_eq!(find(&fleet, wrong(number), &bad).await, "not found");
+    }
+    let old = keyless(&fleet, 9).await;
+    assert_eq!(find(&fleet, old.pin, &ada).await, "tag?");
+    assert_eq!(find_by(&fleet, old.pin, TypedTag::NoneShown, &ada).await, "found", "few of them are in reach");
+    let shown = fleet.begin(&key()).await;
+    assert_eq!(find_by(&fleet, shown.pin, TypedTag::NoneShown, &ada).await, "not found", "of those that show none");
 }
 
 #[tokio::test]
@@ -414,7 +503,7 @@ async fn a_store_that_is_down_says_nothing_about_anybody() {
     down(devices.begin_activation(&key, display("s"), &network(1), now).await.err());
     let code = activation.device_code.expose_secret();
     down(devices.poll_activation(&key, activation.id.as_str(), code, now).await.err());
-    down(devices.find_pin(activation.pin, &who, now).await.err());
+    down(devices.find_pin(activation.pin, TypedTag::NotAsked, &who, now).await.err());
     down(devices.confirm_activation(&activation.id, "acme", "4.12", &who, now).await.err());
     fleet.heal_store().await;
     assert_eq!(poll(&fleet, &key, &activation).await, "pending");

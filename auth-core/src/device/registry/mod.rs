@@ -13,7 +13,6 @@ mod tests;
 
 use std::{str::FromStr, sync::Arc};
 
-
 pub use self::row::{Binding, DeviceKey, RegisteredDevice};
 use super::{last_seen::Sighting, token::DeviceClaims};
 use crate::{
@@ -22,8 +21,8 @@ use crate::{
     dependency::Dependency,
     jws::read_own_key,
     principal::{BindingId, BindingState, DeviceId, Generation, Thumbprint},
-    revocations::{BindingStanding, RevocationEntry, Revocations},
     random::random_bytes,
+    revocations::{BindingStanding, RevocationEntry, Revocations},
     verdict::Unavailable,
 };
 

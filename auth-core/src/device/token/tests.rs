@@ -67,7 +67,9 @@ impl Site {
 
     /// A token of ours with other claims.
     fn signed(&self, change: impl FnOnce(&mut Value)) -> CredentialText {
-        let mut claims = DeviceClaims::new(&self.binding, None, self.devices.policy(), self.clock.now()).expect("there is randomness").to_json();
+        let mut claims = DeviceClaims::new(&self.binding, None, self.devices.policy(), self.clock.now())
+            .expect("there is randomness")
+            .to_json();
         change(&mut claims);
         let text = self.devices.keyring().sign(jws::DEVICE_TOKEN, &claims);
         CredentialText::new(text.expect("it can be signed"))
@@ -234,7 +236,10 @@ async fn only_what_is_proven_is_refused() {
     let claims = site.signed(|_| ());
     let claims = jws::read(claims.expose(), TokenKind::Device).expect("ours");
     let kid = claims.kid().expect("it has one").to_owned();
-    let claims = DeviceClaims::new(&site.binding, None, &policy(), site.clock.now()).expect("there is randomness").to_json().to_string();
+    let claims = DeviceClaims::new(&site.binding, None, &policy(), site.clock.now())
+        .expect("there is randomness")
+        .to_json()
+        .to_string();
     let theirs = |header: &str| CredentialText::new(other.raw(header, &claims));
     let typ = jws::DEVICE_TOKEN;
     check("signed by another under our name", &theirs(&header(Some(&kid), typ, "EdDSA")), "bad-signature");
@@ -272,7 +277,8 @@ async fn what_a_retired_key_signed_is_dead() {
     let (registry, now) = (site.devices.registry(), site.clock.now());
     let keyring = Keyring::open(&site.folder.taken(), registry.store(), now).await.expect("it is whole");
     let devices = Devices::new(keyring, registry.store().clone(), registry.revocations().clone(), policy());
-    let claims = DeviceClaims::new(&site.binding, None, &policy(), now).expect("there is randomness").to_json().to_string();
+    let claims =
+        DeviceClaims::new(&site.binding, None, &policy(), now).expect("there is randomness").to_json().to_string();
     let header = json!({ "alg": "EdDSA", "typ": jws::DEVICE_TOKEN, "kid": "gone" }).to_string();
     let token = CredentialText::new(TestIssuer::new("gone").raw(&header, &claims));
     for _ in 0..2 {

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     clock::{Now, Timestamp},
     keyring::seal::{Purpose, Seals},
-    session::Before,
     random::random_bytes,
+    session::Before,
     verdict::Unavailable,
 };
 

@@ -13,7 +13,7 @@ use auth_core::{
     clock::Now,
     device::{
         Devices,
-        activation::{ActivationId, Administrator, AskingNetwork, ConfirmAnswer, Pin, PinAnswer},
+        activation::{ActivationId, Administrator, AskingNetwork, ConfirmAnswer, Pin, PinAnswer, PinTag, TypedTag},
     },
     policy::{Holder, MaxStale, Requirement, RequirementId, permit},
     principal::{Kind, Principal},
@@ -39,19 +39,30 @@ const FORM: usize = 4096;
 /// The longest name of a room, in characters.
 const LONGEST_ROOM: usize = 64;
 
-/// What stands in the address.
+/// What stands in the address: a display's QR code has PIN and tag, a link of somebody's may say the room.
 #[derive(Default, Deserialize)]
 struct ActivateQuery {
     pin: Option<String>,
+    tag: Option<String>,
+    room: Option<String>,
 }
 
-/// What the pages post. Without a room it is the first of the two.
+/// What the pages post. Without an activation it is the first of the two.
 #[derive(Deserialize)]
 struct ActivateForm {
     pin: String,
+    tag: Option<String>,
     activation: Option<String>,
     tenant: Option<String>,
     room: Option<String>,
+}
+
+/// What was typed or stood in the address, as far as it could be meant: it is shown again, or carried along.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct TypedBefore {
+    pin: String,
+    tag: Option<String>,
+    room: String,
 }
 
 /// Somebody who may confirm PINs, and in front of what.
@@ -90,7 +101,7 @@ async fn decide(
         return Err(Answer::Fault(Fault::NoSuchRoute));
     };
     let query = serde_html_form::from_str::<ActivateQuery>(parts.uri.query().unwrap_or_default());
-    let Ok(ActivateQuery { pin: prefilled }) = query else { return Err(bad_parameters()) };
+    let Ok(query) = query else { return Err(bad_parameters()) };
     let posted = parts.method == Method::POST;
     if posted && !head.same_origin {
         return Err(Answer::Fault(Fault::BadRequest(BadRequest::CrossSite)));
@@ -101,9 +112,12 @@ async fn decide(
         return Err(Answer::Fault(Fault::Internal("a permit for nobody in particular".into())));
     };
     let site = &context.running.site;
-    let pin = form.as_ref().map(|form| form.pin.as_str()).or(prefilled.as_deref()).unwrap_or_default();
+    let before = match &form {
+        Some(form) => TypedBefore::read(Some(&form.pin), form.tag.as_deref(), form.room.as_deref()),
+        None => TypedBefore::read(query.pin.as_deref(), query.tag.as_deref(), query.room.as_deref()),
+    };
     if !is_recent(principal, context.now) {
-        return Ok(pages::sign_in_again(site, digits_of(pin)));
+        return Ok(pages::sign_in_again(site, &before));
     }
     let tenants = tenants_of(context, principal).map_err(Answer::Unavailable)?;
     if tenants.is_empty() {
@@ -113,46 +127,56 @@ async fn decide(
     let administrator = Administrator { who: principal.subject.to_string(), tenants, network };
     let installing = Installing { devices, context, administrator, digits: config.pin_digits };
     match form {
-        None => Ok(pages::ask(site, config.pin_digits, digits_of(pin), None)),
-        Some(ActivateForm { pin, room: None, .. }) => installing.find(&pin).await,
-        Some(form) => installing.confirm(form).await,
+        None => Ok(pages::ask(site, config.pin_digits, before, pages::Asked::Pin)),
+        Some(form @ ActivateForm { activation: None, .. }) => installing.find(&form, before).await,
+        Some(form) => installing.confirm(form, before).await,
     }
 }
 
 impl Installing<'_> {
-    async fn find(&self, typed: &str) -> Result<Answer, Answer> {
+    async fn find(&self, typed: &ActivateForm, before: TypedBefore) -> Result<Answer, Answer> {
         let site = &self.context.running.site;
-        // It says nothing about any PIN, so it is no guess.
-        let Ok(pin) = typed.parse::<Pin>() else {
-            return Ok(pages::ask(site, self.digits, digits_of(typed), Some(pages::Wrong::NoPin)));
+        let ask = |before, asked| pages::ask(site, self.digits, before, asked);
+        // What is no PIN or no tag says nothing about any, so it is no guess.
+        let Ok(pin) = typed.pin.parse::<Pin>() else { return Ok(ask(before, pages::Asked::NoPin)) };
+        let tag = match typed.tag.as_deref().map(str::trim) {
+            None => TypedTag::NotAsked,
+            Some("") => TypedTag::NoneShown,
+            Some(text) => match text.parse() {
+                Ok(tag) => TypedTag::Typed(tag),
+                Err(_) => return Ok(ask(before, pages::Asked::NoTag)),
+            },
         };
-        let found = self.devices.find_pin(pin, &self.administrator, self.context.now).await;
+        let found = self.devices.find_pin(pin, tag, &self.administrator, self.context.now).await;
         Ok(match found.map_err(|down| pages::unavailable(&down))? {
-            PinAnswer::Found(found) => pages::show(site, &found, pin.to_string(), self.context.now, None),
-            PinAnswer::NotFound => pages::ask(site, self.digits, String::new(), Some(pages::Wrong::NotFound)),
+            PinAnswer::Found(found) => pages::show(site, &found, before, self.context.now),
+            PinAnswer::NotFound { asks_tag } => ask(before, pages::Asked::NotFound { asks_tag }),
+            PinAnswer::AsksTag => ask(before, pages::Asked::TagToo),
             PinAnswer::TooManyGuesses { retry_after } => pages::too_many_guesses(retry_after),
         })
     }
 
-    async fn confirm(&self, form: ActivateForm) -> Result<Answer, Answer> {
-        let ActivateForm { pin, activation: Some(activation), tenant: Some(tenant), room: Some(room) } = form else {
+    async fn confirm(&self, form: ActivateForm, before: TypedBefore) -> Result<Answer, Answer> {
+        let ActivateForm { activation: Some(activation), tenant: Some(tenant), room: Some(_), .. } = &form else {
             return Err(bad_parameters());
         };
         let Ok(activation) = activation.parse::<ActivationId>() else { return Err(bad_parameters()) };
         let site = &self.context.running.site;
-        let room = room.trim();
-        if room.is_empty() || room.chars().count() > LONGEST_ROOM || room.chars().any(char::is_control) {
-            return self.find(&pin).await;
+        if before.room.is_empty() {
+            return self.find(&form, before).await;
         }
         // Which of them the display may go to, the registry says too: this is about the person alone.
-        if !self.administrator.tenants.contains(&tenant) {
+        if !self.administrator.tenants.contains(tenant) {
             return Err(bad_parameters());
         }
         let now = self.context.now;
-        let confirmed = self.devices.confirm_activation(&activation, &tenant, room, &self.administrator, now).await;
+        let confirmed =
+            self.devices.confirm_activation(&activation, tenant, &before.room, &self.administrator, now).await;
         Ok(match confirmed.map_err(|down| pages::unavailable(&down))? {
             ConfirmAnswer::Confirmed { binding, .. } => pages::confirmed(site, &binding),
-            ConfirmAnswer::NotFound => pages::ask(site, self.digits, String::new(), Some(pages::Wrong::NotFound)),
+            ConfirmAnswer::NotFound => {
+                pages::ask(site, self.digits, before, pages::Asked::NotFound { asks_tag: false })
+            }
         })
     }
 }
@@ -206,6 +230,19 @@ fn digits_of(text: &str) -> String {
     text.chars().filter(char::is_ascii_digit).take(8).collect()
 }
 
+impl TypedBefore {
+    fn read(pin: Option<&str>, tag: Option<&str>, room: Option<&str>) -> Self {
+        let tag = tag.and_then(|tag| tag.parse::<PinTag>().ok()).map(|tag| tag.to_string());
+        let room = room.map(str::trim).filter(|room| is_a_room(room)).unwrap_or_default();
+        Self { pin: digits_of(pin.unwrap_or_default()), tag, room: room.to_owned() }
+    }
+}
+
+/// Whether a room can be called so.
+fn is_a_room(name: &str) -> bool {
+    !name.is_empty() && name.chars().count() <= LONGEST_ROOM && !name.chars().any(char::is_control)
+}
+
 async fn read_form(parts: &request::Parts, body: Received) -> Result<ActivateForm, Answer> {
     let read = content::read(parts, body, "application/x-www-form-urlencoded", FORM).await;
     let form = read.map_err(|fault| {
@@ -234,5 +271,18 @@ mod tests {
         check("48<script>", "48");
         check("1234567890", "12345678");
         check("", "");
+    }
+
+    #[test]
+    fn a_link_prefills_what_could_be_typed() {
+        let check = |tag: &str, room: &str, expected: (Option<&str>, &str)| {
+            let read = TypedBefore::read(Some("482 913"), Some(tag), Some(room));
+            assert_eq!((read.pin.as_str(), (read.tag.as_deref(), read.room.as_str())), ("482913", expected));
+        };
+        check("kzqx", " Room 4.12 ", (Some("KZQX"), "Room 4.12"));
+        check("<b>", "<b>", (None, "<b>"));
+        check("", &"x".repeat(LONGEST_ROOM + 1), (None, ""));
+        check("KZQXB", "a\u{0}b", (None, ""));
+        check("KZQX", &"\u{e4}".repeat(LONGEST_ROOM), (Some("KZQX"), &"\u{e4}".repeat(LONGEST_ROOM)));
     }
 }

@@ -8,7 +8,9 @@ use auth_core::{
     verdict::Unavailable,
 };
 
-use super::LONGEST_ROOM;
+use url::form_urlencoded;
+
+use super::{LONGEST_ROOM, TypedBefore};
 use crate::{
     config::site::{LoginLink, Site},
     fault::FaultStatus,
@@ -19,27 +21,57 @@ use crate::{
     },
 };
 
-/// What is wrong with what was typed.
+/// How many letters a tag has.
+const TAG: usize = 4;
+
+/// What is asked for, and why once more.
 #[derive(Clone, Copy)]
-pub(super) enum Wrong {
-    /// It is no PIN at all.
+pub(super) enum Asked {
+    /// A PIN.
+    Pin,
+    /// Once more: it is no PIN at all.
     NoPin,
-    /// It leads nowhere, for one of many reasons, all of which are told alike.
-    NotFound,
+    /// Once more: it is no tag at all.
+    NoTag,
+    /// A PIN and its tag, since so many wrong ones were typed.
+    TagToo,
+    /// Once more: it leads nowhere, for one of many reasons, all of which are told alike.
+    NotFound { asks_tag: bool },
 }
 
-/// Asks for a PIN.
-pub(super) fn ask(site: &Site, digits: u8, typed: String, wrong: Option<Wrong>) -> Answer {
-    let page = Page::new("Activate a display", "Type the PIN that the display shows.");
-    let form = PageForm::new(site.own("activate"), "Continue").digits("pin", "PIN", digits, typed);
-    let page = page.form(form);
-    Answer::Own(match wrong {
-        None => OwnAnswer::page(page),
-        Some(Wrong::NoPin) => {
+/// Asks for a PIN, and for its tag where that is needed.
+pub(super) fn ask(site: &Site, digits: u8, before: TypedBefore, asked: Asked) -> Answer {
+    let asks_tag = matches!(asked, Asked::NoTag | Asked::TagToo | Asked::NotFound { asks_tag: true });
+    let (pin, tag) = match asked {
+        Asked::NotFound { .. } => (String::new(), None),
+        _ => (before.pin, before.tag),
+    };
+    let mut form = PageForm::new(site.own("activate"), "Continue").digits("pin", "PIN", digits, pin);
+    form = match tag {
+        _ if asks_tag => form.letters("tag", "Tag (none shown: leave empty)", TAG, tag.unwrap_or_default()),
+        Some(tag) => form.hidden("tag", tag),
+        None => form,
+    };
+    if !before.room.is_empty() {
+        form = form.hidden("room", before.room);
+    }
+    let what = if asks_tag { "the PIN and the four letters" } else { "the PIN" };
+    let shows = if asks_tag { "shows beside it" } else { "shows" };
+    let page = Page::new("Activate a display", format!("Type {what} that the display {shows}.")).form(form);
+    Answer::Own(match asked {
+        Asked::Pin => OwnAnswer::page(page),
+        Asked::TagToo => OwnAnswer::page(
+            page.say("So many wrong PINs were typed that a PIN is not enough for a while. Nothing is lost by it."),
+        ),
+        Asked::NoPin => {
             let page = page.notice("A PIN has digits only: six, or eight if the display shows eight.");
             OwnAnswer::page(page).status(FaultStatus::BadRequest)
         }
-        Some(Wrong::NotFound) => {
+        Asked::NoTag => {
+            let page = page.notice("A tag is four letters, of which none is a vowel.");
+            OwnAnswer::page(page).status(FaultStatus::BadRequest)
+        }
+        Asked::NotFound { .. } => {
             let page = page
                 .notice("No display that you may activate shows this PIN.")
                 .say("PINs change every ten minutes, and each is good once: look at the display again.");
@@ -49,7 +81,7 @@ pub(super) fn ask(site: &Site, digits: u8, typed: String, wrong: Option<Wrong>) 
 }
 
 /// Shows which display it is, and asks where it hangs.
-pub(super) fn show(site: &Site, found: &PinMatch, pin: String, now: Now, notice: Option<&'static str>) -> Answer {
+pub(super) fn show(site: &Site, found: &PinMatch, before: TypedBefore, now: Now) -> Answer {
     let or_unnamed = |text: &str| if text.is_empty() { "not stated".to_owned() } else { text.to_owned() };
     let neighbours = match found.neighbours {
         0 => "none of your displays was seen there".to_owned(),
@@ -60,11 +92,18 @@ pub(super) fn show(site: &Site, found: &PinMatch, pin: String, now: Now, notice:
         Some(at) => format!("known since {}", day(at)),
         None => format!("new: it asked for this PIN {} ago", ago(now.anchor().since(found.begun))),
     };
-    let form = PageForm::new(site.own("activate"), "Activate this display")
-        .hidden("pin", pin)
-        .hidden("activation", found.activation.as_str())
-        .choice("tenant", "Tenant", found.tenants.clone(), found.tenants.first().cloned())
-        .words("room", "Room", LONGEST_ROOM, "");
+    let mut form = PageForm::new(site.own("activate"), "Activate this display")
+        .hidden("pin", before.pin)
+        .hidden("activation", found.activation.as_str());
+    if let Some(tag) = before.tag {
+        form = form.hidden("tag", tag);
+    }
+    let form = form.choice("tenant", "Tenant", found.tenants.clone(), found.tenants.first().cloned()).words(
+        "room",
+        "Room",
+        LONGEST_ROOM,
+        before.room,
+    );
     let page = Page::new(
         "Is this the display?",
         "Compare it with the one in front of you. If it is another, leave this page.",
@@ -76,10 +115,7 @@ pub(super) fn show(site: &Site, found: &PinMatch, pin: String, now: Now, notice:
     .fact("First seen", first_seen)
     .form(form)
     .link("Another PIN", site.own("activate"));
-    Answer::Own(OwnAnswer::page(match notice {
-        Some(notice) => page.notice(notice),
-        None => page,
-    }))
+    Answer::Own(OwnAnswer::page(page))
 }
 
 /// It is done.
@@ -93,8 +129,12 @@ pub(super) fn confirmed(site: &Site, binding: &Binding) -> Answer {
 }
 
 /// Whoever confirms a PIN must have signed in just now.
-pub(super) fn sign_in_again(site: &Site, pin: String) -> Answer {
-    let back = if pin.is_empty() { site.own("activate") } else { format!("{}?pin={pin}", site.own("activate")) };
+pub(super) fn sign_in_again(site: &Site, before: &TypedBefore) -> Answer {
+    let said = [("pin", &*before.pin), ("tag", before.tag.as_deref().unwrap_or_default()), ("room", &*before.room)];
+    let said = said.into_iter().filter(|(_, value)| !value.is_empty());
+    let query = form_urlencoded::Serializer::new(String::new()).extend_pairs(said).finish();
+    let question_mark = if query.is_empty() { "" } else { "?" };
+    let back = format!("{}{question_mark}{query}", site.own("activate"));
     let link = LoginLink { return_to: Some(&back), fresh: true, ..LoginLink::default() };
     let page =
         Page::new("Sign in once more", "Displays are activated by people who signed in within the last 15 minutes.")

@@ -110,10 +110,11 @@ impl Asking<'_> {
             "activation_id": activation.id.as_str(),
             "device_code": activation.device_code.expose_secret(),
             "pin": activation.pin.to_string(),
+            "tag": activation.tag.to_string(),
             "expires_in": activation.expires_in.as_secs(),
             "interval": activation.interval.as_secs(),
             "verification_uri": page,
-            "verification_uri_complete": format!("{page}?pin={}", activation.pin),
+            "verification_uri_complete": format!("{page}?pin={}&tag={}", activation.pin, activation.tag),
         }))
     }
 
