@@ -131,6 +131,25 @@ impl Store {
         self.run(statements.to_owned()).await
     }
 
+    /// Puts a copy of it at `copy`, as a backup does.
+    ///
+    /// # Errors
+    /// Whatever SQLite says: the test is at fault.
+    pub async fn back_up(&self, copy: &Path) -> Result<(), sqlx::Error> {
+        self.run(format!("VACUUM INTO '{}'", copy.display())).await
+    }
+
+    /// Puts it back from a copy, as somebody does who restores a backup.
+    ///
+    /// # Errors
+    /// A file could not be moved.
+    pub fn restore(&self, copy: &Path) -> io::Result<()> {
+        for file in self.files().into_iter().filter(|file| file.exists()) {
+            fs::remove_file(file)?;
+        }
+        fs::rename(copy, &self.path)
+    }
+
     async fn connect(&self) -> Result<SqliteConnection, sqlx::Error> {
         self.options().connect().await
     }

@@ -9,6 +9,7 @@ use std::{
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::registry_mark::RegistryMark;
 use crate::{
     clock::{Now, Timestamp},
     principal::{BindingId, BindingState, DeviceId, Generation, SessionId, Subject},
@@ -59,6 +60,8 @@ pub(super) struct RevocationSet {
     bindings: HashMap<BindingId, Arc<RevocationEntry>>,
     /// Those that the store has not taken yet, by name.
     pending: BTreeMap<String, Arc<RevocationEntry>>,
+    /// How the device registry stood beside it, if that was ever seen.
+    pub(super) registry: Option<RegistryMark>,
 }
 
 /// How long it is kept that a binding is active again: as long as a token of an earlier generation may live.

@@ -7,7 +7,9 @@ use tokio::sync::Mutex;
 use super::{
     RevocationPolicy,
     entry::{RevocationEntry, RevocationSet},
-    file, sql,
+    file,
+    registry_mark::RegistryMark,
+    sql,
 };
 use crate::{
     clock::{Clock, Now, Steady, Timestamp},
@@ -36,6 +38,8 @@ pub(super) struct Exchanged {
     /// When everything was compared last.
     compared: Option<Steady>,
     purged: Option<Steady>,
+    /// When the device registry was looked at last.
+    marked: Option<Steady>,
     /// Whether the store answers, and does not take what it does not know.
     refusing: bool,
     /// Whether this process has read all that the store says: then the set has it, should the store be lost.
@@ -56,6 +60,9 @@ const TOLD_AT_ONCE: usize = 256;
 /// What is over goes this long after its hard expiry, this often.
 const KEPT_AFTER: Duration = Duration::from_secs(24 * 3600);
 const PURGE_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// How often the device registry is looked at.
+const MARKED_EVERY: Duration = Duration::from_secs(60);
 
 impl Fetch for RevocationSource {
     type Value = Arc<RevocationSet>;
@@ -118,15 +125,42 @@ async fn exchange(
         exchanged.purged = Some(now.steady());
         purge(cell, now).await;
     }
-    if learned.is_empty() && stored.is_empty() {
+    let mark = mark(store, known.registry.clone(), exchanged, now).await;
+    if learned.is_empty() && stored.is_empty() && mark.is_none() {
         return Ok(None);
     }
     Ok(Some(Box::new(move |set| {
         set.with(|set| {
             learned.iter().for_each(|entry| set.add(entry));
             stored.iter().for_each(|entry| set.mark_stored(entry));
+            if let Some(mark) = &mark {
+                set.registry = Some(mark.clone());
+            }
         })
     })))
+}
+
+/// How the device registry stands, if that is news. What it lacks of what was known is none: that stays known until somebody
+/// has looked.
+async fn mark(
+    store: &Database,
+    known: Option<RegistryMark>,
+    exchanged: &mut Exchanged,
+    now: Now,
+) -> Option<RegistryMark> {
+    if exchanged.marked.is_some_and(|at| now.steady().since(at) < MARKED_EVERY) {
+        return None;
+    }
+    match sql::registry_unless_restored(store, known.clone()).await {
+        Ok(found) => {
+            exchanged.marked = Some(now.steady());
+            found.filter(|found| known.as_ref() != Some(found))
+        }
+        Err(unavailable) => {
+            tracing::debug!("the device registry is looked at later: {unavailable}");
+            None
+        }
+    }
 }
 
 /// Restores the store, where its files were removed.

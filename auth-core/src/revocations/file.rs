@@ -9,7 +9,10 @@ use aws_lc_rs::digest;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
-use super::entry::{RevocationEntry, RevocationSet};
+use super::{
+    entry::{RevocationEntry, RevocationSet},
+    registry_mark::RegistryMark,
+};
 use crate::clock::Steady;
 
 const VERSION: &str = "candor revocations 1";
@@ -24,13 +27,16 @@ struct Content {
     bindings: Vec<Arc<RevocationEntry>>,
     #[serde(default)]
     pending_bindings: Vec<Arc<RevocationEntry>>,
+    #[serde(default)]
+    registry: Option<RegistryMark>,
 }
 
 /// The file's bytes.
 pub(super) fn write(set: &RevocationSet, confirmed: Option<Steady>) -> io::Result<Vec<u8>> {
     let (bindings, entries) = set.all().cloned().partition(|entry| entry.standing().is_some());
     let (pending_bindings, pending) = set.pending().cloned().partition(|entry| entry.standing().is_some());
-    let content = Content { confirmed, entries, pending, bindings, pending_bindings };
+    let registry = set.registry.clone();
+    let content = Content { confirmed, entries, pending, bindings, pending_bindings, registry };
     let json = serde_json::to_vec(&content)?;
     let mut bytes = format!("{VERSION} {}\n", hash(&json)).into_bytes();
     bytes.extend_from_slice(&json);
@@ -47,6 +53,7 @@ pub(super) fn read(bytes: &[u8]) -> io::Result<(RevocationSet, Option<Steady>)> 
     }
     let content: Content = serde_json::from_slice(json)?;
     let mut set = RevocationSet::default();
+    set.registry = content.registry;
     content.entries.iter().chain(&content.bindings).for_each(|entry| set.add(entry));
     content.pending.iter().chain(&content.pending_bindings).for_each(|entry| set.add_pending(entry));
     Ok((set, content.confirmed))

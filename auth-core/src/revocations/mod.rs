@@ -18,6 +18,7 @@ mod entry;
 mod exchange;
 mod file;
 mod judge;
+mod registry_mark;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -29,7 +30,8 @@ use tokio::sync::Mutex;
 use self::{entry::RevokedThing, exchange::RevocationSource};
 pub(crate) use self::{
     entry::{BindingStanding, RevocationEntry},
-    sql::insert,
+    registry_mark::RegistryMark,
+    sql::{insert, looks_restored, registry_now},
 };
 use crate::{
     background::Background,
@@ -148,6 +150,21 @@ impl Revocations {
         let snapshot = self.0.load();
         let known = snapshot.value.of_binding(binding).and_then(|entry| entry.standing());
         known.map_or(0, |standing| standing.version)
+    }
+
+    /// How the device registry stood when it was looked at last and looked like itself.
+    pub(crate) fn registry(&self) -> Option<RegistryMark> {
+        self.0.load().value.registry.clone()
+    }
+
+    /// Takes the device registry as it is now, whatever it lacks: somebody has looked.
+    pub(crate) async fn mark_registry(&self, mark: RegistryMark) -> Result<(), Unavailable> {
+        let cell = self.0.clone();
+        let work = async move {
+            cell.change(|set| set.with(|set| set.registry = Some(mark.clone())));
+            cell.write(None).await;
+        };
+        self.0.background().run(work).await
     }
 
     /// The runtime that it is kept on.

@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use sqlx::{Connection, FromRow, Row as _, SqliteConnection, sqlite::SqliteRow};
 
-use super::entry::{BindingStanding, RevocationEntry, RevokedThing};
+use super::{
+    entry::{BindingStanding, RevocationEntry, RevokedThing},
+    registry_mark::RegistryMark,
+};
 use crate::{
     clock::{Now, Timestamp},
     database::Database,
@@ -47,6 +50,11 @@ const STAND: &str = "
 const READ_BINDINGS: &str = "
     SELECT binding, device, state, generation, version, until, at, who, why
     FROM device_revocation WHERE written >= $1";
+
+/// By an index alone.
+const BINDINGS: &str = "SELECT count(*) FROM device_binding";
+const LAST_AUDITED: &str = "SELECT seq, hash FROM device_audit ORDER BY seq DESC LIMIT 1";
+const AUDITED: &str = "SELECT hash FROM device_audit WHERE seq = $1";
 
 struct RevocationRow {
     name: String,
@@ -168,6 +176,43 @@ pub(super) async fn read(store: &Database, since: Option<Timestamp>) -> Result<V
         })
         .await?;
     rows.into_iter().map(entry).chain(bindings.into_iter().map(StandingRow::entry)).collect()
+}
+
+/// How the device registry stands; none, if it looks as if it was put back from a backup of before `known`.
+pub(super) async fn registry_unless_restored(
+    store: &Database,
+    known: Option<RegistryMark>,
+) -> Result<Option<RegistryMark>, Unavailable> {
+    let look = move |mut connection: sqlx::pool::PoolConnection<sqlx::Sqlite>| async move {
+        let mut reading = connection.begin().await?;
+        if let Some(known) = &known
+            && looks_restored(&mut reading, known).await?
+        {
+            return Ok(None);
+        }
+        registry_now(&mut reading).await.map(Some)
+    };
+    store.call(look).await
+}
+
+/// How the device registry stands.
+pub(crate) async fn registry_now(reading: &mut SqliteConnection) -> Result<RegistryMark, sqlx::Error> {
+    let audited = sqlx::query_as(LAST_AUDITED).fetch_optional(&mut *reading).await?;
+    Ok(RegistryMark { bindings: bindings(reading).await?, audited })
+}
+
+/// Whether the device registry lacks what was known of it.
+pub(crate) async fn looks_restored(reading: &mut SqliteConnection, known: &RegistryMark) -> Result<bool, sqlx::Error> {
+    let hash: Option<String> = match &known.audited {
+        Some((seq, _)) => sqlx::query_scalar(AUDITED).bind(seq).fetch_optional(&mut *reading).await?,
+        None => None,
+    };
+    Ok(known.is_missing_from(bindings(reading).await?, hash.as_deref()))
+}
+
+async fn bindings(reading: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let counted: i64 = sqlx::query_scalar(BINDINGS).fetch_one(&mut *reading).await?;
+    Ok(u64::try_from(counted).unwrap_or_default())
 }
 
 /// Deletes what was over before `over`.

@@ -6,12 +6,16 @@ use std::time::Duration;
 use auth_core::device::{
     activation::{Administrator, AskingNetwork, PinAnswer, PollAnswer, TypedTag},
     grant::GrantAnswer,
-    statement::StatementRequest,
+    registry::Order,
+    statement::{BrakeScope, StatementRequest},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use world::display::{DisplayKey, Fleet, administrator};
+use world::{
+    display::{DisplayKey, Fleet, administrator},
+    store::Store,
+};
 
 use super::{Attack, Probes};
 
@@ -33,6 +37,11 @@ pub(super) const ATTACKS: &[Attack] = &[
         name: "statements_for_another_moment",
         fault: "statement-without-nonce",
         run: || Box::pin(statements_for_another_moment()),
+    },
+    Attack {
+        name: "revocations_of_a_restored_backup",
+        fault: "restored-backup-unseen",
+        run: || Box::pin(revocations_of_a_restored_backup()),
     },
     Attack { name: "mass_revocation", fault: "brake-off", run: || Box::pin(mass_revocation()) },
 ];
@@ -167,6 +176,47 @@ async fn statements_for_another_moment() -> Probes {
         probes.made(said["nonce"] != nonce, || format!("{nonce}: {said}"));
         if round == 0 {
             fleet.revoke(&device).await;
+        }
+    }
+    probes
+}
+
+/// A store that was put back from a backup, before the gateway started again or under its hands, asked about a display
+/// that is revoked in it.
+async fn revocations_of_a_restored_backup() -> Probes {
+    let mut probes = Probes::default();
+    for later in [1, 30] {
+        let fleet = Fleet::start().await;
+        let (store, copy) = (Store::at(fleet.store_path()), fleet.store_path().with_extension("copy"));
+        let (key, device) = fleet.registered("acme").await;
+        fleet.revoke(&device).await;
+        let asked = request("AAECAwQFBgcICQoLDA0ODw");
+        let state = async || claims(&fleet.devices.state(&key, &asked, fleet.now()).await.expect("the store is whole"));
+        assert_eq!(state().await["verdict"], "revoked", "as long as nothing is odd");
+        store.back_up(&copy).await.expect("it can be read");
+        for _ in 0..later {
+            fleet.registered("acme").await;
+        }
+        let look = async || {
+            fleet.clock.advance(Duration::from_secs(61));
+            fleet.devices.registry().revocations().poll().await.expect("the store is whole");
+        };
+        look().await;
+        assert_eq!(state().await["verdict"], "revoked", "more displays are nothing odd");
+        store.restore(&copy).expect("whoever has the folder can do that");
+        for _ in 0..2 {
+            look().await;
+            let said = state().await;
+            let erases = said["wipe"].as_array().is_none_or(|wipe| !wipe.is_empty());
+            probes.made(erases, || format!("with {later} displays lost: {said}"));
+        }
+        let pressed = fleet.devices.pressed_brakes().await.expect("the store is whole");
+        if let [pressed] = &pressed[..] {
+            assert_eq!((&pressed.scope, pressed.why.as_str()), (&BrakeScope::Fleet, "restored-backup"));
+            let order = Order { who: "root".to_owned(), why: "the backup is what counts".to_owned() };
+            let released = fleet.devices.release_brake(BrakeScope::Fleet, order, fleet.now()).await;
+            assert!(released.expect("the store is whole"), "it was pressed");
+            assert_eq!(state().await["verdict"], "revoked", "somebody has looked");
         }
     }
     probes

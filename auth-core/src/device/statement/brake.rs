@@ -1,8 +1,9 @@
 //! The brake: when `revoked` is not said any more, until somebody has looked.
 //!
 //! It is pressed for a tenant by more than five new revocations an hour, or one in a hundred of its devices if that is
-//! more; for the fleet by more than five, or one in a thousand; and for the fleet by a single one that nobody ordered: a row
-//! that says revoked, and no row of the audit trail that says by whom. While it holds, devices hear `suspended`, which keeps
+//! more; for the fleet by more than five, or one in a thousand; and for the fleet by a single one that nobody ordered (a row
+//! that says revoked, and no row of the audit trail that says by whom) or that is on record in a store that lacks what this
+//! gateway knew: it was put back from a backup, and says of displays what was the case then. While it holds, devices hear `suspended`, which keeps
 //! what they have. Counters and brakes are rows of the store, written in the transaction that decides what is said.
 
 use std::{fmt, time::Duration};
@@ -25,6 +26,8 @@ pub enum Brake {
     TooMany,
     /// A revocation that the audit trail does not know.
     NobodyOrdered,
+    /// The registry lacks what was known of it, as one does that was put back from a backup.
+    RestoredBackup,
 }
 
 /// A brake that holds.
@@ -77,11 +80,13 @@ impl Brake {
         match self {
             Self::TooMany => "too-many",
             Self::NobodyOrdered => "nobody-ordered",
+            Self::RestoredBackup => "restored-backup",
         }
     }
 
     pub(super) fn read(text: &str) -> Self {
-        if text == Self::NobodyOrdered.as_str() { Self::NobodyOrdered } else { Self::TooMany }
+        let known = [Self::NobodyOrdered, Self::RestoredBackup];
+        known.into_iter().find(|brake| brake.as_str() == text).unwrap_or(Self::TooMany)
     }
 }
 
@@ -94,6 +99,9 @@ impl fmt::Display for PressedBrake {
         let why = match self.why {
             Brake::TooMany => "more devices than usual were revoked within an hour",
             Brake::NobodyOrdered => "a device is revoked, and the audit trail does not say by whom",
+            Brake::RestoredBackup => {
+                "the store lacks bindings or the audit row that this gateway knew last, as if it was put back from a backup"
+            }
         };
         write!(f, "no device of {scope} is told to erase anything: {why}")
     }

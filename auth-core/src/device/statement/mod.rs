@@ -27,7 +27,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;
 
 pub use self::brake::{Brake, BrakeScope, PressedBrake, RELEASED_FOR};
-use self::sql::Word;
+use self::sql::{ReleasedBrake, Word};
 use super::{
     Devices,
     proof::ProvenDeviceKey,
@@ -160,7 +160,8 @@ impl Devices {
         // Of a generation later than all on record, nothing is known: the store was restored from before it.
         let ended = of(BindingState::Revoked).find(|binding| asked.is_none_or(|asked| asked <= binding.generation));
         let Some(binding) = ended else { return Ok(Finding::unknown(Some(device))) };
-        match sql::state_revoked(self.registry().store(), binding.clone(), now).await? {
+        let known = self.registry().revocations().registry();
+        match sql::state_revoked(self.registry().store(), binding.clone(), known, now).await? {
             Word::Revoked => Ok(found(binding, StatedVerdict::Revoked, "revoked")),
             Word::Held { pressed } => {
                 if let Some(pressed) = pressed {
@@ -213,7 +214,16 @@ impl Devices {
     /// # Errors
     /// Unavailable, if the store is.
     pub async fn release_brake(&self, scope: BrakeScope, order: Order, now: Now) -> Result<bool, Unavailable> {
-        sql::release(self.registry().store(), scope, order, now).await
+        match sql::release(self.registry().store(), scope, order, now).await? {
+            ReleasedBrake::None => Ok(false),
+            ReleasedBrake::Released { registry } => {
+                // What stands there now is meant.
+                if let Some(registry) = registry {
+                    self.registry().revocations().mark_registry(registry).await?;
+                }
+                Ok(true)
+            }
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use crate::{
     clock::{Now, Timestamp},
     database::Database,
     device::registry::{Binding, Order},
+    revocations::{self, RegistryMark},
     verdict::Unavailable,
 };
 
@@ -25,7 +26,8 @@ const PRESS: &str = "
     INSERT INTO device_brake (scope, why, pressed) VALUES ($1, $2, $3)
     ON CONFLICT (scope) DO UPDATE SET
         why = excluded.why, pressed = excluded.pressed, released = NULL, released_by = NULL";
-const RELEASE: &str = "UPDATE device_brake SET released = $2, released_by = $3 WHERE scope = $1 AND released IS NULL";
+const RELEASE: &str = "
+    UPDATE device_brake SET released = $2, released_by = $3 WHERE scope = $1 AND released IS NULL RETURNING why";
 /// By the index alone.
 const DEVICES_IN: &str = "SELECT count(*) FROM device_binding WHERE tenant = $1";
 const DEVICES: &str = "SELECT count(*) FROM device_binding";
@@ -41,18 +43,39 @@ pub(super) enum Word {
     Held { pressed: Option<PressedBrake> },
 }
 
-/// Decides whether a revoked binding is stated revoked, and counts that.
-pub(super) async fn state_revoked(store: &Database, binding: Binding, now: Now) -> Result<Word, Unavailable> {
+/// What became of a brake that was to be released.
+pub(super) enum ReleasedBrake {
+    /// It was not pressed.
+    None,
+    /// It is released.
+    Released {
+        /// How the registry stands, if that had looked like a backup's.
+        registry: Option<RegistryMark>,
+    },
+}
+
+/// Decides whether a revoked binding is stated revoked, and counts that. `known` is how the registry stood.
+pub(super) async fn state_revoked(
+    store: &Database,
+    binding: Binding,
+    known: Option<RegistryMark>,
+    now: Now,
+) -> Result<Word, Unavailable> {
     let work = move |mut connection: PoolConnection<Sqlite>| async move {
         let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let word = decide(&mut writing, &binding, now).await?;
+        let word = decide(&mut writing, &binding, known.as_ref(), now).await?;
         writing.commit().await?;
         Ok(word)
     };
     store.call(work).await
 }
 
-async fn decide(writing: &mut SqliteConnection, binding: &Binding, now: Now) -> Result<Word, sqlx::Error> {
+async fn decide(
+    writing: &mut SqliteConnection,
+    binding: &Binding,
+    known: Option<&RegistryMark>,
+    now: Now,
+) -> Result<Word, sqlx::Error> {
     #[cfg(candor_mutants)]
     if crate::mutants::is("brake-off") {
         return Ok(Word::Revoked);
@@ -61,6 +84,12 @@ async fn decide(writing: &mut SqliteConnection, binding: &Binding, now: Now) -> 
     let [fleet, tenant] = [brake(writing, &scopes[0], now).await?, brake(writing, &scopes[1], now).await?];
     if fleet == Holding::Holds || tenant == Holding::Holds {
         return Ok(Word::Held { pressed: None });
+    }
+    // Whoever released a brake for another reason has not looked at this one.
+    if let Some(known) = known
+        && revocations::looks_restored(writing, known).await?
+    {
+        return press(writing, BrakeScope::Fleet, Brake::RestoredBackup, now).await;
     }
     if fleet == Holding::Ready && !was_ordered(writing, binding).await? {
         return press(writing, BrakeScope::Fleet, Brake::NobodyOrdered, now).await;
@@ -150,17 +179,25 @@ pub(super) async fn pressed(store: &Database) -> Result<Vec<PressedBrake>, Unava
     Ok(rows.into_iter().map(brake).collect())
 }
 
-pub(super) async fn release(store: &Database, scope: BrakeScope, order: Order, now: Now) -> Result<bool, Unavailable> {
+pub(super) async fn release(
+    store: &Database,
+    scope: BrakeScope,
+    order: Order,
+    now: Now,
+) -> Result<ReleasedBrake, Unavailable> {
     let work = move |mut connection: PoolConnection<Sqlite>| async move {
         let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let released = sqlx::query(RELEASE).bind(scope.as_str()).bind(now.anchor().as_millis()).bind(&order.who);
-        let was_pressed = released.execute(&mut *writing).await?.rows_affected() > 0;
-        if was_pressed {
-            let detail = json!({"scope": scope.as_str(), "why": order.why});
-            record(&mut writing, "brake-released", order.who, detail, now).await?;
-        }
+        let released = sqlx::query_scalar(RELEASE).bind(scope.as_str()).bind(now.anchor().as_millis()).bind(&order.who);
+        let why: Option<String> = released.fetch_optional(&mut *writing).await?;
+        let Some(why) = why else { return Ok(ReleasedBrake::None) };
+        let detail = json!({"scope": scope.as_str(), "why": order.why});
+        record(&mut writing, "brake-released", order.who, detail, now).await?;
+        let registry = match Brake::read(&why) {
+            Brake::RestoredBackup => Some(revocations::registry_now(&mut writing).await?),
+            Brake::TooMany | Brake::NobodyOrdered => None,
+        };
         writing.commit().await?;
-        Ok(was_pressed)
+        Ok(ReleasedBrake::Released { registry })
     };
     store.call(work).await
 }

@@ -221,3 +221,70 @@ async fn what_nobody_ordered_presses_it_at_once() {
     assert!(fleet.devices.release_brake(BrakeScope::Fleet, order, fleet.now()).await.expect("healthy"));
     assert_eq!(verdict(&fleet, &ordered).await, "revoked revoked");
 }
+
+async fn run(fleet: &Fleet, statements: &'static [&'static str]) {
+    let work = move |mut connection: sqlx::pool::PoolConnection<sqlx::Sqlite>| async move {
+        for statement in statements {
+            sqlx::query(*statement).execute(&mut *connection).await?;
+        }
+        Ok(())
+    };
+    fleet.store.call(work).await.expect("whoever has the file can do that");
+}
+
+/// The registry is looked at.
+async fn look(fleet: &Fleet) {
+    fleet.pass(60);
+    fleet.devices.registry().revocations().poll().await.expect("healthy");
+}
+
+#[tokio::test]
+async fn a_store_that_lacks_what_was_known_revokes_nobody_until_somebody_has_looked() {
+    const LOSE_ONE: &[&str] = &["DELETE FROM device_binding WHERE tenant = 'one'"];
+    const LOSE_MORE: &[&str] = &["DELETE FROM device_binding WHERE tenant IN ('two', 'three')"];
+    const LOSE_ROWS: &[&str] =
+        &["DROP TRIGGER device_audit_kept", "DELETE FROM device_audit WHERE action = 'brake-released'"];
+    let fleet = Fleet::new().await;
+    for tenant in ["one", "two", "three"] {
+        stands(&fleet, tenant).await;
+    }
+    for _ in 0..17 {
+        stands(&fleet, "acme").await;
+    }
+    let (key, _) = revoked(&fleet, "acme").await;
+    look(&fleet).await;
+    run(&fleet, LOSE_ONE).await;
+    assert_eq!(verdict(&fleet, &key).await, "revoked revoked", "one of twenty-one");
+    run(&fleet, LOSE_MORE).await;
+    look(&fleet).await;
+    assert_eq!(verdict(&fleet, &key).await, "suspended pending-review", "three, and what was known stays known");
+    let pressed = fleet.devices.pressed_brakes().await.expect("healthy");
+    assert_eq!(pressed.iter().map(|brake| brake.why).collect::<Vec<_>>(), [Brake::RestoredBackup]);
+    let order = || Order { who: "root".to_owned(), why: "it is meant".to_owned() };
+    let release = async || fleet.devices.release_brake(BrakeScope::Fleet, order(), fleet.now()).await.expect("healthy");
+    assert!(release().await);
+    assert_eq!(verdict(&fleet, &key).await, "revoked revoked");
+    fleet.pass(2 * 3600);
+    assert_eq!(verdict(&fleet, &key).await, "revoked revoked", "and not for an hour only");
+    run(&fleet, LOSE_ROWS).await;
+    assert_eq!(verdict(&fleet, &key).await, "suspended pending-review", "the newest row is gone");
+    assert!(release().await);
+    assert_eq!(verdict(&fleet, &key).await, "revoked revoked");
+}
+
+#[tokio::test]
+async fn a_brake_released_for_another_reason_lets_no_backup_speak() {
+    let fleet = Fleet::new().await;
+    for _ in 0..6 {
+        let (key, _) = revoked(&fleet, "acme").await;
+        let _ = verdict(&fleet, &key).await;
+    }
+    let (key, _) = revoked(&fleet, "acme").await;
+    look(&fleet).await;
+    run(&fleet, &["DELETE FROM device_binding WHERE room = '1' AND state = 'revoked' AND rowid <= 3"]).await;
+    let order = Order { who: "root".to_owned(), why: "the office closed".to_owned() };
+    assert!(fleet.devices.release_brake(BrakeScope::Fleet, order, fleet.now()).await.expect("healthy"));
+    assert_eq!(verdict(&fleet, &key).await, "suspended pending-review");
+    let pressed = fleet.devices.pressed_brakes().await.expect("healthy");
+    assert_eq!(pressed.iter().map(|brake| brake.why).collect::<Vec<_>>(), [Brake::RestoredBackup]);
+}
