@@ -187,7 +187,8 @@ async fn displays_in_the_same_network_are_counted_as_neighbours() {
         let begun = fleet.devices.begin_activation(&key(), display("s2"), &network, fleet.now()).await;
         let Ok(BeginAnswer::Begun(activation)) = begun else { panic!("it is the first of its network") };
         let who = administrator("ada", &["acme"]);
-        let found = fleet.devices.find_pin(activation.pin, &who, fleet.now()).await.expect("healthy");
+        let found =
+            fleet.devices.find_pin(activation.pin, TypedTag::NotAsked, &who, fleet.now()).await.expect("healthy");
         let PinAnswer::Found(found) = found else { panic!("{found:?}") };
         assert_eq!(found.neighbours, 2, "{network:?}");
         fleet.pass(60);

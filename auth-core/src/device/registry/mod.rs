@@ -308,16 +308,10 @@ impl Binding {
     }
 }
 
-/// What makes an id that nobody can guess, within a transaction. Without randomness that ends as by any other error:
-/// nothing is committed, and whoever asked is told that it is unavailable.
-fn random() -> Result<[u8; 10], sqlx::Error> {
-    random_bytes().map_err(|unavailable| sqlx::Error::Encode(unavailable.to_string().into()))
+fn device_id(now: Now) -> Result<DeviceId, Unavailable> {
+    Ok(DeviceId::from_parts(now.wall().as_millis(), random_bytes()?))
 }
 
-fn device_id(now: Now) -> Result<DeviceId, sqlx::Error> {
-    Ok(DeviceId::from_parts(now.wall().as_millis(), random()?))
-}
-
-fn binding_id(now: Now) -> Result<BindingId, sqlx::Error> {
-    Ok(BindingId::from_parts(now.wall().as_millis(), random()?))
+fn binding_id(now: Now) -> Result<BindingId, Unavailable> {
+    Ok(BindingId::from_parts(now.wall().as_millis(), random_bytes()?))
 }

@@ -14,6 +14,7 @@ use crate::{
     audit::{self, AuditRecord},
     clock::Now,
     principal::{BindingId, DeviceId, Thumbprint},
+    verdict::Unavailable,
 };
 
 const INSERT_DEVICE: &str = "
@@ -59,6 +60,11 @@ const REGISTERED_KEYS: &str = "
 #[cfg(test)]
 pub(super) const LOOK_UPS: &[&str] = &[BINDING, BINDING_IN, KEY, DEVICES, BINDINGS, KEYS, PAGE, PAGE_IN];
 
+/// Ends a transaction, of which nothing is committed then, as an error of the store's own would.
+fn undone(unavailable: Unavailable) -> sqlx::Error {
+    sqlx::Error::Encode(unavailable.to_string().into())
+}
+
 /// Writes down a device that is new, and that it was registered.
 pub(in crate::device) async fn insert_device(
     writing: &mut SqliteConnection,
@@ -66,7 +72,7 @@ pub(in crate::device) async fn insert_device(
     order: &Order,
     now: Now,
 ) -> Result<DeviceId, sqlx::Error> {
-    let id = device_id(now)?;
+    let id = device_id(now).map_err(undone)?;
     insert_device_as(writing, id, described, order, "device-registered", now).await?;
     Ok(id)
 }

@@ -11,7 +11,7 @@ use super::{
         LostDevice, NewDevice, Order, RegisteredDevice, binding_id,
     },
     binding, binding_in, device, insert_binding, insert_device, insert_device_as, insert_key, key, page, registered,
-    registered_keys, update_binding, update_seen,
+    registered_keys, undone, update_binding, update_seen,
 };
 use crate::{
     audit::{self, AuditRecord},
@@ -193,7 +193,7 @@ pub(in crate::device) async fn bind(
 ) -> Result<Bound, sqlx::Error> {
     let at = now.earlier();
     let Some(known) = binding_in(writing, device, tenant).await? else {
-        let binding = Binding::begun(binding_id(now)?, device, tenant, room, order, at);
+        let binding = Binding::begun(binding_id(now).map_err(undone)?, device, tenant, room, order, at);
         insert_binding(writing, &binding).await?;
         record(writing, "binding-made", &binding, order, at).await?;
         return Ok(Bound { binding, learned: None });
