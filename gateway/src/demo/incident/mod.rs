@@ -128,7 +128,8 @@ async fn show_each(options: IncidentOptions, to: &mut (dyn Write + Send)) -> io:
     writeln!(to, "{bare}, through a bare pass-through")?;
     for outcome in [through, too] {
         if !outcome.is_as_promised() {
-            return Err(io::Error::other("the gateway did not do what it is for"));
+            let why = "the gateway did not do what it is for, or this machine cannot keep up: a lower --speed asks less of it";
+            return Err(io::Error::other(why));
         }
     }
     if bare.wiped == 0 { Err(io::Error::other("the replay shows nothing")) } else { Ok(()) }
