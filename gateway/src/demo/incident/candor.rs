@@ -117,7 +117,7 @@ impl CandorGate {
     }
 }
 
-/// Writes the fleet down before the process has the folder: no command brings the keys of devices.
+/// Writes the fleet down before the process has the folder, in one piece however many they are.
 async fn write_down(fleet: Vec<NewDevice>, file: &Path) -> io::Result<()> {
     let gateway = deployment::start(file, |options| options.drain = Duration::ZERO).await?;
     let imported = match gateway.gateway().devices() {
