@@ -65,6 +65,14 @@ function out(side) {
     signedOut && `${plural(signedOut, "person", "people")} signed out`].filter(Boolean));
 }
 
+/** What is broken is seen on the displays, on the people, or on the right alone: what was erased before shows no break. */
+function whereToLook(faults) {
+  if (!faults.some(({ of }) => of === "service")) return "Watch the people below the walls.";
+  const before = samples.findLast(({ broken }) => broken.length === 0)?.without.asking ?? 0;
+  if (before * 2 < state.without.displays.length) return "";
+  return `${plural(before, "display")} on the left had been erased before and cannot show it: to compare, heal, and send technicians first.`;
+}
+
 function sayNow() {
   const faults = broken(state.faults), left = out("without"), right = out("with");
   const now = at("now");
@@ -74,7 +82,7 @@ function sayNow() {
   at("technicians").disabled = state.technicians;
   at("technicians").textContent = state.technicians ? "Technicians are on their way …" : "Send technicians";
   at("heals").textContent = state.heals_in ? `Heals by itself in ${state.heals_in} s.` : "";
-  if (faults.length) return say(listed(faults.map(fault => fault.title)) + ". ", [...faults.map(fault => fault.means), ...faults.some(({ of }) => of === "service") ? [] : ["Watch the people below the walls."]].join(" "));
+  if (faults.length) return say(listed(faults.map(fault => fault.title)) + ". ", [...faults.map(fault => fault.means), whereToLook(faults)].join(" "));
   const revoked = state.revoked ? ` ${state.revoked} was revoked on the right: ${state.with.counts.asking ? "its 401 is true" : "it is told 503 for a while, in case that was a mistake"}.` : "";
   if (left || right)
     return say("Everything works again. Still out: ", `without Candor ${left || "nobody"}; with Candor ${right || "nobody"}.${revoked}`);
