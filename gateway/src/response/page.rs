@@ -240,7 +240,7 @@ impl PageForm {
 }
 
 /// Seconds in a sentence for people.
-fn in_words(wait: Duration) -> String {
+pub(crate) fn in_words(wait: Duration) -> String {
     match wait.as_secs() {
         0 | 1 => "a second".to_owned(),
         seconds @ 2..=90 => format!("{seconds} seconds"),

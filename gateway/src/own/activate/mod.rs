@@ -121,7 +121,7 @@ async fn decide(
     }
     let tenants = tenants_of(context, principal).map_err(Answer::Unavailable)?;
     if tenants.is_empty() {
-        return Ok(pages::no_tenant());
+        return Ok(pages::no_tenant(site));
     }
     let network = AskingNetwork::of(head.forwarded.client);
     let administrator = Administrator { who: principal.subject.to_string(), tenants, network };
@@ -148,11 +148,11 @@ impl Installing<'_> {
             },
         };
         let found = self.devices.find_pin(pin, tag, &self.administrator, self.context.now).await;
-        Ok(match found.map_err(|down| pages::unavailable(&down))? {
+        Ok(match found.map_err(|down| pages::unavailable(site, &down))? {
             PinAnswer::Found(found) => pages::show(site, &found, before, self.context.now),
             PinAnswer::NotFound { asks_tag } => ask(before, pages::Asked::NotFound { asks_tag }),
             PinAnswer::AsksTag => ask(before, pages::Asked::TagToo),
-            PinAnswer::TooManyGuesses { retry_after } => pages::too_many_guesses(retry_after),
+            PinAnswer::TooManyGuesses { retry_after } => pages::too_many_guesses(site, retry_after),
         })
     }
 
@@ -172,7 +172,7 @@ impl Installing<'_> {
         let now = self.context.now;
         let confirmed =
             self.devices.confirm_activation(&activation, tenant, &before.room, &self.administrator, now).await;
-        Ok(match confirmed.map_err(|down| pages::unavailable(&down))? {
+        Ok(match confirmed.map_err(|down| pages::unavailable(site, &down))? {
             ConfirmAnswer::Confirmed { binding, .. } => pages::confirmed(site, &binding),
             ConfirmAnswer::NotFound => {
                 pages::ask(site, self.digits, before, pages::Asked::NotFound { asks_tag: false })

@@ -17,7 +17,7 @@ use crate::{
     response::{
         answer::{Answer, Why},
         own_answer::{OwnAnswer, OwnFailure},
-        page::{Page, PageForm},
+        page::{Page, PageForm, in_words},
     },
 };
 
@@ -144,12 +144,16 @@ pub(super) fn sign_in_again(site: &Site, before: &TypedBefore) -> Answer {
 }
 
 /// An installer of no tenant.
-pub(super) fn no_tenant() -> Answer {
+pub(super) fn no_tenant(site: &Site) -> Answer {
+    let back = site.own("activate");
+    let other = LoginLink { return_to: Some(&back), select_account: true, ..LoginLink::default() };
     let page = Page::new(
         "There is no tenant to put a display in",
         "You may activate displays, and none of the tenants here is yours.",
     )
-    .say("Whoever looks after the service can list you for one: give them the number of the request, below.");
+    .say("Whoever looks after the service can list you for one: give them the number of the request, below.")
+    .link("Sign in as somebody else", site.login_by(&other))
+    .link("To the service", "/");
     let why = Why {
         reason: Some("no-tenant"),
         detail: Some("list them in [devices.tenants.NAME], since their provider names no tenant of theirs".to_owned()),
@@ -159,19 +163,22 @@ pub(super) fn no_tenant() -> Answer {
 }
 
 /// Too many wrong PINs were typed. Nobody looked at this one.
-pub(super) fn too_many_guesses(retry_after: Duration) -> Answer {
-    let page = Page::new("Too many wrong PINs", "So many were typed that no PIN is looked at for a while.")
-        .if_sent("Nothing is lost: the display shows its PIN, or a new one, until then.");
+pub(super) fn too_many_guesses(site: &Site, retry_after: Duration) -> Answer {
+    let wait = format!("So many were typed that none is looked at for {}.", in_words(retry_after));
+    let page = Page::new("Too many wrong PINs", wait)
+        .if_sent("Nothing is lost: the display shows its PIN, or a new one, until then.")
+        .link("Type a PIN", site.own("activate"));
     Answer::Own(OwnAnswer::failed(OwnFailure::TooManyGuesses { retry_after }, page))
 }
 
 /// The registry does not answer: nothing was said about the PIN.
-pub(super) fn unavailable(down: &Unavailable) -> Answer {
+pub(super) fn unavailable(site: &Site, down: &Unavailable) -> Answer {
     let page = Page::new(
         "Displays cannot be activated just now",
         "Something that is needed for it does not answer. Nothing is said about the PIN.",
     )
-    .if_sent("The display goes on showing a PIN. In a minute, load this page again and let your browser send the same once more.");
+    .if_sent("The display goes on showing a PIN. In a minute, load this page again and let your browser send the same once more.")
+    .link("Type a PIN", site.own("activate"));
     let failure = OwnFailure::Unavailable {
         retry_after: down.retry_after,
         detail: "Something that is needed for activating displays does not answer. Nothing is said about the PIN.",
