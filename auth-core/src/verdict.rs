@@ -95,6 +95,8 @@ pub enum Reason {
     Missing,
     /// We know who this is, and they may not.
     NotPermitted,
+    /// The provider refuses to renew the sign-in.
+    RefreshRefused,
     /// A revocation row names it.
     Revoked,
     /// It names a key that its issuer provably does not have.
@@ -194,7 +196,7 @@ impl Rejected {
     /// Whether the credential is dead for good, so that it may be forgotten. [`crate::held`] asks; nobody else may.
     pub(crate) fn ends_credential(&self) -> bool {
         match self.reason {
-            Reason::BadSeal | Reason::Ended | Reason::Expired | Reason::Revoked => true,
+            Reason::BadSeal | Reason::Ended | Reason::Expired | Reason::RefreshRefused | Reason::Revoked => true,
             Reason::BadSignature
             | Reason::Malformed
             | Reason::Missing
@@ -279,7 +281,7 @@ impl Unavailable {
 
 impl Reason {
     /// Every reason, in the order of their names.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BadSeal,
         Self::BadSignature,
         Self::Ended,
@@ -287,6 +289,7 @@ impl Reason {
         Self::Malformed,
         Self::Missing,
         Self::NotPermitted,
+        Self::RefreshRefused,
         Self::Revoked,
         Self::UnknownKey,
         Self::WrongAudience,
@@ -303,6 +306,7 @@ impl Reason {
             Self::Malformed => "malformed",
             Self::Missing => "missing",
             Self::NotPermitted => "not-permitted",
+            Self::RefreshRefused => "refresh-refused",
             Self::Revoked => "revoked",
             Self::UnknownKey => "unknown-key",
             Self::WrongAudience => "wrong-audience",

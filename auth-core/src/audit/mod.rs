@@ -1,15 +1,20 @@
-//! The audit trail of the device fleet: append-only, each row hashed over the one before.
+//! The audit trail of the device fleet: append-only, each row hashed over the one before. And audit lines, which say in
+//! the log what became of people's sessions.
 //!
 //! A row is appended in the transaction that does what it records, so neither stands without the other. A row that was
 //! changed, taken out or put in breaks the chain from there on, and [`verify`] names the place. Rows cut off at the end
 //! leave a whole chain: against that, the head that [`verify`] gives is kept elsewhere and compared. Deliberately absent: a
 //! signature. Whoever can write the store can usually read the keyring beside it.
 
+mod line;
 mod sql;
 #[cfg(test)]
 mod tests;
 
-pub use self::sql::{append, of_device};
+pub use self::{
+    line::{AuditLine, line},
+    sql::{append, of_device},
+};
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Serialize;

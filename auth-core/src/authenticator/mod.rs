@@ -17,10 +17,10 @@ use crate::{
     dependency::Dependency,
     device::{Devices, legacy::Adoption},
     policy::{Permit, Requirement, permit},
-    principal::Principal,
+    principal::{Kind, Principal},
     refusal_guard::{EndedCredential, Harm, RefusalGuard},
     revocations::Revocations,
-    session::Sessions,
+    session::{RenewalWait, Sessions, Ticket},
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable, Verdict},
 };
 
@@ -32,6 +32,8 @@ pub struct Outcome {
     pub verdict: Verdict,
     /// The credential that was shown; `None` if none was.
     pub credential: Option<CredentialId>,
+    /// The ticket to keep in place of the one that was shown, if its session was renewed.
+    pub renewed: Option<Ticket>,
 }
 
 /// A permit, or why there is none, and which credential it was asked for.
@@ -44,6 +46,14 @@ pub struct Admission {
     pub credential: Option<CredentialId>,
     /// The right to forget it: it is a ticket, and the stop ended it.
     pub ended: Option<EndedCredential>,
+    /// The ticket to keep in its place, if its session was renewed. It goes out with an answer that no shared cache keeps.
+    pub renewed: Option<Ticket>,
+}
+
+/// Who shows a credential, and the ticket to keep in its place.
+struct Shown {
+    principal: Principal,
+    renewed: Option<Ticket>,
 }
 
 /// Knows tickets, bearer tokens and device tokens. Cheap to clone; one a configuration.
@@ -102,11 +112,14 @@ impl Authenticator {
     /// Unavailable, and the route forwards without identity, undecided.
     pub async fn ask(&self, credential: Credential, requirement: &Requirement, now: Now) -> Outcome {
         let parts = &self.0;
-        let asked = parts.principal(&credential, requirement, now);
+        let asked = parts.shown(&credential, requirement, now);
         let asked = if requirement.is_open() { without_waiting(asked).await } else { asked.await };
-        let verdict = asked.map_or_else(Verdict::from, Verdict::Authenticated);
+        let (verdict, renewed) = match asked {
+            Ok(Shown { principal, renewed }) => (Verdict::Authenticated(principal), renewed),
+            Err(stop) => (stop.into(), None),
+        };
         parts.note(&verdict, &credential, requirement, now);
-        Outcome { verdict, credential: credential.id() }
+        Outcome { verdict, credential: credential.id(), renewed }
     }
 
     /// Whether who shows this credential may pass: [`Authenticator::ask`], then [`permit`], counted once. `harm` is what
@@ -115,10 +128,10 @@ impl Authenticator {
     pub async fn admit(&self, credential: Credential, requirement: &Requirement, harm: Harm, now: Now) -> Admission {
         let is_ticket = matches!(credential, Credential::Ticket(_));
         let is_legacy = matches!(credential, Credential::LegacyDevice(_));
-        let Outcome { verdict, credential } = self.ask(credential, requirement, now).await;
+        let Outcome { verdict, credential, renewed } = self.ask(credential, requirement, now).await;
         let known = matches!(verdict, Verdict::Authenticated(_));
         let stop = match permit(self.guarded_where_open(verdict, requirement, now), requirement, now) {
-            Ok(permit) => return Admission { permit: Ok(permit), credential, ended: None },
+            Ok(permit) => return Admission { permit: Ok(permit), credential, ended: None, renewed },
             Err(stop) => stop,
         };
         if known {
@@ -129,7 +142,7 @@ impl Authenticator {
             (Stop::Rejected(rejected), Some(ticket)) if is_ticket => self.0.guard.ended_by(rejected, ticket, now),
             (Stop::Rejected(_) | Stop::Unavailable(_), _) => None,
         };
-        Admission { permit: Err(stop), credential, ended }
+        Admission { permit: Err(stop), credential, ended, renewed }
     }
 
     /// On a route open to anyone no refusal is shown, so that none can be held back there: the upstream's would pass in
@@ -145,29 +158,39 @@ impl Authenticator {
 }
 
 impl Parts {
-    async fn principal(&self, credential: &Credential, requirement: &Requirement, now: Now) -> Result<Principal, Stop> {
-        match credential {
-            Credential::None => Err(Rejected::proven_by(NoCredential(None)).into()),
-            Credential::Unsupported(what) => Err(Rejected::proven_by(NoCredential(Some(*what))).into()),
-            Credential::Ticket(ticket) => Ok(self.sessions.open(ticket, now).await?.principal),
-            Credential::Bearer(token) => self.bearer(token, now).await,
+    async fn shown(&self, credential: &Credential, requirement: &Requirement, now: Now) -> Result<Shown, Stop> {
+        let principal = match credential {
+            Credential::None => return Err(Rejected::proven_by(NoCredential(None)).into()),
+            Credential::Unsupported(what) => return Err(Rejected::proven_by(NoCredential(Some(*what))).into()),
+            Credential::Ticket(ticket) => {
+                let opened = self.sessions.open(ticket, renewal_wait(requirement), now).await?;
+                return Ok(Shown { principal: opened.principal, renewed: opened.renewed });
+            }
+            Credential::Bearer(token) => self.bearer(token, now).await?,
             Credential::DeviceToken(token) => match &self.devices {
-                Some(devices) => devices.verify(token, now),
-                None => Err(Unavailable::because(Dependency::Configuration, "no devices are configured").into()),
-            },
-            Credential::LegacyDevice(token) => match &self.adoption {
-                // Nobody waits there, and nothing is begun for somebody who may pass anyway.
-                Some(adoption) => {
-                    let verified = if requirement.is_open() {
-                        adoption.verify_known(token, now)
-                    } else {
-                        adoption.verify(token, now).await
-                    };
-                    verified.inspect(|who| self.saw(adoption, token, who, now))
+                Some(devices) => devices.verify(token, now)?,
+                None => {
+                    return Err(Unavailable::because(Dependency::Configuration, "no devices are configured").into());
                 }
-                None => Err(Rejected::proven_by(NoCredential(Some(UnsupportedCredential::Bearer))).into()),
             },
-        }
+            Credential::LegacyDevice(token) => self.of_before(token, requirement, now).await?,
+        };
+        Ok(Shown { principal, renewed: None })
+    }
+
+    async fn of_before(
+        &self,
+        token: &OpaqueCredential,
+        requirement: &Requirement,
+        now: Now,
+    ) -> Result<Principal, Stop> {
+        let Some(adoption) = &self.adoption else {
+            return Err(Rejected::proven_by(NoCredential(Some(UnsupportedCredential::Bearer))).into());
+        };
+        // Nobody waits there, and nothing is begun for somebody who may pass anyway.
+        let verified =
+            if requirement.is_open() { adoption.verify_known(token, now) } else { adoption.verify(token, now).await };
+        verified.inspect(|who| self.saw(adoption, token, who, now))
     }
 
     /// Notes once an hour that a device of before was heard of.
@@ -231,14 +254,19 @@ impl Parts {
     }
 }
 
+/// How long a ticket's session may be waited for: nothing is waited for where anyone may pass.
+fn renewal_wait(requirement: &Requirement) -> RenewalWait {
+    if requirement.is_open() { RenewalWait::Never } else { RenewalWait::Beyond(requirement.max_stale().of(Kind::User)) }
+}
+
 /// What `asked` says at once. If it would wait, it is dropped: whatever it began goes on, on the background runtime.
-async fn without_waiting(asked: impl Future<Output = Result<Principal, Stop>>) -> Result<Principal, Stop> {
+async fn without_waiting(asked: impl Future<Output = Result<Shown, Stop>>) -> Result<Shown, Stop> {
     let mut asked = pin!(tokio::task::unconstrained(asked));
     std::future::poll_fn(|context| {
         Poll::Ready(match asked.as_mut().poll(context) {
             Poll::Ready(answer) => answer,
             Poll::Pending => {
-                // Only a bearer waits so far, for its issuer's keys. A stranger can cause that at will, by a made-up key
+                // Only a bearer waits there, for its issuer's keys. A stranger can cause that at will, by a made-up key
                 // name.
                 Err(Unavailable::because(Dependency::Keys, "an open route waits for nobody's keys").unsettled().into())
             }

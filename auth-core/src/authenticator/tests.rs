@@ -28,7 +28,7 @@ use crate::{
     policy::{Allow, Attribute, MaxStale, RequirementId},
     principal::{BindingState, Groups, Kind, Roles, Silence, Subject, UserClaim, UserName, stated::Absence},
     revocations::RevocationPolicy,
-    session::{NewSession, SessionPolicy},
+    session::{NewSession, RenewalPolicy, Renewals, SessionPolicy},
     testing::{Folder, TestProvider},
 };
 
@@ -60,10 +60,14 @@ impl Gateway {
             Revocations::open(&data.taken(), store.clone(), background.clone(), clock.clone(), policy).await;
         let policy = SessionPolicy {
             hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
+            renewal: RenewalPolicy::default(),
+            keeps_access_tokens: false,
             groups_asked: BTreeSet::new(),
             issuers: [("https://idp.example".to_owned(), UserClaim::Subject)].into(),
         };
-        let sessions = Sessions::new(&keyring, store.clone(), revocations.clone(), policy);
+        let guard = Arc::new(RefusalGuard::new());
+        let renewals = Renewals::new(background.clone(), clock.clone(), guard.clone());
+        let sessions = Sessions::new(&keyring, store.clone(), revocations.clone(), renewals, Vec::new(), policy);
         let hours = |hours: u64| Duration::from_secs(hours * 3600);
         let policy = DevicePolicy {
             renew_after: hours(12),
@@ -85,7 +89,7 @@ impl Gateway {
             keys: keys(&provider.issuer, &background, &clock, &data),
             memory: BearerMemory::default(),
         }]);
-        let (counted, guard) = (Counted::default(), Arc::new(RefusalGuard::new()));
+        let counted = Counted::default();
         let authenticator = metrics::with_local_recorder(&counted, || {
             Authenticator::new(sessions.clone(), bearers, Some(devices.clone()), revocations, None, guard.clone())
         });
@@ -103,6 +107,7 @@ impl Gateway {
             roles: Roles::known([]),
             groups: Groups::NotStated(Silence::Absent),
             refresh_token: None,
+            access_token: None,
             claims: json!({}),
             provider: "entra".to_owned(),
             provider_sid: None,
@@ -248,7 +253,7 @@ async fn only_a_ticket_that_ended_may_be_forgotten_and_the_guard_holds_back_what
     let asked = async |credential: Credential, allow: &Allow, harm| {
         let requirement = Requirement::new(RequirementId(1), vec![allow.clone()], MaxStale::DEFAULT);
         let now = gateway.clock.now();
-        let Admission { permit, credential: shown, ended } =
+        let Admission { permit, credential: shown, ended, .. } =
             gateway.authenticator.admit(credential.clone(), &requirement, harm, now).await;
         assert_eq!(shown, credential.id());
         assert!(ended.as_ref().is_none_or(|ended| Some(ended.credential()) == shown));
@@ -316,7 +321,7 @@ async fn asking_can_be_done_from_any_thread() {
     sendable(&asked);
     drop(asked);
     sendable(&gateway.authenticator.admit(Credential::None, &requirement, Harm::None, gateway.clock.now()));
-    sendable(&gateway.sessions.open(&CredentialText::new("a ticket"), gateway.clock.now()));
+    sendable(&gateway.sessions.open(&CredentialText::new("a ticket"), RenewalWait::Never, gateway.clock.now()));
 }
 
 impl Counted {

@@ -284,6 +284,11 @@ const STATEMENTS: &[(&str, &str)] = &[
         "device PIN guess: whether it was one at the tag too",
         "ALTER TABLE device_pin_guess ADD COLUMN with_tag INTEGER NOT NULL DEFAULT 0",
     ),
+    ("session: since when it is held back from ending", "ALTER TABLE session ADD COLUMN held INTEGER"),
+    ("session: why the provider refused it", "ALTER TABLE session ADD COLUMN held_why TEXT"),
+    ("session: the access token", "ALTER TABLE session ADD COLUMN access_token TEXT"),
+    ("session: until when the access token is good", "ALTER TABLE session ADD COLUMN access_until INTEGER"),
+    ("session: those that are held", "CREATE INDEX session_held ON session (held) WHERE held IS NOT NULL"),
 ];
 
 /// Applies those that the store has not seen. A store that a newer release has brought further is taken as it is, so that going back a release

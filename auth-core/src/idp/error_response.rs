@@ -1,4 +1,4 @@
-//! What a provider's refusal to exchange a code means.
+//! What a provider's refusal to exchange a code, or to refresh, means.
 //!
 //! Decided by the `error` word (RFC 6749 §5.2, OpenID Connect Core §3.1.2.6); Microsoft's own numbers only refine
 //! it, since Microsoft says that they change. Whatever is not listed is not a refusal: it is an outage.
@@ -32,6 +32,19 @@ pub(super) enum Meaning {
     /// It does not know us, or not our request: ours to repair.
     OurConfiguration,
     /// A word that nobody listed.
+    Unknown,
+}
+
+/// What a [`TokenErrorResponse`] means for a refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum RefreshMeaning {
+    /// The provider does not renew this person's sign-in.
+    Refused,
+    /// It saw too much of this person: minutes, not seconds.
+    Throttled,
+    /// It does not know us, or not our request: ours to repair.
+    OurConfiguration,
+    /// It is busy or broken, or says what says nothing about the person.
     Unknown,
 }
 
@@ -69,6 +82,24 @@ impl TokenErrorResponse {
             | "unsupported_grant_type"
             | "unsupported_response_type" => Meaning::OurConfiguration,
             _ => Meaning::Unknown,
+        }
+    }
+
+    /// The same for a refresh: a shorter list, since what it refuses ends a session.
+    pub(super) fn meaning_of_refresh(&self) -> RefreshMeaning {
+        let codes = self.codes();
+        let says = |list: &[u64]| codes.iter().any(|code| list.contains(code));
+        match self.error.as_str() {
+            _ if says(&THROTTLED) => RefreshMeaning::Throttled,
+            _ if says(&TRANSIENT) => RefreshMeaning::Unknown,
+            "invalid_grant" | "interaction_required" | "login_required" | "consent_required" => RefreshMeaning::Refused,
+            "invalid_client"
+            | "invalid_request"
+            | "invalid_resource"
+            | "invalid_scope"
+            | "unauthorized_client"
+            | "unsupported_grant_type" => RefreshMeaning::OurConfiguration,
+            _ => RefreshMeaning::Unknown,
         }
     }
 

@@ -27,8 +27,17 @@ use crate::{
 /// What a code was exchanged for. Nothing here is verified.
 pub(crate) struct Tokens {
     pub(crate) id_token: SecretString,
-    pub(crate) access_token: SecretString,
+    pub(crate) access_token: IssuedAccessToken,
     pub(crate) refresh_token: Option<SecretString>,
+}
+
+/// An access token as the token endpoint gave it. No `Debug`.
+#[derive(Clone)]
+pub struct IssuedAccessToken {
+    /// The token: opaque here.
+    pub text: SecretString,
+    /// For how long it is good, if the answer says that in a way that makes sense.
+    pub lifetime: Option<Duration>,
 }
 
 /// Why a code was not exchanged.
@@ -52,7 +61,7 @@ pub(crate) enum ExchangeFault {
 const MENDED_BY_HAND: Duration = Duration::from_secs(60);
 
 /// A token answer (RFC 6749 §5.1, OpenID Connect Core §3.1.3.3). The ID token stays text, so that a bad one is not
-/// mistaken for an answer that cannot be read; `expires_in`, which some providers spell as a string, is not read.
+/// mistaken for an answer that cannot be read; so does `expires_in` stay what it is, which some providers spell as a string.
 #[derive(Deserialize, Serialize)]
 pub(super) struct TokenEndpointResponse {
     #[serde(skip_serializing)]
@@ -61,6 +70,8 @@ pub(super) struct TokenEndpointResponse {
     refresh_token: Option<RefreshToken>,
     #[serde(skip_serializing)]
     id_token: Option<String>,
+    #[serde(skip_serializing, default)]
+    expires_in: serde_json::Value,
 }
 
 impl Provider {
@@ -98,26 +109,34 @@ impl Provider {
     fn fault(&self, error: RequestTokenError<CallFault, TokenErrorResponse>, secrets: &[&str]) -> ExchangeFault {
         match error {
             RequestTokenError::ServerResponse(answer) => self.refused(&answer.without(secrets)),
-            RequestTokenError::Request(CallFault::Denied { status, error }) => {
-                let Some(error) = error else {
-                    // Anything between us and the provider may have said that, and be mended in a moment.
-                    let refused = self.refuses_us(&format!("status {status}, nothing more"));
-                    return ExchangeFault::Unavailable(refused.retry_after(Unavailable::RETRY_AFTER));
-                };
+            RequestTokenError::Request(CallFault::Denied { status, error: Some(error) })
+                if error.meaning() == Meaning::OurConfiguration =>
+            {
                 let error = error.without(secrets);
-                match error.meaning() {
-                    Meaning::OurConfiguration => self.misconfigured(&error, &format!("status {status}, {error}")),
-                    _ => ExchangeFault::Unavailable(self.refuses_us(&format!("status {status}, {error}"))),
-                }
+                ExchangeFault::Misconfigured(self.misconfigured(&error, &format!("status {status}, {error}")))
             }
-            RequestTokenError::Request(fault) => {
-                let retry_after = fault.retry_after();
-                let unavailable = Unavailable::because(Dependency::TokenEndpoint, fault);
-                ExchangeFault::Unavailable(unavailable.retry_after(retry_after.unwrap_or(Unavailable::RETRY_AFTER)))
-            }
+            RequestTokenError::Request(fault) => ExchangeFault::Unavailable(self.unavailable(fault, secrets)),
             // Neither the body nor the parser's message is told: both may hold a token.
             RequestTokenError::Parse(error, _) => nonsense(format!("not a token answer, at `{}`", error.path())),
             RequestTokenError::Other(what) => nonsense(what),
+        }
+    }
+
+    /// What a call means that brought nothing that OAuth could read.
+    pub(super) fn unavailable(&self, fault: CallFault, secrets: &[&str]) -> Unavailable {
+        match fault {
+            CallFault::Denied { status, error: Some(error) } => {
+                let error = error.without(secrets);
+                self.refuses_us(&format!("status {status}, {error}"))
+            }
+            // Anything between us and the provider may have said that, and be mended in a moment.
+            CallFault::Denied { status, error: None } => {
+                self.refuses_us(&format!("status {status}, nothing more")).retry_after(Unavailable::RETRY_AFTER)
+            }
+            fault => {
+                let retry_after = fault.retry_after().unwrap_or(Unavailable::RETRY_AFTER);
+                Unavailable::because(Dependency::TokenEndpoint, fault).retry_after(retry_after)
+            }
         }
     }
 
@@ -133,7 +152,7 @@ impl Provider {
                 );
                 ExchangeFault::Denied { word: answer.word(), description: answer.description() }
             }
-            Meaning::OurConfiguration => self.misconfigured(answer, &answer.to_string()),
+            Meaning::OurConfiguration => ExchangeFault::Misconfigured(self.misconfigured(answer, &answer.to_string())),
             Meaning::Throttled => {
                 let unavailable = Unavailable::because(Dependency::TokenEndpoint, answer.to_string());
                 ExchangeFault::Unavailable(unavailable.retry_after(Duration::from_secs(300)))
@@ -143,8 +162,8 @@ impl Provider {
     }
 
     /// The provider does not know us, and says so: no fault of the person's.
-    fn misconfigured(&self, error: &TokenErrorResponse, said: &str) -> ExchangeFault {
-        ExchangeFault::Misconfigured(self.refuses_us(&format!("{said}; {}", error.remedy())))
+    pub(super) fn misconfigured(&self, error: &TokenErrorResponse, said: &str) -> Unavailable {
+        self.refuses_us(&format!("{said}; {}", error.remedy()))
     }
 
     /// The token endpoint refuses us, whoever comes.
@@ -161,13 +180,30 @@ impl Provider {
 
 impl TokenEndpointResponse {
     fn into_tokens(self) -> Result<Tokens, ExchangeFault> {
-        let Some(id_token) = self.id_token else { return Err(ExchangeFault::NoIdToken) };
-        Ok(Tokens {
-            id_token: id_token.into(),
-            access_token: self.access_token.into_secret().into(),
-            refresh_token: self.refresh_token.map(|token| token.into_secret().into()),
-        })
+        let (id_token, access_token, refresh_token) = self.into_parts();
+        let id_token = id_token.ok_or(ExchangeFault::NoIdToken)?;
+        Ok(Tokens { id_token, access_token, refresh_token })
     }
+
+    /// The ID token, the access token and the refresh token, as far as they are there.
+    pub(super) fn into_parts(self) -> (Option<SecretString>, IssuedAccessToken, Option<SecretString>) {
+        let access =
+            IssuedAccessToken { text: self.access_token.into_secret().into(), lifetime: lifetime(&self.expires_in) };
+        let refresh = self.refresh_token.map(|token| token.into_secret().into());
+        (self.id_token.map(Into::into), access, refresh)
+    }
+}
+
+/// What `expires_in` says (RFC 6749 §5.1): a number of seconds, which some providers spell as a string. Less than one is
+/// none, more than a year is one; what makes no sense says nothing.
+fn lifetime(expires_in: &serde_json::Value) -> Option<Duration> {
+    const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+    let seconds = match expires_in {
+        serde_json::Value::Number(number) => number.as_f64()?,
+        serde_json::Value::String(text) => text.trim().parse().ok().filter(|number: &f64| number.is_finite())?,
+        _ => return None,
+    };
+    Some(Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(YEAR).min(YEAR))
 }
 
 fn nonsense(what: String) -> ExchangeFault {
@@ -218,5 +254,28 @@ impl From<Unavailable> for ExchangeFault {
 impl fmt::Debug for TokenEndpointResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenEndpointResponse(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_lifetime_that_makes_no_sense_says_nothing() {
+        let check = |said: serde_json::Value, expected: Option<u64>| {
+            assert_eq!(lifetime(&said), expected.map(Duration::from_secs), "{said}");
+        };
+        check(json!(3600), Some(3600));
+        check(json!("3600"), Some(3600));
+        check(json!(0), Some(0));
+        check(json!(-1), Some(0));
+        check(json!(1_000_000_000_000_u64), Some(365 * 24 * 3600));
+        check(json!("soon"), None);
+        check(json!("NaN"), None);
+        check(json!(null), None);
+        check(json!([3600]), None);
     }
 }

@@ -1,17 +1,20 @@
 //! OpenID Connect providers: where a person is sent to sign in, and what their code is exchanged for.
 //!
 //! The only module that names `openidconnect`, which fetches nothing here and reads no clock. ID tokens leave a token
-//! answer unverified, as text: [`crate::sign_in`] verifies them, first by [`crate::keys`] and [`crate::jws`], which know
+//! answer unverified, as text: `id_token` verifies them, first by [`crate::keys`] and [`crate::jws`], which know
 //! fresh keys and the difference between a forgery and an outage, then by the library's verifier (`SignedIdToken`).
 //! Deliberately absent: userinfo, logout at the provider, and any other flow than the code flow with PKCE (RFC 6749 §4.1,
-//! RFC 7636).
+//! RFC 7636) and the refresh of what it gave (RFC 6749 §6).
 
 mod call;
 mod client;
 mod error_response;
 mod exchange;
-mod id_token;
+pub(crate) mod id_token;
+mod invalid_response;
 mod proven_key;
+mod refresh;
+mod signed_id_token;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
@@ -27,8 +30,10 @@ use self::client::{client, listed};
 pub(crate) use self::{
     error_response::{hiding, presentable},
     exchange::{ExchangeFault, Tokens},
-    id_token::{Mismatch, SignedIdToken},
+    refresh::{RefreshFault, RefreshedTokens, Spent},
+    signed_id_token::{Mismatch, SignedIdToken},
 };
+pub use self::{exchange::IssuedAccessToken, invalid_response::InvalidResponse};
 use crate::{
     clock::{Clock, Now},
     discovery::{Discovery, Document},

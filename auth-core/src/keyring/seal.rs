@@ -28,6 +28,8 @@ use crate::{
 /// What an envelope is for. One sealed for one purpose does not open for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
+    /// An access token in a session's row.
+    AccessToken,
     /// A refresh token in a session's row.
     RefreshToken,
     /// The `state` parameter of a sign-in.
@@ -89,6 +91,7 @@ const CAP: usize = 16 * 1024;
 impl Purpose {
     const fn as_bytes(self) -> &'static [u8] {
         match self {
+            Self::AccessToken => b"access-token",
             Self::RefreshToken => b"refresh-token",
             Self::SignInState => b"state",
             Self::Ticket => b"ticket",
@@ -308,7 +311,13 @@ mod tests {
     #[test]
     fn an_envelope_opens_for_its_purpose_only() {
         let seals = seals(1, &[], &[]);
-        let all = [Purpose::RefreshToken, Purpose::SignInState, Purpose::Ticket, Purpose::PendingSignIn];
+        let all = [
+            Purpose::AccessToken,
+            Purpose::RefreshToken,
+            Purpose::SignInState,
+            Purpose::Ticket,
+            Purpose::PendingSignIn,
+        ];
         for (sealed_for, opened_for) in all.iter().flat_map(|a| all.iter().map(move |b| (*a, *b))) {
             let expected = if sealed_for == opened_for { "ada" } else { "bad-seal" };
             let sealed = seals.seal(sealed_for, LATER, b"ada");

@@ -118,6 +118,7 @@ fn refusal<R: Default>(rejected: &Rejected) -> Response<R> {
         | Reason::Ended
         | Reason::Expired
         | Reason::Malformed
+        | Reason::RefreshRefused
         | Reason::Revoked
         | Reason::UnknownKey
         | Reason::WrongAudience

@@ -229,7 +229,7 @@ impl MaxStale {
         Self { device: limit, others: limit }
     }
 
-    pub(super) fn of(self, kind: Kind) -> Duration {
+    pub(crate) fn of(self, kind: Kind) -> Duration {
         match kind {
             Kind::Device => self.device,
             Kind::Service | Kind::User => self.others,

@@ -27,6 +27,7 @@ use crate::{
     credential::CredentialId,
     dependency::Dependency,
     lock::lock,
+    principal::SessionId,
     verdict::{Reason, Rejected, Stop, Unavailable},
 };
 
@@ -38,6 +39,9 @@ pub struct RefusalGuard {
     /// How many are in `denied`: nearly always none, and then nobody takes its lock.
     denials: AtomicUsize,
     tripped: AtomicBool,
+    /// The sessions that a provider refused to renew, and when last.
+    refused_renewals: Mutex<HashMap<SessionId, Steady>>,
+    renewals_tripped: AtomicBool,
 }
 
 /// A formerly accepted credential that is now denied.
@@ -162,6 +166,40 @@ impl RefusalGuard {
         if self.has_tripped(now) { Err(held_back("the upstream denied an accepted credential")) } else { Ok(()) }
     }
 
+    /// Counts a session that its provider refuses to renew, before anything of it ends, and says whether it may end.
+    ///
+    /// Unlike elsewhere it counts whoever it is, and not only whose credential was accepted in the last day: people come
+    /// back after a holiday, and nobody comes here without a ticket of ours.
+    pub(crate) fn may_end_at_renewal(&self, session: SessionId, now: Now) -> bool {
+        let others = {
+            let mut refused = lock(&self.refused_renewals);
+            refused.retain(|_, at| now.steady().since(*at) <= Self::WINDOW);
+            let others = refused.len() - usize::from(refused.contains_key(&session));
+            if others < Self::DENIALS {
+                refused.insert(session, now.steady());
+            }
+            others
+        };
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("mass-refusal-at-renewal") {
+            return true;
+        }
+        let tripped = others >= Self::FEW && others >= self.seen.lately(now.steady()).div_ceil(50);
+        if self.renewals_tripped.swap(tripped, Ordering::Relaxed) != tripped && tripped {
+            alarm::ring(
+                Alarm::MassRefusal,
+                "a provider refuses to renew sessions in numbers; from now on they are held instead of ended: look at the \
+                 provider, and release them if it is right",
+            );
+        }
+        !tripped
+    }
+
+    /// Takes a session out of that count: its provider renews it after all.
+    pub(crate) fn renewed(&self, session: SessionId) {
+        lock(&self.refused_renewals).remove(&session);
+    }
+
     fn count(&self, credential: CredentialId, by: By, now: Now) {
         if !self.seen.within_a_day(credential, now.steady()) {
             return;
@@ -209,6 +247,7 @@ fn may_be_a_mistake(refusal: &Rejected, now: Now) -> bool {
         Reason::BadSeal
         | Reason::BadSignature
         | Reason::Malformed
+        | Reason::RefreshRefused
         | Reason::UnknownKey
         | Reason::WrongAudience
         | Reason::WrongIssuer => true,

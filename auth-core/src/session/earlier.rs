@@ -1,15 +1,15 @@
-//! What a person's earlier sessions began with, for the one question of whether a silent token means none.
+//! What a person's sessions were confirmed with before, for the one question of whether a silent token means none.
 
 use serde_json::{Map, Value};
 
-use super::sql::BegunWith;
+use super::sql::ConfirmedWith;
 use crate::{
     clock::Timestamp,
     principal::stated::{Earlier, Stated},
 };
 
-/// The claims of the tokens that a person's earlier sessions began with, the latest first; `None` if that cannot be told.
-pub(crate) struct EarlierTokens(Option<Vec<Token>>);
+/// The claims of the tokens that a person's sessions were confirmed with before, the latest first; `None` if that cannot be told.
+pub(super) struct EarlierTokens(Option<Vec<Token>>);
 
 struct Token {
     at: Timestamp,
@@ -26,17 +26,17 @@ impl EarlierTokens {
         Self(None)
     }
 
-    pub(super) fn read(rows: &[BegunWith]) -> Self {
-        let read = |row: &BegunWith| Token { at: row.begun, claims: serde_json::from_str(&row.claims).ok() };
+    pub(super) fn read(rows: &[ConfirmedWith]) -> Self {
+        let read = |row: &ConfirmedWith| Token { at: row.confirmed, claims: serde_json::from_str(&row.claims).ok() };
         let mut tokens: Vec<_> = rows.iter().map(read).collect();
         if let Some(last) = rows.last().filter(|_| rows.len() >= Self::MOST as usize) {
-            tokens.push(Token { at: last.begun, claims: None });
+            tokens.push(Token { at: last.confirmed, claims: None });
         }
         Self(Some(tokens))
     }
 
     /// What each stated, by `stated`. What was not looked at counts as a list that nobody has seen.
-    pub(crate) fn stating(&self, stated: impl Fn(&Map<String, Value>) -> Stated) -> Option<Vec<Earlier>> {
+    pub(super) fn stating(&self, stated: impl Fn(&Map<String, Value>) -> Stated) -> Option<Vec<Earlier>> {
         let one =
             |token: &Token| Earlier { at: token.at, stated: token.claims.as_ref().map_or(Stated::Unlisted, &stated) };
         Some(self.0.as_ref()?.iter().map(one).collect())

@@ -4,9 +4,11 @@
 //! The row holds what a request does not need: the refresh token (sealed), the claims, whence they signed in. There
 //! is no ticket without a row, and a session ends by a positive row, never by the lack of one.
 //!
-//! Deliberately absent so far: renewal. Every session lives to `hard_without_refresh`, or until it is ended.
+//! A session with a refresh token is renewed at its provider again and again, up to `hard`: see [`renewal`]. One without
+//! lives to `hard_without_refresh`.
 
 mod earlier;
+pub mod renewal;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -14,6 +16,7 @@ mod ticket;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     net::IpAddr,
     sync::Arc,
     time::Duration,
@@ -22,7 +25,11 @@ use std::{
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::earlier::EarlierTokens;
+pub use self::renewal::{RenewalPolicy, RenewalWait, Renewals};
+use self::{
+    earlier::EarlierTokens,
+    ticket::{TicketContent, TicketSchedule},
+};
 pub use crate::revocations::LogoutReach;
 use crate::{
     alarm::{self, Alarm},
@@ -30,11 +37,12 @@ use crate::{
     credential::{CredentialId, CredentialText},
     database::Database,
     dependency::Dependency,
+    idp::{IssuedAccessToken, Provider, ProviderConfig, id_token::Identity},
     keyring::{
         Keyring,
         seal::{Purpose, Seals},
     },
-    principal::{Groups, Principal, Roles, SessionId, Subject, UserClaim, UserName},
+    principal::{Freshness, Groups, Kind, Principal, Roles, SessionId, Subject, UserClaim, UserName, stated::Stated},
     random::random_bytes,
     refusal_guard::Logout,
     revocations::Revocations,
@@ -49,7 +57,12 @@ struct Inner {
     seals: Arc<Seals>,
     store: Database,
     revocations: Revocations,
+    renewals: Renewals,
+    /// Where people sign in, and where their sessions are renewed.
+    providers: Vec<Provider>,
     policy: SessionPolicy,
+    /// Which configuration this is: another number, other rules for tickets.
+    generation: u64,
 }
 
 /// What a configuration says of sessions.
@@ -57,6 +70,10 @@ struct Inner {
 pub struct SessionPolicy {
     /// How long a session lives that is not renewed: 12 h.
     pub hard_without_refresh: Duration,
+    /// How sessions with a refresh token are renewed.
+    pub renewal: RenewalPolicy,
+    /// Whether the access tokens of people are kept in their rows, sealed, for services that are to be given them.
+    pub keeps_access_tokens: bool,
     /// The groups that some route asks about: only these go into a ticket.
     pub groups_asked: BTreeSet<String>,
     /// The issuers that sign people in, each with the claim that services know its people by. A ticket that was made for
@@ -84,6 +101,8 @@ pub struct NewSession {
     pub groups: Groups,
     /// For later renewal.
     pub refresh_token: Option<SecretString>,
+    /// What they may ask of others by, if that is to be kept ([`SessionPolicy::keeps_access_tokens`]).
+    pub access_token: Option<IssuedAccessToken>,
     /// The verified claims, as a JSON object.
     pub claims: serde_json::Value,
     /// The provider's name in the configuration.
@@ -96,7 +115,8 @@ pub struct NewSession {
     pub browser: Option<String>,
 }
 
-/// A new ticket: the cookie's value. No `Debug`.
+/// A new ticket: the cookie's value. It does not show itself.
+#[derive(Clone)]
 pub struct Ticket {
     text: SecretString,
     until: Timestamp,
@@ -109,6 +129,8 @@ pub struct OpenedTicket {
     pub principal: Principal,
     /// Which credential it is.
     pub credential: CredentialId,
+    /// The ticket to keep in its place, if its session was renewed.
+    pub renewed: Option<Ticket>,
 }
 
 /// The session that a browser had when it went to sign in, as its sealed try remembers it: the callback may come without
@@ -142,19 +164,39 @@ const MAX_TICKET: usize = 3584;
 const NEXT_CONFIGURATION: Duration = Duration::from_secs(30);
 
 impl Sessions {
-    /// Sessions in `store`, sealed by `keyring`.
-    pub fn new(keyring: &Keyring, store: Database, revocations: Revocations, policy: SessionPolicy) -> Self {
-        Self(Arc::new(Inner { seals: keyring.seals().clone(), store, revocations, policy }))
+    /// Sessions in `store`, sealed by `keyring`, of people who sign in at `providers`. `renewals` outlives the
+    /// configuration.
+    pub fn new(
+        keyring: &Keyring,
+        store: Database,
+        revocations: Revocations,
+        renewals: Renewals,
+        providers: Vec<Provider>,
+        policy: SessionPolicy,
+    ) -> Self {
+        let (seals, generation) = (keyring.seals().clone(), renewals.next_generation());
+        Self(Arc::new(Inner { seals, store, revocations, renewals, providers, policy, generation }))
     }
 
-    /// Opens a ticket: by its seal, the revocation set and the configured issuers, without asking anybody. It may wait
-    /// all the same, so that a ticket can be renewed here: callers who must not wait see to that themselves.
+    /// Opens a ticket: by its seal, the revocation set and the configured issuers, without asking anybody. If its session
+    /// is to be renewed, that happens in the background; it is waited for only as `wait` and the configuration say.
     ///
     /// # Errors
-    /// [`Stop::Rejected`] if the seal proves false, the session has ended, or its hard expiry has passed;
-    /// [`Stop::Unavailable`] for everything else.
-    pub async fn open(&self, ticket: &CredentialText, now: Now) -> Result<OpenedTicket, Stop> {
-        let mut principal = self.unseal(ticket.expose(), now)?;
+    /// [`Stop::Rejected`] if the seal proves false, the session has ended, its provider refuses to renew it, or its hard
+    /// expiry has passed; [`Stop::Unavailable`] for everything else.
+    pub async fn open(&self, ticket: &CredentialText, wait: RenewalWait, now: Now) -> Result<OpenedTicket, Stop> {
+        let (principal, schedule) = self.opened(ticket.expose(), now)?;
+        let mut opened = OpenedTicket { principal, credential: ticket.id(), renewed: None };
+        if let Some(overdue) = schedule.overdue(now) {
+            // Boxed, since nearly no request comes this way and each would carry its room.
+            Box::pin(self.renew_opened(&mut opened, schedule, overdue, wait, now)).await?;
+        }
+        Ok(opened)
+    }
+
+    /// What a ticket says, found good at this moment.
+    fn opened(&self, ticket: &str, now: Now) -> Result<(Principal, TicketSchedule), Stop> {
+        let (mut principal, schedule) = self.unseal(ticket, now)?;
         // Made under a clock that was ahead, it would hold for as much longer.
         if now.past(principal.begun - AHEAD) == Past::No {
             return Err(Unavailable::because(Dependency::Clock, "a ticket that begins in the future").into());
@@ -162,7 +204,7 @@ impl Sessions {
         let set = self.0.revocations.judge(&principal, now)?;
         self.as_configured(&mut principal)?;
         principal.freshness = principal.freshness.and(set);
-        Ok(OpenedTicket { principal, credential: ticket.id() })
+        Ok((principal, schedule))
     }
 
     /// An issuer that was taken out of the configuration vouches for nobody here any more. Nor does a ticket admit anybody
@@ -196,20 +238,43 @@ impl Sessions {
     /// # Errors
     /// Unavailable, if the row could not be written. There is no session then.
     pub async fn begin(&self, new: NewSession, replaces: Option<&str>, now: Now) -> Result<Ticket, Unavailable> {
-        let until = now.earlier() + self.0.policy.hard_without_refresh;
-        let id = random_id()?;
-        let text = self.seal_ticket(id, &new, until, now)?;
-        let who = new.subject.to_string();
-        sql::insert(&self.0.store, self.row(id, new, until, now)?).await?;
+        let (begun, id) = (now.anchor(), random_id()?);
+        let new = NewSession { refresh_token: renewal::keepable(new.refresh_token), ..new };
+        let SessionPolicy { hard_without_refresh, renewal, .. } = &self.0.policy;
+        let (life, renew_at) = match new.refresh_token {
+            Some(_) => (renewal.hard, Some(begun + renewal.renew)),
+            None => (*hard_without_refresh, None),
+        };
+        let until = now.earlier() + life;
+        let whose = new.principal(id, begun, until);
+        let ticket = self.ticket(&whose, TicketSchedule { confirmed: begun, renew_at })?;
+        let who = whose.subject.to_string();
+        sql::insert(&self.0.store, self.row(id, new, begun, until)?).await?;
         if let Some(old) = replaces {
             self.end_replaced(old, &who, now).await;
         }
-        Ok(Ticket { text: SecretString::from(text), until })
+        Ok(ticket)
+    }
+
+    /// The roles and groups that a provider stated of somebody, or why there are none: what its silence means may depend on
+    /// what it stated before.
+    pub(crate) async fn stated(&self, who: &Identity, at: &ProviderConfig, now: Now) -> (Roles, Groups) {
+        let earlier = if who.groups.needs_earlier(at.absence.groups) || who.roles.needs_earlier(at.absence.roles) {
+            self.earlier_tokens(&who.subject).await
+        } else {
+            EarlierTokens::default()
+        };
+        let (groups, roles) =
+            (earlier.stating(|token| Stated::groups(token, &at.groups_claim)), earlier.stating(Stated::roles));
+        (
+            who.roles.clone().settled(at.absence.roles, roles.as_deref(), now).into(),
+            who.groups.clone().settled(at.absence.groups, groups.as_deref(), now).into(),
+        )
     }
 
     /// The tokens that earlier sessions of this person began with, as far as the store still has their rows. A store that
     /// cannot say is no reason to keep anybody from signing in.
-    pub(crate) async fn earlier_tokens(&self, subject: &Subject) -> EarlierTokens {
+    async fn earlier_tokens(&self, subject: &Subject) -> EarlierTokens {
         match sql::claims_of(&self.0.store, subject.clone(), EarlierTokens::MOST).await {
             Ok(rows) => EarlierTokens::read(&rows),
             Err(unavailable) => {
@@ -225,7 +290,7 @@ impl Sessions {
     /// As [`Sessions::open`], except that not knowing who is revoked stops nobody from leaving; and Unavailable, if
     /// the end could be written neither to disk nor to the store: nothing has ended then.
     pub async fn logout(&self, ticket: &CredentialText, now: Now) -> Result<LoggedOut, Stop> {
-        let principal = self.unseal(ticket.expose(), now)?;
+        let (principal, _) = self.unseal(ticket.expose(), now)?;
         if let Err(Stop::Rejected(ended)) = self.0.revocations.judge(&principal, now) {
             return Err(ended.into());
         }
@@ -242,7 +307,7 @@ impl Sessions {
 
     /// The session of a ticket that a sign-in may replace.
     pub(crate) fn before(&self, ticket: &str, now: Now) -> Option<Before> {
-        let Principal { session, until, .. } = self.unseal(ticket, now).ok()?;
+        let (Principal { session, until, .. }, _) = self.unseal(ticket, now).ok()?;
         Some(Before { session: session?.to_string(), until })
     }
 
@@ -263,22 +328,24 @@ impl Sessions {
     }
 
     /// What the seal alone says.
-    fn unseal(&self, ticket: &str, now: Now) -> Result<Principal, Stop> {
+    fn unseal(&self, ticket: &str, now: Now) -> Result<(Principal, TicketSchedule), Stop> {
         let opened = self.0.seals.open(Purpose::Ticket, ticket, now)?;
-        let content: ticket::TicketContent =
+        let content: TicketContent =
             serde_json::from_slice(&opened.content).map_err(|error| of_another_release(&error.to_string()))?;
         Ok(content.into_principal(opened.expires).ok_or_else(|| of_another_release("its session id is none"))?)
     }
 
-    fn seal_ticket(&self, id: SessionId, new: &NewSession, until: Timestamp, now: Now) -> Result<String, Unavailable> {
-        let content = ticket::TicketContent::new(id, new, &self.0.policy.groups_asked, now.anchor());
-        let sealed = self.seal_json(&content, until)?;
-        if sealed.len() <= MAX_TICKET {
-            return Ok(sealed);
+    /// The ticket of a session.
+    fn ticket(&self, whose: &Principal, schedule: TicketSchedule) -> Result<Ticket, Unavailable> {
+        let content = TicketContent::of(whose, &self.0.policy.groups_asked, schedule)
+            .ok_or_else(|| Unavailable::because(Dependency::Keyring, "a ticket without a session"))?;
+        let until = whose.until;
+        let mut sealed = self.seal_json(&content, until)?;
+        if sealed.len() > MAX_TICKET {
+            sealed = self.seal_json(&content.without_display(), until)?;
         }
-        let sealed = self.seal_json(&content.without_display(), until)?;
         if sealed.len() <= MAX_TICKET {
-            return Ok(sealed);
+            return Ok(Ticket { text: SecretString::from(sealed), until });
         }
         let message = "somebody's roles and groups do not fit into a ticket; they cannot sign in: have the provider \
                        state fewer of them";
@@ -286,26 +353,70 @@ impl Sessions {
         Err(Unavailable::because(Dependency::Keyring, message))
     }
 
-    fn seal_json(&self, content: &ticket::TicketContent, until: Timestamp) -> Result<String, Unavailable> {
+    fn seal_json(&self, content: &TicketContent, until: Timestamp) -> Result<String, Unavailable> {
         let json = serde_json::to_vec(content).or_unavailable(Dependency::Keyring)?;
         Ok(self.0.seals.seal(Purpose::Ticket, until, &json))
     }
 
-    fn row(&self, id: SessionId, new: NewSession, until: Timestamp, now: Now) -> Result<sql::SessionRow, Unavailable> {
-        let seal =
-            |token: SecretString| self.0.seals.seal(Purpose::RefreshToken, until, token.expose_secret().as_bytes());
+    fn row(
+        &self,
+        id: SessionId,
+        new: NewSession,
+        begun: Timestamp,
+        until: Timestamp,
+    ) -> Result<sql::SessionRow, Unavailable> {
+        let (access_token, access_until) = self.kept_access(new.access_token.as_ref(), begun, until);
         Ok(sql::SessionRow {
             id: id.to_string(),
             subject: new.subject,
             provider: new.provider,
             provider_sid: new.provider_sid,
-            refresh_token: new.refresh_token.map(seal),
+            refresh_token: new.refresh_token.map(|token| self.seal(Purpose::RefreshToken, &token, until)),
+            access_token,
+            access_until,
             claims: serde_json::to_string(&new.claims).or_unavailable(Dependency::Store)?,
             address: new.address.map(|address| address.to_string()),
             browser: new.browser.map(|browser| shortened(&browser).to_owned()),
-            begun: now.anchor(),
+            begun,
             until,
         })
+    }
+
+    /// What a row keeps of an access token that was given at `given`: nothing, unless somebody is to be given it.
+    fn kept_access(
+        &self,
+        token: Option<&IssuedAccessToken>,
+        given: Timestamp,
+        until: Timestamp,
+    ) -> (Option<String>, Option<Timestamp>) {
+        let Some(token) = token.filter(|_| self.0.policy.keeps_access_tokens) else { return (None, None) };
+        (Some(self.seal(Purpose::AccessToken, &token.text, until)), token.lifetime.map(|lifetime| given + lifetime))
+    }
+
+    fn seal(&self, purpose: Purpose, token: &SecretString, until: Timestamp) -> String {
+        self.0.seals.seal(purpose, until, token.expose_secret().as_bytes())
+    }
+}
+
+impl NewSession {
+    /// Whose session it is.
+    fn principal(&self, id: SessionId, begun: Timestamp, until: Timestamp) -> Principal {
+        Principal {
+            kind: Kind::User,
+            subject: self.subject.clone(),
+            tenant: self.tenant.clone(),
+            user_name: self.user_name.clone(),
+            name: self.name.clone(),
+            preferred_username: self.preferred_username.clone(),
+            email: self.email.clone(),
+            roles: self.roles.clone(),
+            groups: self.groups.clone(),
+            session: Some(id),
+            device: None,
+            begun,
+            until,
+            freshness: Freshness::Live,
+        }
     }
 }
 
@@ -332,6 +443,12 @@ impl Ticket {
     /// Its hard expiry.
     pub fn until(&self) -> Timestamp {
         self.until
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ticket(until {})", self.until)
     }
 }
 

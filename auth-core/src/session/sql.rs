@@ -5,26 +5,28 @@ use crate::{clock::Timestamp, database::Database, principal::Subject, verdict::U
 const INSERT: &str = "
     INSERT INTO session
         (id, issuer, subject, provider, provider_sid, refresh_token, claims, address, browser, begun, confirmed,
-         until, version)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, 1)";
+         until, version, access_token, access_until)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, 1, $12, $13)";
 
 const CLAIMS_OF: &str = "
-    SELECT claims, begun FROM session WHERE issuer = $1 AND subject = $2 ORDER BY begun DESC LIMIT $3";
+    SELECT claims, confirmed FROM session WHERE issuer = $1 AND subject = $2 ORDER BY confirmed DESC LIMIT $3";
 
-/// What a session began with.
-pub(super) struct BegunWith {
+/// What a session was confirmed with last.
+pub(super) struct ConfirmedWith {
     /// The verified claims, as a JSON object.
     pub(super) claims: String,
-    pub(super) begun: Timestamp,
+    pub(super) confirmed: Timestamp,
 }
 
-/// A session's row at its begin. No `Debug`: it holds a refresh token, though sealed.
+/// A session's row at its begin. No `Debug`: it holds tokens, though sealed.
 pub(super) struct SessionRow {
     pub(super) id: String,
     pub(super) subject: Subject,
     pub(super) provider: String,
     pub(super) provider_sid: Option<String>,
     pub(super) refresh_token: Option<String>,
+    pub(super) access_token: Option<String>,
+    pub(super) access_until: Option<Timestamp>,
     pub(super) claims: String,
     pub(super) address: Option<String>,
     pub(super) browser: Option<String>,
@@ -48,6 +50,8 @@ pub(super) async fn insert(store: &Database, row: SessionRow) -> Result<(), Unav
                 .bind(row.browser)
                 .bind(row.begun.as_millis())
                 .bind(row.until.as_millis())
+                .bind(row.access_token)
+                .bind(row.access_until.map(Timestamp::as_millis))
                 .execute(&mut *connection)
                 .await
                 .map(drop)
@@ -55,13 +59,13 @@ pub(super) async fn insert(store: &Database, row: SessionRow) -> Result<(), Unav
         .await
 }
 
-/// What the last `most` sessions of a person began with, the latest first.
-pub(super) async fn claims_of(store: &Database, of: Subject, most: u32) -> Result<Vec<BegunWith>, Unavailable> {
+/// What the last `most` sessions of a person were confirmed with, the latest first.
+pub(super) async fn claims_of(store: &Database, of: Subject, most: u32) -> Result<Vec<ConfirmedWith>, Unavailable> {
     let rows: Vec<(String, i64)> = store
         .call(move |mut connection| async move {
             sqlx::query_as(CLAIMS_OF).bind(&*of.issuer).bind(&*of.id).bind(most).fetch_all(&mut *connection).await
         })
         .await?;
-    let row = |(claims, begun)| BegunWith { claims, begun: Timestamp::from_millis(begun) };
+    let row = |(claims, confirmed)| ConfirmedWith { claims, confirmed: Timestamp::from_millis(confirmed) };
     Ok(rows.into_iter().map(row).collect())
 }

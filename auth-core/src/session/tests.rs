@@ -42,7 +42,7 @@ impl Site {
     }
 
     async fn says(&self, ticket: &str) -> String {
-        match self.sessions.open(&shown(ticket), self.clock.now()).await {
+        match self.sessions.open(&shown(ticket), RenewalWait::Never, self.clock.now()).await {
             Ok(OpenedTicket { principal, .. }) => match principal.freshness {
                 Freshness::Live => principal.subject.id.to_string(),
                 Freshness::LastKnownGood { missing, .. } => format!("{}, {missing} stale", principal.subject.id),
@@ -65,6 +65,8 @@ async fn sessions(folder: &Folder, store: &Database, keyring: &Keyring, clock: &
         Revocations::open(&folder.taken(), store.clone(), Background::current(), clock.clone(), policy).await;
     let policy = SessionPolicy {
         hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
+        renewal: RenewalPolicy::default(),
+        keeps_access_tokens: false,
         groups_asked: set(asked),
         issuers: [
             ("https://idp.example".to_owned(), UserClaim::Subject),
@@ -72,7 +74,8 @@ async fn sessions(folder: &Folder, store: &Database, keyring: &Keyring, clock: &
         ]
         .into(),
     };
-    Sessions::new(keyring, store.clone(), revocations, policy)
+    let renewals = Renewals::new(Background::current(), clock.clone(), Arc::default());
+    Sessions::new(keyring, store.clone(), revocations, renewals, Vec::new(), policy)
 }
 
 /// A ticket as a request brings it.
@@ -94,7 +97,8 @@ fn ada() -> NewSession {
         email: Some("ada@example.com".into()),
         roles: Roles::known(["editor".to_owned()]),
         groups: Groups::Known(Arc::new(set(&["staff", "chess"]))),
-        refresh_token: Some(SecretString::from("the refresh token")),
+        refresh_token: None,
+        access_token: None,
         claims: serde_json::json!({ "sub": "ada", "groups": ["staff", "chess"] }),
         provider: "main".to_owned(),
         provider_sid: Some("sid-1".to_owned()),
@@ -108,8 +112,8 @@ async fn a_ticket_says_who_it_is_without_asking_anybody() {
     let site = Site::new().await;
     let ticket = site.begin().await;
     site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
-    let OpenedTicket { principal, credential } =
-        site.sessions.open(&shown(&ticket), site.clock.now()).await.expect("it is good");
+    let OpenedTicket { principal, credential, .. } =
+        site.sessions.open(&shown(&ticket), RenewalWait::Never, site.clock.now()).await.expect("it is good");
     assert_eq!(credential, CredentialId::of(ticket.as_bytes()));
     assert_eq!(principal.subject.to_string(), "https://idp.example#ada");
     assert_eq!((principal.tenant.as_deref(), principal.name.as_deref()), (Some("acme"), Some("Ada Lovelace")));
@@ -161,7 +165,7 @@ async fn a_group_that_a_later_configuration_asks_about_is_not_a_no() {
     let site = Site::new().await;
     let ticket = site.begin().await;
     let site = site.restarted(&["staff", "chess"]).await;
-    let opened = site.sessions.open(&shown(&ticket), site.clock.now()).await.expect("it is good");
+    let opened = site.sessions.open(&shown(&ticket), RenewalWait::Never, site.clock.now()).await.expect("it is good");
     assert_eq!(opened.principal.groups.membership("chess"), Membership::NotStated(Silence::NotAsked));
     assert_eq!(opened.principal.groups.membership("staff"), Membership::Member);
 }
@@ -172,7 +176,7 @@ async fn a_provider_that_was_taken_out_of_the_configuration_admits_nobody_and_re
     let elsewhere = NewSession { subject: Subject::new("https://gone.example", "ada"), ..ada() };
     let begun = site.sessions.begin(elsewhere, None, site.clock.now()).await.expect("healthy");
     let ticket = begun.text().expose_secret();
-    match site.sessions.open(&shown(ticket), site.clock.now()).await {
+    match site.sessions.open(&shown(ticket), RenewalWait::Never, site.clock.now()).await {
         Err(Stop::Unavailable(unavailable)) => {
             assert_eq!(unavailable.dependency, Dependency::Configuration);
             assert!(unavailable.to_string().contains("https://gone.example, which the configuration does not name"));
@@ -191,7 +195,7 @@ async fn told(site: &Site, change: serde_json::Value) -> String {
     content.as_object_mut().expect("an object").extend(fields);
     let until = NOON + Duration::from_secs(3600);
     let sealed = site.sessions.0.seals.seal(Purpose::Ticket, until, content.to_string().as_bytes());
-    match site.sessions.open(&shown(&sealed), site.clock.now()).await {
+    match site.sessions.open(&shown(&sealed), RenewalWait::Never, site.clock.now()).await {
         Ok(opened) => opened.principal.user().to_owned(),
         Err(Stop::Unavailable(unavailable)) => unavailable.to_string(),
         Err(Stop::Rejected(rejected)) => panic!("{rejected:?}"),
@@ -222,8 +226,11 @@ async fn what_nobody_stated_stays_unknown_and_none_stays_none() {
         let what = format!("{groups:?} {roles:?}");
         let new = NewSession { groups, roles, ..ada() };
         let ticket = site.sessions.begin(new, None, site.clock.now()).await.expect("healthy");
-        let opened =
-            site.sessions.open(&shown(ticket.text().expose_secret()), site.clock.now()).await.expect("it is good");
+        let opened = site
+            .sessions
+            .open(&shown(ticket.text().expose_secret()), RenewalWait::Never, site.clock.now())
+            .await
+            .expect("it is good");
         let Principal { groups, roles, .. } = opened.principal;
         assert_eq!((groups.membership("staff"), roles.membership("editor")), (expected, expected), "{what}");
     };
@@ -243,7 +250,8 @@ async fn a_ticket_of_an_earlier_release_without_roles_says_nothing_of_them() {
             NOON + Duration::from_secs(3600),
             content.to_string().as_bytes(),
         );
-        let opened = site.sessions.open(&shown(&sealed), site.clock.now()).await.expect("it is good");
+        let opened =
+            site.sessions.open(&shown(&sealed), RenewalWait::Never, site.clock.now()).await.expect("it is good");
         (opened.principal.roles.membership("editor"), opened.principal.groups.membership("staff"))
     };
     let id = SessionId::from_bytes([7; 16]).to_string();
@@ -287,8 +295,8 @@ async fn what_earlier_sessions_began_with_can_be_looked_up() {
 
 #[test]
 fn what_was_not_looked_at_counts_as_a_list() {
-    let row = |claims: &str| sql::BegunWith { claims: claims.to_owned(), begun: NOON };
-    let stated = |rows: &[sql::BegunWith]| {
+    let row = |claims: &str| sql::ConfirmedWith { claims: claims.to_owned(), confirmed: NOON };
+    let stated = |rows: &[sql::ConfirmedWith]| {
         let read = EarlierTokens::read(rows).stating(|token| Stated::groups(token, "groups"));
         read.expect("it was read").into_iter().map(|earlier| earlier.stated).collect::<Vec<_>>()
     };
@@ -315,7 +323,8 @@ async fn there_is_no_ticket_without_a_row() {
 #[tokio::test]
 async fn the_row_keeps_what_renewal_will_need_and_no_secret_in_the_clear() {
     let site = Site::new().await;
-    let _ = site.begin().await;
+    let new = NewSession { refresh_token: Some(SecretString::from("the refresh token")), ..ada() };
+    let _ = site.sessions.begin(new, None, site.clock.now()).await.expect("healthy");
     let rows = site.rows().await;
     let sealed = rows[0].1.as_deref().expect("a refresh token was given");
     let Ok(opened) = site.keyring.seals().open(Purpose::RefreshToken, sealed, site.clock.now()) else {
@@ -408,14 +417,21 @@ async fn a_ticket_is_never_longer_than_a_browser_keeps() {
     for length in [10, 2000, 5000, 50_000] {
         let ticket = site.sessions.begin(long(length), None, site.clock.now()).await.expect("a name can be left out");
         assert!(ticket.text().expose_secret().len() <= MAX_TICKET);
-        let opened =
-            site.sessions.open(&shown(ticket.text().expose_secret()), site.clock.now()).await.expect("it is good");
+        let opened = site
+            .sessions
+            .open(&shown(ticket.text().expose_secret()), RenewalWait::Never, site.clock.now())
+            .await
+            .expect("it is good");
         assert_eq!(opened.principal.name.is_some(), length < 2500);
     }
     let user_name = UserName::Claimed { claim: "preferred_username".into(), value: "ada".into() };
     let known = NewSession { subject: Subject::new("https://named.example", "s-1"), user_name, ..long(5000) };
     let ticket = site.sessions.begin(known, None, site.clock.now()).await.expect("a name can be left out");
-    let opened = site.sessions.open(&shown(ticket.text().expose_secret()), site.clock.now()).await.expect("it is good");
+    let opened = site
+        .sessions
+        .open(&shown(ticket.text().expose_secret()), RenewalWait::Never, site.clock.now())
+        .await
+        .expect("it is good");
     assert_eq!((opened.principal.user(), &opened.principal.name), ("ada", &None), "this name cannot be left out");
     let roles = NewSession { roles: Roles::known((0..500).map(|n| format!("role {n}"))), ..ada() };
     let count = site.rows().await.len();

@@ -1,13 +1,12 @@
 //! What a ticket says, under its seal.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::NewSession;
 use crate::{
-    clock::Timestamp,
-    principal::{Freshness, Groups, Kind, Principal, Roles, SessionId, Silence, Subject, UserName},
+    clock::{Now, Timestamp},
+    principal::{Freshness, Groups, Kind, Principal, Roles, Silence, Subject, UserName},
 };
 
 /// The content of a ticket, as JSON. The hard expiry is the envelope's. Names are short because a browser sends them
@@ -39,6 +38,29 @@ pub(super) struct TicketContent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     no_groups: Option<Silence>,
     begun: Timestamp,
+    /// When the provider confirmed it last. Absent in tickets of earlier releases: when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "ok")]
+    confirmed: Option<Timestamp>,
+    /// Absent: it is not renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "renew")]
+    renew_at: Option<Timestamp>,
+}
+
+/// When a ticket's session was confirmed, and when that is due again. By the anchor, as everything that a ticket says of
+/// its begin: a step of the wall clock makes nothing due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TicketSchedule {
+    pub(super) confirmed: Timestamp,
+    /// `None`: never. It lives to its hard expiry.
+    pub(super) renew_at: Option<Timestamp>,
+}
+
+impl TicketSchedule {
+    /// How long its renewal has been due; `None` if it is not.
+    pub(super) fn overdue(self, now: Now) -> Option<Duration> {
+        let due = self.renew_at?;
+        (now.anchor() >= due).then(|| now.anchor().since(due))
+    }
 }
 
 /// Which groups we asked about, and which of these they are in. A group that a later configuration asks about is then
@@ -61,35 +83,38 @@ struct Claimed {
 }
 
 impl TicketContent {
-    pub(super) fn new(id: SessionId, new: &NewSession, asked: &BTreeSet<String>, begun: Timestamp) -> Self {
-        let (roles, no_roles) = match &new.roles {
+    /// What the ticket of `whose` session says; nothing, if they have none.
+    pub(super) fn of(whose: &Principal, asked: &BTreeSet<String>, schedule: TicketSchedule) -> Option<Self> {
+        let (roles, no_roles) = match &whose.roles {
             Roles::Stated(roles) => (Some(Arc::clone(roles)), None),
             Roles::NotStated(silence) => (None, Some(*silence)),
         };
-        let (groups, no_groups) = match kept(&new.groups, asked) {
+        let (groups, no_groups) = match kept(&whose.groups, asked) {
             Ok(groups) => (Some(groups), None),
             Err(silence) => (None, Some(silence)),
         };
-        Self {
-            id: id.to_string(),
-            iss: new.subject.issuer.clone(),
-            sub: new.subject.id.clone(),
-            tid: new.tenant.clone(),
-            name: new.name.clone(),
-            preferred_username: new.preferred_username.clone(),
-            user: match &new.user_name {
+        Some(Self {
+            id: whose.session?.to_string(),
+            iss: whose.subject.issuer.clone(),
+            sub: whose.subject.id.clone(),
+            tid: whose.tenant.clone(),
+            name: whose.name.clone(),
+            preferred_username: whose.preferred_username.clone(),
+            user: match &whose.user_name {
                 UserName::Subject => None,
                 UserName::Claimed { claim, value } => {
                     Some(Claimed { claim: Arc::clone(claim), value: Arc::clone(value) })
                 }
             },
-            email: new.email.clone(),
+            email: whose.email.clone(),
             roles,
             groups,
             no_roles,
             no_groups,
-            begun,
-        }
+            begun: whose.begun,
+            confirmed: Some(schedule.confirmed).filter(|confirmed| *confirmed != whose.begun),
+            renew_at: schedule.renew_at,
+        })
     }
 
     /// The same without what is only shown: for people whose ticket would be too long.
@@ -97,9 +122,10 @@ impl TicketContent {
         Self { name: None, preferred_username: None, email: None, ..self }
     }
 
-    /// Whom it names; `None` if its session's id is none.
-    pub(super) fn into_principal(self, until: Timestamp) -> Option<Principal> {
-        Some(Principal {
+    /// Whom it names, and when it is to be renewed; `None` if its session's id is none.
+    pub(super) fn into_principal(self, until: Timestamp) -> Option<(Principal, TicketSchedule)> {
+        let schedule = TicketSchedule { confirmed: self.confirmed.unwrap_or(self.begun), renew_at: self.renew_at };
+        let principal = Principal {
             kind: Kind::User,
             subject: Subject::new(self.iss, self.sub),
             tenant: self.tid,
@@ -123,7 +149,8 @@ impl TicketContent {
             begun: self.begun,
             until,
             freshness: Freshness::Live,
-        })
+        };
+        Some((principal, schedule))
     }
 }
 

@@ -9,8 +9,6 @@ use super::{
     BeginsAgain, Callback, Finished, SignInFault,
     callback::{CallbackParams, ProviderAnswer},
     fault::Objection,
-    id_token::{self, ExpectedToken, IdTokenFault, Identity},
-    invalid_response::InvalidResponse,
     pending::PendingSignIn,
     record::SignInRecord,
     replay::InProgress,
@@ -19,9 +17,12 @@ use crate::{
     clock::Now,
     dependency::Dependency,
     discovery::Document,
-    idp::{ExchangeFault, Provider, ProviderConfig, Tokens, hiding, presentable},
-    principal::stated::Stated,
-    session::{EarlierTokens, NewSession, Sessions},
+    idp::{
+        ExchangeFault, InvalidResponse, Provider, Tokens, hiding,
+        id_token::{self, Answers, ExpectedToken, IdTokenFault, Identity},
+        presentable,
+    },
+    session::{NewSession, Sessions},
     verdict::Unavailable,
 };
 
@@ -122,8 +123,8 @@ impl Conclusion {
         let expected = ExpectedToken {
             issuer: self.provider.issuer(),
             client_id: &self.provider.config().client_id,
-            nonce: &self.found.nonce,
-            access_token: tokens.access_token.expose_secret(),
+            answers: Answers::SignIn { nonce: &self.found.nonce },
+            access_token: tokens.access_token.text.expose_secret(),
             max_age: self.found.max_age,
         };
         id_token::verify(&self.provider, tokens.id_token.expose_secret(), &expected, self.now).await
@@ -131,14 +132,7 @@ impl Conclusion {
 
     async fn session(&self, who: Identity, tokens: Tokens, callback: Callback) -> Result<Finished, SignInFault> {
         let subject = who.subject.to_string();
-        let ProviderConfig { groups_claim, absence, .. } = self.provider.config();
-        let earlier = if who.groups.needs_earlier(absence.groups) || who.roles.needs_earlier(absence.roles) {
-            self.sessions.earlier_tokens(&who.subject).await
-        } else {
-            EarlierTokens::default()
-        };
-        let groups = earlier.stating(|token| Stated::groups(token, groups_claim));
-        let roles = earlier.stating(Stated::roles);
+        let (roles, groups) = self.sessions.stated(&who, self.provider.config(), self.now).await;
         let request = callback.request;
         let new = NewSession {
             subject: who.subject,
@@ -147,9 +141,10 @@ impl Conclusion {
             name: who.name,
             preferred_username: who.preferred_username,
             email: who.email,
-            roles: who.roles.settled(absence.roles, roles.as_deref(), self.now).into(),
-            groups: who.groups.settled(absence.groups, groups.as_deref(), self.now).into(),
+            roles,
+            groups,
             refresh_token: tokens.refresh_token,
+            access_token: Some(tokens.access_token),
             claims: who.claims,
             provider: self.found.provider.clone(),
             provider_sid: who.sid,

@@ -3,8 +3,8 @@
 //! Three situations are told apart, since each needs somebody else: the provider refused (the person, or whoever set
 //! this up), its answer was wrong (whoever runs it), it did not answer (time).
 
-use super::{callback::MalformedCallback, invalid_response::InvalidResponse};
-use crate::verdict::Unavailable;
+use super::callback::MalformedCallback;
+use crate::{idp::InvalidResponse, verdict::Unavailable};
 
 /// Why a sign-in did not begin.
 #[derive(Debug)]

@@ -7,8 +7,6 @@
 mod callback;
 mod conclude;
 mod fault;
-mod id_token;
-mod invalid_response;
 mod pending;
 mod record;
 mod replay;
@@ -21,7 +19,6 @@ use url::Url;
 pub use self::{
     callback::{CallbackParams, MalformedCallback},
     fault::{BeginFault, BeginsAgain, Objection, SignInFault},
-    invalid_response::InvalidResponse,
     pending::{PendingCookie, pending_cookie_prefix},
     replay::ReplayGuard,
 };
@@ -31,10 +28,14 @@ use self::{
     record::SignInRecord,
     replay::Replay,
 };
+pub use crate::idp::InvalidResponse;
 use crate::{
     background::Background,
     clock::Now,
-    idp::{AuthenticationRequest, Provider},
+    idp::{
+        AuthenticationRequest, Provider,
+        id_token::{self, Answers, ExpectedToken},
+    },
     keyring::{Keyring, seal::Seals},
     session::{Sessions, Ticket},
 };
@@ -58,7 +59,8 @@ struct Parts {
 #[doc(hidden)]
 pub async fn id_token_holds(provider: &Provider, token: &str, nonce: &str, access_token: &str, now: Now) -> bool {
     let (issuer, client_id) = (provider.issuer(), &provider.config().client_id);
-    let expected = id_token::ExpectedToken { issuer, client_id, nonce, access_token, max_age: None };
+    let answers = Answers::SignIn { nonce };
+    let expected = ExpectedToken { issuer, client_id, answers, access_token, max_age: None };
     id_token::verify(provider, token, &expected, now).await.is_ok()
 }
 

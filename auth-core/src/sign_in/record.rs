@@ -1,12 +1,10 @@
 //! What a sign-in that did not end well leaves behind: a counter and a log line, with the number that the person's page
 //! shows.
 
-use super::{
-    fault::{BeginsAgain, Objection},
-    invalid_response::InvalidResponse,
-};
+use super::fault::{BeginsAgain, Objection};
 use crate::{
     dependency::Dependency,
+    idp::InvalidResponse,
     metric::{OUTAGE, SIGN_IN_FAILED, SIGN_IN_REFUSED, UNAVAILABLE, UNSETTLED},
     verdict::Unavailable,
 };

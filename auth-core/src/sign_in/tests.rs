@@ -20,7 +20,7 @@ use crate::{
         stated::{Absence, WhenAbsent},
     },
     revocations::{RevocationPolicy, Revocations},
-    session::SessionPolicy,
+    session::{RenewalPolicy, RenewalWait, Renewals, SessionPolicy},
     testing::{Folder, TestProvider},
     verdict::{Reason, Stop},
 };
@@ -60,10 +60,11 @@ impl Gateway {
             Revocations::open(&data.taken(), store.clone(), background.clone(), clock.clone(), policy).await;
         let policy = SessionPolicy {
             hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
+            renewal: RenewalPolicy::default(),
+            keeps_access_tokens: false,
             groups_asked: BTreeSet::from(["staff".to_owned()]),
             issuers: [(provider.issuer.clone(), UserClaim::Subject)].into(),
         };
-        let sessions = Sessions::new(&keyring, store.clone(), revocations, policy);
         let idp = |name, mode| idp(&provider.issuer, name, mode, prompt, &background, &clock, &data);
         let providers = vec![
             idp("first", ResponseMode::Query),
@@ -71,6 +72,8 @@ impl Gateway {
             idp("silent", ResponseMode::Query),
             idp("named", ResponseMode::Query),
         ];
+        let renewals = Renewals::new(background.clone(), clock.clone(), Arc::default());
+        let sessions = Sessions::new(&keyring, store.clone(), revocations, renewals, providers.clone(), policy);
         let callbacks = Callbacks { public_url: public_url.parse().expect("a URL"), own_prefix: "/.candor".to_owned() };
         let sign_in = SignIn::new(providers, callbacks, &keyring, sessions.clone(), background, ReplayGuard::default());
         Self { provider, sign_in, sessions, store, clock, _data: data }
@@ -101,7 +104,7 @@ impl Gateway {
         let query = format!("state={}&code=good", away.state);
         let finished = self.callback(name, &query, &away.cookies).await.unwrap_or_else(|fault| panic!("{fault:?}"));
         let ticket = CredentialText::new(finished.ticket.text().clone());
-        let opened = self.sessions.open(&ticket, self.clock.now()).await.expect("it holds");
+        let opened = self.sessions.open(&ticket, RenewalWait::Never, self.clock.now()).await.expect("it holds");
         (opened.principal.groups.membership("staff"), opened.principal.roles.membership("editor"))
     }
 
@@ -216,7 +219,7 @@ async fn somebody_signs_in_and_gets_where_they_wanted() {
     assert_eq!(finished.return_to, "/report?month=7");
     assert_eq!(finished.spent, away.cookies[0].0);
     let ticket = CredentialText::new(finished.ticket.text().clone());
-    let opened = gateway.sessions.open(&ticket, gateway.clock.now()).await.expect("it holds");
+    let opened = gateway.sessions.open(&ticket, RenewalWait::Never, gateway.clock.now()).await.expect("it holds");
     assert_eq!(&*opened.principal.subject.id, "ada");
     assert_eq!(*opened.principal.subject.issuer, *gateway.provider.issuer);
     let (authorization, form) = crate::lock::lock(&gateway.provider.told).heard.clone();
@@ -703,7 +706,7 @@ async fn a_new_sign_in_ends_the_session_before_it() {
     let second = gateway.sign_in.finish("first", callback, gateway.clock.now()).await;
     let second = second.unwrap_or_else(|fault| panic!("{fault:?}"));
     let opened = async |ticket: &SecretString| {
-        gateway.sessions.open(&CredentialText::new(ticket.clone()), gateway.clock.now()).await
+        gateway.sessions.open(&CredentialText::new(ticket.clone()), RenewalWait::Never, gateway.clock.now()).await
     };
     let (new, old) = (opened(second.ticket.text()).await, opened(&old).await);
     assert!(matches!(old, Err(Stop::Rejected(ended)) if ended.reason() == Reason::Ended));
@@ -723,7 +726,7 @@ async fn a_form_post_ends_the_session_before_it_though_it_comes_without_its_tick
     let pending = [(begun.cookie.name.clone(), begun.cookie.value.expose_secret().to_owned())];
     let second = gateway.callback("second", &query, &pending).await.unwrap_or_else(|fault| panic!("{fault:?}"));
     let opened = async |ticket: &SecretString| {
-        gateway.sessions.open(&CredentialText::new(ticket.clone()), gateway.clock.now()).await
+        gateway.sessions.open(&CredentialText::new(ticket.clone()), RenewalWait::Never, gateway.clock.now()).await
     };
     assert!(matches!(opened(&old).await, Err(Stop::Rejected(ended)) if ended.reason() == Reason::Ended));
     assert!(opened(second.ticket.text()).await.is_ok());

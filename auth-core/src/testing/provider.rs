@@ -2,7 +2,7 @@
 
 use std::{
     convert::Infallible,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use aws_lc_rs::{digest, rand::SystemRandom, signature::Ed25519KeyPair};
@@ -35,6 +35,8 @@ pub(crate) struct Told {
     pub(crate) keys_are_down: bool,
     /// Put these claims into ID tokens; null takes one out.
     pub(crate) claims: Value,
+    /// Put these members into answers to a refresh; null takes one out.
+    pub(crate) answer: Value,
     /// Put these members into the document.
     pub(crate) document: Value,
     /// Of the last authorisation request.
@@ -45,6 +47,14 @@ pub(crate) struct Told {
     pub(crate) heard: (String, String),
     /// How often the token endpoint was called.
     pub(crate) asked: usize,
+    /// The time that it goes by; the machine's, if there is none.
+    pub(crate) clock: Option<Clock>,
+    /// Every refresh token is good once, and a used one is refused.
+    pub(crate) rotates: bool,
+    /// Refuse every refresh of these people.
+    pub(crate) disabled: Vec<String>,
+    /// The refresh tokens that came, in their order.
+    pub(crate) refreshed: Vec<String>,
     /// Answer the token endpoint as this gives leave.
     leave: Option<Arc<Semaphore>>,
 }
@@ -96,6 +106,11 @@ impl TestProvider {
         let leave = Arc::new(Semaphore::new(0));
         self.tell(|told| told.leave = Some(Arc::clone(&leave)));
         leave
+    }
+
+    /// From now on calls of the token endpoint are answered at once. Those that wait go on waiting.
+    pub(crate) fn hold_no_more(&self) {
+        self.tell(|told| told.leave = None);
     }
 
     /// Waits until the token endpoint has been called so often.
@@ -179,15 +194,15 @@ impl WorkerState {
             let found = url::form_urlencoded::parse(form.as_bytes()).find(|(name, _)| name == wanted);
             found.map(|(_, value)| value.into_owned()).unwrap_or_default()
         };
+        if sent("grant_type") == "refresh_token" {
+            return self.refresh(told, sent("refresh_token"));
+        }
         let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, sent("code_verifier").as_bytes()));
         if sent("code") != "good" || challenge != told.challenge {
             return json_answer(400, &json!({ "error": "invalid_grant" }));
         }
-        let now = Clock::system().now().wall().as_secs();
-        let mut claims = json!({
-            "iss": self.issuer, "sub": "ada", "aud": "candor", "nonce": told.nonce, "iat": now, "exp": now + 300,
-            "name": "Ada", "groups": ["staff"],
-        });
+        let mut claims = self.claims(&told, "ada");
+        claims["nonce"] = json!(told.nonce);
         merge(&mut claims, &told.claims);
         let id_token = self.key.sign("JWT", &claims).expect("it signs");
         let answer = json!({
@@ -195,6 +210,37 @@ impl WorkerState {
             "id_token": id_token,
         });
         json_answer(200, &answer)
+    }
+
+    /// A refresh token is `NAME` or `NAME.NUMBER`, where each is the successor of the last.
+    fn refresh(&self, mut told: MutexGuard<'_, Told>, token: String) -> Response<Full<Bytes>> {
+        let (name, number) = token.split_once('.').unwrap_or((&token, "0"));
+        let (name, next) = (name.to_owned(), number.parse::<u32>().expect("a number") + 1);
+        let was_used = told.refreshed.contains(&token);
+        told.refreshed.push(token);
+        if told.disabled.contains(&name) || told.rotates && was_used {
+            return json_answer(400, &json!({ "error": "invalid_grant", "error_description": "not any more" }));
+        }
+        let subject = if name == "rt" { "ada" } else { &name };
+        let mut claims = self.claims(&told, subject);
+        merge(&mut claims, &told.claims);
+        let mut answer = json!({
+            "access_token": format!("at-{next}"), "token_type": "bearer", "expires_in": 3600,
+            "id_token": self.key.sign("JWT", &claims).expect("it signs"),
+        });
+        if told.rotates {
+            answer["refresh_token"] = json!(format!("{name}.{next}"));
+        }
+        merge(&mut answer, &told.answer);
+        json_answer(200, &answer)
+    }
+
+    fn claims(&self, told: &Told, subject: &str) -> Value {
+        let now = told.clock.clone().unwrap_or_else(Clock::system).now().wall().as_secs();
+        json!({
+            "iss": self.issuer, "sub": subject, "aud": "candor", "iat": now, "exp": now + 300,
+            "name": "Ada", "groups": ["staff"],
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use auth_core::{database::DatabaseAddress, policy::Allow};
+use auth_core::{database::DatabaseAddress, policy::Allow, session::RenewalPolicy};
 use ipnet::IpNet;
 use tracing::Level;
 use url::{Host, Url};
@@ -77,6 +77,8 @@ pub struct StoreConfig {
 pub struct SessionsConfig {
     /// The life of a session that is not renewed. Default 12 h.
     pub hard_without_refresh: Duration,
+    /// How the others are renewed. Default every 15 min, without waiting for 5 min, then for 3 s, up to 7 d.
+    pub renewal: RenewalPolicy,
     /// How many sign-ins one address may begin. Default 60 at once and 120 a minute.
     pub sign_in_limit: Allowance,
 }
@@ -227,12 +229,18 @@ impl StoreConfig {
 impl SessionsConfig {
     /// Reads `[sessions]`.
     pub(super) fn read(section: &Section<'_>) -> Self {
-        for key in ["renew", "renew_grace", "renew_wait", "hard"] {
-            section.not_built(key, "leave it out: a session is not renewed, and lives for `hard_without_refresh`");
-        }
-        let life = section
-            .value("hard_without_refresh")
-            .and_then(|value| value.duration(Duration::from_secs(60)..=30 * 24 * HOUR));
+        let duration = |key, least, most, default| {
+            let value = section.value(key).and_then(|value| value.duration(least..=most));
+            value.unwrap_or(default)
+        };
+        let (default, second, day) = (RenewalPolicy::default(), Duration::from_secs(1), 24 * HOUR);
+        let renewal = RenewalPolicy {
+            renew: duration("renew", second, day, default.renew),
+            grace: duration("renew_grace", Duration::ZERO, day, default.grace),
+            wait: duration("renew_wait", Duration::ZERO, 30 * second, default.wait),
+            hard: duration("hard", 60 * second, 30 * day, default.hard),
+        };
+        let life = duration("hard_without_refresh", 60 * second, 30 * day, 12 * HOUR);
         let count = |key, most: u32, default: u32| {
             let value = section.value(key).and_then(|value| value.count(1..=most as usize));
             value.and_then(|count| u32::try_from(count).ok()).unwrap_or(default)
@@ -242,7 +250,7 @@ impl SessionsConfig {
             at_once: count("sign_ins_at_once", 10_000, at_once),
             per_minute: count("sign_ins_per_minute", 60_000, per_minute),
         };
-        Self { hard_without_refresh: life.unwrap_or(12 * HOUR), sign_in_limit }
+        Self { hard_without_refresh: life, renewal, sign_in_limit }
     }
 }
 

@@ -47,7 +47,9 @@ impl RequestContext {
         } else {
             harm
         };
-        let Admission { permit, credential, ended } = authenticator.admit(shown, requirement, harm, self.now).await;
+        let admission = authenticator.admit(shown, requirement, harm, self.now).await;
+        let Admission { permit, credential, ended, renewed } = admission;
+        self.is_renewed(renewed);
         match permit {
             Ok(permit) => {
                 self.passes_by(&permit);

@@ -17,6 +17,7 @@ use auth_core::{
     clock::Now,
     policy::{Holder, Permit, Requirement},
     principal::{Kind, Principal, Renewal},
+    session::Ticket,
     verdict::Unavailable,
 };
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -29,6 +30,7 @@ use crate::{
     request::{self, RequestHead, RequestId, presumed_client_kind},
     response::{
         answer::{Answer, Recourse, Why},
+        renewed_ticket,
         reply::{Reply, kind_of},
     },
     route::{ReturnTo, Route},
@@ -69,6 +71,7 @@ struct Found {
     route: Option<Arc<RouteMetrics>>,
     goes_to_upstream: bool,
     renewal: Option<Renewal>,
+    renewed: Option<Ticket>,
 }
 
 /// What it was answered, for the same.
@@ -175,6 +178,13 @@ impl RequestContext {
         timeout_at(deadline, sent).await.unwrap_or_else(|_| late())
     }
 
+    /// Its session was renewed: this ticket is to be kept in place of the one that it showed.
+    fn is_renewed(&self, ticket: Option<Ticket>) {
+        if ticket.is_some() {
+            self.found.borrow_mut().renewed = ticket;
+        }
+    }
+
     /// It may pass by `permit`: whose it is, or why nobody can tell.
     fn passes_by(&self, permit: &Permit) {
         match permit.holder() {
@@ -265,11 +275,19 @@ impl RequestContext {
         }
     }
 
+    /// The ticket to keep in place of the one that it showed goes out with its answer, if no shared cache keeps that.
+    fn hand_out_renewed(&self, response: &mut Response<Body>) {
+        if let Some(ticket) = self.found.borrow_mut().renewed.take() {
+            renewed_ticket::hand_out(response, &ticket, self.now, &self.running.site);
+        }
+    }
+
     /// Turns `reply` into what is sent.
     pub fn send(&self, reply: Reply) -> Response<Body> {
         let why = reply.answer.why(self.found.borrow().undecided.as_ref());
         let mut response = reply.into_http(&self.running.site);
         self.say_when_to_renew(&mut response);
+        self.hand_out_renewed(&mut response);
         let (status, word) = (response.status(), kind_of(&response));
         self.note_device(status);
         *self.answered.borrow_mut() = Some(Answered { status, word, why, after: self.begun.elapsed() });

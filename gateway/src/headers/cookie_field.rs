@@ -41,8 +41,17 @@ pub(crate) fn remove_ours(headers: &mut HeaderMap, names: CookieNames) {
 /// Whether a `Set-Cookie` sets a cookie of ours, for any browser: a nameless `=name=value` has been taken for
 /// `name=value` before.
 pub(crate) fn sets_ours(field: &HeaderValue, names: CookieNames) -> bool {
+    names.cover(name_set_by(field))
+}
+
+/// Whether a `Set-Cookie` sets the cookie `name`, for any browser.
+pub(crate) fn sets(field: &HeaderValue, name: &str) -> bool {
+    name_set_by(field).eq_ignore_ascii_case(name.as_bytes())
+}
+
+fn name_set_by(field: &HeaderValue) -> &[u8] {
     let start = field.as_bytes().iter().position(|byte| !byte.is_ascii_whitespace() && *byte != b'=');
-    names.cover(name_of(&field.as_bytes()[start.unwrap_or(field.len())..]))
+    name_of(&field.as_bytes()[start.unwrap_or(field.len())..])
 }
 
 fn without(field: &HeaderValue, is_ours: impl Fn(&[u8]) -> bool) -> Option<HeaderValue> {

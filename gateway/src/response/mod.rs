@@ -6,4 +6,5 @@ pub mod own_answer;
 pub mod page;
 pub(crate) mod pages;
 mod problem;
+pub(crate) mod renewed_ticket;
 pub mod reply;

@@ -105,6 +105,7 @@ async fn ticket(gateway: &Gateway, roles: Roles) -> String {
         roles,
         groups: Groups::NotStated(Silence::Absent),
         refresh_token: None,
+        access_token: None,
         claims: serde_json::json!({}),
         provider: "i".into(),
         provider_sid: None,

@@ -33,7 +33,7 @@ use auth_core::{
     outbound::OutboundPolicy,
     refusal_guard::RefusalGuard,
     revocations::{RevocationPolicy, Revocations},
-    session::Sessions,
+    session::{Renewals, Sessions},
     sign_in::{ReplayGuard, SignIn},
 };
 
@@ -189,6 +189,7 @@ impl Gateway {
             guard: guard.clone(),
             issuers: KnownIssuers::default(),
             replay: ReplayGuard::default(),
+            renewals: Renewals::new(background.clone(), clock.clone(), guard.clone()),
             endpoints: Endpoints::default(),
             legacy: legacy.clone(),
         };

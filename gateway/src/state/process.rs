@@ -19,7 +19,7 @@ use auth_core::{
     keyring::Keyring,
     refusal_guard::RefusalGuard,
     revocations::Revocations,
-    session::{SessionPolicy, Sessions},
+    session::{Renewals, SessionPolicy, Sessions},
     sign_in::{Callbacks, ReplayGuard, SignIn},
 };
 use url::Position;
@@ -48,6 +48,7 @@ pub(super) struct ProcessParts {
     pub(super) guard: Arc<RefusalGuard>,
     pub(super) issuers: KnownIssuers,
     pub(super) replay: ReplayGuard,
+    pub(super) renewals: Renewals,
     pub(super) endpoints: Endpoints,
     pub(super) legacy: LegacyTokens,
 }
@@ -67,10 +68,14 @@ impl ProcessParts {
         let people = config.identity.iter();
         let policy = SessionPolicy {
             hard_without_refresh: config.sessions.hard_without_refresh,
+            renewal: config.sessions.renewal,
+            keeps_access_tokens: false,
             groups_asked: routes::groups_asked(&config),
             issuers: people.map(|identity| (identity.issuer.to_string(), identity.user_claim.clone())).collect(),
         };
-        let sessions = Sessions::new(&self.keyring, self.store.clone(), self.revocations.clone(), policy);
+        let (store, revocations) = (self.store.clone(), self.revocations.clone());
+        let sessions =
+            Sessions::new(&self.keyring, store, revocations, self.renewals.clone(), providers.clone(), policy);
         let callbacks =
             Callbacks { public_url: config.server.public_url.clone(), own_prefix: config.own_prefix.clone() };
         let sign_in = SignIn::new(

@@ -77,6 +77,8 @@ fn filter(level: Level) -> Targets {
         .with_target("auth_core", level)
         .with_target("gateway", level)
         .with_target("gateway::cli", level.max(Level::INFO))
+        // Whoever turns the log down must not lose what became of people's sessions.
+        .with_target("audit", level.max(Level::INFO))
 }
 
 fn subscriber_layer<L>(level: Level, layer: L) -> Box<dyn Layer<registry::Registry> + Send + Sync>

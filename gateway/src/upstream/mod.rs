@@ -13,7 +13,7 @@ pub mod legacy_authority;
 mod pool;
 pub mod request_fields;
 pub mod response_fields;
-mod shared_cache;
+pub(crate) mod shared_cache;
 pub mod signed_identity;
 mod socket;
 mod vetting;

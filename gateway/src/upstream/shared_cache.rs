@@ -44,6 +44,16 @@ pub(super) fn keep_out(headers: &mut HeaderMap) {
     headers.insert(header::CACHE_CONTROL, value);
 }
 
+/// Whether no shared cache keeps an answer with these fields: it says `private` (of the whole answer) or `no-store`, and
+/// nothing that such a cache believes before that.
+pub(crate) fn is_kept_out(headers: &HeaderMap) -> bool {
+    let says_so = |line: &HeaderValue| {
+        let mut directives = elements(line.as_bytes());
+        directives.any(|it| it.eq_ignore_ascii_case(b"private") || it.eq_ignore_ascii_case(b"no-store"))
+    };
+    !headers.keys().any(is_for_shared_caches) && headers.get_all(header::CACHE_CONTROL).iter().any(says_so)
+}
+
 fn is_for_shared_caches(name: &HeaderName) -> bool {
     name.as_str().ends_with("-cache-control") || FOR_SHARED_CACHES.contains(&name.as_str())
 }

@@ -1,144 +1,230 @@
-//! An ID token before openidconnect's verifier (OpenID Connect Core §3.1.3.7), once [`crate::keys`] has found the key
-//! under which its signature holds.
+//! ID tokens: verified by keys and jws, judged by OpenID Connect Core §3.1.3.7, and read as who somebody is.
 //!
-//! The verifier is given that one key, and the time: it fetches nothing and reads no clock. It is shown the token's own
-//! header and signature, and of the claims those that it judges. The library reads all claims or none, and one of an
-//! unexpected type, which nobody here asks for, would cost the sign-in: an `email_verified` that is a string, an
-//! `updated_at` that is a date. So the key checks the signature over the token as it came.
+//! Issuer, audience, nonce and expiry are judged by openidconnect's verifier ([`SignedIdToken`]); here are the rules that
+//! it leaves to its callers, and time, of which we have two readings.
 //!
-//! What the library leaves to its callers is [`crate::sign_in`]'s: `azp`, `nbf`, an `iat` ahead of us, `auth_time`, the
-//! length of `sub`, and what it means that only one reading of the clock calls a token over.
+//! An ID token is the provider's word to us, not a credential that a person holds. So what is wrong with one is a
+//! fault of the sign-in, not a verdict: nobody's credential is refused here.
 
-use std::str::FromStr;
+use std::{sync::Arc, time::Duration};
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use chrono::{DateTime, Utc};
-use openidconnect::{
-    AccessToken, AccessTokenHash, ClaimsVerificationError, ClientId, EmptyAdditionalClaims, IdToken, IdTokenVerifier,
-    IssuerUrl, JsonWebKeySet, Nonce, NonceVerifier,
-    core::{CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm},
-};
 use serde_json::{Map, Value};
 
-use super::proven_key::ProvenKey;
+use super::{Mismatch, Provider, ProviderConfig, SignedIdToken, invalid_response::InvalidResponse};
 use crate::{
-    clock::Timestamp,
+    clock::{Now, Past, Witness},
     dependency::Dependency,
-    jws::{Claims, Unverified, VerifyingKey},
-    verdict::Unavailable,
+    jws::{self, Claims, TokenKind},
+    keys::Contradiction,
+    principal::{Subject, UserName, stated::Stated},
+    verdict::{Reason, Unavailable},
 };
 
-/// The claims that the verifier judges, and `sub`, without which it reads nothing.
-const SHOWN: [&str; 6] = ["iss", "sub", "aud", "exp", "iat", "nonce"];
+/// How far a provider's clock and ours may be apart.
+const LEEWAY: Duration = Duration::from_secs(30);
+/// The longest `sub` (OpenID Connect Core §2), in bytes.
+const LONGEST_SUBJECT: usize = 255;
 
-/// An ID token whose signature holds, as the verifier is shown it.
-pub(crate) struct SignedIdToken {
-    token: IdToken<EmptyAdditionalClaims, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>,
-    key: ProvenKey,
-    nonce: Option<Nonce>,
+/// Who signed in, as the provider states it.
+pub(crate) struct Identity {
+    pub(crate) subject: Subject,
+    pub(crate) tenant: Option<Arc<str>>,
+    pub(crate) user_name: UserName,
+    pub(crate) name: Option<Arc<str>>,
+    pub(crate) preferred_username: Option<Arc<str>>,
+    pub(crate) email: Option<Arc<str>>,
+    pub(crate) roles: Stated,
+    pub(crate) groups: Stated,
+    pub(crate) sid: Option<String>,
+    pub(crate) claims: Value,
 }
 
-/// What the verifier objects to.
+/// What is expected of an ID token.
+pub(crate) struct ExpectedToken<'e> {
+    pub(crate) issuer: &'e str,
+    pub(crate) client_id: &'e str,
+    pub(crate) answers: Answers<'e>,
+    pub(crate) access_token: &'e str,
+    pub(crate) max_age: Option<Duration>,
+}
+
+/// To what the provider answered with an ID token.
+#[derive(Clone, Copy)]
+pub(crate) enum Answers<'e> {
+    /// A sign-in, which sent this nonce.
+    SignIn { nonce: &'e str },
+    /// A refresh. Its token need not have a nonce; if it has one, it is that of the sign-in, where that is still known
+    /// (OpenID Connect Core §12.2). That it is about the same person is the caller's to see.
+    Refresh { nonce: Option<&'e str> },
+}
+
+/// Why an ID token signs nobody in.
 #[derive(Debug)]
-pub(crate) enum Mismatch {
-    /// `iss` is another issuer's.
-    Issuer,
-    /// `aud` does not name us, or names somebody else too.
-    Audience,
-    /// `nonce` is missing or of another sign-in.
-    Nonce,
-    /// `exp` has been reached at the time that was given.
-    Expired,
-    /// Something that was found good before: we contradict ourselves, which says nothing about the token.
-    Undecided(Unavailable),
+pub(crate) enum IdTokenFault {
+    /// It is not the one that this sign-in is owed.
+    Invalid(InvalidResponse),
+    /// We cannot tell.
+    Unavailable(Unavailable),
 }
 
-impl SignedIdToken {
-    /// `token`, whose signature holds under `key`, and which says these `claims`.
-    ///
-    /// # Errors
-    /// Unavailable(OwnJudgement), if the library cannot read what was read before.
-    pub(crate) fn new(token: &Unverified<'_>, claims: &Claims, key: VerifyingKey) -> Result<Self, Unavailable> {
-        let shown = |name: &str| claims.all.get(name).map(|value| (name.to_owned(), value.clone()));
-        let payload: Map<String, Value> = SHOWN.into_iter().filter_map(shown).collect();
-        let payload = URL_SAFE_NO_PAD.encode(Value::Object(payload).to_string());
-        let header = token.signed().split('.').next().unwrap_or_default();
-        let text = format!("{header}.{payload}.{}", token.signature());
-        // Its own words are not told: they may quote the claims.
-        let shown = IdToken::from_str(&text).map_err(|_| undecided("cannot read an ID token that was read before"))?;
-        let nonce = claims.nonce.clone().map(Nonce::new);
-        Ok(Self { token: shown, key: ProvenKey::new(token, key), nonce })
+/// Verifies an ID token that came from the token endpoint.
+pub(crate) async fn verify(
+    provider: &Provider,
+    token: &str,
+    expected: &ExpectedToken<'_>,
+    now: Now,
+) -> Result<Identity, IdTokenFault> {
+    let unverified = jws::read(token, TokenKind::IdToken).map_err(InvalidResponse::IdToken)?;
+    if unverified.issuer() != expected.issuer {
+        return invalid(InvalidResponse::Issuer);
     }
+    let (claims, key) = provider.keys().verify_own(&unverified).await?;
+    let signed = SignedIdToken::new(&unverified, &claims, key)?;
+    judge(&signed, &claims, expected, || {
+        // A refresh sends nothing that its token would have to repeat: it may be an old one.
+        let Answers::SignIn { .. } = expected.answers else { return provider.clock().now() };
+        // Made for this sign-in and signed: what it says of the time may end a doubt about ours.
+        let clock = provider.clock();
+        clock.hear(Witness::issued(claims.iat, clock.now().steady().since(now.steady())), expected.issuer);
+        clock.now()
+    })?;
+    let config = provider.config();
+    let subject = Subject::new(claims.iss.as_str(), claims.sub.as_str());
+    Ok(Identity::stated_by(subject, claims.all, config)?)
+}
 
-    /// Whether it was made by `issuer` for the client `client_id` and nobody else, at whatever time.
-    pub(crate) fn is_for(&self, issuer: &str, client_id: &str) -> Result<(), Mismatch> {
-        self.verify(issuer, client_id, |_: Option<&Nonce>| Ok(()), DateTime::<Utc>::MIN_UTC)
+/// The rules of OpenID Connect Core §3.1.3.7 beyond the signature. The time is asked for last, once the token is found to
+/// be made for this sign-in, whatever the time is.
+fn judge(
+    signed: &SignedIdToken,
+    claims: &Claims,
+    expected: &ExpectedToken<'_>,
+    now: impl FnOnce() -> Now,
+) -> Result<(), IdTokenFault> {
+    signed.is_for(expected.issuer, expected.client_id)?;
+    if claims.azp.as_ref().is_some_and(|party| party != expected.client_id) {
+        return invalid(InvalidResponse::AuthorizedParty);
     }
-
-    /// Whether it answers the request that carried `nonce`.
-    pub(crate) fn answers(&self, nonce: &str) -> Result<(), Mismatch> {
-        Nonce::new(nonce.to_owned()).verify(self.nonce.as_ref()).map_err(|_| Mismatch::Nonce)
+    match expected.answers {
+        Answers::SignIn { nonce } => signed.answers(nonce)?,
+        Answers::Refresh { nonce: Some(nonce) } if claims.nonce.is_some() => signed.answers(nonce)?,
+        Answers::Refresh { .. } => {}
     }
-
-    /// Whether all of that is so, and it is not over `at` that time.
-    pub(crate) fn is_good(&self, issuer: &str, client_id: &str, nonce: &str, at: Timestamp) -> Result<(), Mismatch> {
-        // No token is over at the first of all times. What that would let through, the caller's own readings do not.
-        let at = DateTime::from_timestamp_millis(at.as_millis()).unwrap_or(DateTime::<Utc>::MIN_UTC);
-        self.verify(issuer, client_id, &Nonce::new(nonce.to_owned()), at)
+    if claims.sub.is_empty() || claims.sub.len() > LONGEST_SUBJECT {
+        return invalid(InvalidResponse::Subject);
     }
-
-    /// Whether `stated` is an `at_hash` of this access token (OpenID Connect Core §3.1.3.6). Its length says which hash it
-    /// is half of: providers differ about the one that goes with EdDSA, and the provider signed it, so nobody else can
-    /// choose.
-    pub(crate) fn hashes(&self, stated: &str, access_token: &str) -> bool {
-        const EACH_LENGTH: [CoreJwsSigningAlgorithm; 3] = [
-            CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
-            CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha384,
-            CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha512,
-        ];
-        let stated = AccessTokenHash::new(stated.trim_end_matches('=').to_owned());
-        let access_token = AccessToken::new(access_token.to_owned());
-        let hash = |algorithm| AccessTokenHash::from_token(&access_token, algorithm, &self.key);
-        EACH_LENGTH.iter().filter_map(|algorithm| hash(algorithm).ok()).any(|hash| hash == stated)
+    if let Some(stated) = claims.all.get("at_hash")
+        && !stated.as_str().is_some_and(|stated| signed.hashes(stated, expected.access_token))
+    {
+        return invalid(InvalidResponse::AccessToken);
     }
+    judge_time(signed, claims, expected, now())
+}
 
-    fn verify(
-        &self,
-        issuer: &str,
-        client_id: &str,
-        nonce: impl NonceVerifier,
-        at: DateTime<Utc>,
-    ) -> Result<(), Mismatch> {
-        let issuer = IssuerUrl::new(issuer.to_owned())
-            .map_err(|_| Mismatch::Undecided(undecided("does not take the issuer for an address")))?;
-        let keys = JsonWebKeySet::new(vec![self.key.clone()]);
-        // It is not given the client's secret, so no HMAC is looked at; and of the others only the one that was proven.
-        let verifier = IdTokenVerifier::new_public_client(ClientId::new(client_id.to_owned()), issuer, keys)
-            .set_allowed_algs([self.key.algorithm().clone()])
-            .set_time_fn(move || at);
-        self.token.claims(&verifier, nonce).map_err(|error| Mismatch::of(&error))?;
-        Ok(())
+fn judge_time(
+    signed: &SignedIdToken,
+    claims: &Claims,
+    expected: &ExpectedToken<'_>,
+    now: Now,
+) -> Result<(), IdTokenFault> {
+    let past = now.past(claims.exp + LEEWAY);
+    if past == Past::InDoubt {
+        return Err(Unavailable::because(Dependency::Clock, "whether it expired is in doubt").into());
+    }
+    // By the earlier reading: what is over by it is over by both.
+    let at = now.earlier() - LEEWAY;
+    match expected.answers {
+        Answers::SignIn { nonce } => signed.is_good(expected.issuer, expected.client_id, nonce, at)?,
+        Answers::Refresh { .. } => signed.is_current(expected.issuer, expected.client_id, at)?,
+    }
+    if past == Past::Yes {
+        return invalid(InvalidResponse::Expired);
+    }
+    if let Some(max_age) = expected.max_age {
+        judge_age(claims, max_age, now)?;
+    }
+    match claims.not_before(LEEWAY, now) {
+        Some(begins) => Err(Unavailable::not_yet(begins, now, "an ID token that is not valid yet").into()),
+        None => Ok(()),
     }
 }
 
-impl Mismatch {
-    fn of(error: &ClaimsVerificationError) -> Self {
-        match error {
-            ClaimsVerificationError::InvalidIssuer(_) => Self::Issuer,
-            ClaimsVerificationError::InvalidAudience(_) => Self::Audience,
-            ClaimsVerificationError::InvalidNonce(_) => Self::Nonce,
-            ClaimsVerificationError::Expired(_) => Self::Expired,
-            ClaimsVerificationError::SignatureVerification(_) => {
-                Self::Undecided(undecided("does not take a signature that holds"))
-            }
-            // The others are about what it was not told to judge, or what cannot have come so far.
-            _ => Self::Undecided(undecided("does not take an ID token that is well formed")),
+/// Where the request said how long ago the person may have signed in there at most, `auth_time` must be there and say so
+/// (OpenID Connect Core §2, §3.1.3.7 step 13).
+fn judge_age(claims: &Claims, max_age: Duration, now: Now) -> Result<(), IdTokenFault> {
+    let Some(signed_in) = claims.date("auth_time") else { return invalid(InvalidResponse::AuthTime) };
+    match now.past(signed_in + max_age + LEEWAY) {
+        Past::No => Ok(()),
+        Past::Yes => invalid(InvalidResponse::AuthTime),
+        Past::InDoubt => Err(Unavailable::because(Dependency::Clock, "how long ago it was is in doubt").into()),
+    }
+}
+
+impl Identity {
+    /// Who `subject` is, in what the configuration asks of the `claims` of a token that held.
+    pub(crate) fn stated_by(
+        subject: Subject,
+        claims: Map<String, Value>,
+        config: &ProviderConfig,
+    ) -> Result<Self, InvalidResponse> {
+        let text = |name: &str| claims.get(name)?.as_str().filter(|text| !text.is_empty()).map(Arc::from);
+        Ok(Self {
+            subject,
+            tenant: text("tid"),
+            user_name: config.user_claim.of(&claims).map_err(InvalidResponse::UserName)?,
+            name: text(&config.name_claim),
+            preferred_username: text("preferred_username"),
+            email: text("email"),
+            roles: Stated::roles(&claims),
+            groups: Stated::groups(&claims, &config.groups_claim),
+            sid: claims.get("sid").and_then(Value::as_str).map(str::to_owned),
+            claims: Value::Object(claims),
+        })
+    }
+}
+
+fn invalid<T>(what: InvalidResponse) -> Result<T, IdTokenFault> {
+    Err(what.into())
+}
+
+impl From<InvalidResponse> for IdTokenFault {
+    fn from(response: InvalidResponse) -> Self {
+        Self::Invalid(response)
+    }
+}
+
+impl From<Unavailable> for IdTokenFault {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Unavailable(unavailable)
+    }
+}
+
+impl From<Mismatch> for IdTokenFault {
+    fn from(mismatch: Mismatch) -> Self {
+        match mismatch {
+            Mismatch::Issuer => Self::Invalid(InvalidResponse::Issuer),
+            Mismatch::Audience => Self::Invalid(InvalidResponse::Audience),
+            Mismatch::Nonce => Self::Invalid(InvalidResponse::Nonce),
+            Mismatch::Expired => Self::Invalid(InvalidResponse::Expired),
+            Mismatch::Undecided(unavailable) => Self::Unavailable(unavailable),
         }
     }
 }
 
-fn undecided(what: &str) -> Unavailable {
-    Unavailable::because(Dependency::OwnJudgement, format!("openidconnect {what}"))
+impl From<Contradiction> for IdTokenFault {
+    fn from(contradiction: Contradiction) -> Self {
+        let response = match contradiction {
+            Contradiction::BadSignature(detail) => InvalidResponse::BadSignature(detail),
+            Contradiction::NoKey(detail) => InvalidResponse::NoKey(detail),
+            Contradiction::NotTaken(detail) => InvalidResponse::NotTaken(detail),
+            Contradiction::Claims(rejected) => match rejected.reason() {
+                Reason::WrongIssuer => InvalidResponse::KeyIssuer(rejected.detail().clone()),
+                _ => InvalidResponse::Incomplete(rejected.detail().clone()),
+            },
+            Contradiction::Unavailable(unavailable) => return Self::Unavailable(unavailable),
+        };
+        Self::Invalid(response)
+    }
 }
 
 #[cfg(test)]

@@ -152,6 +152,7 @@ impl Form<'_> {
             | Reason::Expired
             | Reason::Malformed
             | Reason::NotPermitted
+            | Reason::RefreshRefused
             | Reason::Revoked
             | Reason::UnknownKey
             | Reason::WrongAudience
@@ -243,6 +244,7 @@ fn word_of(rejected: &Rejected) -> AnswerWord {
         | Reason::Ended
         | Reason::Expired
         | Reason::Malformed
+        | Reason::RefreshRefused
         | Reason::Revoked
         | Reason::UnknownKey
         | Reason::WrongAudience

@@ -24,7 +24,7 @@ use auth_core::{
     principal::{Groups, Kind, Roles, Silence, Subject, UserClaim, UserName},
     refusal_guard::{Ended, RefusalGuard},
     revocations::{RevocationPolicy, Revocations},
-    session::{NewSession, SessionPolicy, Sessions},
+    session::{NewSession, RenewalPolicy, RenewalWait, Renewals, SessionPolicy, Sessions},
     verdict::{Stop, Unavailable, Verdict},
 };
 use secrecy::ExposeSecret;
@@ -65,10 +65,13 @@ impl House {
         let revocations = Revocations::open(&folder, store.clone(), background, clock.clone(), policy).await;
         let policy = SessionPolicy {
             hard_without_refresh: Duration::from_secs(60),
+            renewal: RenewalPolicy::default(),
+            keeps_access_tokens: false,
             groups_asked: Default::default(),
             issuers: [("https://issuer.example".to_owned(), UserClaim::Subject)].into(),
         };
-        let sessions = Sessions::new(&keyring, store, revocations.clone(), policy);
+        let renewals = Renewals::new(Background::current(), clock.clone(), Arc::default());
+        let sessions = Sessions::new(&keyring, store, revocations.clone(), renewals, Vec::new(), policy);
         let guard = Arc::new(RefusalGuard::new());
         let authenticator =
             Authenticator::new(sessions.clone(), Bearers::new(Vec::new()), None, revocations, None, guard.clone());
@@ -91,6 +94,7 @@ impl House {
             roles: Roles::known([]),
             groups: Groups::NotStated(Silence::Absent),
             refresh_token: None,
+            access_token: None,
             claims: serde_json::json!({}),
             provider: "issuer".into(),
             provider_sid: None,
@@ -112,7 +116,7 @@ impl House {
     }
 
     async fn refused(&self, ticket: &str) -> Rejected {
-        rejected(self.sessions.open(&CredentialText::new(ticket), self.now()).await.map(|_| ()))
+        rejected(self.sessions.open(&CredentialText::new(ticket), RenewalWait::Never, self.now()).await.map(|_| ()))
     }
 
     async fn expired(&self) -> (Rejected, String) {
@@ -124,7 +128,11 @@ impl House {
     /// What Ada is told on a route for a group, since her provider did not state any.
     async fn not_stated(&self) -> Unavailable {
         let ticket = self.ticket().await;
-        let opened = self.sessions.open(&CredentialText::new(ticket), self.now()).await.expect("a good ticket");
+        let opened = self
+            .sessions
+            .open(&CredentialText::new(ticket), RenewalWait::Never, self.now())
+            .await
+            .expect("a good ticket");
         let verdict = Verdict::Authenticated(opened.principal);
         match permit(verdict, &requirement(Allow::group("staff")), self.now()) {
             Err(Stop::Unavailable(unavailable)) => unavailable,
@@ -134,7 +142,11 @@ impl House {
 
     async fn not_permitted(&self) -> Rejected {
         let ticket = self.ticket().await;
-        let opened = self.sessions.open(&CredentialText::new(ticket), self.now()).await.expect("a good ticket");
+        let opened = self
+            .sessions
+            .open(&CredentialText::new(ticket), RenewalWait::Never, self.now())
+            .await
+            .expect("a good ticket");
         let verdict = Verdict::Authenticated(opened.principal);
         rejected(permit(verdict, &requirement(Allow::kind(Kind::Service)), self.now()).map(|_| ()))
     }

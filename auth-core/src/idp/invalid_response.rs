@@ -56,13 +56,13 @@ pub enum InvalidResponse {
 impl InvalidResponse {
     /// The answer that made a document unavailable, if the provider did answer, and in another issuer's name. Nonsense
     /// of every other kind is what broken servers say.
-    pub(super) fn behind(down: &Unavailable) -> Option<Self> {
+    pub(crate) fn behind(down: &Unavailable) -> Option<Self> {
         let nonsense = down.cause().downcast_ref::<NotADocument>()?;
         matches!(nonsense, NotADocument::OtherIssuer { .. }).then(|| Self::Document(nonsense.clone()))
     }
 
     /// Every word of [`InvalidResponse::as_str`], in their order.
-    pub(super) const WORDS: [&str; 18] = [
+    pub(crate) const WORDS: [&str; 18] = [
         "auth-time",
         "bad-signature",
         "bad-subject",
@@ -108,7 +108,7 @@ impl InvalidResponse {
     }
 
     /// What to do about it, where that is the gateway's configuration.
-    pub(super) const fn remedy(&self) -> Option<&'static str> {
+    pub(crate) const fn remedy(&self) -> Option<&'static str> {
         if let Self::Document(_) = self {
             return Some("`issuer` in its `[[identity]]` must be what its document says, to the letter");
         }
