@@ -313,7 +313,7 @@ async fn there_is_no_ticket_without_a_row() {
         let site = Site::new().await;
         site.store.disturb(how).await.expect("healthy until now");
         let half = site.sessions.begin(ada(), None, site.clock.now()).await;
-        assert_eq!(half.err().expect("no row, no ticket").dependency.as_str(), "store", "{how:?}");
+        assert_eq!(half.expect_err("no row, no ticket").dependency.as_str(), "store", "{how:?}");
         site.store.heal().await.expect("nothing else is wrong");
         assert_eq!(site.rows().await.len(), 0, "{how:?}");
         assert_eq!(site.says(&site.begin().await).await, "ada", "{how:?}");

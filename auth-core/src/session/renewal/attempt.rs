@@ -78,11 +78,11 @@ impl Sessions {
         }
         let (provider, now) = (self.provider_of(&row)?, self.time());
         if row.confirmed > seen && self.is_current(&row, now) {
-            return self.from_row(&row, provider).await;
+            return self.by_row(&row, provider).await;
         }
         match self.refresh_token(&row, now)? {
             Some(token) => self.refresh(row, provider, token).await,
-            None => self.from_row(&RenewalRow { refresh_token: None, ..row.clone() }, provider).await,
+            None => self.by_row(&RenewalRow { refresh_token: None, ..row.clone() }, provider).await,
         }
     }
 
@@ -255,7 +255,7 @@ impl Sessions {
         let without =
             Refreshed { refresh_token: None, access_token: None, access_until: None, claims: None, confirmed: None };
         self.save_or_keep(&row, without).await?;
-        self.from_row(&row, provider).await
+        self.by_row(&row, provider).await
     }
 
     /// Writes what a refresh brought. What the store does not take is kept in memory, and written again.
@@ -308,7 +308,7 @@ impl Sessions {
         }
     }
 
-    async fn from_row(&self, row: &RenewalRow, provider: &Provider) -> Result<RenewalOutcome, Unavailable> {
+    async fn by_row(&self, row: &RenewalRow, provider: &Provider) -> Result<RenewalOutcome, Unavailable> {
         let confirmed: ConfirmedSession = self.confirmed(row, provider, self.time()).await?;
         Ok(RenewalOutcome::Confirmed(confirmed.into()))
     }
