@@ -147,6 +147,7 @@ fn ada(stand: &Stand) -> NewSession {
         roles: Roles::known(["editor".to_owned()]),
         groups: Groups::known(["staff".to_owned()]),
         refresh_token: None,
+        access_token: None,
         claims: serde_json::json!({ "sub": "ada" }),
         provider: "provider".to_owned(),
         provider_sid: None,
