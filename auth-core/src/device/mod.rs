@@ -15,6 +15,7 @@ use std::{fmt, net::IpAddr, sync::Arc, time::Duration};
 
 use self::{
     activation::{ActivationPolicy, LastPolls},
+    grant::ComingsBack,
     last_seen::LastSeen,
     nonce::ProofNonces,
     proof::{ProofFault, ProofTarget, ProvenDeviceKey},
@@ -35,6 +36,7 @@ struct Parts {
     registry: Registry,
     nonces: ProofNonces,
     polls: LastPolls,
+    comings_back: ComingsBack,
     policy: DevicePolicy,
     memory: TokenMemory,
     last_seen: LastSeen,
@@ -65,8 +67,8 @@ impl Devices {
         let nonces = ProofNonces::new(keyring.clone());
         let (registry, memory) = (Registry::new(store, revocations), TokenMemory::new());
         let last_seen = LastSeen::new(registry.clone());
-        let polls = LastPolls::default();
-        Self(Arc::new(Parts { keyring, registry, nonces, polls, policy, memory, last_seen }))
+        let (polls, comings_back) = (LastPolls::default(), ComingsBack::default());
+        Self(Arc::new(Parts { keyring, registry, nonces, polls, comings_back, policy, memory, last_seen }))
     }
 
     /// A nonce for one key proof, good for [`nonce::NONCE_LIFETIME`].

@@ -18,12 +18,15 @@
 //!
 //! Deliberately absent: anything for a device without a key. It can only be put on an approval list.
 
+mod comings_back;
 mod sql;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
+use self::comings_back::ComingBack;
+pub(super) use self::comings_back::ComingsBack;
 use super::{
     Devices,
     proof::ProvenDeviceKey,
@@ -140,7 +143,9 @@ impl Devices {
         let Some(device) = self.holder(key.thumbprint(), now).await? else { return Ok(GrantAnswer::Unknown) };
         let answer = self.by_key(&device, key, now)?;
         if let GrantAnswer::Granted(grant) = &answer {
-            sql::record_reactivation(self.registry().store(), grant.binding.clone(), key.thumbprint(), now).await?;
+            let came = ComingBack { binding: grant.binding.clone(), key: key.thumbprint(), now };
+            let background = self.registry().revocations().background();
+            self.0.comings_back.record(came, self.registry().store(), background).await?;
         }
         Ok(answer)
     }

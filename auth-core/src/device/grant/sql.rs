@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use sqlx::{Connection, Sqlite, SqliteConnection, pool::PoolConnection};
 
-use super::OLD_KEY_LIFETIME;
+use super::{OLD_KEY_LIFETIME, comings_back::ComingBack};
 use crate::{
     audit::{self, AuditRecord},
     clock::{Now, Timestamp},
@@ -29,29 +29,30 @@ const USE_SUCCESSOR: &str = "
     UPDATE device_key SET successor_used = $3, until = $4
     WHERE device = $1 AND successor = $2 AND successor_used IS NULL";
 
-/// Records that a device came back by itself.
-pub(super) async fn record_reactivation(
-    store: &Database,
-    binding: Binding,
-    by: Thumbprint,
-    now: Now,
-) -> Result<(), Unavailable> {
-    let at = now.earlier();
+/// Records that these devices came back by themselves, all in one transaction.
+pub(super) async fn record_comings_back(store: &Database, came: Vec<ComingBack>) -> Result<(), Unavailable> {
     let work = move |mut connection: PoolConnection<Sqlite>| async move {
-        if was_recorded(&mut connection, binding.device, at).await? {
+        let mut new = Vec::new();
+        for came in came {
+            if !was_recorded(&mut connection, came.binding.device, came.now.earlier()).await? {
+                new.push(came);
+            }
+        }
+        if new.is_empty() {
             return Ok(());
         }
         let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
-        let Binding { id, tenant, room, generation, .. } = &binding;
-        let detail = json!({"binding": id, "tenant": tenant, "room": room, "generation": generation, "key": by});
-        let record = AuditRecord {
-            at,
-            actor: "gateway".to_owned(),
-            action: "auto-reactivated",
-            device: Some(binding.device),
-            detail,
-        };
-        audit::append(&mut writing, record).await?;
+        for ComingBack { binding, key, now } in new {
+            let at = now.earlier();
+            // It may be among them twice.
+            if was_recorded(&mut writing, binding.device, at).await? {
+                continue;
+            }
+            let Binding { id, tenant, room, generation, device, .. } = &binding;
+            let detail = json!({"binding": id, "tenant": tenant, "room": room, "generation": generation, "key": key});
+            let (actor, device) = ("gateway".to_owned(), Some(*device));
+            audit::append(&mut writing, AuditRecord { at, actor, action: "auto-reactivated", device, detail }).await?;
+        }
         writing.commit().await
     };
     store.call(work).await

@@ -1,11 +1,15 @@
 //! Every row of the table, and every answer that can be lost.
 
 use secrecy::ExposeSecret;
+use sqlx::{Connection as _, Sqlite, pool::PoolConnection};
+use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::*;
 use crate::{
+    database::Disturbance,
+    device::registry::{NewDevice, Order},
     principal::Generation,
-    testing::fleet::{Fleet, key},
+    testing::fleet::{Fleet, display, key},
 };
 
 fn word(answer: &GrantAnswer) -> String {
@@ -100,6 +104,92 @@ async fn coming_back_is_recorded_once_an_hour() {
     }
     assert_eq!(renewed(&fleet, &key, "").await, "granted acme 1");
     assert_eq!(count().await, 2, "a renewal is not");
+}
+
+/// Displays with keys that the registry knows.
+async fn registered(fleet: &Fleet, count: usize) -> Vec<ProvenDeviceKey> {
+    let mut keys = Vec::new();
+    for number in 0..count {
+        let (key, order) = (key(), Order { who: "root".to_owned(), why: "a test".to_owned() });
+        let (description, public) = (display(&format!("s{number}")), Some(key.public().clone()));
+        let new = NewDevice { description, key: public, tenant: "acme".to_owned(), room: "1".to_owned() };
+        fleet.devices.registry().register(new, order, fleet.now()).await.expect("healthy");
+        keys.push(key);
+    }
+    keys
+}
+
+/// What each of them is told that come back at the same time.
+async fn come_back(fleet: &Fleet, keys: &[ProvenDeviceKey]) -> Vec<Result<GrantAnswer, Unavailable>> {
+    let coming: Vec<_> = keys.iter().map(|key| begin_coming_back(fleet, key)).collect();
+    let mut told = Vec::new();
+    for came in coming {
+        told.push(came.await.expect("it ends"));
+    }
+    told
+}
+
+fn begin_coming_back(fleet: &Fleet, key: &ProvenDeviceKey) -> JoinHandle<Result<GrantAnswer, Unavailable>> {
+    let (devices, key, now) = (fleet.devices.clone(), key.clone(), fleet.now());
+    tokio::spawn(async move { devices.reactivate(&key, now).await })
+}
+
+async fn came_back(fleet: &Fleet) -> usize {
+    fleet.audited().await.iter().filter(|action| *action == "auto-reactivated").count()
+}
+
+/// A connection for each of them would leave none for the question who is revoked.
+#[tokio::test]
+async fn a_fleet_that_comes_back_at_once_leaves_room_in_the_store() {
+    let fleet = Fleet::new().await;
+    let keys = registered(&fleet, 20).await;
+    // Somebody else writes, and takes their time.
+    let (written, (go, gate)) = (oneshot::channel(), oneshot::channel::<()>());
+    let (begun, has_begun) = written;
+    let store = fleet.store.clone();
+    let other = tokio::spawn(async move {
+        let work = |mut connection: PoolConnection<Sqlite>| async move {
+            let writing = connection.begin_with("BEGIN IMMEDIATE").await?;
+            let _ = begun.send(());
+            let _ = gate.await;
+            writing.rollback().await
+        };
+        store.call(work).await
+    });
+    has_begun.await.expect("nobody else writes");
+    let coming: Vec<_> = keys.iter().map(|key| begin_coming_back(&fleet, key)).collect();
+    for _ in 0..100 {
+        fleet.devices.registry().list(None, None, 1).await.expect("whoever only reads is not held up");
+    }
+    go.send(()).expect("it waits");
+    other.await.expect("it ends").expect("it was not too long");
+    for came in coming {
+        assert!(matches!(came.await.expect("it ends"), Ok(GrantAnswer::Granted(_))));
+    }
+    assert_eq!(came_back(&fleet).await, 20);
+}
+
+/// More than one transaction takes, too.
+#[tokio::test]
+async fn whoever_is_told_that_it_came_back_is_on_record() {
+    let fleet = Fleet::new().await;
+    let keys = registered(&fleet, 220).await;
+    fleet.store.disturb(Disturbance::Full).await.expect("healthy until now");
+    let mut granted = 0;
+    for told in come_back(&fleet, &keys).await {
+        match told {
+            // There may be room for the first few.
+            Ok(answer) => granted += usize::from(matches!(answer, GrantAnswer::Granted(_))),
+            Err(down) => assert_eq!(down.dependency, Dependency::Store),
+        }
+    }
+    assert!(granted < keys.len(), "the store is full");
+    assert_eq!(came_back(&fleet).await, granted);
+    fleet.heal_store().await;
+    for told in come_back(&fleet, &keys).await {
+        assert!(matches!(told, Ok(GrantAnswer::Granted(_))), "{told:?}");
+    }
+    assert_eq!(came_back(&fleet).await, keys.len());
 }
 
 #[tokio::test]
