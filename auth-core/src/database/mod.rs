@@ -37,7 +37,7 @@ use sqlx::{
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, Semaphore, SemaphorePermit};
 
 pub use self::address::DatabaseAddress;
 #[cfg(any(test, feature = "breakable"))]
@@ -68,8 +68,17 @@ struct Inner {
     known: Mutex<Option<Files>>,
     /// How often its files were lost under our hands.
     losses: AtomicU64,
+    /// One for each connection but the reserved one.
+    shared: Semaphore,
     #[cfg(any(test, feature = "breakable"))]
     disturbed: disturb::Disturbed,
+}
+
+/// Which connections a call may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Access {
+    Shared,
+    Reserved,
 }
 
 /// A pool, and whether what it leads to was found to be our store, with every migration applied.
@@ -118,6 +127,9 @@ pub(crate) enum StoreFault {
     TimedOut(Duration),
 }
 
+/// So many connections are shared by all calls. One more is reserved for [`Database::call_reserved`].
+const SHARED: u32 = 4;
+
 const IS_A_STORE: &str = "SELECT count(*) FROM sqlite_master WHERE type = 'table' AND name = 'house'";
 const READ_ID: &str = "SELECT value FROM house WHERE name = $1";
 const WRITE_ID: &str =
@@ -138,6 +150,7 @@ impl Database {
             ids: OnceLock::new(),
             known: Mutex::default(),
             losses: AtomicU64::new(0),
+            shared: Semaphore::new(SHARED as usize),
             #[cfg(any(test, feature = "breakable"))]
             disturbed: disturb::Disturbed::default(),
         }))
@@ -163,18 +176,43 @@ impl Database {
         W: FnOnce(PoolConnection<Sqlite>) -> F + Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send,
     {
+        self.call_with(Access::Shared, work).await
+    }
+
+    /// The same on a connection that no [`Database::call`] holds. For the question who is revoked, which must not wait until
+    /// a fleet has come back; and for it alone, one at a time.
+    ///
+    /// # Errors
+    /// Unavailable(Store), whatever happened.
+    pub(crate) async fn call_reserved<T, W, F>(&self, work: W) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        W: FnOnce(PoolConnection<Sqlite>) -> F + Send + 'static,
+        F: Future<Output = Result<T, sqlx::Error>> + Send,
+    {
+        self.call_with(Access::Reserved, work).await
+    }
+
+    async fn call_with<T, W, F>(&self, access: Access, work: W) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        W: FnOnce(PoolConnection<Sqlite>) -> F + Send + 'static,
+        F: Future<Output = Result<T, sqlx::Error>> + Send,
+    {
         let this = self.clone();
         let patience = self.0.deadline * 2;
         self.0
             .background
             .run(async move {
-                tokio::time::timeout(patience, this.attempt(work)).await.unwrap_or(Err(StoreFault::TimedOut(patience)))
+                tokio::time::timeout(patience, this.attempt(access, work))
+                    .await
+                    .unwrap_or(Err(StoreFault::TimedOut(patience)))
             })
             .await?
             .or_unavailable(Dependency::Store)
     }
 
-    async fn attempt<T, W, F>(&self, work: W) -> Result<T, StoreFault>
+    async fn attempt<T, W, F>(&self, access: Access, work: W) -> Result<T, StoreFault>
     where
         W: FnOnce(PoolConnection<Sqlite>) -> F,
         F: Future<Output = Result<T, sqlx::Error>>,
@@ -183,6 +221,7 @@ impl Database {
         let outcome = async {
             let files = *live.ready.get_or_try_init(|| self.prepare(&live.pool)).await?;
             self.must_be(files, &live).await?;
+            let _share = self.share(access).await?;
             let done = work(live.pool.acquire().await?).await?;
             // What was written meanwhile may be nowhere.
             self.must_be(files, &live).await?;
@@ -195,6 +234,18 @@ impl Database {
             self.discard(&live, fault);
         }
         outcome
+    }
+
+    /// A share of the connections, held while one is in use.
+    async fn share(&self, access: Access) -> Result<Option<SemaphorePermit<'_>>, sqlx::Error> {
+        match access {
+            Access::Reserved => Ok(None),
+            Access::Shared => match tokio::time::timeout(self.0.deadline, self.0.shared.acquire()).await {
+                Ok(Ok(share)) => Ok(Some(share)),
+                Ok(Err(_closed)) => Err(sqlx::Error::PoolClosed),
+                Err(_late) => Err(sqlx::Error::PoolTimedOut),
+            },
+        }
     }
 
     /// Looks whether the files that are open are still those at the store's path, and lets go of them if not.
@@ -390,7 +441,7 @@ impl Database {
 
     fn pool(&self) -> SqlitePool {
         SqlitePoolOptions::new()
-            .max_connections(4)
+            .max_connections(SHARED + 1)
             // The log goes with the last connection: while a pool is in use, there is one.
             .max_lifetime(None)
             .idle_timeout(None)

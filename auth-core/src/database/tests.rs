@@ -185,3 +185,39 @@ async fn files_that_are_removed_or_replaced_are_noticed_and_nothing_is_written_t
         }
     }
 }
+
+#[tokio::test]
+async fn calls_that_hold_connections_leave_one_for_the_question_who_is_revoked() {
+    const COUNT: &str = "SELECT count(*) FROM revocation";
+    let folder = Folder::new();
+    made(&folder).await;
+    let patient = Duration::from_secs(10);
+    let store = Database::at(folder.path().join("store.sqlite"), Background::current(), patient);
+    let (begun, mut beginning) = tokio::sync::mpsc::unbounded_channel();
+    let gate = Arc::new(Semaphore::new(0));
+    let hold = || {
+        let (store, begun, gate) = (store.clone(), begun.clone(), Arc::clone(&gate));
+        tokio::spawn(async move {
+            let work = |_connection| async move {
+                let _ = begun.send(());
+                let _ = gate.acquire().await;
+                Ok(())
+            };
+            let _ = store.call(work).await;
+        })
+    };
+    let holding: Vec<_> = (0..=2 * SHARED).map(|_| hold()).collect();
+    for _ in 0..SHARED {
+        beginning.recv().await.expect("there is a connection for each");
+    }
+    for _ in 0..20 {
+        let count = |mut c: PoolConnection<Sqlite>| async move { sqlx::query_scalar(COUNT).fetch_one(&mut *c).await };
+        let count: i64 = store.call_reserved(count).await.expect("one is kept free");
+        assert_eq!(count, 0);
+    }
+    beginning.try_recv().expect_err("the others wait");
+    gate.add_permits(holding.len());
+    for held in holding {
+        held.await.expect("it ends");
+    }
+}

@@ -169,7 +169,7 @@ async fn insert_standing(
 pub(super) async fn read(store: &Database, since: Option<Timestamp>) -> Result<Vec<Arc<RevocationEntry>>, Unavailable> {
     let since = since.map_or(i64::MIN, Timestamp::as_millis);
     let (rows, bindings): (Vec<RevocationRow>, Vec<StandingRow>) = store
-        .call(move |mut connection| async move {
+        .call_reserved(move |mut connection| async move {
             let rows = sqlx::query_as(READ).bind(since).fetch_all(&mut *connection).await?;
             let bindings = sqlx::query_as(READ_BINDINGS).bind(since).fetch_all(&mut *connection).await?;
             Ok((rows, bindings))
