@@ -268,6 +268,11 @@ impl Unavailable {
         self.uncertainty
     }
 
+    /// Whether a ticket does not say what a rule asks about, since it is older than the rule.
+    pub(crate) fn was_not_asked(&self) -> bool {
+        self.uncertainty == Uncertainty::NotStated(Silence::NotAsked)
+    }
+
     /// Whether a stranger could have caused this without any outage.
     pub fn is_unsettled(&self) -> bool {
         self.uncertainty == Uncertainty::Unsettled

@@ -94,6 +94,12 @@ connect_timeout = "{deadline}"
         self.replace("[admin]", &listen);
     }
 
+    /// Sessions of people are renewed, from the next start of the gateway on, and live for half a day all the same.
+    pub fn renew_sessions(&mut self) {
+        self.replace("scopes = [\"openid\", \"profile\"]", "scopes = [\"openid\", \"profile\", \"offline_access\"]");
+        self.replace("[admin]", "[sessions]\nhard = \"12h\"\nsign_ins_at_once = 1000\n\n[admin]");
+    }
+
     /// There is a fleet of displays, with `/fleet/` for all of them and `/acme/` for those of one tenant, from the next
     /// start of the gateway on. Those that hold a token of the monolith's are adopted, and its PINs are the gateway's. Ada may put
     /// displays in acme, and Grace in globex.

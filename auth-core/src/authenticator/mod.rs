@@ -20,7 +20,7 @@ use crate::{
     principal::{Kind, Principal},
     refusal_guard::{EndedCredential, Harm, RefusalGuard},
     revocations::Revocations,
-    session::{RenewalWait, Sessions, Ticket},
+    session::{OpenedTicket, RenewalWait, Sessions, Ticket},
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable, Verdict},
 };
 
@@ -111,14 +111,18 @@ impl Authenticator {
     /// Who shows this credential. On a route open to anyone nothing is waited for: what cannot be told at once is
     /// Unavailable, and the route forwards without identity, undecided.
     pub async fn ask(&self, credential: Credential, requirement: &Requirement, now: Now) -> Outcome {
+        self.ask_about(&credential, requirement, now).await
+    }
+
+    async fn ask_about(&self, credential: &Credential, requirement: &Requirement, now: Now) -> Outcome {
         let parts = &self.0;
-        let asked = parts.shown(&credential, requirement, now);
+        let asked = parts.shown(credential, requirement, now);
         let asked = if requirement.is_open() { without_waiting(asked).await } else { asked.await };
         let (verdict, renewed) = match asked {
             Ok(Shown { principal, renewed }) => (Verdict::Authenticated(principal), renewed),
             Err(stop) => (stop.into(), None),
         };
-        parts.note(&verdict, &credential, requirement, now);
+        parts.note(&verdict, credential, requirement, now);
         Outcome { verdict, credential: credential.id(), renewed }
     }
 
@@ -128,11 +132,27 @@ impl Authenticator {
     pub async fn admit(&self, credential: Credential, requirement: &Requirement, harm: Harm, now: Now) -> Admission {
         let is_ticket = matches!(credential, Credential::Ticket(_));
         let is_legacy = matches!(credential, Credential::LegacyDevice(_));
-        let Outcome { verdict, credential, renewed } = self.ask(credential, requirement, now).await;
+        let shown = credential;
+        let Outcome { verdict, credential, mut renewed } = self.ask_about(&shown, requirement, now).await;
         let known = matches!(verdict, Verdict::Authenticated(_));
         let stop = match permit(self.guarded_where_open(verdict, requirement, now), requirement, now) {
             Ok(permit) => return Admission { permit: Ok(permit), credential, ended: None, renewed },
             Err(stop) => stop,
+        };
+        let stop = match (stop, &shown) {
+            (Stop::Unavailable(silent), Credential::Ticket(ticket)) if silent.was_not_asked() => {
+                // Boxed: it happens once after a rule has changed.
+                match Box::pin(self.0.ask_again(ticket, silent, requirement, now)).await {
+                    Ok((permit, ticket)) => {
+                        return Admission { permit: Ok(permit), credential, ended: None, renewed: ticket };
+                    }
+                    Err((stop, ticket)) => {
+                        renewed = ticket.or(renewed);
+                        stop
+                    }
+                }
+            }
+            (stop, _) => stop,
         };
         if known {
             self.0.counts.stopped(&stop, now);
@@ -191,6 +211,27 @@ impl Parts {
         let verified =
             if requirement.is_open() { adoption.verify_known(token, now) } else { adoption.verify(token, now).await };
         verified.inspect(|who| self.saw(adoption, token, who, now))
+    }
+
+    /// Whether who shows a ticket may pass that does not say what the rule asks about, `silent` as it is: by what their
+    /// session's row says, or by a renewal. And the ticket that says it.
+    async fn ask_again(
+        &self,
+        ticket: &CredentialText,
+        silent: Unavailable,
+        requirement: &Requirement,
+        now: Now,
+    ) -> Result<(Permit, Option<Ticket>), (Stop, Option<Ticket>)> {
+        match self.sessions.ask_again(ticket, now).await {
+            Ok(Some(OpenedTicket { principal, renewed, .. })) => {
+                match permit(Verdict::Authenticated(principal), requirement, now) {
+                    Ok(permit) => Ok((permit, renewed)),
+                    Err(stop) => Err((stop, renewed)),
+                }
+            }
+            Ok(None) => Err((silent.into(), None)),
+            Err(stop) => Err((stop, None)),
+        }
     }
 
     /// Notes once an hour that a device of before was heard of.

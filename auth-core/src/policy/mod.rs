@@ -84,6 +84,11 @@ pub fn permit(verdict: Verdict, requirement: &Requirement, now: Now) -> Result<P
             Err(Rejected::proven_by(NotPermitted { name: principal.display_name().clone(), who: principal.subject })
                 .into())
         }
+        #[cfg(candor_mutants)]
+        Fit::NotStated(_, Silence::NotAsked) if crate::mutants::is("not-asked-is-not-permitted") => {
+            Err(Rejected::proven_by(NotPermitted { name: principal.display_name().clone(), who: principal.subject })
+                .into())
+        }
         Fit::NotStated(claim, silence) => Err(not_stated(&principal, claim, silence).into()),
     }
 }

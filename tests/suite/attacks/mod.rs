@@ -45,6 +45,7 @@ mod methods;
 mod paths;
 mod pins;
 mod providers;
+mod renewal;
 mod shared_caches;
 mod sign_in;
 mod tickets;
@@ -102,6 +103,7 @@ const FILES: &[&[Attack]] = &[
     paths::ATTACKS,
     pins::ATTACKS,
     providers::ATTACKS,
+    renewal::ATTACKS,
     shared_caches::ATTACKS,
     sign_in::ATTACKS,
     tickets::ATTACKS,

@@ -35,6 +35,12 @@ pub(super) const ACME: &str = "acme";
 /// How old a token is that should have been renewed for two days, and must be. It is not over.
 const LONG_OVERDUE: Duration = Duration::from_secs(3 * 24 * 3600);
 
+/// Later than a session's renewal is due, and soon enough that nobody waits for it.
+const RENEWAL_DUE: Duration = Duration::from_secs(16 * 60);
+
+/// So late that it is waited for.
+const PAST_GRACE: Duration = Duration::from_secs(30 * 60);
+
 /// How often a twin is shown when all is healed, until it is told.
 const ASKED_AGAIN: u32 = 10;
 
@@ -80,7 +86,12 @@ impl Going {
     pub(super) async fn prepare(world: &mut World, cell: &Cell, index: usize) -> Self {
         let form = cell.form;
         let by_ticket = match cell.flow {
-            Flow::SignInBegin | Flow::Callback | Flow::Ticket | Flow::Logout => true,
+            Flow::SignInBegin
+            | Flow::Callback
+            | Flow::Ticket
+            | Flow::Logout
+            | Flow::RenewalDue
+            | Flow::RenewalPastGrace => true,
             Flow::BearerKnownKid
             | Flow::BearerUnknownKid
             | Flow::PublicRoute
@@ -103,6 +114,9 @@ impl Going {
         let path = match (cell.flow, form) {
             (Flow::PublicRoute, _) => "/public/page",
             (Flow::StrictRoute, _) => "/admin/panel",
+            // Where half a day may be missing, and where nothing may.
+            (Flow::RenewalPastGrace, Form::Browser) => "/calendar",
+            (Flow::RenewalPastGrace, _) => "/admin/panel",
             (Flow::Callback, _) => "/calendar?week=47&day=mon",
             (flow, _) if flow.is_of_the_fleet() => FLEET,
             (_, Form::Browser) => "/calendar",
@@ -160,7 +174,18 @@ impl Going {
                 let ticket = browser.browser().cookie(&home, TICKET).expect("signed in").to_owned();
                 self.good.browser().set_cookie(&home, TICKET, &ticket);
                 self.twins.extend(twins::of_ticket(world, form, &ticket).await);
+                if self.path == "/admin/panel"
+                    && self.flow == Flow::RenewalPastGrace
+                    && !cell.breaks_the_token_endpoint()
+                {
+                    self.twins.push(twins::who_is_disabled(world, form).await);
+                }
                 self.ticket = Some(ticket);
+                match self.flow {
+                    Flow::RenewalDue => world.advance(RENEWAL_DUE),
+                    Flow::RenewalPastGrace => world.advance(PAST_GRACE),
+                    _ => {}
+                }
             }
         }
     }
@@ -457,6 +482,8 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
             caller.get(&world.settings.verify_url(), &world.monolith).await
         }
         Flow::Ticket
+        | Flow::RenewalDue
+        | Flow::RenewalPastGrace
         | Flow::BearerKnownKid
         | Flow::BearerUnknownKid
         | Flow::PublicRoute

@@ -118,6 +118,9 @@ async fn judged(cell: Cell, index: usize) -> Complaints {
     if cell.flow.is_of_the_fleet() {
         world.settings.add_fleet();
     }
+    if matches!(cell.flow, Flow::RenewalDue | Flow::RenewalPastGrace) {
+        world.settings.renew_sessions();
+    }
     world.start_gateway().await;
     let mut going = Going::prepare(&mut world, &cell, index).await;
     if cell.cache_state == CacheState::Cold {

@@ -156,6 +156,16 @@ pub(super) async fn of_ticket(world: &World, form: Form, ticket: &str) -> Vec<Im
     twins
 }
 
+/// Somebody who signed in, and was disabled at the provider since. Whoever may be stale is let in meanwhile, so they come
+/// where nothing may be.
+pub(super) async fn who_is_disabled(world: &World, form: Form) -> Impostor {
+    // Grace was signed out everywhere before, up to that moment.
+    world.advance(Duration::from_secs(1));
+    let ticket = ticket_of(world, &mut Caller::new(Form::Browser)).await;
+    world.idp.disable("grace");
+    Impostor::with_ticket("disabled", world, form, &ticket)
+}
+
 /// Bad copies of a bearer token.
 pub(super) async fn of_bearer(world: &World, form: Form, bearer: &AccessTokenSpec) -> Vec<Impostor> {
     let revoked = world.idp.mint(&AccessTokenSpec::of("stolen-display").lasting(A_SESSION));

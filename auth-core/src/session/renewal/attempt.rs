@@ -272,11 +272,6 @@ impl Sessions {
     }
 
     async fn save_unsaved(&self, session: SessionId, unsaved: Unsaved) -> Result<(), Unavailable> {
-        #[cfg(candor_mutants)]
-        if crate::mutants::is("unsaved-token-forgotten") && self.flights().unsaved(session).is_some() {
-            self.flights().keep_unsaved(session, None);
-            return Ok(());
-        }
         let Unsaved { version, refreshed } = unsaved;
         if !sql::save(&self.0.store, session, version, refreshed).await? {
             // Somebody else has renewed it since, or it is gone: what the row says now counts.

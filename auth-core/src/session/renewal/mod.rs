@@ -16,6 +16,7 @@
 mod attempt;
 mod confirmed;
 mod flights;
+mod held;
 mod intent;
 mod refusal;
 mod sql;
@@ -32,6 +33,7 @@ use std::{
 
 use secrecy::{ExposeSecret, SecretString};
 
+pub use self::held::{HeldSession, HeldSessions};
 use self::{
     confirmed::ConfirmedSession,
     flights::{RenewalFlights, Standing},
@@ -41,6 +43,7 @@ use super::{OpenedTicket, Sessions, ticket::TicketSchedule};
 use crate::{
     background::Background,
     clock::{Clock, Now},
+    credential::CredentialText,
     dependency::Dependency,
     jws::MAX_TOKEN,
     principal::Freshness,
@@ -167,6 +170,35 @@ impl Sessions {
             opened.principal.freshness = opened.principal.freshness.and(stale);
         }
         Ok(())
+    }
+
+    /// A ticket that does not say what a rule asks about, since it was made before the rule: the same person by what their
+    /// row says, or by a renewal if that is due. `None` if it cannot be had at once.
+    ///
+    /// # Errors
+    /// As [`Sessions::open`].
+    pub(crate) async fn ask_again(&self, ticket: &CredentialText, now: Now) -> Result<Option<OpenedTicket>, Stop> {
+        let (principal, schedule) = self.opened(ticket.expose(), now)?;
+        let Some(session) = principal.session else { return Ok(None) };
+        // What was confirmed with this ticket will do too.
+        let before = schedule.confirmed - Duration::from_millis(1);
+        let this = self.clone();
+        let begin = move || async move { this.attempt(session, before).await };
+        let outcome = match self.flights().join(self, session, before, now, begin) {
+            Standing::Confirmed(confirmed) => Some(RenewalOutcome::Confirmed(confirmed)),
+            Standing::UnderWay { mut flight, .. } => flight.outcome_within(self.0.policy.renewal.wait).await,
+            Standing::Resting(_) => None,
+        };
+        match outcome {
+            Some(RenewalOutcome::Confirmed(confirmed)) => {
+                let mut opened = OpenedTicket { principal, credential: ticket.id(), renewed: None };
+                self.take(&mut opened, &confirmed, now)?;
+                Ok(Some(opened))
+            }
+            Some(RenewalOutcome::Ended(row)) => Err(Rejected::proven_by(row).into()),
+            Some(RenewalOutcome::Refused(refused)) => Err(Rejected::proven_by(refused).into()),
+            Some(RenewalOutcome::Unavailable(_)) | None => Ok(None),
+        }
     }
 
     /// The same person by the ticket that takes the old one's place.

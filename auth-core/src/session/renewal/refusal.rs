@@ -6,19 +6,25 @@
 //! is served as last known good, as long as the route takes that, and then told that we cannot tell. It is tried again, and
 //! goes on as if nothing had been once the provider renews it; and if the refusals were right, an operator releases it.
 
+use std::time::Duration;
+
 use super::{
     RenewalOutcome,
-    sql::{EndOfRow, RenewalRow},
+    sql::{self, EndOfRow, RenewalRow},
 };
 use crate::{
     audit::{self, AuditLine},
-    clock::Timestamp,
+    clock::{Now, Timestamp},
     dependency::Dependency,
     idp::Provider,
     principal::Subject,
+    refusal_guard::RefusalGuard,
     session::Sessions,
     verdict::{Detail, Proof, Reason, Unavailable},
 };
+
+/// How soon a held session is tried again, if somebody shows its ticket.
+const HELD_AGAIN: Duration = Duration::from_secs(30);
 
 /// The provider refuses to renew the sign-in, with an answer that is about this person.
 #[derive(Clone, Debug)]
@@ -69,11 +75,15 @@ impl Sessions {
                 provider: provider.name(),
             });
         };
-        let may_end = self.0.renewals.0.guard.may_end_at_renewal(row.id, now);
-        if !may_end || row.is_held {
-            record("renewal-held", &said);
+        if !self.may_end(row, now).await? {
+            if !sql::hold(&self.0.store, row.id, row.version, now.anchor(), said.clone()).await? {
+                tracing::info!(session = %row.id, "a session that was to be held was changed meanwhile");
+            }
+            if !row.is_held {
+                record("renewal-held", &said);
+            }
             let cause = format!("so many sessions are refused at renewal that this one is held: {said}");
-            return Err(Unavailable::because(Dependency::OwnJudgement, cause));
+            return Err(Unavailable::because(Dependency::OwnJudgement, cause).retry_after(HELD_AGAIN));
         }
         let why = format!("refused at renewal: {said}");
         // In force at once here, and on record before anybody is told.
@@ -81,6 +91,17 @@ impl Sessions {
         tracing::info!(session = %row.id, ?reach, "a session has ended: its provider refuses to renew it");
         record("renewal-refused", &said);
         Ok(RenewalOutcome::Refused(RefreshRefused { said, whose: row.subject.clone() }))
+    }
+}
+
+impl Sessions {
+    /// Whether a refused session may end, or is held. What is held already, and what others are held beside, ends by an
+    /// operator's order only: the guard's own count does not outlive the process, and these do.
+    async fn may_end(&self, row: &RenewalRow, now: Now) -> Result<bool, Unavailable> {
+        if !self.0.renewals.0.guard.may_end_at_renewal(row.id, now) || row.is_held {
+            return Ok(false);
+        }
+        Ok(sql::count_held(&self.0.store, now.anchor()).await? < RefusalGuard::FEW)
     }
 }
 

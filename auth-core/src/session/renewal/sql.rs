@@ -3,7 +3,10 @@
 
 use sqlx::{FromRow, Row as _, sqlite::SqliteRow};
 
-use super::intent::{InstanceId, RefreshIntent};
+use super::{
+    held::HeldSession,
+    intent::{InstanceId, RefreshIntent},
+};
 use crate::{
     clock::Timestamp,
     database::Database,
@@ -28,6 +31,16 @@ const SAVE: &str = "
         held = CASE WHEN $7 IS NULL THEN held END, held_why = CASE WHEN $7 IS NULL THEN held_why END,
         intent_instance = NULL, intent_fence = NULL, intent_hash = NULL
     WHERE id = $1 AND version = $2";
+
+/// What is held stays held, since when it was first.
+const HOLD: &str = "
+    UPDATE session SET version = version + 1, held = COALESCE(held, $3), held_why = $4,
+        intent_instance = NULL, intent_fence = NULL, intent_hash = NULL
+    WHERE id = $1 AND version = $2";
+const COUNT_HELD: &str = "SELECT count(*) FROM session WHERE held IS NOT NULL AND ended IS NULL AND until > $1";
+const HELD: &str = "
+    SELECT id, issuer, subject, provider, held, held_why, begun, confirmed, until FROM session
+    WHERE held IS NOT NULL AND ended IS NULL AND until > $1 AND id > $2 ORDER BY id LIMIT $3";
 
 /// A session's row, as far as renewal needs it. No `Debug`: it holds a refresh token, though sealed.
 #[derive(Clone)]
@@ -133,6 +146,68 @@ pub(super) async fn save(
             Ok(done.rows_affected() == 1)
         })
         .await
+}
+
+/// Holds a session back from ending. Whether the row was still as it was read.
+pub(super) async fn hold(
+    store: &Database,
+    id: SessionId,
+    version: i64,
+    since: Timestamp,
+    why: String,
+) -> Result<bool, Unavailable> {
+    let id = id.to_string();
+    store
+        .call(move |mut connection| async move {
+            let write = sqlx::query(HOLD).bind(id).bind(version).bind(since.as_millis()).bind(why);
+            Ok(write.execute(&mut *connection).await?.rows_affected() == 1)
+        })
+        .await
+}
+
+/// How many sessions are held at `now`.
+pub(super) async fn count_held(store: &Database, now: Timestamp) -> Result<usize, Unavailable> {
+    let count: i64 = store
+        .call(move |mut connection| async move {
+            sqlx::query_scalar(COUNT_HELD).bind(now.as_millis()).fetch_one(&mut *connection).await
+        })
+        .await?;
+    Ok(usize::try_from(count).unwrap_or_default())
+}
+
+/// The sessions that are held at `now`, in the order of their names, from the one after `after` on; at most `most`.
+pub(super) async fn held(
+    store: &Database,
+    after: Option<SessionId>,
+    most: u32,
+    now: Timestamp,
+) -> Result<Vec<HeldSession>, Unavailable> {
+    let after = after.map(|after| after.to_string()).unwrap_or_default();
+    store
+        .call(move |mut connection| async move {
+            let read = sqlx::query_as(HELD).bind(now.as_millis()).bind(after).bind(most);
+            read.fetch_all(&mut *connection).await
+        })
+        .await
+}
+
+impl FromRow<'_, SqliteRow> for HeldSession {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        let moment = |name: &str| row.try_get(name).map(Timestamp::from_millis);
+        let id: String = row.try_get("id")?;
+        Ok(Self {
+            id: id
+                .parse()
+                .map_err(|bad| sqlx::Error::ColumnDecode { index: "id".to_owned(), source: Box::new(bad) })?,
+            subject: Subject::new(row.try_get::<String, _>("issuer")?, row.try_get::<String, _>("subject")?),
+            provider: row.try_get("provider")?,
+            since: moment("held")?,
+            why: row.try_get::<Option<String>, _>("held_why")?.unwrap_or_default(),
+            begun: moment("begun")?,
+            confirmed: moment("confirmed")?,
+            until: moment("until")?,
+        })
+    }
 }
 
 /// A row without its id, which whoever asked knows.

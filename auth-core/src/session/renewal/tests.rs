@@ -537,3 +537,106 @@ async fn a_later_claim_of_the_provider_takes_the_place_of_the_one_before() {
     let opened = site.open(&renewed, RenewalWait::Never).await.expect("it holds");
     assert_eq!(opened.principal.groups.membership("staff"), Membership::NotMember);
 }
+
+#[tokio::test]
+async fn a_provider_that_refuses_everybody_ends_a_few_and_the_rest_are_held() {
+    const ALL: usize = 60;
+    let site = Site::new().await;
+    let mut tickets = Vec::new();
+    for number in 0..ALL {
+        tickets.push(site.begin(&format!("person-{number}")).await);
+    }
+    // They have been away for a weekend: none was accepted in the last day.
+    site.later(48 * HOUR).await;
+    site.answers(400, r#"{"error":"invalid_grant"}"#);
+    let mut said = std::collections::BTreeMap::<_, usize>::new();
+    for ticket in &tickets {
+        *said.entry(site.says(ticket).await).or_default() += 1;
+    }
+    let expected = [("no own-judgement".to_owned(), 0), ("own-judgement stale".to_owned(), ALL - RefusalGuard::FEW)];
+    for (what, count) in expected {
+        assert_eq!(said.get(&what).copied().unwrap_or_default(), count, "{said:?}");
+    }
+    assert_eq!(said.get("refresh-refused"), Some(&RefusalGuard::FEW), "{said:?}");
+    let held = site.sessions.held(None, 1000, site.clock.now()).await.expect("healthy");
+    assert_eq!(held.len(), ALL - RefusalGuard::FEW);
+    assert!(held.iter().all(|held| held.why == "invalid_grant" && held.provider == "main"));
+    // Long after, and after a restart, no more of them end.
+    site.later(HOUR).await;
+    let site = site.restarted(&["staff"]);
+    for ticket in &tickets {
+        let said = site.says(ticket).await;
+        assert!(said == "ended" || said == "own-judgement stale", "{said}");
+    }
+    // Nor does anybody else meanwhile.
+    let late = site.begin("late").await;
+    site.later(HOUR).await;
+    assert_eq!(site.says(&late).await, "own-judgement stale");
+    // An operator finds that the provider is right about one of them.
+    let (who, one) = ("operator", HeldSessions::One(held[0].id));
+    assert_eq!(site.sessions.release(&one, who, "has left", site.clock.now()).await.ok(), Some(1));
+    assert_eq!(
+        site.sessions.release(&HeldSessions::OfProvider("other".to_owned()), who, "", site.clock.now()).await.ok(),
+        Some(0)
+    );
+    // And once it is whole again, everybody else goes on.
+    site.is_whole();
+    site.later(MINUTE).await;
+    let mut counted = [0, 0];
+    for ticket in &tickets {
+        match site.says(ticket).await.as_str() {
+            "live, renewed" => counted[0] += 1,
+            "ended" => counted[1] += 1,
+            other => panic!("{other}"),
+        }
+    }
+    assert_eq!(counted, [ALL - RefusalGuard::FEW - 1, RefusalGuard::FEW + 1]);
+    assert_eq!(site.says(&late).await, "live, renewed");
+    assert_eq!(site.sessions.held(None, 1000, site.clock.now()).await.expect("healthy"), []);
+}
+
+#[tokio::test]
+async fn operators_release_all_that_are_held() {
+    let site = Site::new().await;
+    let mut tickets = Vec::new();
+    for number in 0..25 {
+        tickets.push(site.begin(&format!("person-{number}")).await);
+    }
+    site.later(HOUR).await;
+    site.answers(400, r#"{"error":"invalid_grant"}"#);
+    for ticket in &tickets {
+        let _ = site.says(ticket).await;
+    }
+    let released = site.sessions.release(&HeldSessions::All, "operator", "they have left", site.clock.now()).await;
+    assert_eq!(released.ok(), Some(5));
+    for ticket in &tickets {
+        assert_eq!(site.says(ticket).await, "ended");
+    }
+}
+
+#[tokio::test]
+async fn what_a_later_rule_asks_about_is_answered_by_the_row() {
+    let site = Site::asking(&["staff"]).await;
+    let ticket = site.begin("rt").await;
+    let site = site.restarted(&["staff", "board"]);
+    let opened = site.open(&ticket, RenewalWait::Never).await.expect("it holds");
+    let silence = Membership::NotStated(crate::principal::Silence::NotAsked);
+    assert_eq!(opened.principal.groups.membership("board"), silence);
+    let asked = site.sessions.ask_again(&CredentialText::new(ticket.clone()), site.clock.now()).await;
+    let asked = asked.expect("healthy").expect("the row says it");
+    assert_eq!(asked.principal.groups.membership("board"), Membership::NotMember);
+    assert!(asked.renewed.is_some() && site.refreshed().is_empty(), "nothing is spent for that");
+    // Where the row is older than a period, by one renewal.
+    site.later(HOUR).await;
+    site.provider.tell(|told| told.claims = json!({ "groups": ["board"] }));
+    for _ in 0..3 {
+        let asked = site.sessions.ask_again(&CredentialText::new(ticket.clone()), site.clock.now()).await;
+        let asked = asked.expect("healthy").expect("the provider says it");
+        assert_eq!(asked.principal.groups.membership("board"), Membership::Member);
+    }
+    assert_eq!(site.refreshed(), ["rt"]);
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    let site = site.restarted(&["staff", "board", "chess"]);
+    let asked = site.sessions.ask_again(&CredentialText::new(ticket), site.clock.now()).await;
+    assert!(asked.expect("nothing is proven").is_none());
+}

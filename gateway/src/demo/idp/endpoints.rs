@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use super::{
-    CODE_LIFETIME, Grant, Health, Lie, Login, Part, State, User,
+    CODE_LIFETIME, Grant, Health, Lie, Login, Part, Refreshable, State, User,
     tokens::{Signer, random},
 };
 use crate::demo::server::without_answer;
@@ -70,7 +70,7 @@ fn document(state: &State) -> Value {
         "userinfo_endpoint": state.url(Part::Userinfo),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
-        "grant_types_supported": ["authorization_code"],
+        "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
@@ -138,6 +138,9 @@ fn token(state: &State, request: &Request<Bytes>) -> Answer {
     if !is_the_client(state, request.headers(), &asked) {
         return json(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid_client" }));
     }
+    if field("grant_type") == "refresh_token" {
+        return refresh(state, field("refresh_token"));
+    }
     if field("grant_type") != "authorization_code" {
         return json(StatusCode::BAD_REQUEST, &json!({ "error": "unsupported_grant_type" }));
     }
@@ -160,9 +163,37 @@ fn token(state: &State, request: &Request<Bytes>) -> Answer {
         answer["id_token"] = Value::Null;
     }
     if grant.scope.split(' ').any(|scope| scope == "offline_access") {
-        answer["refresh_token"] = random().into();
+        answer["refresh_token"] = refresh_token(state, Refreshable { user: grant.user, scope: grant.scope }).into();
     }
     json(StatusCode::OK, &answer)
+}
+
+/// The same for a refresh token (RFC 6749 §6, OpenID Connect Core 1.0 §12). Each is good once: who loses the answer has
+/// lost the next.
+fn refresh(state: &State, token: &str) -> Answer {
+    let Some(Refreshable { user, scope }) = lock(&state.changing).refresh.remove(token) else { return invalid_grant() };
+    if lock(&state.changing).disabled.contains(&user.subject) {
+        // It may be enabled again.
+        lock(&state.changing).refresh.insert(token.to_owned(), Refreshable { user, scope });
+        return invalid_grant();
+    }
+    let access = random();
+    lock(&state.changing).access.insert(access.clone(), user.clone());
+    let answer = json!({
+        "access_token": access,
+        "token_type": "Bearer",
+        "expires_in": 3600,
+        "scope": scope,
+        "id_token": id_token(state, &user, None),
+        "refresh_token": refresh_token(state, Refreshable { user, scope }),
+    });
+    json(StatusCode::OK, &answer)
+}
+
+fn refresh_token(state: &State, of: Refreshable) -> String {
+    let token = random();
+    lock(&state.changing).refresh.insert(token.clone(), of);
+    token
 }
 
 /// OpenID Connect Core 1.0 §2.

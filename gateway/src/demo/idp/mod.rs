@@ -9,7 +9,7 @@ mod lies;
 mod tokens;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     net::SocketAddr,
     sync::{
@@ -117,6 +117,10 @@ struct Changing {
     login: Login,
     bases: HashMap<Part, String>,
     codes: HashMap<String, Grant>,
+    /// Whom refresh tokens are of, and for what. Each is good once.
+    refresh: HashMap<String, Refreshable>,
+    /// Whom it does not renew any more.
+    disabled: HashSet<String>,
     access: HashMap<String, User>,
     lie: Option<Lie>,
     dateless: bool,
@@ -132,6 +136,13 @@ struct Grant {
     nonce: Option<String>,
     scope: String,
     expires: Timestamp,
+}
+
+/// What a refresh token stands for, until it is spent.
+#[derive(Clone)]
+struct Refreshable {
+    user: User,
+    scope: String,
 }
 
 /// A code is good for this long (RFC 6749 §4.1.2 allows ten minutes; short finds mistakes).
@@ -201,6 +212,8 @@ impl Idp {
                 login,
                 bases: HashMap::new(),
                 codes: HashMap::new(),
+                refresh: HashMap::new(),
+                disabled: HashSet::new(),
                 access: HashMap::new(),
                 lie: None,
                 dateless: false,
@@ -259,6 +272,16 @@ impl Idp {
     /// From now on sign-ins are answered wrongly, in this way; `None` ends it.
     pub fn lie(&self, lie: Option<Lie>) {
         lock(&self.state.changing).lie = lie;
+    }
+
+    /// From now on it renews no sign-in of `subject`: they were disabled.
+    pub fn disable(&self, subject: &str) {
+        lock(&self.state.changing).disabled.insert(subject.to_owned());
+    }
+
+    /// It renews everybody's sign-in again.
+    pub fn enable_all(&self) {
+        lock(&self.state.changing).disabled.clear();
     }
 
     /// Whether its answers have no `Date` from now on.

@@ -26,6 +26,11 @@ impl Form<'_> {
         let detail = "Something that is needed to check the credential does not answer. Keep it, and ask again later.";
         let mut response = self.said(&head, detail, || pages::unavailable(self.sign_in()));
         set(&mut response, PROXY_STATUS, VERDICT_UNAVAILABLE);
+        #[cfg(candor_mutants)]
+        if auth_core::mutants::is("store-error-clears-cookie") {
+            let taken_back = format!("{}=; Max-Age=0; Path=/", self.site.ticket_cookie());
+            set(&mut response, http::header::SET_COOKIE, taken_back);
+        }
         response
     }
 

@@ -31,6 +31,10 @@ pub(crate) enum Flow {
     Callback,
     /// Asks with the ticket of a session.
     Ticket,
+    /// Asks with the ticket of a session that is to be renewed, and need not be yet.
+    RenewalDue,
+    /// Asks with the ticket of a session that was to be renewed long ago.
+    RenewalPastGrace,
     /// Signs out.
     Logout,
     /// Asks with a bearer token whose key the gateway knows, if it knows any.
@@ -201,10 +205,12 @@ pub(crate) struct Cell {
 }
 
 impl Flow {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 25] = [
         Self::SignInBegin,
         Self::Callback,
         Self::Ticket,
+        Self::RenewalDue,
+        Self::RenewalPastGrace,
         Self::Logout,
         Self::BearerKnownKid,
         Self::BearerUnknownKid,
@@ -230,10 +236,14 @@ impl Flow {
     /// Who goes this way.
     pub(super) const fn forms(self) -> &'static [Form] {
         match self {
-            Self::SignInBegin | Self::Callback | Self::Logout | Self::Confirmation => &[Form::Browser],
+            Self::SignInBegin | Self::Callback | Self::Logout | Self::Confirmation | Self::RenewalDue => {
+                &[Form::Browser]
+            }
             Self::Verify => &[Form::Script],
             Self::BearerKnownKid | Self::BearerUnknownKid => &[Form::Script, Form::Device],
-            Self::Ticket | Self::StrictRoute | Self::PublicRoute => &[Form::Browser, Form::Script],
+            Self::Ticket | Self::RenewalPastGrace | Self::StrictRoute | Self::PublicRoute => {
+                &[Form::Browser, Form::Script]
+            }
             Self::ForwardedRequest => &[Form::Browser, Form::Script, Form::Device],
             Self::DeviceToken
             | Self::OverdueToken
@@ -258,6 +268,8 @@ impl Flow {
             Self::Verify => Outcome::Vouched,
             Self::Callback
             | Self::Ticket
+            | Self::RenewalDue
+            | Self::RenewalPastGrace
             | Self::BearerKnownKid
             | Self::BearerUnknownKid
             | Self::PublicRoute
@@ -294,6 +306,8 @@ impl Flow {
             Self::SignInBegin
             | Self::Callback
             | Self::Ticket
+            | Self::RenewalDue
+            | Self::RenewalPastGrace
             | Self::Logout
             | Self::BearerKnownKid
             | Self::BearerUnknownKid
@@ -391,6 +405,12 @@ impl Cell {
         self.expected != self.flow.whole()
     }
 
+    /// Whether answers of the token endpoint are what breaks: then nobody can tell a refusal from a token that was spent
+    /// before.
+    pub(crate) fn breaks_the_token_endpoint(&self) -> bool {
+        self.breaks().any(|(dependency, _)| dependency == Dependency::Token)
+    }
+
     /// For how long whoever met the break was told to leave the dependency alone.
     pub(crate) fn asked_to_wait(&self) -> Duration {
         let asks = self.breaks().any(|(_, fault)| fault == Fault::Proxy(Status(429)));
@@ -454,6 +474,13 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
         }
         // The keys are in memory: their file is read when the gateway starts, and never again.
         (_, D::Keyring, Warm | Cold) => Expect(flow.whole()),
+        (F::RenewalPastGrace, D::Disk, Warm | Cold) => match (fault, form) {
+            // Its row is gone with the folder, or cannot be read.
+            (Fault::Disk(DiskBreak::Gone | DiskBreak::AFile), Form::Script) if cache_state == Warm => {
+                Expect(Unavailable)
+            }
+            (_, _) => of_disk(flow, fault, cache_state),
+        },
         (_, D::Disk, Warm | Cold) => of_disk(flow, fault, cache_state),
         (_, D::Clock, Warm | Cold) => Expect(of_clock(flow, fault)),
 
@@ -473,6 +500,19 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
         (F::Ticket, D::Discovery | D::Keys | D::Token, Warm | Cold) => Expect(Served),
         (F::Ticket, D::Store, Warm | Cold) => Expect(Served),
         (F::Ticket, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
+
+        // Nobody waits for it, and nobody is out because of it.
+        (F::RenewalDue, D::Discovery | D::Keys | D::Token | D::Store, Warm | Cold) => Expect(Served),
+        (F::RenewalPastGrace, D::Discovery | D::Keys, Warm) => Expect(Served),
+        (F::RenewalPastGrace, D::Store, Warm | Cold) if !stops_reading(fault) && is_full(fault) => {
+            Nothing("in its last page there may be room for little things")
+        }
+        (F::RenewalPastGrace, D::Discovery | D::Keys | D::Token | D::Store, Warm | Cold) => Expect(match form {
+            // As last known good.
+            Form::Browser => Served,
+            Form::Script | Form::Device => Unavailable,
+        }),
+        (F::RenewalDue | F::RenewalPastGrace, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
 
         (F::Logout, D::Discovery | D::Keys | D::Token, Warm | Cold) => Expect(SignedOut),
         (F::Logout, D::Store, Warm | Cold) => Expect(SignedOutHere),
@@ -529,6 +569,7 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
             Form::Script | Form::Device => Nothing("the keys of its bearer are stale too"),
         },
         (F::SignInBegin | F::Callback | F::Logout, _) => Nothing("nothing that they need goes stale"),
+        (F::RenewalDue | F::RenewalPastGrace, _) => Nothing("what is past its grace is stale enough"),
         (
             F::Ticket | F::StrictRoute,
             D::Discovery | D::Keys | D::Token | D::Monolith | D::Keyring | D::Disk | D::Clock,
@@ -597,6 +638,11 @@ fn of_clock(flow: Flow, fault: Fault) -> Outcome {
         (F::PublicRoute, Step::DayAhead) => ServedUndecided,
         (_, Step::DayAhead) => Unavailable,
     }
+}
+
+/// Whether it is one that takes no more.
+fn is_full(fault: Fault) -> bool {
+    matches!(fault, Fault::Store(StoreBreak::Full) | Fault::Within(Disturbance::Full))
 }
 
 /// What comes of a broken store where nothing may be stale: who is revoked is, once that cannot be read.

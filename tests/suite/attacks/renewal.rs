@@ -1,0 +1,180 @@
+//! What goes wrong when sessions are renewed: tickets that others may find, tokens of somebody else, rules that came after a
+//! ticket, and a provider that refuses everybody.
+
+use std::time::Duration;
+
+use serde_json::json;
+use world::{
+    World,
+    caller::{Caller, Form},
+    scripted::{Scripted, answer},
+    store::StoreBreak,
+};
+
+use super::{Attack, Probes};
+use crate::report;
+
+pub(super) const ATTACKS: &[Attack] = &[
+    Attack {
+        name: "a_ticket_in_a_shared_cache",
+        fault: "renewed-ticket-on-public-answer",
+        run: || Box::pin(a_ticket_in_a_shared_cache()),
+    },
+    Attack {
+        name: "a_renewal_as_somebody_else",
+        fault: "renewed-as-somebody-else",
+        run: || Box::pin(a_renewal_as_somebody_else()),
+    },
+    Attack {
+        name: "a_rule_that_came_after_the_ticket",
+        fault: "not-asked-is-not-permitted",
+        run: || Box::pin(a_rule_that_came_after_the_ticket()),
+    },
+    Attack {
+        name: "a_provider_from_yesterdays_backup",
+        fault: "mass-refusal-at-renewal",
+        run: || Box::pin(a_provider_from_yesterdays_backup()),
+    },
+];
+
+/// Later than a session's renewal is due, and later than anybody goes without.
+const DUE: Duration = Duration::from_secs(16 * 60);
+const LATE: Duration = Duration::from_secs(3600);
+
+/// How many people a provider from yesterday's backup refuses at once, and how many of them may be out at most.
+const PEOPLE: usize = 500;
+const MAY_END: usize = 20;
+
+async fn renewing() -> World {
+    let mut world = World::new().standing_clock().prepare().await;
+    world.settings.renew_sessions();
+    world
+}
+
+/// Where anyone may pass, answers are kept by caches that many people share: a renewed ticket beside one would be given to
+/// the next who asks.
+async fn a_ticket_in_a_shared_cache() -> Probes {
+    let mut world = renewing().await;
+    let service = Scripted::before(world.monolith.address()).await;
+    world.settings.replace(&world.proxies.monolith.base(), &service.base());
+    world.start_gateway().await;
+    let mut probes = Probes::default();
+    const SAID: [&str; 5] = [
+        "",
+        "Cache-Control: public, max-age=60\r\n",
+        "Cache-Control: max-age=60\r\n",
+        "Cache-Control: private=\"set-cookie\", max-age=60\r\n",
+        "Cache-Control: private\r\nSurrogate-Control: max-age=60\r\n",
+    ];
+    for (number, said) in SAID.into_iter().enumerate() {
+        for status in ["200 OK", "206 Partial Content", "304 Not Modified"] {
+            let mut person = Caller::new(Form::Browser);
+            world.sign_in(&mut person, "ada", "/calendar").await;
+            world.advance(DUE);
+            world.poll_revocations().await;
+            let path = format!("/public/page/{number}/{}", &status[..3]);
+            let body = if status.starts_with("304") { "" } else { "for all" };
+            service.say(&path, answer(status, &format!("{said}ETag: \"1\"\r\n"), body));
+            // The first begins the renewal, and one of the next has its ticket.
+            for _ in 0..10 {
+                let heard = world.ask(&mut person, &path).await;
+                let seen = heard.answer.as_ref().expect("an answer");
+                let set = seen.headers.get_all("set-cookie").iter().any(|set| set.as_bytes().starts_with(b"candor="));
+                probes.made(set, || format!("{status} with {said:?}: {:?}", seen.headers));
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+    probes
+}
+
+/// The provider answers a renewal with a token of somebody else, who is in another group: nobody becomes them.
+async fn a_renewal_as_somebody_else() -> Probes {
+    let mut world = renewing().await;
+    world.settings.replace("group:engineers", "group:admirals");
+    world.start_gateway().await;
+    let mut probes = Probes::default();
+    for claims in [json!({ "sub": "grace", "groups": ["admirals"] }), json!({ "sub": "x", "groups": ["admirals"] })] {
+        let mut person = Caller::new(Form::Browser);
+        world.idp.states_of("ada", json!({}));
+        world.sign_in(&mut person, "ada", "/calendar").await;
+        world.idp.states_of("ada", claims.clone());
+        world.advance(LATE);
+        world.poll_revocations().await;
+        for path in ["/engineers/plan", "/calendar"] {
+            let heard = world.ask(&mut person, path).await;
+            let passes = path == "/engineers/plan" && heard.status() == Some(200);
+            let is_another =
+                heard.reached.iter().any(|seen| seen.header("x-auth-request-user").is_some_and(|it| it != "ada"));
+            let blamed = path == "/calendar" && heard.status() != Some(200);
+            probes.made(passes || is_another || blamed, || format!("{claims} {path}: {}", heard.line()));
+        }
+    }
+    probes
+}
+
+/// A rule asks about a group that a ticket does not know of. Its holder is asked about; and where nobody can say, that is no
+/// refusal.
+async fn a_rule_that_came_after_the_ticket() -> Probes {
+    let mut world = renewing().await;
+    world.start_gateway().await;
+    let mut person = Caller::new(Form::Browser);
+    world.sign_in(&mut person, "ada", "/calendar").await;
+    world.settings.replace("group:engineers", "group:chess");
+    world.idp.states_of("ada", json!({ "groups": ["chess"] }));
+    world.reconfigure();
+    let mut probes = Probes::default();
+    world.store.break_with(StoreBreak::Locked).await.expect("the store can be broken");
+    world.disturb_store(auth_core::database::Disturbance::Closed).await;
+    let heard = world.ask(&mut person, "/engineers/plan").await;
+    probes.made(heard.status() != Some(503), || format!("while the store is down: {}", heard.line()));
+    world.heal_store().await;
+    world.advance(LATE);
+    world.poll_revocations().await;
+    let heard = world.ask(&mut person, "/engineers/plan").await;
+    probes.made(heard.status() != Some(200), || format!("once it can be asked: {}", heard.line()));
+    probes
+}
+
+/// A provider that was put back from a backup knows nobody's refresh token. A few are out before that is noticed; everybody
+/// else keeps their session, and goes on with it once the provider is right again.
+async fn a_provider_from_yesterdays_backup() -> Probes {
+    let mut world = renewing().await;
+    world.start_gateway().await;
+    let mut people = Vec::new();
+    for _ in 0..PEOPLE {
+        let mut person = Caller::new(Form::Script);
+        world.sign_in(&mut person, "ada", "/calendar").await;
+        people.push(person);
+    }
+    world.idp.disable("ada");
+    world.advance(LATE);
+    world.poll_revocations().await;
+    let (mut ended, mut held, mut admitted) = (Vec::new(), 0, 0);
+    for (number, person) in people.iter_mut().enumerate() {
+        // Where nothing may be stale, nobody is admitted by a provider that refuses them.
+        let heard = world.ask(person, "/admin/panel").await;
+        admitted += heard.identities().len();
+        match heard.status() {
+            Some(401) => ended.push(number),
+            Some(503) => held += 1,
+            _ => {}
+        }
+    }
+    report::say(format!(
+        "held: {PEOPLE} refused at renewal, {} ended, {held} held, {admitted} wrongly admitted",
+        ended.len()
+    ));
+    let mut probes = Probes::default();
+    probes.made(ended.len() > MAY_END, || format!("{} of {PEOPLE} were signed out", ended.len()));
+    probes.made(admitted > 0, || format!("{admitted} were admitted"));
+    probes.made(ended.len() + held != PEOPLE, || format!("{} ended and {held} held", ended.len()));
+    world.idp.enable_all();
+    world.advance(Duration::from_secs(60));
+    world.poll_revocations().await;
+    for (number, person) in people.iter_mut().enumerate().filter(|(number, _)| !ended.contains(number)) {
+        let heard = world.ask(person, "/admin/panel").await;
+        probes.made(heard.status() != Some(200), || format!("person {number} does not go on: {}", heard.line()));
+    }
+    probes
+}
