@@ -62,7 +62,7 @@ async fn one_persons_page_for_another() -> Probes {
 }
 
 /// Whether some shared cache would keep an answer with these fields: the strictest reading of all of them.
-fn is_kept<'f>(fields: impl Iterator<Item = (&'f str, &'f [u8])>) -> bool {
+pub(super) fn is_kept<'f>(fields: impl Iterator<Item = (&'f str, &'f [u8])>) -> bool {
     let (mut forbidden, mut allowed) = (false, false);
     for (name, value) in fields {
         let value = String::from_utf8_lossy(value).to_ascii_lowercase();

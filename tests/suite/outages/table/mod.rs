@@ -482,6 +482,12 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
             (_, _) => of_disk(flow, fault, cache_state),
         },
         (_, D::Disk, Warm | Cold) => of_disk(flow, fault, cache_state),
+        // Whether the new ID token is over is what only one reading says, and it is no witness.
+        (F::RenewalPastGrace, D::Clock, Warm | Cold)
+            if fault == Fault::Step(Step::TenMinutesAhead) && form == Form::Script =>
+        {
+            Expect(Unavailable)
+        }
         (_, D::Clock, Warm | Cold) => Expect(of_clock(flow, fault)),
 
         // To begin, the provider must be there: it is asked, unless it was a moment ago.
