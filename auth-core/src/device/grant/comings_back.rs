@@ -39,14 +39,26 @@ struct Queue {
 /// So many are written in one transaction: others write too.
 const WRITTEN_TOGETHER: usize = 200;
 
+/// So many wait at most: whoever comes after them is asked to come later, instead of waiting longer than a device does.
+const MOST_WAITING: usize = 1000;
+
 impl ComingsBack {
     /// Writes down that a device came back, unless that was done within the hour.
     ///
     /// # Errors
-    /// Unavailable, if the store is.
+    /// Unavailable, if the store is, or too many wait for it.
     pub(super) async fn record(&self, came: ComingBack, store: &Database, background: &Background) -> Recorded {
         let (told, mut hears) = oneshot::channel();
-        lock(&self.0.waiting).push((came, told));
+        {
+            let mut waiting = lock(&self.0.waiting);
+            if waiting.len() >= MOST_WAITING {
+                return Err(Unavailable::because(
+                    Dependency::Store,
+                    "too many devices that came back are to be written down",
+                ));
+            }
+            waiting.push((came, told));
+        }
         let (this, store) = (self.clone(), store.clone());
         let work = async move {
             loop {

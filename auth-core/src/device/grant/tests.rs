@@ -6,6 +6,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 use super::*;
 use crate::{
+    background::Background,
     database::Disturbance,
     device::registry::{NewDevice, Order},
     principal::Generation,
@@ -138,14 +139,9 @@ async fn came_back(fleet: &Fleet) -> usize {
     fleet.audited().await.iter().filter(|action| *action == "auto-reactivated").count()
 }
 
-/// A connection for each of them would leave none for the question who is revoked.
-#[tokio::test]
-async fn a_fleet_that_comes_back_at_once_leaves_room_in_the_store() {
-    let fleet = Fleet::new().await;
-    let keys = registered(&fleet, 20).await;
-    // Somebody else writes, and takes their time.
-    let (written, (go, gate)) = (oneshot::channel(), oneshot::channel::<()>());
-    let (begun, has_begun) = written;
+/// Somebody else writes, until they are told to go on.
+async fn somebody_else_writes(fleet: &Fleet) -> (oneshot::Sender<()>, JoinHandle<Result<(), Unavailable>>) {
+    let ((begun, has_begun), (go, gate)) = (oneshot::channel(), oneshot::channel::<()>());
     let store = fleet.store.clone();
     let other = tokio::spawn(async move {
         let work = |mut connection: PoolConnection<Sqlite>| async move {
@@ -157,6 +153,15 @@ async fn a_fleet_that_comes_back_at_once_leaves_room_in_the_store() {
         store.call(work).await
     });
     has_begun.await.expect("nobody else writes");
+    (go, other)
+}
+
+/// A connection for each of them would leave none for the question who is revoked.
+#[tokio::test]
+async fn a_fleet_that_comes_back_at_once_leaves_room_in_the_store() {
+    let fleet = Fleet::new().await;
+    let keys = registered(&fleet, 20).await;
+    let (go, other) = somebody_else_writes(&fleet).await;
     let coming: Vec<_> = keys.iter().map(|key| begin_coming_back(&fleet, key)).collect();
     for _ in 0..100 {
         fleet.devices.registry().list(None, None, 1).await.expect("whoever only reads is not held up");
@@ -167,6 +172,37 @@ async fn a_fleet_that_comes_back_at_once_leaves_room_in_the_store() {
         assert!(matches!(came.await.expect("it ends"), Ok(GrantAnswer::Granted(_))));
     }
     assert_eq!(came_back(&fleet).await, 20);
+}
+
+#[tokio::test]
+async fn whoever_would_wait_too_long_to_be_written_down_is_asked_to_come_later() {
+    let fleet = Fleet::new().await;
+    let keys = registered(&fleet, 1).await;
+    let known = fleet.devices.registry().of_key(keys[0].thumbprint()).await.expect("healthy");
+    let (_, device) = known.expect("it is registered");
+    let (go, other) = somebody_else_writes(&fleet).await;
+    let record = || {
+        let (devices, now) = (fleet.devices.clone(), fleet.now());
+        let came = ComingBack { binding: device.bindings[0].clone(), key: keys[0].thumbprint(), now };
+        tokio::spawn(async move {
+            devices.0.comings_back.record(came, devices.registry().store(), &Background::current()).await
+        })
+    };
+    let recording: Vec<_> = (0..2000).map(|_| record()).collect();
+    // Whoever is turned away does not wait for the store.
+    let mut told = Vec::new();
+    let mut go = Some(go);
+    for recorded in recording.into_iter().rev() {
+        told.push(recorded.await.expect("it ends"));
+        if let Some(go) = go.take() {
+            go.send(()).expect("it waits");
+        }
+    }
+    other.await.expect("it ends").expect("it was not too long");
+    let later = told.iter().filter(|told| told.is_err()).count();
+    assert!((1..=1000).contains(&later), "{later}");
+    assert!(told.iter().flat_map(|told| told.as_ref().err()).all(|down| down.dependency == Dependency::Store));
+    assert_eq!(came_back(&fleet).await, 1);
 }
 
 /// More than one transaction takes, too.
