@@ -17,6 +17,8 @@ pub enum Dependency {
     Configuration,
     /// A provider's discovery document (OpenID Connect Discovery 1.0).
     Discovery,
+    /// A provider's introspection endpoint (RFC 7662), about a token that only it can read.
+    Introspection,
     /// Our own keys.
     Keyring,
     /// An issuer's key set (RFC 7517).
@@ -29,23 +31,27 @@ pub enum Dependency {
     Store,
     /// A provider's token endpoint (RFC 6749 §3.2).
     TokenEndpoint,
+    /// A provider's userinfo endpoint (OpenID Connect Core §5.3).
+    Userinfo,
 }
 
 impl Dependency {
     /// Every dependency, in the order of their names.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Adoption,
         Self::Background,
         Self::Claims,
         Self::Clock,
         Self::Configuration,
         Self::Discovery,
+        Self::Introspection,
         Self::Keyring,
         Self::Keys,
         Self::OwnJudgement,
         Self::Revocations,
         Self::Store,
         Self::TokenEndpoint,
+        Self::Userinfo,
     ];
 
     /// The word that logs, counters and problem details use.
@@ -57,12 +63,14 @@ impl Dependency {
             Self::Clock => "clock",
             Self::Configuration => "configuration",
             Self::Discovery => "discovery",
+            Self::Introspection => "introspection",
             Self::Keyring => "keyring",
             Self::Keys => "keys",
             Self::OwnJudgement => "own-judgement",
             Self::Revocations => "revocations",
             Self::Store => "store",
             Self::TokenEndpoint => "token-endpoint",
+            Self::Userinfo => "userinfo",
         }
     }
 }

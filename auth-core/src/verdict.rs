@@ -89,6 +89,8 @@ pub enum Reason {
     Ended,
     /// Its hard expiry has passed.
     Expired,
+    /// Its issuer says that it is not, or no longer, good (RFC 7662 §2.2).
+    Inactive,
     /// A verified token lacks a claim that its kind must carry, or breaks a rule of its kind.
     Malformed,
     /// No credential was given.
@@ -198,6 +200,7 @@ impl Rejected {
         match self.reason {
             Reason::BadSeal | Reason::Ended | Reason::Expired | Reason::RefreshRefused | Reason::Revoked => true,
             Reason::BadSignature
+            | Reason::Inactive
             | Reason::Malformed
             | Reason::Missing
             | Reason::NotPermitted
@@ -286,11 +289,12 @@ impl Unavailable {
 
 impl Reason {
     /// Every reason, in the order of their names.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::BadSeal,
         Self::BadSignature,
         Self::Ended,
         Self::Expired,
+        Self::Inactive,
         Self::Malformed,
         Self::Missing,
         Self::NotPermitted,
@@ -308,6 +312,7 @@ impl Reason {
             Self::BadSignature => "bad-signature",
             Self::Ended => "ended",
             Self::Expired => "expired",
+            Self::Inactive => "inactive",
             Self::Malformed => "malformed",
             Self::Missing => "missing",
             Self::NotPermitted => "not-permitted",

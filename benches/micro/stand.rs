@@ -96,6 +96,8 @@ impl Stand {
             kind: Kind::Service,
             user_claim: UserClaim::Subject,
             absence: Absence::default(),
+            profile: auth_core::bearer::Profile::Jwt,
+            introspection: None,
             keys: self.keys.clone(),
             memory: BearerMemory::default(),
         }

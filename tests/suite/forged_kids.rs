@@ -78,6 +78,8 @@ fn bearers(idp: &Idp, data: &DataFolder) -> Bearers {
         kind: Kind::Service,
         user_claim: UserClaim::Subject,
         absence: auth_core::principal::stated::Absence::default(),
+        profile: auth_core::bearer::Profile::Jwt,
+        introspection: None,
         keys,
         memory: BearerMemory::default(),
     }])

@@ -117,7 +117,8 @@ impl Authenticator {
     async fn ask_about(&self, credential: &Credential, requirement: &Requirement, now: Now) -> Outcome {
         let parts = &self.0;
         let asked = parts.shown(credential, requirement, now);
-        let asked = if requirement.is_open() { without_waiting(asked).await } else { asked.await };
+        let asked =
+            if requirement.is_open() { without_waiting(asked, parts.awaits(credential)).await } else { asked.await };
         let (verdict, renewed) = match asked {
             Ok(Shown { principal, renewed }) => (Verdict::Authenticated(principal), renewed),
             Err(stop) => (stop.into(), None),
@@ -246,10 +247,24 @@ impl Parts {
     fn origin(&self, token: &CredentialText) -> TokenOrigin {
         if self.devices.as_ref().is_some_and(|devices| devices.recognises(token)) {
             TokenOrigin::Device
-        } else if self.bearers.recognises(token) {
+        } else if self.bearers.recognises(token) || (self.takes_opaque() && self.bearers.is_opaque(token)) {
             TokenOrigin::Issuer
         } else {
             TokenOrigin::Elsewhere
+        }
+    }
+
+    /// Whether an opaque token in `Authorization` can be an issuer's. Where devices of before show theirs in it, it is not:
+    /// another's word that it knows no such token would erase them.
+    fn takes_opaque(&self) -> bool {
+        self.adoption.as_ref().is_none_or(|adoption| *adoption.header() != http::header::AUTHORIZATION)
+    }
+
+    /// What `credential` may have to be waited for.
+    fn awaits(&self, credential: &Credential) -> Dependency {
+        match credential {
+            Credential::Bearer(token) if self.bearers.is_opaque(token) => Dependency::Introspection,
+            _ => Dependency::Keys,
         }
     }
 
@@ -301,15 +316,15 @@ fn renewal_wait(requirement: &Requirement) -> RenewalWait {
 }
 
 /// What `asked` says at once. If it would wait, it is dropped: whatever it began goes on, on the background runtime.
-async fn without_waiting(asked: impl Future<Output = Result<Shown, Stop>>) -> Result<Shown, Stop> {
+async fn without_waiting(asked: impl Future<Output = Result<Shown, Stop>>, of: Dependency) -> Result<Shown, Stop> {
     let mut asked = pin!(tokio::task::unconstrained(asked));
     std::future::poll_fn(|context| {
         Poll::Ready(match asked.as_mut().poll(context) {
             Poll::Ready(answer) => answer,
             Poll::Pending => {
-                // Only a bearer waits there, for its issuer's keys. A stranger can cause that at will, by a made-up key
-                // name.
-                Err(Unavailable::because(Dependency::Keys, "an open route waits for nobody's keys").unsettled().into())
+                // Only a bearer waits there, for its issuer's keys or its issuer's word. A stranger can cause that at will,
+                // by a made-up key name or token.
+                Err(Unavailable::because(of, "an open route waits for nobody").unsettled().into())
             }
         })
     })

@@ -86,6 +86,8 @@ impl Gateway {
             kind: Kind::Service,
             user_claim: UserClaim::Subject,
             absence: Absence::default(),
+            profile: crate::bearer::Profile::Jwt,
+            introspection: None,
             keys: keys(&provider.issuer, &background, &clock, &data),
             memory: BearerMemory::default(),
         }]);

@@ -1,20 +1,44 @@
-//! The rules for a token whose signature held: for us, for now, and an access token at all.
+//! The rules for a token whose signature held, or that its issuer calls active: for us, for now, and an access token at all.
 
 use std::{sync::Arc, time::Duration};
 
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
-use super::BearerIssuer;
+use super::{BearerIssuer, Profile, introspection::Active};
 use crate::{
     clock::{Now, Past, Timestamp},
     dependency::Dependency,
-    jws::Claims,
+    jws::{Claims, IncompleteClaims, Unverified},
     principal::{
-        Freshness, Principal, Subject, UserClaim, UserName,
+        Freshness, Kind, Principal, Subject, UserClaim, UserName,
         stated::{Earlier, Stated},
     },
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
 };
+
+/// A JWT whose signature held.
+#[derive(Clone)]
+pub(super) struct Verified {
+    claims: Arc<Claims>,
+    /// Whether its header says that it is an access token (RFC 9068 §2.1).
+    typed: bool,
+}
+
+/// Its issuer says that it is not active.
+pub(super) struct Inactive {
+    pub(super) by: Arc<str>,
+}
+
+/// The issuer that knows it says that another one issued it.
+struct IssuedElsewhere {
+    iss: String,
+}
+
+/// Its issuer promises more of its access tokens.
+struct NotOfProfile {
+    who: Subject,
+    lacks: &'static str,
+}
 
 /// Its form is one that no issuer can make valid.
 pub(super) struct NotAToken(pub(super) &'static str);
@@ -51,12 +75,80 @@ const OF_KEYCLOAK: (&str, [&str; 5]) = ("typ", ["ID", "Logout", "Offline", "Refr
 /// What an access token's issuer stated before is not kept: where silence means none, one silent token suffices.
 const NO_ROWS: Option<&[Earlier]> = Some(&[]);
 
-/// Judges claims that keys so fresh have verified, and gives the principal that they state.
-pub(super) fn principal(claims: &Claims, from: &BearerIssuer, keys: Freshness, now: Now) -> Result<Principal, Stop> {
+impl Verified {
+    pub(super) fn new(claims: Claims, token: &Unverified<'_>) -> Self {
+        Self { claims: Arc::new(claims), typed: token.is_typed_access_token() }
+    }
+}
+
+/// Judges a token that keys so fresh have verified, and gives the principal that it states.
+pub(super) fn principal(token: &Verified, from: &BearerIssuer, keys: Freshness, now: Now) -> Result<Principal, Stop> {
+    let claims = &*token.claims;
     let subject = Subject::new(Arc::clone(&from.issuer), claims.sub.as_str());
     for_us(claims, from, &subject)?;
     is_access_token(claims, &subject)?;
+    of_profile(token, from.profile, &subject)?;
     for_now(claims, from.leeway, &subject, keys, now)?;
+    stated(claims, subject, from, keys, now)
+}
+
+/// Judges what an issuer says of a token that it calls active, and gives the principal that it states. What it does not say
+/// of issuer and audience it answers for: it must not call a token active that is not for who asks (RFC 7662 §4).
+pub(super) fn introspected(
+    active: &Active,
+    from: &BearerIssuer,
+    freshness: Freshness,
+    now: Now,
+) -> Result<Principal, Stop> {
+    let said = &*active.said;
+    let text = |name| said.get(name).and_then(Value::as_str).unwrap_or_default();
+    if said.contains_key("iss") && text("iss") != &*from.issuer {
+        return Err(Rejected::proven_by(IssuedElsewhere { iss: text("iss").to_owned() }).into());
+    }
+    let claims = claims_of(active, from).map_err(|lack| Unavailable::because(Dependency::Introspection, lack))?;
+    let subject = Subject::new(Arc::clone(&from.issuer), claims.sub.as_str());
+    for_us(&claims, from, &subject)?;
+    is_access_token(&claims, &subject)?;
+    let another = |kind| Err(Rejected::proven_by(NotAnAccessToken { who: subject.clone(), kind }).into());
+    match (text("token_type").to_ascii_lowercase().as_str(), text("token_use")) {
+        ("dpop", _) => return another("its issuer bound it to a key (RFC 9449), and it came as a bearer token"),
+        ("refresh_token", _) | (_, "refresh_token") => return another("its issuer says that it is a refresh token"),
+        _ => {}
+    }
+    if let Some(begins) = claims.not_before(from.leeway, now) {
+        return Err(Unavailable::not_yet(begins, now, "the token is not valid yet").into());
+    }
+    // Its issuer calls it active, so that this is no proof: one of three clocks is wrong.
+    if said.contains_key("exp") && now.past(claims.exp + from.leeway) == Past::Yes {
+        let cause = "the issuer calls a token active that is over by its own `exp`";
+        return Err(Unavailable::because(Dependency::Introspection, cause).into());
+    }
+    stated(&claims, subject, from, freshness, now)
+}
+
+/// What was said of an active token, as the claims of a JWT. A program's own token may name its client alone.
+fn claims_of(active: &Active, from: &BearerIssuer) -> Result<Claims, IncompleteClaims> {
+    let mut all: Map<String, Value> = (*active.said).clone();
+    let mut unless_said = |name: &str, value: Value| {
+        all.entry(name).or_insert(value);
+    };
+    unless_said("iss", json!(&*from.issuer));
+    unless_said("aud", json!(from.audience));
+    unless_said("exp", json!((active.asked.wall() + from.leeway).as_secs()));
+    if let Some(client) = active.said.get("client_id").filter(|_| from.kind == Kind::Service) {
+        unless_said("sub", client.clone());
+    }
+    Claims::from_object(&all)
+}
+
+/// The principal that good claims state.
+fn stated(
+    claims: &Claims,
+    subject: Subject,
+    from: &BearerIssuer,
+    freshness: Freshness,
+    now: Now,
+) -> Result<Principal, Stop> {
     let text = |name| claims.text(name).map(Arc::from);
     Ok(Principal {
         kind: from.kind,
@@ -71,7 +163,7 @@ pub(super) fn principal(claims: &Claims, from: &BearerIssuer, keys: Freshness, n
         device: None,
         begun: claims.iat,
         until: claims.exp,
-        freshness: keys,
+        freshness,
         subject,
     })
 }
@@ -117,6 +209,19 @@ fn is_access_token(claims: &Claims, who: &Subject) -> Result<(), Rejected> {
     if has(OF_ID_TOKENS) && !has(OF_ACCESS_TOKENS) { another("an ID token is no access token") } else { Ok(()) }
 }
 
+/// Whether it has what its issuer promises of every access token (RFC 9068 §2.1, §2.2; §4 has us look).
+fn of_profile(token: &Verified, profile: Profile, who: &Subject) -> Result<(), Rejected> {
+    let lacks = |lacks| Err(Rejected::proven_by(NotOfProfile { who: who.clone(), lacks }));
+    let has = |name| token.claims.text(name).is_some_and(|text| !text.is_empty());
+    match profile {
+        Profile::Jwt => Ok(()),
+        Profile::Rfc9068 if !token.typed => lacks("the `typ` at+jwt"),
+        Profile::Rfc9068 if !has("client_id") => lacks("`client_id`"),
+        Profile::Rfc9068 if !has("jti") => lacks("`jti`"),
+        Profile::Rfc9068 => Ok(()),
+    }
+}
+
 /// Whether it has begun and is not over. What only one reading of the clock says is neither a proof nor good enough.
 fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, now: Now) -> Result<(), Stop> {
     if let Some(begins) = claims.not_before(leeway, now) {
@@ -131,6 +236,36 @@ fn for_now(claims: &Claims, leeway: Duration, who: &Subject, _keys: Freshness, n
         Past::No => Ok(()),
         Past::Yes => Err(Rejected::proven_by(TokenExpired { who: who.clone(), at }).into()),
         Past::InDoubt => Err(Unavailable::because(Dependency::Clock, "whether the token is over is in doubt").into()),
+    }
+}
+
+impl Proof for Inactive {
+    fn reason(&self) -> Reason {
+        Reason::Inactive
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(format!("{} says that the token is not active", self.by))
+    }
+}
+
+impl Proof for IssuedElsewhere {
+    fn reason(&self) -> Reason {
+        Reason::WrongIssuer
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(format!("its issuer says that it is of {:?}", self.iss))
+    }
+}
+
+impl Proof for NotOfProfile {
+    fn reason(&self) -> Reason {
+        Reason::Malformed
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(format!("an access token of this issuer has {}, and this one has not (RFC 9068)", self.lacks))
+    }
+    fn about(&self) -> Option<Subject> {
+        Some(self.who.clone())
     }
 }
 

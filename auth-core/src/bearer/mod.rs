@@ -1,9 +1,11 @@
-//! JWT bearer tokens of trusted issuers (RFC 6750, RFC 9068): verify, and remember what was verified.
+//! Bearer tokens of trusted issuers (RFC 6750): JWTs (RFC 9068), verified here, and opaque ones, about which their issuer is
+//! asked (RFC 7662, [`introspection`]).
 //!
 //! Remembered are facts, never verdicts: the claims of a token whose signature held, and the proof of one that was
 //! forged, each for one generation of keys. Expiry, audience and freshness are judged at every hit, and not being able
 //! to tell is never remembered.
 
+pub mod introspection;
 mod judge;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -14,13 +16,14 @@ use crate::{
     clock::Now,
     credential::{CredentialHash, CredentialText},
     dependency::Dependency,
-    jws::{self, Claims, MalformedToken, TokenKind},
+    jws::{self, MAX_TOKEN, MalformedToken, TokenKind},
     keys::{Forged, IssuerKeys, NotVerified},
     principal::{Freshness, Kind, Principal, UserClaim, stated::Absence},
     verdict::{Rejected, Stop, Unavailable},
 };
 
-use judge::NotAToken;
+use introspection::{Introspected, Introspection};
+use judge::{Inactive, NotAToken, Verified};
 
 /// An issuer whose access tokens are taken.
 #[derive(Clone)]
@@ -37,10 +40,24 @@ pub struct BearerIssuer {
     pub user_claim: UserClaim,
     /// What it means that a token states no groups or roles.
     pub absence: Absence,
+    /// What it promises of its JWTs.
+    pub profile: Profile,
+    /// How it is asked about opaque tokens, if they are its own.
+    pub introspection: Option<Introspection>,
     /// Its keys, which know the algorithms.
     pub keys: IssuerKeys,
     /// What these keys have said of tokens: another configuration with the same keys may go on with it.
     pub memory: BearerMemory,
+}
+
+/// What an issuer promises of its JWT access tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// What every JWT must have.
+    #[default]
+    Jwt,
+    /// RFC 9068: `typ` is `at+jwt`, and `client_id` and `jti` are there.
+    Rfc9068,
 }
 
 /// What one issuer's keys have said of tokens, and no verdicts. It belongs to the [`IssuerKeys`] that said it: no others may
@@ -63,14 +80,14 @@ struct Inner {
 /// A token whose signature held.
 #[derive(Clone)]
 struct Genuine {
-    claims: Arc<Claims>,
+    token: Verified,
     generation: u64,
 }
 
 /// The same, for the keys in use.
 struct Remembered<'i> {
     issuer: &'i BearerIssuer,
-    claims: Arc<Claims>,
+    token: Verified,
     keys: Freshness,
 }
 
@@ -88,7 +105,8 @@ const GENUINE: u64 = 20_000;
 const FORGED: u64 = 2_000;
 
 impl Bearers {
-    /// Takes the tokens of these issuers. Of two with the same `iss`, the last counts.
+    /// Takes the tokens of these issuers. Of two with the same `iss`, the last counts; opaque tokens are taken for the one
+    /// issuer's that can be asked about them, so there should be no two.
     pub fn new(issuers: Vec<BearerIssuer>) -> Self {
         let issuers = issuers.into_iter().map(|issuer| (Arc::clone(&issuer.issuer), issuer)).collect();
         Self(Arc::new(Inner { issuers }))
@@ -102,14 +120,28 @@ impl Bearers {
                 || jws::peek_issuer(token.expose()).is_some_and(|iss| known(&iss)))
     }
 
+    /// Whether it is a token that only its issuer can read, and one is configured that can be asked.
+    pub(crate) fn is_opaque(&self, token: &CredentialText) -> bool {
+        self.0.introspecting().is_some()
+            && token.expose().len() <= MAX_TOKEN
+            && jws::peek_issuer(token.expose()).is_none()
+    }
+
     /// Who the token stands for.
     ///
     /// # Errors
     /// [`Stop::Rejected`], if the token is proven no good. [`Stop::Unavailable`], if we cannot tell.
     pub async fn verify(&self, token: &CredentialText, now: Now) -> Result<Principal, Stop> {
         let hash = token.hash();
-        if let Some(Remembered { issuer, claims, keys }) = self.0.remembered(hash, now)? {
-            return judge::principal(&claims, issuer, keys, now);
+        if let Some(Remembered { issuer, token, keys }) = self.0.remembered(hash, now)? {
+            return judge::principal(&token, issuer, keys, now);
+        }
+        if let Some((issuer, introspection)) = self.0.introspecting().filter(|_| self.is_opaque(token)) {
+            let known = introspection.ask(token, now).await?;
+            return match known.introspected {
+                Introspected::Active(active) => judge::introspected(&active, issuer, known.freshness, now),
+                Introspected::Inactive => Err(Rejected::proven_by(Inactive { by: Arc::clone(&issuer.issuer) }).into()),
+            };
         }
         let unverified = jws::read(token.expose(), TokenKind::Bearer).map_err(malformed)?;
         let Some(issuer) = self.0.issuers.get(unverified.issuer()) else {
@@ -119,12 +151,9 @@ impl Bearers {
         };
         match issuer.keys.check(&unverified, now).await {
             Ok((claims, keys)) => {
-                let claims = Arc::new(claims);
-                issuer
-                    .memory
-                    .genuine
-                    .insert(*hash, Genuine { claims: Arc::clone(&claims), generation: keys.generation });
-                judge::principal(&claims, issuer, keys.freshness, now)
+                let token = Verified::new(claims, &unverified);
+                issuer.memory.genuine.insert(*hash, Genuine { token: token.clone(), generation: keys.generation });
+                judge::principal(&token, issuer, keys.freshness, now)
             }
             Err(NotVerified::Forged(proof, generation)) => {
                 issuer.memory.forged.insert(*hash, Fake { proof: proof.clone(), generation });
@@ -136,12 +165,17 @@ impl Bearers {
 }
 
 impl Inner {
+    /// The issuer whose tokens the opaque ones are.
+    fn introspecting(&self) -> Option<(&BearerIssuer, &Introspection)> {
+        self.issuers.values().find_map(|issuer| Some((issuer, issuer.introspection.as_ref()?)))
+    }
+
     /// What is remembered of a token for the keys in use: its claims, or the proof that it is false.
     fn remembered(&self, hash: &CredentialHash, now: Now) -> Result<Option<Remembered<'_>>, Rejected> {
         for issuer in self.issuers.values() {
-            if let Some(Genuine { claims, generation }) = issuer.memory.genuine.get(hash) {
+            if let Some(Genuine { token, generation }) = issuer.memory.genuine.get(hash) {
                 let keys = issuer.keys.in_use(now).filter(|keys| keys.generation == generation);
-                return Ok(keys.map(|keys| Remembered { issuer, claims, keys: keys.freshness }));
+                return Ok(keys.map(|keys| Remembered { issuer, token, keys: keys.freshness }));
             }
             if let Some(Fake { proof, generation }) = issuer.memory.forged.get(hash) {
                 let is_current = issuer.keys.generation() == Some(generation);

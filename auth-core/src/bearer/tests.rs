@@ -35,11 +35,19 @@ impl Setting {
         Self::with(kind, UserClaim::Subject, Absence::default()).await
     }
 
+    async fn of_profile(profile: Profile) -> Self {
+        Self::made(Kind::Service, UserClaim::Subject, Absence::default(), profile).await
+    }
+
     async fn whose_silence_means(kind: Kind, absence: Absence) -> Self {
         Self::with(kind, UserClaim::Subject, absence).await
     }
 
     async fn with(kind: Kind, user_claim: UserClaim, absence: Absence) -> Self {
+        Self::made(kind, user_claim, absence, Profile::Jwt).await
+    }
+
+    async fn made(kind: Kind, user_claim: UserClaim, absence: Absence, profile: Profile) -> Self {
         let (server, data, issuer) = (RawServer::start().await, Folder::new(), TestIssuer::new("k1"));
         let clock = Clock::standing_at(Timestamp::from_secs(NOON));
         let url = Url::parse(server.base()).expect("an issuer");
@@ -58,6 +66,8 @@ impl Setting {
             kind,
             user_claim,
             absence,
+            profile,
+            introspection: None,
             keys,
             memory: BearerMemory::default(),
         }]);
@@ -142,6 +152,29 @@ async fn claims_are_judged_by_their_rules() {
     check(json!({"nonce": "n", "scp": null, "roles": ["reader"], "idtyp": "app"}), "good").await;
     check(json!({"scp": null, "roles": ["reader"]}), "good").await;
     check(json!({"scp": null}), "good").await;
+}
+
+#[tokio::test]
+async fn an_issuer_that_claims_rfc_9068_is_held_to_it() {
+    let setting = Setting::of_profile(Profile::Rfc9068).await;
+    let check = async |typ: &str, change: Value, expected: &str| {
+        let header = json!({ "alg": "EdDSA", "kid": "k1", "typ": typ }).to_string();
+        let mut claims = json!({ "client_id": "robot", "jti": "1" });
+        claims.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+        let token = setting.issuer.raw(&header, &setting.claims(&claims).to_string());
+        assert_eq!(setting.word(&token).await, expected, "{typ} {change}");
+        assert_eq!(setting.word(&token).await, expected, "{typ} {change}, remembered");
+    };
+    check("at+jwt", json!({}), "good").await;
+    check("application/AT+JWT", json!({}), "good").await;
+    check("JWT", json!({}), "malformed").await;
+    for lack in ["iss", "exp", "aud", "sub", "client_id", "iat", "jti"] {
+        check("at+jwt", json!({ lack: null }), "malformed").await;
+    }
+    check("at+jwt", json!({ "jti": "" }), "malformed").await;
+    check("at+jwt", json!({ "client_id": 7 }), "malformed").await;
+    let lax = Setting::new(Kind::Service).await;
+    assert_eq!(lax.word(&lax.token(&json!({}))).await, "good", "nobody else is");
 }
 
 #[tokio::test]

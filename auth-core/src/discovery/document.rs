@@ -46,6 +46,11 @@ pub enum NotADocument {
     /// A member that we need is missing, no URL, or not https (http only from loopback to loopback).
     #[error("`{0}` in the discovery document is missing or no https address")]
     Endpoint(&'static str),
+    /// On a host that nothing else of it is on.
+    #[error(
+        "the discovery document names {0} for introspection and for nothing else: name the endpoint in `introspection`"
+    )]
+    IntrospectionElsewhere(String),
 }
 
 impl Document {
@@ -88,6 +93,19 @@ impl Document {
         })
     }
 
+    /// RFC 8414 §2. Read when it is asked for, so that it costs nobody else their sign-in. Our secret goes there, so its host
+    /// must be one that the document names for other things, which are pinned.
+    ///
+    /// # Errors
+    /// If there is none, or not there.
+    pub(crate) fn introspection_endpoint(&self) -> Result<Url, NotADocument> {
+        let missing = NotADocument::Endpoint("introspection_endpoint");
+        let value = self.raw.get("introspection_endpoint").ok_or(missing.clone())?;
+        let url = endpoint(value, &self.issuer).ok_or(missing)?;
+        let host = url.host_str().unwrap_or_default();
+        if self.hosts().contains(host) { Ok(url) } else { Err(NotADocument::IntrospectionElsewhere(shown_host(host))) }
+    }
+
     /// The hosts of its endpoints.
     pub(super) fn hosts(&self) -> BTreeSet<String> {
         let optional =
@@ -103,6 +121,11 @@ fn shown(issuer: &str) -> String {
     let plain = |url: Url| url.host_str().is_some() && url.username().is_empty() && url.password().is_none();
     let is_address = Url::parse(issuer).is_ok_and(plain) && !issuer.contains(['?', '#']);
     if is_address && issuer.len() <= LONGEST_SHOWN { issuer.to_owned() } else { "(no address)".to_owned() }
+}
+
+/// A host as a stranger wrote it: short.
+fn shown_host(host: &str) -> String {
+    host.chars().take(LONGEST_SHOWN).collect()
 }
 
 fn endpoint(value: &Value, issuer: &str) -> Option<Url> {

@@ -61,7 +61,7 @@ impl Claims {
         Some(issued).filter(|issued| now.past(*issued) == Past::No)
     }
 
-    pub(super) fn from_object(all: &Map<String, Value>) -> Result<Self, IncompleteClaims> {
+    pub(crate) fn from_object(all: &Map<String, Value>) -> Result<Self, IncompleteClaims> {
         let aud = all.get("aud").and_then(texts).filter(|aud| !aud.is_empty()).ok_or(IncompleteClaims("aud"))?;
         Ok(Self {
             iss: text(all, "iss")?.ok_or(IncompleteClaims("iss"))?,
@@ -79,7 +79,7 @@ impl Claims {
 
 /// `NumericDate` (RFC 7519 §2): seconds since the epoch, a fraction allowed. Nothing before it, nothing beyond the year
 /// 9999.
-pub(super) fn numeric_date(value: &Value) -> Option<Timestamp> {
+pub(crate) fn numeric_date(value: &Value) -> Option<Timestamp> {
     const LAST: f64 = 253_402_300_799.0;
     let secs = value.as_f64().filter(|secs| (0.0..=LAST).contains(secs))?;
     #[expect(clippy::cast_possible_truncation, reason = "the range was checked above")]

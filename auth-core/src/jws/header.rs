@@ -47,6 +47,12 @@ impl Header {
         Ok(Self { algorithm: algorithm(&members)?, kid: text(&members, "kid")?, typ: text(&members, "typ")? })
     }
 
+    /// Whether `typ` is that of access tokens (RFC 9068 §2.1).
+    pub(super) fn is_typed_access_token(&self) -> bool {
+        let typ = self.typ.as_deref().unwrap_or_default().to_ascii_lowercase();
+        typ.strip_prefix("application/").unwrap_or(&typ) == "at+jwt"
+    }
+
     /// Whether `typ` allows this kind. A type that is explicitly another is a proof; one that we never heard of is not.
     pub(super) fn fits(&self, kind: TokenKind) -> Result<(), MalformedToken> {
         let typ = match (&self.typ, kind) {

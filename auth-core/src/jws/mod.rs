@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 use crate::clock::Timestamp;
 
 pub use claims::Claims;
-pub(crate) use claims::IncompleteClaims;
+pub(crate) use claims::{IncompleteClaims, numeric_date};
 pub(crate) use header::DEVICE_TOKEN;
 pub use header::TokenKind;
 pub(crate) use json::object as strict_object;
@@ -151,6 +151,11 @@ impl Unverified<'_> {
     /// The algorithm that it says it is signed by.
     pub(crate) fn algorithm(&self) -> Algorithm {
         self.header.algorithm
+    }
+
+    /// Whether its `typ` says that it is an access token (RFC 9068 §2.1).
+    pub(crate) fn is_typed_access_token(&self) -> bool {
+        self.header.is_typed_access_token()
     }
 
     /// What its signature is of: header and payload, encoded (RFC 7515 §5.1).

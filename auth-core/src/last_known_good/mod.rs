@@ -5,6 +5,7 @@ mod attempts;
 mod back_off;
 mod cell;
 mod disk_copy;
+mod flights;
 mod schedule;
 mod single_flight;
 #[cfg(test)]
@@ -14,5 +15,6 @@ pub(crate) use self::{
     attempts::{FailedAttempt, LastAttempt},
     cell::{Change, Fetch, LastKnownGood, Snapshot},
     disk_copy::DiskCopy,
+    flights::Flights,
     schedule::{Cadence, Schedule},
 };

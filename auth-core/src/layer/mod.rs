@@ -117,6 +117,7 @@ fn refusal<R: Default>(rejected: &Rejected) -> Response<R> {
         | Reason::BadSignature
         | Reason::Ended
         | Reason::Expired
+        | Reason::Inactive
         | Reason::Malformed
         | Reason::RefreshRefused
         | Reason::Revoked

@@ -246,6 +246,7 @@ fn may_be_a_mistake(refusal: &Rejected, now: Now) -> bool {
     match refusal.reason() {
         Reason::BadSeal
         | Reason::BadSignature
+        | Reason::Inactive
         | Reason::Malformed
         | Reason::RefreshRefused
         | Reason::UnknownKey

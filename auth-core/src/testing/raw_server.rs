@@ -15,6 +15,7 @@ use crate::lock::lock;
 pub(crate) struct RawServer {
     base: String,
     answer: Arc<Mutex<Vec<u8>>>,
+    heard: Arc<Mutex<String>>,
     asked: watch::Sender<usize>,
     serving: JoinHandle<()>,
 }
@@ -24,10 +25,11 @@ impl RawServer {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a port");
         let base = format!("http://{}", listener.local_addr().expect("it is bound"));
         let (answer, asked) = (Arc::new(Mutex::new(Vec::new())), watch::Sender::new(0));
-        let (answers, count) = (Arc::clone(&answer), asked.clone());
+        let heard = Arc::new(Mutex::new(String::new()));
+        let (answers, count, hears) = (Arc::clone(&answer), asked.clone(), Arc::clone(&heard));
         let serving = tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                let (answers, count) = (Arc::clone(&answers), count.clone());
+                let (answers, count, hears) = (Arc::clone(&answers), count.clone(), Arc::clone(&hears));
                 tokio::spawn(async move {
                     let mut head = Vec::new();
                     while !head.ends_with(b"\r\n\r\n") {
@@ -36,18 +38,30 @@ impl RawServer {
                             Err(_) => return,
                         }
                     }
+                    let text = String::from_utf8_lossy(&head).to_lowercase();
+                    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+                    let mut body = vec![0; length.unwrap_or(0)];
+                    if stream.read_exact(&mut body).await.is_err() {
+                        return;
+                    }
+                    *lock(&hears) = String::from_utf8_lossy(&[head, body].concat()).into_owned();
                     count.send_modify(|count| *count += 1);
                     let answer = lock(&answers).clone();
                     let _ = stream.write_all(&answer).await;
                 });
             }
         });
-        Self { base, answer, asked, serving }
+        Self { base, answer, heard, asked, serving }
     }
 
     /// Its address, without a slash at the end.
     pub(crate) fn base(&self) -> &str {
         &self.base
+    }
+
+    /// The last request, whole.
+    pub(crate) fn heard(&self) -> String {
+        lock(&self.heard).clone()
     }
 
     /// How many requests it has seen.

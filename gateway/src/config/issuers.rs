@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use auth_core::{
+    bearer::{Profile, introspection::IntrospectionConfig},
     idp::{Prompt, ResponseMode},
     jws::Algorithm,
     outbound::{Forbidden, Named},
@@ -83,10 +84,20 @@ pub struct BearerConfig {
     pub absence: Absence,
     /// Where its keys are; `None`: by discovery.
     pub jwks_uri: Option<Url>,
+    /// What it promises of its JWTs. Default: what every JWT must have.
+    pub profile: Profile,
+    /// How it is asked about opaque tokens (RFC 7662); `None`: they are not its own.
+    pub introspection: Option<IntrospectionConfig>,
 }
 
 /// OpenID Connect Core §11.
 const OFFLINE_ACCESS: &str = "offline_access";
+
+/// How long an issuer is not asked again about a token that is active, unless the configuration says.
+const CACHE: Duration = Duration::from_secs(60);
+
+/// And the longest that it can say: a token that is revoked there passes here for so long.
+const LONGEST_CACHE: Duration = Duration::from_secs(600);
 
 const ISSUER: &str = "\"https://login.example.com\"";
 
@@ -114,7 +125,7 @@ impl Config {
         let bearers = self.bearer.iter().filter(|bearer| *bearer.issuer == *issuer);
         let hosts = identities.clone().flat_map(|identity| &identity.endpoint_hosts).map(|host| Named::host(host));
         let documents = identities.filter_map(|identity| identity.discovery_url.as_ref());
-        let addresses = documents.chain(bearers.filter_map(|bearer| bearer.jwks_uri.as_ref())).map(Named::address);
+        let addresses = documents.chain(bearers.flat_map(BearerConfig::named)).map(Named::address);
         // Each was found to be one that can be reached when it was read.
         addresses.chain(hosts).filter_map(Result::ok).collect()
     }
@@ -206,7 +217,13 @@ impl BearerConfig {
         }
         let absence = absence(section);
         let jwks_uri = section.value("jwks_uri").and_then(|value| provider_url(&value));
+        let profile = section.value("profile").and_then(|value| value.choice(&[("rfc9068", Profile::Rfc9068)]));
+        let introspects = section.has("introspection");
+        let introspection = section.section("introspection").and_then(introspection);
         section.finish();
+        if introspects && introspection.is_none() {
+            return None;
+        }
         Some(Self {
             name: match name {
                 Some(name) => Some(name?.into()),
@@ -220,8 +237,34 @@ impl BearerConfig {
             user_claim: user_claim.unwrap_or_default(),
             absence,
             jwks_uri,
+            profile: profile.unwrap_or_default(),
+            introspection,
         })
     }
+
+    /// The addresses that it names besides the issuer.
+    pub fn named(&self) -> impl Iterator<Item = &Url> {
+        let endpoint = self.introspection.as_ref().and_then(|introspection| introspection.endpoint.as_ref());
+        self.jwks_uri.iter().chain(endpoint)
+    }
+}
+
+/// How an issuer is asked about opaque tokens; `None` if something that has no default is missing or wrong.
+fn introspection(mut section: Section<'_>) -> Option<IntrospectionConfig> {
+    "[[bearer]] introspection".clone_into(&mut section.name);
+    let client_id = section.required("client_id", "\"…\"").and_then(|value| value.text("\"candor\""));
+    let client_secret = section.required("client_secret", "{ env = \"INTROSPECTION_SECRET\" }");
+    let has_secret = client_secret.is_some();
+    let client_secret = client_secret.and_then(|value| value.secret());
+    let endpoint = section.value("endpoint").map(|value| provider_url(&value));
+    let cache = section.value("cache").and_then(|value| value.duration(Duration::ZERO..=LONGEST_CACHE));
+    section.finish();
+    let endpoint = match endpoint {
+        Some(endpoint) => Some(endpoint?),
+        None => None,
+    };
+    let (client_id, cache) = (client_id?.to_owned(), cache.unwrap_or(CACHE));
+    has_secret.then_some(IntrospectionConfig { client_id, client_secret, endpoint, cache })
 }
 
 /// An issuer's name here. A provider's stands in the callback's path.

@@ -327,6 +327,37 @@ fn what_is_not_built_yet_is_said_and_not_taken() {
 }
 
 #[test]
+fn an_opaque_token_can_be_one_issuers_only() {
+    let secret = "client_secret = { env = \"SECRET\" }";
+    let bearer = |issuer: &str, more: &str| {
+        format!("[[bearer]]\nissuer = \"https://{issuer}.example\"\naudience = [\"a\"]\n{more}\n")
+    };
+    let asks = format!("introspection = {{ client_id = \"gate\", {secret} }}");
+    check(&format!("{LEAST}{}", bearer("one", &asks)), &[]);
+    let two = format!("{LEAST}{}{}", bearer("one", &asks), bearer("two", &asks));
+    check(&two, &["18:1 another [[bearer]] has `introspection` already / leave `introspection` to one"]);
+    let with = |inside: &str| format!("{LEAST}{}", bearer("one", &format!("introspection = {{ {inside} }}")));
+    check(&with(secret), &["17:1 [[bearer]] introspection has no `client_id`"]);
+    check(&with("client_id = \"gate\""), &["17:1 [[bearer]] introspection has no `client_secret`"]);
+    let plain = with("client_id = \"gate\", client_secret = \"x\"");
+    check(&plain, &["17:55 `client_secret` must not stand in the file itself"]);
+    let further = |more: &str| with(&format!("{more}, client_id = \"gate\", {secret}"));
+    check(&further("cache = \"0s\""), &[]);
+    check(&further("cache = \"11m\""), &["17:27 `cache` must be from 0ms to 10m"]);
+    let at = further("endpoint = \"http://idp.example/introspect\"");
+    check(&at, &["17:30 http is only for providers on this machine"]);
+    check(&further("endpont = \"https://idp.example\""), &["17:19 introspection has no key `endpont` / `endpoint`?"]);
+    check(&format!("{LEAST}{}", bearer("one", "profile = \"rfc9068\"")), &[]);
+    check(&format!("{LEAST}{}", bearer("one", "profile = \"jwt\"")), &["17:11 `profile` must be \"rfc9068\""]);
+    let devices = |header: &str| {
+        let legacy = "adopt_from = \"monolith\", path = \"/me\"";
+        format!("{LEAST}{}[devices]\nlegacy = {{ {legacy}{header} }}\n", bearer("one", &asks))
+    };
+    check(&devices(""), &["14:1 an opaque token in `Authorization` could be the issuer's or a device's of before"]);
+    check(&devices(", header = \"X-Device-Token\""), &[]);
+}
+
+#[test]
 fn values_of_the_wrong_kind_or_form_are_refused() {
     let server = |text| with("[server]", text);
     check(&server("head_timeout = 10"), &["3:16 `head_timeout` needs a unit / \"10s\""]);

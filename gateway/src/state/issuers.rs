@@ -8,7 +8,10 @@ use std::{
 
 use auth_core::{
     background::Background,
-    bearer::{BearerIssuer, BearerMemory, Bearers},
+    bearer::{
+        BearerIssuer, BearerMemory, Bearers,
+        introspection::{Introspection, IntrospectionConfig, IntrospectionMemory},
+    },
     clock::Clock,
     data_folder::DataFolder,
     discovery::{self, Discovery},
@@ -36,8 +39,8 @@ pub(super) struct IssuerKey {
     discovery_urls: Vec<Option<Url>>,
     endpoint_hosts: Vec<String>,
     ca: Option<Arc<[u8]>>,
-    /// Where the configuration says that its keys are: it may be reached there too.
-    keys_at: BTreeSet<Url>,
+    /// Where the configuration says that its keys are, or that it is asked about tokens: it may be reached there too.
+    named_at: BTreeSet<Url>,
 }
 
 /// An issuer: its client, its document and its keys.
@@ -48,6 +51,7 @@ pub(super) struct Issuer {
     /// Whether the document is kept fresh: once some keys are where it says.
     kept_fresh: Once,
     keys: Registry<KeysKey, KnownKeySet>,
+    introspected: Registry<IntrospectionKey, IntrospectionMemory>,
 }
 
 /// The keys of an issuer, and what they have said of tokens.
@@ -63,6 +67,13 @@ struct KeysKey {
     algorithms: Vec<Algorithm>,
 }
 
+/// What makes an issuer's words about opaque tokens the same ones: who asks, and where.
+#[derive(PartialEq, Eq, Hash)]
+struct IntrospectionKey {
+    client_id: String,
+    endpoint: Option<Url>,
+}
+
 /// Everything that vouches for somebody.
 pub(super) struct Issuers {
     pub(super) providers: Vec<Provider>,
@@ -75,6 +86,7 @@ pub(super) struct Issuers {
 pub(super) struct HeldIssuers {
     issuers: Vec<Arc<Issuer>>,
     keys: Vec<Arc<KnownKeySet>>,
+    introspected: Vec<Arc<IntrospectionMemory>>,
 }
 
 /// What issuers are made from. What is known of an issuer is shared by all that name it.
@@ -126,6 +138,8 @@ impl IssuerBuilder<'_> {
             kind: bearer.kind,
             user_claim: bearer.user_claim.clone(),
             absence: bearer.absence,
+            profile: bearer.profile,
+            introspection: bearer.introspection.as_ref().map(|config| self.introspection(&issuer, config, held)),
             keys: keys.keys.clone(),
             memory: keys.memory.clone(),
         })
@@ -135,7 +149,7 @@ impl IssuerBuilder<'_> {
     fn issuer(&self, name: &Arc<str>, held: &mut HeldIssuers) -> Result<Arc<Issuer>, StartFault> {
         // All that name it share it, so that the first `[[identity]]` speaks for each.
         let identity = self.config.identity.iter().find(|identity| identity.issuer == *name);
-        let keys_at = self.config.bearer.iter().filter(|bearer| bearer.issuer == *name);
+        let bearers = self.config.bearer.iter().filter(|bearer| bearer.issuer == *name);
         let identities = self.config.identity.iter().filter(|identity| identity.issuer == *name);
         let endpoint_hosts = identities.clone().flat_map(|identity| &identity.endpoint_hosts);
         let key = IssuerKey {
@@ -143,7 +157,7 @@ impl IssuerBuilder<'_> {
             discovery_urls: identities.clone().map(|identity| identity.discovery_url.clone()).collect(),
             endpoint_hosts: endpoint_hosts.cloned().collect(),
             ca: identity.and_then(|identity| identity.ca.clone()),
-            keys_at: keys_at.filter_map(|bearer| bearer.jwks_uri.clone()).collect(),
+            named_at: bearers.flat_map(BearerConfig::named).cloned().collect(),
         };
         let issuer = self.known.get_or_make(key, || self.new_issuer(name, identity))?;
         held.issuers.push(issuer.clone());
@@ -167,7 +181,28 @@ impl IssuerBuilder<'_> {
         };
         let discovery =
             Discovery::new(provider, outbound.clone(), self.background.clone(), self.clock.clone(), self.data);
-        Ok(Issuer { name: name.clone(), outbound, discovery, kept_fresh: Once::new(), keys: Registry::default() })
+        let (name, kept_fresh) = (name.clone(), Once::new());
+        Ok(Issuer {
+            name,
+            outbound,
+            discovery,
+            kept_fresh,
+            keys: Registry::default(),
+            introspected: Registry::default(),
+        })
+    }
+
+    /// How the issuer is asked about opaque tokens, with what it has said of them to this client before.
+    fn introspection(&self, issuer: &Issuer, config: &IntrospectionConfig, held: &mut HeldIssuers) -> Introspection {
+        if config.endpoint.is_none() {
+            issuer.kept_fresh.call_once(|| issuer.discovery.start());
+        }
+        let key = IntrospectionKey { client_id: config.client_id.clone(), endpoint: config.endpoint.clone() };
+        let Ok(memory) = issuer.introspected.get_or_make(key, || Ok::<_, Infallible>(IntrospectionMemory::default()));
+        held.introspected.push(memory.clone());
+        let (discovery, outbound) = (issuer.discovery.clone(), issuer.outbound.clone());
+        let (background, clock) = (self.background.clone(), self.clock.clone());
+        Introspection::new(config.clone(), discovery, outbound, background, clock, (*memory).clone())
     }
 
     fn keys(

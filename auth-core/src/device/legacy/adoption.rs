@@ -10,12 +10,13 @@ use http::HeaderName;
 use moka::{policy::EvictionPolicy, sync::Cache};
 use tokio::{sync::Semaphore, time::timeout};
 
-use super::{LegacyTokens, denial, flights::Flights, sql::transaction};
+use super::{LegacyTokens, denial, sql::transaction};
 use crate::{
     clock::{Now, Steady},
     credential::{CredentialHash, OpaqueCredential},
     dependency::Dependency,
     device::registry::Order,
+    last_known_good::Flights,
     principal::Principal,
     verdict::{Stop, Unavailable},
 };
@@ -33,7 +34,7 @@ pub(super) struct Parts {
     /// The `iss` of our devices.
     issuer: Arc<str>,
     header: HeaderName,
-    flights: Flights,
+    flights: Flights<CredentialHash, Result<(), Unavailable>>,
     limit: Semaphore,
     /// When a token was asked about last that nobody knows.
     asked: Cache<CredentialHash, Steady>,
@@ -108,7 +109,7 @@ impl Adoption {
         header: HeaderName,
         policy: AdoptionPolicy,
     ) -> Self {
-        let flights = Flights::new(tokens.0.background.clone(), WAITING);
+        let flights = Flights::new(tokens.0.background.clone(), Dependency::Adoption, WAITING);
         let asked = Cache::builder().max_capacity(REMEMBERED).eviction_policy(EvictionPolicy::lru()).build();
         let (limit, looking) = (Semaphore::new(policy.at_once.max(1)), Semaphore::new(1));
         Self(Arc::new(Parts { tokens, authority, policy, looking, issuer, header, flights, limit, asked }))
@@ -142,7 +143,7 @@ impl Adoption {
         }
         self.0.may_ask(hash, now)?;
         let (parts, asking) = (self.0.clone(), token.clone());
-        let asked = self.0.flights.join(hash, move || ask(parts, asking)).await;
+        let asked = self.0.flights.join(hash, move || ask(parts, asking)).await.flatten();
         #[cfg(candor_mutants)]
         if asked.is_err() && crate::mutants::is("unknown-legacy-is-rejected") {
             return Err(super::judge::planted());

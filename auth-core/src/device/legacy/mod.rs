@@ -17,7 +17,6 @@ mod approval;
 mod canary;
 mod denial;
 mod feed;
-mod flights;
 mod judge;
 mod pin;
 mod row;

@@ -49,6 +49,12 @@ impl Parts<'_, '_> {
         }
     }
 
+    /// Whether devices of before show their opaque tokens where an issuer's stand.
+    pub(super) fn devices_of_before_are_bearers(&self) -> bool {
+        let legacy = self.devices.and_then(|devices| devices.config.legacy.as_ref());
+        legacy.is_some_and(|legacy| legacy.header == http::header::AUTHORIZATION)
+    }
+
     /// Whether any route would tell a device of before something that it erases itself on.
     fn spares_devices_of_before(&self) {
         for written in self.routes {

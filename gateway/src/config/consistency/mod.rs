@@ -137,6 +137,20 @@ impl Parts<'_, '_> {
                 let instead = "keep one, with the audiences of both".to_owned();
                 section.problem("another [[bearer]] has the same issuer".to_owned(), Some(instead));
             }
+            let asked_too = |(other, _): &(Option<BearerConfig>, _)| {
+                other.as_ref().is_some_and(|other| other.introspection.is_some())
+            };
+            if bearer.introspection.is_some() && self.bearer[..index].iter().any(asked_too) {
+                let instead =
+                    "leave `introspection` to one: a token that nobody here can read does not say whose it is";
+                section.problem("another [[bearer]] has `introspection` already".to_owned(), Some(instead.to_owned()));
+            }
+            if bearer.introspection.is_some() && self.devices_of_before_are_bearers() {
+                let instead = "have devices of before show their tokens in another field (`legacy.header`), or leave \
+                               `introspection` out: they would erase themselves if the issuer were asked about them";
+                let what = "an opaque token in `Authorization` could be the issuer's or a device's of before";
+                section.problem(what.to_owned(), Some(instead.to_owned()));
+            }
             let signs_people_in = |(identity, _): &(Option<IdentityConfig>, _)| {
                 let same = identity.as_ref().filter(|identity| identity.issuer == bearer.issuer);
                 same.is_some_and(|identity| bearer.audience.iter().any(|audience| **audience == *identity.client_id))

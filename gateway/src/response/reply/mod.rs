@@ -150,6 +150,7 @@ impl Form<'_> {
             | Reason::BadSignature
             | Reason::Ended
             | Reason::Expired
+            | Reason::Inactive
             | Reason::Malformed
             | Reason::NotPermitted
             | Reason::RefreshRefused
@@ -243,6 +244,7 @@ fn word_of(rejected: &Rejected) -> AnswerWord {
         | Reason::BadSignature
         | Reason::Ended
         | Reason::Expired
+        | Reason::Inactive
         | Reason::Malformed
         | Reason::RefreshRefused
         | Reason::Revoked
