@@ -16,6 +16,7 @@ mod forged_kids;
 mod forwarding;
 mod incident;
 mod ingress;
+mod keyring;
 mod legacy;
 mod manifests;
 mod model;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         forwarding::tests(),
         incident::tests(),
         ingress::tests(),
+        keyring::tests(),
         legacy::tests(),
         manifests::tests(),
         model::tests(),

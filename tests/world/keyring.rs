@@ -5,6 +5,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use auth_core::keyring::{KeyState, Keyring, TakeOver};
+
+use crate::World;
+
 /// A way in which the file breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum KeyringBreak {
@@ -52,4 +56,47 @@ pub fn heal(data: &Path) -> io::Result<()> {
 
 fn files(data: &Path) -> (PathBuf, PathBuf) {
     (data.join("keyring"), data.join("keyring.aside"))
+}
+
+impl World {
+    /// The gateway's keys.
+    ///
+    /// # Panics
+    /// The gateway does not run.
+    pub fn keyring(&self) -> Keyring {
+        self.gateway().keyring.clone()
+    }
+
+    /// Replaces the gateway's keys, the signing key too.
+    ///
+    /// # Panics
+    /// The gateway does not run, or its folder is broken.
+    pub fn rotate_keys(&self) {
+        let gateway = self.gateway();
+        let rotated = gateway.keyring.rotate(gateway.data.place(), TakeOver::Now, gateway.now());
+        rotated.expect("the folder can be written");
+    }
+
+    /// Throws away every key that only opens or verifies; how many there were.
+    ///
+    /// # Panics
+    /// The gateway does not run, or its folder is broken.
+    pub fn retire_old_keys(&self) -> usize {
+        let gateway = self.gateway();
+        let mut old = gateway.keyring.list();
+        old.retain(|key| matches!(key.state, KeyState::Old(_)));
+        for key in &old {
+            gateway.keyring.retire(gateway.data.place(), &key.id).expect("the folder can be written");
+        }
+        old.len()
+    }
+
+    /// Does what the time has come for; the gateway does so by itself every few seconds of the machine's.
+    ///
+    /// # Panics
+    /// The gateway does not run, or its folder is broken.
+    pub fn advance_keys(&self) {
+        let gateway = self.gateway();
+        gateway.keyring.advance(gateway.data.place(), gateway.now()).expect("the folder can be written");
+    }
 }

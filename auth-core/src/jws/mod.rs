@@ -29,6 +29,7 @@ pub(crate) use json::object as strict_object;
 pub use key::signature_holds;
 pub(crate) use key::{Signature, UnusableJwk, VerifyingKey};
 pub(crate) use own_key::{OwnKeyFault, SignedByOwnKey, read_own_key, read_with_own_key};
+pub(crate) use sign::PublicHalf;
 pub use sign::{SignFault, SigningKey};
 
 /// The longest token that is looked at, in bytes.

@@ -15,8 +15,13 @@ use super::{
 
 /// A private key that signs our own tokens: Ed25519. It has no `Debug`.
 pub struct SigningKey {
-    kid: Arc<str>,
     key: EncodingKey,
+    public: PublicHalf,
+}
+
+/// The public half of such a key, which verifies its tokens after it has signed its last.
+pub(crate) struct PublicHalf {
+    kid: Arc<str>,
     public: Vec<u8>,
     verifying: VerifyingKey,
 }
@@ -33,15 +38,13 @@ impl SigningKey {
     /// If it is not an Ed25519 key.
     pub fn from_pkcs8(kid: impl Into<Arc<str>>, pkcs8: &[u8]) -> Result<Self, SignFault> {
         let pair = Ed25519KeyPair::from_pkcs8(pkcs8).map_err(|bad| SignFault(bad.to_string()))?;
-        let (kid, public) = (kid.into(), pair.public_key().as_ref().to_vec());
-        let jwk = jwk(&kid, &public);
-        let verifying = VerifyingKey::from_jwk(&jwk, &[Algorithm::EdDsa]).map_err(|bad| SignFault(bad.to_string()))?;
-        Ok(Self { kid, key: EncodingKey::from_ed_der(pkcs8), public, verifying })
+        let public = PublicHalf::new(kid, pair.public_key().as_ref().to_vec())?;
+        Ok(Self { key: EncodingKey::from_ed_der(pkcs8), public })
     }
 
     /// The name that its tokens carry.
     pub fn kid(&self) -> &str {
-        &self.kid
+        self.public.kid()
     }
 
     /// Signs `claims` as a compact JWT of this `typ`, EdDSA, with the key's name.
@@ -52,12 +55,36 @@ impl SigningKey {
         install_provider();
         let mut header = Header::new(jwa(Algorithm::EdDsa));
         header.typ = Some(typ.to_owned());
-        header.kid = Some(self.kid.to_string());
+        header.kid = Some(self.kid().to_owned());
         jsonwebtoken::encode(&header, claims, &self.key).map_err(|fault| SignFault(fault.to_string()))
     }
 
     /// The public half as a JWK (RFC 7517, RFC 8037 §2).
     pub fn public_jwk(&self) -> Value {
+        self.public.jwk()
+    }
+
+    pub(crate) fn public(&self) -> &PublicHalf {
+        &self.public
+    }
+}
+
+impl PublicHalf {
+    /// A key from its 32 bytes (RFC 8032 §5.1.5), under the name `kid`.
+    pub(crate) fn new(kid: impl Into<Arc<str>>, public: Vec<u8>) -> Result<Self, SignFault> {
+        let kid = kid.into();
+        let jwk = jwk(&kid, &public);
+        let verifying = VerifyingKey::from_jwk(&jwk, &[Algorithm::EdDsa]).map_err(|bad| SignFault(bad.to_string()))?;
+        Ok(Self { kid, public, verifying })
+    }
+
+    /// The name that its tokens carry.
+    pub(crate) fn kid(&self) -> &str {
+        &self.kid
+    }
+
+    /// As a JWK (RFC 7517, RFC 8037 §2).
+    pub(crate) fn jwk(&self) -> Value {
         Value::Object(jwk(&self.kid, &self.public))
     }
 

@@ -14,9 +14,10 @@ use super::KeyringFault;
 use crate::{
     clock::{Now, Timestamp},
     disk,
-    jws::SigningKey,
+    jws::{PublicHalf, SigningKey},
     keyring::{
         mac::MacKeys,
+        permissions,
         seal::{SealId, Seals},
     },
 };
@@ -26,8 +27,8 @@ const VERSION: u32 = 1;
 /// A keyring is some hundreds of bytes.
 const CAP: usize = 256 * 1024;
 
-/// The file. No `Debug`; wiped when dropped.
-#[derive(Serialize, Deserialize)]
+/// The file. No `Debug`; its keys are wiped when dropped.
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct KeyringFile {
     version: u32,
     /// Its id, which the store records.
@@ -35,47 +36,81 @@ pub(super) struct KeyringFile {
     /// The id of the store that it belongs to.
     pub(super) store: String,
     made: Timestamp,
-    sealing: SealingKeys,
-    signing: Key,
+    pub(super) sealing: SealingKeys,
+    pub(super) signing: Key,
+    /// The signing key that comes next: published, and not used yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) next_signing: Option<NextKey>,
+    /// Public halves of signing keys that sign no more: what they signed is good until it is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) old_signing: Vec<OldSigningKey>,
     /// The key of statements about devices. A file from before there were any has none, and gets one at the next start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    statement: Option<Key>,
+    pub(super) statement: Option<Key>,
     /// Names of signing keys that are gone: what they signed is dead.
     #[serde(default)]
     pub(super) retired_signing: Vec<String>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct SealingKeys {
-    current: Key,
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct SealingKeys {
+    pub(super) current: Key,
     /// Keys that only open.
-    others: Vec<Key>,
+    pub(super) others: Vec<OldSealingKey>,
     /// Ids of keys that are gone: what they sealed is dead.
-    retired: Vec<String>,
+    pub(super) retired: Vec<String>,
 }
 
 /// A key and the hash that names it, by which damage is noticed.
-#[derive(Serialize, Deserialize)]
-struct Key {
-    id: String,
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Key {
+    pub(super) id: String,
     key: String,
+}
+
+/// A sealing key that seals no more.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct OldSealingKey {
+    #[serde(flatten)]
+    pub(super) key: Key,
+    /// When the last of what it sealed is over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) until: Option<Timestamp>,
+}
+
+/// A signing key that is published before it is used.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct NextKey {
+    #[serde(flatten)]
+    pub(super) key: Key,
+    /// When it takes over.
+    pub(super) from: Timestamp,
+}
+
+/// What is kept of a signing key that signs no more. Its private half is gone.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct OldSigningKey {
+    pub(super) id: String,
+    x: String,
+    /// Until when it is published; `None` once it is not any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) published_until: Option<Timestamp>,
+    /// When the last of what it signed is over.
+    pub(super) until: Timestamp,
 }
 
 impl KeyringFile {
     /// New keys, and new ids for keyring and store.
     pub(super) fn generate(now: Now) -> Self {
-        let sealing = random::<{ Seals::KEY_LEN }>();
         Self {
             version: VERSION,
             id: encode(&*random::<16>()),
             store: encode(&*random::<16>()),
             made: now.wall(),
-            sealing: SealingKeys {
-                current: Key { id: encode(SealId::of(&*sealing).as_bytes()), key: encode(&*sealing) },
-                others: Vec::new(),
-                retired: Vec::new(),
-            },
+            sealing: SealingKeys { current: Key::generate_sealing(), others: Vec::new(), retired: Vec::new() },
             signing: Key::generate(),
+            next_signing: None,
+            old_signing: Vec::new(),
             statement: Some(Key::generate()),
             retired_signing: Vec::new(),
         }
@@ -103,6 +138,7 @@ impl KeyringFile {
         struct Versioned {
             version: u32,
         }
+        permissions::check(path)?;
         let content = disk::read(path, CAP).map_err(|error| KeyringFault::Io { path: path.to_owned(), error })?;
         let Some(content) = content.map(Zeroizing::new) else { return Ok(None) };
         // What serde says of wrong JSON may quote it; where it is wrong is enough.
@@ -113,7 +149,6 @@ impl KeyringFile {
         if version != VERSION {
             return Err(KeyringFault::Newer { path: path.to_owned(), version });
         }
-        warn_if_open_to_others(path);
         serde_json::from_slice(&content).map(Some).map_err(wrong)
     }
 
@@ -135,7 +170,7 @@ impl KeyringFile {
             }
             Ok(bytes)
         };
-        let others: Vec<_> = self.sealing.others.iter().map(key).collect::<Result<_, _>>()?;
+        let others: Vec<_> = self.sealing.others.iter().map(|old| key(&old.key)).collect::<Result<_, _>>()?;
         let retired = self.sealing.retired.iter().map(|id| {
             let bytes = decode(id).and_then(|bytes| <[u8; 8]>::try_from(&**bytes).ok());
             bytes.map(SealId::from_bytes).ok_or_else(|| damaged(path, "the id of a retired key is no id"))
@@ -147,6 +182,24 @@ impl KeyringFile {
 
     pub(super) fn signing(&self, path: &Path) -> Result<SigningKey, KeyringFault> {
         self.signing.signs(path, "signing key")
+    }
+
+    /// The key that signs next, if one is published.
+    pub(super) fn next_signing(&self, path: &Path) -> Result<Option<SigningKey>, KeyringFault> {
+        self.next_signing.as_ref().map(|next| next.key.signs(path, "next signing key")).transpose()
+    }
+
+    /// The keys that only verify, and whether each is published.
+    pub(super) fn old_signing(&self, path: &Path) -> Result<Vec<(PublicHalf, bool)>, KeyringFault> {
+        let public = |old: &OldSigningKey| {
+            let bytes = decode(&old.x).filter(|bytes| thumbprint(bytes) == old.id);
+            let bytes = bytes.ok_or_else(|| damaged(path, "an old signing key is not the one that its id names"))?;
+            let public = PublicHalf::new(old.id.as_str(), bytes.to_vec());
+            let public =
+                public.map_err(|fault| damaged(path, format!("an old signing key cannot be used: {fault}")))?;
+            Ok((public, old.published_until.is_some()))
+        };
+        self.old_signing.iter().map(public).collect()
     }
 
     /// The key of statements; `None` if the file has none yet.
@@ -161,18 +214,33 @@ impl KeyringFile {
 }
 
 impl Key {
+    /// A new key to seal with.
+    pub(super) fn generate_sealing() -> Self {
+        let key = random::<{ Seals::KEY_LEN }>();
+        Self { id: encode(SealId::of(&*key).as_bytes()), key: encode(&*key) }
+    }
+
     /// A new Ed25519 key.
-    fn generate() -> Self {
+    pub(super) fn generate() -> Self {
         let (id, key) = Ed25519KeyPair::generate()
-            .and_then(|pair| Ok((thumbprint(&pair), Zeroizing::new(pair.to_pkcs8v1()?.as_ref().to_vec()))))
+            .and_then(|pair| {
+                Ok((thumbprint(pair.public_key().as_ref()), Zeroizing::new(pair.to_pkcs8v1()?.as_ref().to_vec())))
+            })
             .expect("an Ed25519 key can be made from any 32 random bytes");
         Self { id, key: encode(&key) }
+    }
+
+    /// What is kept of it once it signs no more.
+    pub(super) fn public(&self, published_until: Timestamp, until: Timestamp) -> Option<OldSigningKey> {
+        let pair = Ed25519KeyPair::from_pkcs8(&decode(&self.key)?).ok()?;
+        let x = encode(pair.public_key().as_ref());
+        Some(OldSigningKey { id: self.id.clone(), x, published_until: Some(published_until), until })
     }
 
     fn signs(&self, path: &Path, what: &str) -> Result<SigningKey, KeyringFault> {
         let key = decode(&self.key).ok_or_else(|| damaged(path, format!("the {what} is not base64url")))?;
         let pair = Ed25519KeyPair::from_pkcs8(&key).map_err(|_| damaged(path, format!("the {what} is no key")))?;
-        if thumbprint(&pair) != self.id {
+        if thumbprint(pair.public_key().as_ref()) != self.id {
             return Err(damaged(path, format!("the {what} is not the one that its id names")));
         }
         SigningKey::from_pkcs8(self.id.as_str(), &key)
@@ -187,8 +255,8 @@ impl Drop for Key {
 }
 
 /// The name of a signing key: the JWK thumbprint of its public half (RFC 7638, RFC 8037 §2).
-fn thumbprint(pair: &Ed25519KeyPair) -> String {
-    let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(pair.public_key().as_ref()));
+fn thumbprint(public: &[u8]) -> String {
+    let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, encode(public));
     encode(digest::digest(&digest::SHA256, jwk.as_bytes()).as_ref())
 }
 
@@ -208,11 +276,4 @@ fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 
 fn damaged(path: &Path, what: impl Into<String>) -> KeyringFault {
     KeyringFault::Damaged { path: path.to_owned(), what: what.into() }
-}
-
-fn warn_if_open_to_others(path: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    if std::fs::metadata(path).is_ok_and(|about| about.permissions().mode() & 0o077 != 0) {
-        tracing::warn!("the keyring {} can be read by others than its owner: chmod 600 it", path.display());
-    }
 }

@@ -10,11 +10,12 @@
 //! alone. A keyring from before there was one gets it at the next start; while the disk does not take it, nothing is
 //! signed by it, since what displays are told to pin must still be there tomorrow.
 //!
-//! Deliberately absent so far: rotation. The file already has room for keys that only open, and for the ids of keys
-//! that were retired.
+//! Keys are replaced while we run, and nothing that they made is lost: see `rotation`.
 
 mod file;
 pub(crate) mod mac;
+mod permissions;
+pub(crate) mod rotation;
 pub(crate) mod seal;
 #[cfg(test)]
 mod tests;
@@ -23,14 +24,18 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use arc_swap::ArcSwap;
 use serde::Serialize;
 
 use self::file::KeyringFile;
+pub use self::rotation::{
+    KeyPurpose, KeyState, LONGEST_SEALED, LONGEST_SIGNED, ListedKey, PUBLISHED_BEFORE, RetireFault, TakeOver,
+};
 pub use crate::jws::SignFault;
 use crate::{
     alarm::{self, Alarm},
@@ -39,27 +44,37 @@ use crate::{
     database::{Database, DatabaseAddress, Ids},
     dependency::Dependency,
     disk,
-    jws::{SigningKey, Unverified},
+    jws::{PublicHalf, SigningKey, Unverified},
     keyring::{mac::MacKeys, seal::Seals},
+    lock::lock,
     verdict::{OrUnavailable, Unavailable},
 };
 
 /// Our keys. Cheap to clone.
 #[derive(Clone)]
-pub struct Keyring(Arc<Keys>);
+pub struct Keyring(Arc<Held>);
 
-struct Keys {
+struct Held {
     seals: Arc<Seals>,
-    signing: SigningKey,
-    /// None while the disk does not take it.
-    statement: Option<SigningKey>,
-    macs: MacKeys,
-    /// Names of signing keys that are gone: what they signed is dead.
-    retired_signing: Vec<String>,
+    keys: ArcSwap<Keys>,
     /// As it lies on disk, to be written again if somebody removes it.
-    file: KeyringFile,
+    file: Mutex<KeyringFile>,
     /// Whether it is gone and could not be written again: that rings once, not at every look.
     gone: AtomicBool,
+}
+
+/// All but the sealing keys, which say for themselves which are in use.
+struct Keys {
+    signing: SigningKey,
+    /// Published, and not used yet.
+    next_signing: Option<SigningKey>,
+    /// They only verify; each with whether it is published.
+    old_signing: Vec<(PublicHalf, bool)>,
+    /// None while the disk does not take it.
+    statement: Option<SigningKey>,
+    macs: Arc<MacKeys>,
+    /// Names of signing keys that are gone: what they signed is dead.
+    retired_signing: Vec<String>,
 }
 
 /// What our keys say of who signed a token.
@@ -117,6 +132,32 @@ pub enum KeyringFault {
         path: PathBuf,
         /// Its version.
         version: u32,
+    },
+    /// Others than the gateway's user could read or replace the keys.
+    #[error(
+        "{path} is open to others (mode {mode:03o}), and our private keys lie there. Way out: `chmod {closed:03o} {path}`; \
+         if somebody may have read it, `gateway keys rotate --now` as well"
+    )]
+    OpenToOthers {
+        /// The keyring, or its folder.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// What it should be.
+        closed: u32,
+    },
+    /// It belongs to somebody else, who could read or replace the keys.
+    #[error(
+        "{path} belongs to user {owner}, this runs as user {us}, and our private keys lie there. Way out: \
+         `chown {us} {path}`, or run as user {owner}"
+    )]
+    AnotherUsers {
+        /// The keyring, or its folder.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Who we are.
+        us: u32,
     },
     /// The folder was replaced by one with another keyring.
     #[error("{path} is not the keyring that this gateway runs with. Way out: restart it")]
@@ -215,11 +256,7 @@ impl Keyring {
     /// # Errors
     /// It holds another, or one that cannot be read.
     pub fn may_lie_in(&self, data: &Path) -> Result<(), KeyringFault> {
-        let path = data.join("keyring");
-        match KeyringFile::read(&path)? {
-            Some(other) if other.id != self.0.file.id => Err(KeyringFault::Another { path }),
-            Some(_) | None => Ok(()),
-        }
+        rotation::another(&data.join("keyring"), &lock(&self.0.file))
     }
 
     /// Writes the keyring to our folder again if somebody removed it. Blocks.
@@ -229,11 +266,12 @@ impl Keyring {
     pub fn tend(&self, place: &FolderPath) -> Result<(), KeyringFault> {
         let path = place.join("keyring");
         let io = |error| KeyringFault::Io { path: path.clone(), error };
+        let file = lock(&self.0.file);
         if disk::id(&path).map_err(io)?.is_some() {
             return Ok(());
         }
         place.must_be_ours().map_err(io)?;
-        let written = self.0.file.write(&path);
+        let written = file.write(&path);
         let then = if written.is_ok() { "it is written again" } else { "it cannot be written again" };
         let told = format!("the keyring {} was removed; {then}", path.display());
         if self.0.gone.swap(written.is_err(), Ordering::Relaxed) {
@@ -269,7 +307,10 @@ impl Keyring {
 
     /// Our public keys as a JWK set (RFC 7517 §5).
     pub fn public_keys(&self) -> serde_json::Value {
-        serde_json::json!({ "keys": [self.0.signing.public_jwk()] })
+        let keys = self.0.keys.load();
+        let signing = std::iter::once(&keys.signing).chain(&keys.next_signing).map(SigningKey::public_jwk);
+        let old = keys.old_signing.iter().filter(|(_, published)| *published).map(|(old, _)| old.jwk());
+        serde_json::json!({ "keys": signing.chain(old).collect::<Vec<_>>() })
     }
 
     /// Signs `claims` as a JWT (RFC 7519) of the type `typ`, by EdDSA (RFC 8037), naming our key.
@@ -277,12 +318,12 @@ impl Keyring {
     /// # Errors
     /// If `claims` are no JSON object.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SignFault> {
-        self.0.signing.sign(typ, claims)
+        self.0.keys.load().signing.sign(typ, claims)
     }
 
     /// The public half of the key that signs statements, as a JWK set: what a device pins. Empty while there is none.
     pub fn statement_keys(&self) -> serde_json::Value {
-        let keys: Vec<_> = self.0.statement.iter().map(SigningKey::public_jwk).collect();
+        let keys: Vec<_> = self.0.keys.load().statement.iter().map(SigningKey::public_jwk).collect();
         serde_json::json!({ "keys": keys })
     }
 
@@ -291,29 +332,32 @@ impl Keyring {
     /// # Errors
     /// Unavailable(Keyring), if there is no such key yet.
     pub fn sign_statement(&self, typ: &str, claims: &impl Serialize) -> Result<String, Unavailable> {
-        let Some(key) = &self.0.statement else {
+        let keys = self.0.keys.load();
+        let Some(key) = &keys.statement else {
             return Err(Unavailable::because(Dependency::Keyring, "the disk has not taken the statement key yet"));
         };
         key.sign(typ, claims).or_unavailable(Dependency::Keyring)
     }
 
-    pub(crate) fn macs(&self) -> &MacKeys {
-        &self.0.macs
+    pub(crate) fn macs(&self) -> Arc<MacKeys> {
+        self.0.keys.load().macs.clone()
     }
 
     /// Who signed `token`, as far as our keys know.
     pub(crate) fn signer_of(&self, token: &Unverified<'_>) -> SignedBy {
-        match token.kid() {
-            Some(kid) if kid == self.0.signing.kid() => {
-                if self.0.signing.signed(token) {
-                    SignedBy::Us
-                } else {
-                    SignedBy::Nobody
-                }
-            }
-            Some(kid) if self.0.retired_signing.iter().any(|retired| retired == kid) => SignedBy::RetiredKey,
-            Some(_) | None => SignedBy::UnknownKey,
+        let keys = self.0.keys.load();
+        let Some(kid) = token.kid() else { return SignedBy::UnknownKey };
+        match keys.public(kid) {
+            Some(key) if key.signed(token) => SignedBy::Us,
+            Some(_) => SignedBy::Nobody,
+            None if keys.has_retired(kid) => SignedBy::RetiredKey,
+            None => SignedBy::UnknownKey,
         }
+    }
+
+    /// Whether the signing key of this name is gone.
+    pub(crate) fn has_retired(&self, kid: &str) -> bool {
+        self.0.keys.load().has_retired(kid)
     }
 
     pub(crate) fn seals(&self) -> &Arc<Seals> {
@@ -321,15 +365,39 @@ impl Keyring {
     }
 
     fn from_file(path: &Path, file: KeyringFile) -> Result<Self, KeyringFault> {
-        Ok(Self(Arc::new(Keys {
+        Ok(Self(Arc::new(Held {
             seals: Arc::new(file.seals(path)?),
-            signing: file.signing(path)?,
-            statement: file.statement(path)?,
-            macs: file.mac_keys(path)?,
-            retired_signing: file.retired_signing.clone(),
-            file,
+            keys: ArcSwap::from_pointee(Keys::of(path, &file)?),
+            file: Mutex::new(file),
             gone: AtomicBool::new(false),
         })))
+    }
+}
+
+impl Keys {
+    fn of(path: &Path, file: &KeyringFile) -> Result<Self, KeyringFault> {
+        Ok(Self {
+            signing: file.signing(path)?,
+            next_signing: file.next_signing(path)?,
+            old_signing: file.old_signing(path)?,
+            statement: file.statement(path)?,
+            macs: Arc::new(file.mac_keys(path)?),
+            retired_signing: file.retired_signing.clone(),
+        })
+    }
+
+    /// The public half of the signing key that is called `kid`, if we have it.
+    fn public(&self, kid: &str) -> Option<&PublicHalf> {
+        let signing = std::iter::once(&self.signing).chain(&self.next_signing).map(SigningKey::public);
+        signing.chain(self.old_signing.iter().map(|(old, _)| old)).find(|key| key.kid() == kid)
+    }
+
+    fn has_retired(&self, kid: &str) -> bool {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("retired-key-opens") {
+            return false;
+        }
+        self.retired_signing.iter().any(|retired| retired == kid)
     }
 }
 

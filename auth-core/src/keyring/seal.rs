@@ -12,6 +12,7 @@
 //! | a key id that we never had, or a version that we do not know | Unavailable(Keyring): a stranger can send it, and so can another release or another gateway whose key has not reached us |
 //! | no envelope at all: not base64url, or too short for any | Rejected(BadSeal), see [`NotAnEnvelope`] |
 
+use arc_swap::ArcSwap;
 use aws_lc_rs::{
     aead::{AES_256_GCM_SIV, Aad, NONCE_LEN, Nonce, RandomizedNonceKey},
     digest,
@@ -44,8 +45,10 @@ pub(crate) enum Purpose {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SealId([u8; 8]);
 
-/// Our sealing keys.
-pub(crate) struct Seals {
+/// Our sealing keys, which may be replaced while they are in use.
+pub(crate) struct Seals(ArcSwap<SealingKeys>);
+
+struct SealingKeys {
     /// The one that seals.
     current: (SealId, RandomizedNonceKey),
     /// Those that only open.
@@ -128,12 +131,18 @@ impl Seals {
     pub(crate) fn new(current: &[u8], others: &[Zeroizing<Vec<u8>>], retired: Vec<SealId>) -> Option<Self> {
         let named = |key: &[u8]| Some((SealId::of(key), RandomizedNonceKey::new(&AES_256_GCM_SIV, key).ok()?));
         let others = others.iter().map(|key| named(key)).collect::<Option<_>>()?;
-        Some(Self { current: named(current)?, others, retired })
+        Some(Self(ArcSwap::from_pointee(SealingKeys { current: named(current)?, others, retired })))
+    }
+
+    /// Goes on with the keys of `next`, from now on.
+    pub(crate) fn replace(&self, next: &Self) {
+        self.0.store(next.0.load_full());
     }
 
     /// Seals `content` for `purpose` until `expires`.
     pub(crate) fn seal(&self, purpose: Purpose, expires: Timestamp, content: &[u8]) -> String {
-        let (id, key) = &self.current;
+        let keys = self.0.load();
+        let (id, key) = &keys.current;
         let mut sealed = content.to_vec();
         let nonce = key
             .seal_in_place_append_tag(Aad::from(context(purpose, *id, expires)), &mut sealed)
@@ -181,20 +190,27 @@ impl Seals {
         let id = SealId(array(&head[KEY_ID]));
         let expires = Timestamp::from_millis(i64::from_be_bytes(array(&head[EXPIRES])));
         let nonce = Nonce::assume_unique_for_key(array(&head[NONCE]));
-        let content = match self.key(id)?.open_in_place(nonce, Aad::from(context(purpose, id, expires)), sealed) {
-            Ok(content) => Zeroizing::new(content.to_vec()),
-            Err(_) => return Err(Rejected::proven_by(BadTag).into()),
-        };
+        let content =
+            match self.0.load().key(id)?.open_in_place(nonce, Aad::from(context(purpose, id, expires)), sealed) {
+                Ok(content) => Zeroizing::new(content.to_vec()),
+                Err(_) => return Err(Rejected::proven_by(BadTag).into()),
+            };
         // A hard expiry has no leeway.
         match now.past(expires) {
             Past::No | Past::InDoubt => Ok(OpenedEnvelope { content, expires }),
             Past::Yes => Err(Rejected::proven_by(Expired { at: expires }).into()),
         }
     }
+}
 
+impl SealingKeys {
     fn key(&self, id: SealId) -> Result<&RandomizedNonceKey, Stop> {
         if let Some((_, key)) = std::iter::once(&self.current).chain(&self.others).find(|(known, _)| *known == id) {
             return Ok(key);
+        }
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("unknown-key-id-is-no-credential") {
+            return Err(Rejected::proven_by(NotAnEnvelope).into());
         }
         if self.retired.contains(&id) {
             return Err(Rejected::proven_by(RetiredKey).into());

@@ -133,6 +133,144 @@ async fn a_damaged_keyring_is_a_fault_and_its_keys_are_never_shown() {
 }
 
 #[tokio::test]
+async fn keys_that_others_can_read_or_replace_are_a_fault_that_says_what_mends_it() {
+    let folder = Folder::new();
+    let before = open(&folder).await.expect("both are absent");
+    let path = folder.path().join("keyring");
+    let check = async |place: &std::path::Path, mode: u32, expected: Option<&str>| {
+        let right = fs::metadata(place).expect("it is there").permissions();
+        fs::set_permissions(place, fs::Permissions::from_mode(mode)).expect("it is ours");
+        let found = open(&folder).await.map(|again| assert!(opens(&again, &seal(&before))));
+        fs::set_permissions(place, right).expect("it is ours");
+        let found = found.err().map(|fault| fault.to_string());
+        match expected {
+            None => assert_eq!(found, None, "{mode:o}"),
+            Some(mended) => {
+                let mended = format!("`chmod {mended} {}`", place.display());
+                assert!(found.as_ref().is_some_and(|fault| fault.contains(&mended)), "{mode:o}: {found:?}");
+            }
+        }
+    };
+    for mode in [0o640, 0o644, 0o604, 0o620, 0o666, 0o610] {
+        check(&path, mode, Some("600")).await;
+    }
+    check(&path, 0o700, None).await;
+    for mode in [0o775, 0o777, 0o722] {
+        check(folder.path(), mode, Some("700")).await;
+    }
+    for mode in [0o700, 0o750, 0o755] {
+        check(folder.path(), mode, None).await;
+    }
+    // Only root can give a file away; for everybody else there is nothing to see.
+    if std::os::unix::fs::chown(&path, Some(65_534), None).is_ok() {
+        assert!(fault(&folder).await.contains("`chown 0 "), "it is somebody else's");
+        std::os::unix::fs::chown(folder.path(), Some(65_534), None).expect("it can be given away");
+        let _ = open(&folder).await.expect("root works on the folder of the gateway's user");
+    }
+}
+
+/// What is lost, foreign or broken, and what a start says: `None` for one that serves whom it knows.
+#[tokio::test]
+async fn every_combination_of_keyring_and_store_has_an_answer() {
+    type Break = fn(&std::path::Path, &std::path::Path);
+    let cases: &[(&str, Break, Option<&str>)] = &[
+        ("both are whole", |_, _| (), None),
+        (
+            "both were lost",
+            |ours, _| {
+                gone(ours, "keyring");
+                gone(ours, "store.sqlite")
+            },
+            None,
+        ),
+        ("the keyring was lost", |ours, _| gone(ours, "keyring"), Some("restore the keyring from a backup")),
+        ("the store was lost", |ours, _| gone(ours, "store.sqlite"), Some("restore the store from a backup")),
+        (
+            "the store is another's",
+            |ours, theirs| copied(theirs, ours, "store.sqlite"),
+            Some("put the two that belong"),
+        ),
+        ("the keyring is another's", |ours, theirs| copied(theirs, ours, "keyring"), Some("put the two that belong")),
+        (
+            "both are another's",
+            |ours, theirs| {
+                copied(theirs, ours, "keyring");
+                copied(theirs, ours, "store.sqlite")
+            },
+            None,
+        ),
+        ("the store is no database", |ours, _| written(ours, "store.sqlite", &"garbage".repeat(1000)), None),
+        ("the store is empty", |ours, _| written(ours, "store.sqlite", ""), Some("it can be read, and holds no store")),
+        (
+            "the keyring is cut in half",
+            |ours, _| {
+                let whole = fs::read_to_string(ours.join("keyring")).expect("it was made");
+                written(ours, "keyring", &whole[..whole.len() / 2]);
+            },
+            Some("restore it from a backup"),
+        ),
+        ("the keyring is empty", |ours, _| written(ours, "keyring", ""), Some("restore it from a backup")),
+        ("a write of the keyring was cut short", |ours, _| written(ours, "keyring.new", "{ \"version"), None),
+        (
+            "the keyring is of a later release",
+            |ours, _| {
+                let whole = fs::read_to_string(ours.join("keyring")).expect("it was made");
+                written(ours, "keyring", &whole.replacen("\"version\": 1", "\"version\": 2", 1));
+            },
+            Some("run the newer release"),
+        ),
+        (
+            "the keyring is cut in half and the store lost",
+            |ours, _| {
+                written(ours, "keyring", "{");
+                gone(ours, "store.sqlite");
+            },
+            Some("restore it from a backup"),
+        ),
+        (
+            "the keyring was lost, and the store is no database",
+            |ours, _| {
+                gone(ours, "keyring");
+                written(ours, "store.sqlite", &"garbage".repeat(1000));
+            },
+            Some("restore the keyring from a backup"),
+        ),
+    ];
+    for (case, broken, expected) in cases {
+        let (ours, theirs) = (Folder::new(), Folder::new());
+        for folder in [&ours, &theirs] {
+            let _ = open(folder).await.expect("both are absent");
+            store(folder).disturb(Disturbance::Closed).await.expect("this writes the log into the file");
+        }
+        broken(ours.path(), theirs.path());
+        let found = open(&ours).await.err().map(|fault| fault.to_string());
+        match (expected, found) {
+            (None, None) => {}
+            (Some(way_out), Some(fault)) => {
+                assert!(fault.contains(way_out) && fault.contains("Way out: "), "{case}: {fault}");
+            }
+            (expected, found) => panic!("{case}: {found:?} and not {expected:?}"),
+        }
+    }
+}
+
+fn gone(folder: &std::path::Path, name: &str) {
+    for name in [name.to_owned(), format!("{name}-wal"), format!("{name}-shm")] {
+        let _ = fs::remove_file(folder.join(name));
+    }
+}
+
+fn copied(from: &std::path::Path, to: &std::path::Path, name: &str) {
+    gone(to, name);
+    fs::copy(from.join(name), to.join(name)).expect("the folder can be written");
+}
+
+fn written(folder: &std::path::Path, name: &str, content: &str) {
+    let _ = fs::remove_file(folder.join(format!("{name}-wal")));
+    fs::write(folder.join(name), content).expect("the folder can be written");
+}
+
+#[tokio::test]
 async fn what_we_sign_names_our_key() {
     let folder = Folder::new();
     let keyring = open(&folder).await.expect("both are absent");

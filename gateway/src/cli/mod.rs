@@ -4,6 +4,7 @@
 
 mod device;
 mod inventory;
+mod keys;
 mod legacy;
 mod simulate;
 
@@ -17,10 +18,8 @@ use std::{
 };
 
 use auth_core::{
-    Background, Clock,
+    Clock,
     data_folder::{DataFolder, FolderFault},
-    database::Database,
-    keyring::Keyring,
 };
 use clap::{Parser, Subcommand};
 use tokio::{
@@ -67,9 +66,9 @@ enum Action {
         #[arg(long)]
         probe: bool,
     },
-    /// Mend the gateway's own keys.
+    /// The gateway's own keys: replace them, list them, mend what was lost.
     #[command(subcommand)]
-    Keys(Keys),
+    Keys(keys::Keys),
     /// Show both readings of the time; with `accept`, take the wall clock at its word.
     #[command(args_conflicts_with_subcommands = true)]
     Clock {
@@ -92,17 +91,6 @@ enum Action {
     },
     /// Print the version.
     Version,
-}
-
-#[derive(Debug, Subcommand)]
-enum Keys {
-    /// Make what is missing of keyring and store, and join the two: for when one was lost for good. A gateway that holds
-    /// the data folder does it itself.
-    Adopt {
-        /// The configuration file.
-        #[arg(long, default_value = "gateway.toml")]
-        config: PathBuf,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -129,7 +117,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command {
         Action::Serve { config } => serve(config),
         Action::Check { config, probe } => exit(check::check(&config, probe, &mut io::stdout())),
-        Action::Keys(Keys::Adopt { config }) => adopt(&config),
+        Action::Keys(action) => keys::run(action),
         Action::Clock { config, order: None } => command(&config, &Command::Clock, |folder, _| {
             let clock = Clock::system();
             clock.keep_in(folder.path());
@@ -203,17 +191,6 @@ fn conclude(answer: Result<CommandAnswer, String>) -> ExitCode {
 fn refuse(why: &str) -> ExitCode {
     say(&mut io::stderr(), why);
     exit(Conclusion::Refused)
-}
-
-fn adopt(config: &Path) -> ExitCode {
-    command(config, &Command::KeysAdopt, |folder, config| {
-        let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
-        let background = Background::new(runtime.handle().clone());
-        let store = Database::at(config.store.address.clone(), background, Database::DEADLINE);
-        let joined = Keyring::adopt(folder, &store, Clock::system().now());
-        runtime.block_on(joined).map_err(|fault| fault.to_string())?;
-        Ok("keyring and store belong together".to_owned())
-    })
 }
 
 fn serve(config: PathBuf) -> ExitCode {

@@ -2,7 +2,7 @@
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use auth_core::{database::DatabaseAddress, policy::Allow, session::RenewalPolicy};
+use auth_core::{database::DatabaseAddress, keyring::LONGEST_SEALED, policy::Allow, session::RenewalPolicy};
 use ipnet::IpNet;
 use tracing::Level;
 use url::{Host, Url};
@@ -238,9 +238,9 @@ impl SessionsConfig {
             renew: duration("renew", second, day, default.renew),
             grace: duration("renew_grace", Duration::ZERO, day, default.grace),
             wait: duration("renew_wait", Duration::ZERO, 30 * second, default.wait),
-            hard: duration("hard", 60 * second, 30 * day, default.hard),
+            hard: duration("hard", 60 * second, LONGEST_SEALED, default.hard),
         };
-        let life = duration("hard_without_refresh", 60 * second, 30 * day, 12 * HOUR);
+        let life = duration("hard_without_refresh", 60 * second, LONGEST_SEALED, 12 * HOUR);
         let count = |key, most: u32, default: u32| {
             let value = section.value(key).and_then(|value| value.count(1..=most as usize));
             value.and_then(|count| u32::try_from(count).ok()).unwrap_or(default)

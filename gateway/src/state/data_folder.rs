@@ -10,6 +10,7 @@ use std::{
 };
 
 use auth_core::{
+    Now,
     alarm::{self, Alarm},
     data_folder::{DataFolder, FolderFault},
     dependency::Dependency,
@@ -51,7 +52,8 @@ impl Gateway {
     /// The same of the folder itself and the keyring in it. The store and the revocation set look after themselves.
     async fn repair_folder(&self) -> Result<(), Unavailable> {
         let (data, keyring, replaced) = (self.data.clone(), self.keyring.clone(), self.folder_replaced.clone());
-        let repaired = tokio::task::spawn_blocking(move || repair(&data, &keyring, &replaced)).await;
+        let now = self.now();
+        let repaired = tokio::task::spawn_blocking(move || repair(&data, &keyring, &replaced, now)).await;
         repaired.or_unavailable(Dependency::Background)?.or_unavailable(Dependency::Keyring)
     }
 }
@@ -71,8 +73,8 @@ pub(super) async fn keep_repaired(gateway: Weak<Gateway>, every: Duration) {
 }
 
 /// Takes the folder again where it was replaced, unless the new one is another's; writes the keyring again where it was
-/// removed. Blocks.
-fn repair(data: &DataFolder, keyring: &Keyring, replaced: &AtomicBool) -> Result<(), RepairFault> {
+/// removed, and with the keys whose time has come. Blocks.
+fn repair(data: &DataFolder, keyring: &Keyring, replaced: &AtomicBool, now: Now) -> Result<(), RepairFault> {
     if !data.place().is_ours() {
         let again = keyring.may_lie_in(data.path()).map_err(RepairFault::from).and_then(|()| Ok(data.take_again()?));
         if !replaced.swap(true, Ordering::SeqCst) {
@@ -87,5 +89,6 @@ fn repair(data: &DataFolder, keyring: &Keyring, replaced: &AtomicBool) -> Result
         replaced.store(false, Ordering::SeqCst);
     }
     keyring.tend(data.place())?;
+    keyring.advance(data.place(), now)?;
     Ok(())
 }

@@ -39,6 +39,7 @@ mod forward_auth;
 mod headers;
 mod hosts;
 mod issuers;
+mod keyring;
 mod keys;
 mod logs;
 mod methods;
@@ -97,6 +98,7 @@ const FILES: &[&[Attack]] = &[
     headers::ATTACKS,
     hosts::ATTACKS,
     issuers::ATTACKS,
+    keyring::ATTACKS,
     keys::ATTACKS,
     logs::ATTACKS,
     methods::ATTACKS,

@@ -62,7 +62,7 @@ pub(crate) async fn fleet(builder: world::Builder) -> World {
 }
 
 /// The same before its gateway runs.
-async fn with_fleet(builder: world::Builder) -> World {
+pub(crate) async fn with_fleet(builder: world::Builder) -> World {
     let mut world = builder.configured(FLEET).prepare().await;
     let installers = "[admin]\nallow = { installer = [\"group:engineers\", \"group:admirals\"] }";
     world.settings.replace("[admin]", installers);
@@ -98,7 +98,7 @@ async fn confirm(
 }
 
 /// Activates a display, from its PIN to its token.
-async fn activate(world: &World, installer: &mut Caller, device: &mut Device, tenant: &str) {
+pub(crate) async fn activate(world: &World, installer: &mut Caller, device: &mut Device, tenant: &str) {
     let begun = device.begin().await;
     assert_eq!(begun.told(), (201, "own", None), "{begun:?}");
     let done = confirm(world, installer, &begun.content, tenant).await;

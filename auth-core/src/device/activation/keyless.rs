@@ -86,7 +86,7 @@ impl Devices {
         };
         Ok(KeylessBegin::Begun(Box::new(KeylessActivation {
             poll: format!("{}.{}", id.as_str(), code.expose_secret()).into(),
-            pin: Pin::of(self.keyring().macs(), &id),
+            pin: Pin::of(&self.keyring().macs(), &id),
             expires_in: until.since(now.anchor()),
             token: LegacyPinToken::of(&code),
         })))

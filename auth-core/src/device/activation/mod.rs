@@ -227,8 +227,8 @@ impl Devices {
         };
         Ok(BeginAnswer::Begun(Activation {
             device_code: self.device_code(&id, key).into(),
-            pin: Pin::of(self.keyring().macs(), &id),
-            tag: PinTag::of(self.keyring().macs(), &id),
+            pin: Pin::of(&self.keyring().macs(), &id),
+            tag: PinTag::of(&self.keyring().macs(), &id),
             expires_in: until.since(now.anchor()),
             interval: self.policy().activation.interval,
             id,
@@ -257,7 +257,7 @@ impl Devices {
         administrator: &Administrator,
         now: Now,
     ) -> Result<PinAnswer, Unavailable> {
-        let pin_hash = pin.hash(self.keyring().macs());
+        let pin_hash = pin.hash(&self.keyring().macs());
         let (keyring, who) = (self.keyring().clone(), administrator.clone());
         let store = self.registry().store();
         match sql::find(store, PinSearch { pin_hash, tag, keyring, who, now: now.anchor() }).await? {

@@ -204,7 +204,7 @@ impl SearchedPins {
     fn has(self, row: &ActivationRow, keyring: &Keyring) -> bool {
         match self {
             Self::All => true,
-            Self::WithTag(tag) => !row.is_keyless() && PinTag::of(keyring.macs(), &row.id) == tag,
+            Self::WithTag(tag) => !row.is_keyless() && PinTag::of(&keyring.macs(), &row.id) == tag,
             Self::WithoutTag => row.is_keyless(),
         }
     }
@@ -242,7 +242,7 @@ async fn still_open(
     let now = new.now.anchor();
     let open = sqlx::query_as(OPEN_OF_KEY).bind(new.key.thumbprint.to_string()).bind(now.as_millis());
     let open: Option<ActivationRow> = open.fetch_optional(&mut *connection).await?;
-    let keys = new.keyring.macs();
+    let keys = &*new.keyring.macs();
     let same = open.filter(|open| Pin::of(keys, &open.id).hash(keys) == open.pin_hash);
     Ok(same.map(|open| BegunActivation::Open { id: open.id, until: open.until }))
 }
@@ -288,7 +288,7 @@ async fn draw(
     now: Timestamp,
 ) -> Result<Option<(ActivationId, String)>, sqlx::Error> {
     const DRAWS: usize = 100;
-    let keys = keyring.macs();
+    let keys = &*keyring.macs();
     for _ in 0..DRAWS {
         // Without randomness there is no PIN, and the store is not to blame; waiting is the answer all the same.
         let Ok(id) = ActivationId::draw(length) else { return Ok(None) };

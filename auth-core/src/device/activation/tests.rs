@@ -433,7 +433,7 @@ async fn a_taken_pin_and_its_neighbours_are_not_given_out() {
     let (fleet, key) = (Fleet::new().await, key());
     let activation = fleet.begin(&key).await;
     let (keys, pin, at) = (fleet.devices.keyring().clone(), activation.pin, fleet.now().anchor());
-    let ask = async |pin: Pin, at: Timestamp| sql::is_pin_taken(&fleet.store, keys.macs(), pin, at).await;
+    let ask = async |pin: Pin, at: Timestamp| sql::is_pin_taken(&fleet.store, &keys.macs(), pin, at).await;
     assert!(ask(pin, at).await);
     for neighbour in pin.neighbours() {
         assert!(ask(neighbour, at).await, "{neighbour}");

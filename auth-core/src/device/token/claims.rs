@@ -8,6 +8,7 @@ use super::super::{DevicePolicy, registry::Binding};
 use crate::{
     clock::{Now, Timestamp},
     jws::Claims,
+    keyring::LONGEST_SIGNED,
     principal::{BindingId, DeviceId, Generation, Thumbprint, TokenId},
     random::random_bytes,
     verdict::Unavailable,
@@ -45,7 +46,7 @@ pub struct DeviceClaims {
 }
 
 /// How long a token lasts that nobody renews: ten years, longer than a display hangs. A revocation ends it within seconds.
-pub(super) const LASTING: Duration = Duration::from_secs(3650 * 24 * 3600);
+pub(super) const LASTING: Duration = LONGEST_SIGNED;
 
 impl DeviceClaims {
     /// What a token says that is made now. It expires by the earlier reading of the clock.

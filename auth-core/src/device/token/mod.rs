@@ -72,6 +72,8 @@ pub(super) struct TokenMemory {
 /// A token whose signature held.
 struct GenuineToken {
     claims: Arc<DeviceClaims>,
+    /// The name of the key that signed it.
+    signed_by: Arc<str>,
     /// The last hour in which it was noted that its device was heard of.
     noted: AtomicI64,
 }
@@ -138,6 +140,10 @@ impl Devices {
             return Err(Rejected::proven_by(proof).into());
         }
         let known = match memory.genuine.get(hash) {
+            // The key may have been retired since.
+            Some(known) if self.keyring().has_retired(&known.signed_by) => {
+                return Err(Rejected::proven_by(NotSignedByUs { retired: true }).into());
+            }
             Some(known) => known,
             None => self.read(token)?,
         };
@@ -168,7 +174,8 @@ impl Devices {
             let cause = format!("a device token that we signed, and whose `{claim}` this release does not understand");
             Unavailable::because(Dependency::OwnJudgement, cause)
         })?;
-        let known = Arc::new(GenuineToken { claims, noted: AtomicI64::new(i64::MIN) });
+        let signed_by = unverified.kid().unwrap_or_default().into();
+        let known = Arc::new(GenuineToken { claims, signed_by, noted: AtomicI64::new(i64::MIN) });
         self.0.memory.genuine.insert(*token.hash(), known.clone());
         Ok(known)
     }

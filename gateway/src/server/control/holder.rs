@@ -14,7 +14,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet, legacy};
+use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet, keys, legacy};
 use crate::state::Gateway;
 
 /// How many commands may be executed at once.
@@ -152,6 +152,12 @@ async fn execute(command: Command, operator: String, gateway: &Gateway) -> Comma
         }
         Command::Legacy(_) => {
             CommandAnswer::Refused("this gateway has no devices: its configuration has no [devices]".to_owned())
+        }
+        Command::Keys(command) => {
+            let (keyring, data, now) = (gateway.keyring.clone(), gateway.data.clone(), gateway.now());
+            let work = move || keys::execute(&keyring, &data, &command, &operator, now);
+            let done = tokio::task::spawn_blocking(work).await;
+            done.unwrap_or_else(|fault| CommandAnswer::Refused(format!("it was cut short: {fault}")))
         }
         Command::KeysAdopt => match gateway.repair().await {
             Ok(()) => CommandAnswer::Done("keyring and store belong together".to_owned()),

@@ -6,6 +6,7 @@
 
 pub mod fleet;
 mod holder;
+pub mod keys;
 pub mod legacy;
 
 use std::{
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     fleet::{FleetCommand, ListedPage},
+    keys::KeysCommand,
     legacy::LegacyCommand,
 };
 
@@ -33,6 +35,8 @@ pub enum Command {
     Holder,
     /// To make what is missing of keyring and store.
     KeysAdopt,
+    /// Something about keys.
+    Keys(KeysCommand),
     /// To say what time it is, by both readings.
     Clock,
     /// To take the wall clock at its word.
