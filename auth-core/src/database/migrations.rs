@@ -289,6 +289,10 @@ const STATEMENTS: &[(&str, &str)] = &[
     ("session: the access token", "ALTER TABLE session ADD COLUMN access_token TEXT"),
     ("session: until when the access token is good", "ALTER TABLE session ADD COLUMN access_until INTEGER"),
     ("session: those that are held", "CREATE INDEX session_held ON session (held) WHERE held IS NOT NULL"),
+    (
+        "session: those of a provider's session",
+        "CREATE INDEX session_provider_sid ON session (issuer, provider_sid) WHERE provider_sid IS NOT NULL",
+    ),
 ];
 
 /// Applies those that the store has not seen. A store that a newer release has brought further is taken as it is, so that going back a release

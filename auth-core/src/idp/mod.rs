@@ -12,6 +12,7 @@ mod error_response;
 mod exchange;
 pub(crate) mod id_token;
 mod invalid_response;
+pub(crate) mod logout_token;
 mod proven_key;
 mod refresh;
 mod signed_id_token;
@@ -33,7 +34,11 @@ pub(crate) use self::{
     refresh::{RefreshFault, RefreshedTokens, Spent},
     signed_id_token::{Mismatch, SignedIdToken},
 };
-pub use self::{exchange::IssuedAccessToken, invalid_response::InvalidResponse};
+pub use self::{
+    exchange::IssuedAccessToken,
+    invalid_response::InvalidResponse,
+    logout_token::{LogoutTokenFault, WrongLogoutToken},
+};
 use crate::{
     clock::{Clock, Now},
     discovery::{Discovery, Document},

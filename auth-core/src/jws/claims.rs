@@ -11,7 +11,7 @@ use crate::clock::{Now, Past, Timestamp};
 pub struct Claims {
     /// Who issued it.
     pub iss: String,
-    /// Whom it is about.
+    /// Whom it is about. Empty in a logout token that names a session alone.
     pub sub: String,
     /// Whom it is for: one or more.
     pub aud: Vec<String>,
@@ -62,12 +62,34 @@ impl Claims {
     }
 
     pub(crate) fn from_object(all: &Map<String, Value>) -> Result<Self, IncompleteClaims> {
+        let sub = text(all, "sub")?.filter(|sub| !sub.is_empty()).ok_or(IncompleteClaims("sub"))?;
+        let exp = date(all, "exp")?.ok_or(IncompleteClaims("exp"))?;
+        Self::with(all, sub, exp)
+    }
+
+    /// Those of a logout token, which may name a session and nobody (OpenID Connect Back-Channel Logout 1.0 §2.4). Drafts of
+    /// that had no `exp`, and providers still leave it out: then it is good for the two minutes that the final one asks for.
+    pub(super) fn of_logout(all: &Map<String, Value>) -> Result<Self, IncompleteClaims> {
+        const LIFETIME: Duration = Duration::from_secs(120);
+        let sub = match text(all, "sub")? {
+            Some(sub) if sub.is_empty() => return Err(IncompleteClaims("sub")),
+            sub => sub.unwrap_or_default(),
+        };
+        let exp = match (date(all, "exp")?, date(all, "iat")?) {
+            (Some(exp), _) => exp,
+            (None, Some(iat)) => iat + LIFETIME,
+            (None, None) => return Err(IncompleteClaims("iat")),
+        };
+        Self::with(all, sub, exp)
+    }
+
+    fn with(all: &Map<String, Value>, sub: String, exp: Timestamp) -> Result<Self, IncompleteClaims> {
         let aud = all.get("aud").and_then(texts).filter(|aud| !aud.is_empty()).ok_or(IncompleteClaims("aud"))?;
         Ok(Self {
             iss: text(all, "iss")?.ok_or(IncompleteClaims("iss"))?,
-            sub: text(all, "sub")?.filter(|sub| !sub.is_empty()).ok_or(IncompleteClaims("sub"))?,
+            sub,
             aud,
-            exp: date(all, "exp")?.ok_or(IncompleteClaims("exp"))?,
+            exp,
             iat: date(all, "iat")?.ok_or(IncompleteClaims("iat"))?,
             nbf: date(all, "nbf")?,
             nonce: text(all, "nonce")?,

@@ -16,6 +16,9 @@ pub enum TokenKind {
     Device,
     /// An ID token: `JWT` or nothing (OpenID Connect Core §2).
     IdToken,
+    /// A logout token: `logout+jwt`, `JWT` or nothing (OpenID Connect Back-Channel Logout 1.0 §2.4): what tells it from an
+    /// ID token is its `events`, and that it has no `nonce`.
+    Logout,
 }
 
 /// The `typ` of our device tokens.
@@ -57,12 +60,13 @@ impl Header {
     pub(super) fn fits(&self, kind: TokenKind) -> Result<(), MalformedToken> {
         let typ = match (&self.typ, kind) {
             (Some(typ), _) => typ.to_ascii_lowercase(),
-            (None, TokenKind::Bearer | TokenKind::IdToken) => return Ok(()),
+            (None, TokenKind::Bearer | TokenKind::IdToken | TokenKind::Logout) => return Ok(()),
             (None, TokenKind::Device) => return Err(MalformedToken::Invalid("no `typ`")),
         };
         match (typ.strip_prefix("application/").unwrap_or(&typ), kind) {
-            ("jwt", TokenKind::Bearer | TokenKind::IdToken)
+            ("jwt", TokenKind::Bearer | TokenKind::IdToken | TokenKind::Logout)
             | ("at+jwt", TokenKind::Bearer)
+            | ("logout+jwt", TokenKind::Logout)
             | (DEVICE_TOKEN, TokenKind::Device) => Ok(()),
             (other, _) if other.ends_with("+jwt") => Err(MalformedToken::Invalid("a token of another type")),
             _ => Err(MalformedToken::NotUnderstood("an unknown `typ`")),

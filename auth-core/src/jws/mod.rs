@@ -57,6 +57,7 @@ pub struct Unverified<'t> {
     signature: &'t str,
     payload: Map<String, Value>,
     issuer: String,
+    kind: TokenKind,
 }
 
 /// Why a text is no token of its kind. Never holds a part of it.
@@ -93,7 +94,7 @@ pub fn read(token: &str, kind: TokenKind) -> Result<Unverified<'_>, MalformedTok
         Some(Value::String(issuer)) => issuer.clone(),
         _ => return Err(MalformedToken::Invalid("`iss` is no string")),
     };
-    Ok(Unverified { header, signed, signature, payload, issuer })
+    Ok(Unverified { header, signed, signature, payload, issuer, kind })
 }
 
 /// The issuer that a text names, if it looks like a JWT at all: laxer than [`read`], so that a broken token of a known
@@ -176,7 +177,10 @@ impl Unverified<'_> {
 
     /// Its claims, typed. Call this once the signature held.
     pub(crate) fn claims(&self) -> Result<Claims, IncompleteClaims> {
-        Claims::from_object(&self.payload)
+        match self.kind {
+            TokenKind::Logout => Claims::of_logout(&self.payload),
+            TokenKind::Bearer | TokenKind::Device | TokenKind::IdToken => Claims::from_object(&self.payload),
+        }
     }
 }
 

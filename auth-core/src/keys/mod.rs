@@ -135,19 +135,33 @@ impl IssuerKeys {
         let kid = proof::shown(token.kid());
         match known.set.check(token) {
             SignatureCheck::Holds(key) => proven(key),
-            SignatureCheck::Fails | SignatureCheck::FailsForGood => {
-                Err(Contradiction::BadSignature(Detail::new(format!("does not hold under key {kid}"))))
+            failed => Err(unverified(&failed, &kid)),
+        }
+    }
+
+    /// Whether the signature holds of a message that somebody sent us in the issuer's name, and that is nobody's credential:
+    /// its key was published before it was signed, so a set that is fetched for it settles the question. Whoever sent it
+    /// may be a stranger, who causes no more fetches than the budget of their kind allows.
+    ///
+    /// # Errors
+    /// [`Contradiction`]; Unavailable, where the keys cannot be asked for now.
+    pub(crate) async fn verify_sent(&self, token: &Unverified<'_>) -> Result<Claims, Contradiction> {
+        let (kid, known) = (proof::shown(token.kid()), self.known_or_first().await?);
+        let reason = match known.set.check(token) {
+            SignatureCheck::Holds(key) => return signed(token, key).map_err(Contradiction::of_claims),
+            settled @ (SignatureCheck::FailsForGood | SignatureCheck::AlgorithmNotConfigured) => {
+                return Err(unverified(&settled, &kid));
             }
-            SignatureCheck::NoSuchKey => {
-                Err(Contradiction::NoKey(Detail::new(format!("the provider publishes no key {kid}"))))
-            }
-            SignatureCheck::KeyUnusable => {
-                Err(Contradiction::NotTaken(Detail::new(format!("the key {kid} cannot be used"))))
-            }
-            SignatureCheck::AlgorithmNotConfigured => {
-                let what = format!("signed under key {kid} by an algorithm that `algorithms` does not name");
-                Err(Contradiction::NotTaken(Detail::new(what)))
-            }
+            SignatureCheck::Fails => RefetchReason::BadSignature,
+            SignatureCheck::NoSuchKey | SignatureCheck::KeyUnusable => RefetchReason::UnknownKey,
+        };
+        let KeySource { budgets, config: KeysConfig { policy, .. }, .. } = self.0.source();
+        let may_begin = |last, now: Now| lock(budgets).begin(reason, last, policy, now.steady()).map_err(unsettled);
+        self.0.ask(may_begin).await.map_err(Unavailable::unsettled)?;
+        let known = self.known_or_first().await?;
+        match known.set.check(token) {
+            SignatureCheck::Holds(key) => signed(token, key).map_err(Contradiction::of_claims),
+            failed => Err(unverified(&failed, &kid)),
         }
     }
 
@@ -269,6 +283,23 @@ impl IssuerKeys {
     #[cfg(candor_mutants)]
     fn is_down(&self, now: Now) -> bool {
         self.0.is_failing() || self.freshness(now) != Freshness::Live
+    }
+}
+
+/// Why the signature of a token that says `kid` does not hold by the keys that there are.
+fn unverified(check: &SignatureCheck<'_>, kid: &str) -> Contradiction {
+    match check {
+        SignatureCheck::Holds(_) | SignatureCheck::Fails | SignatureCheck::FailsForGood => {
+            Contradiction::BadSignature(Detail::new(format!("does not hold under key {kid}")))
+        }
+        SignatureCheck::NoSuchKey => {
+            Contradiction::NoKey(Detail::new(format!("the provider publishes no key {kid}")))
+        }
+        SignatureCheck::KeyUnusable => Contradiction::NotTaken(Detail::new(format!("the key {kid} cannot be used"))),
+        SignatureCheck::AlgorithmNotConfigured => {
+            let what = format!("signed under key {kid} by an algorithm that `algorithms` does not name");
+            Contradiction::NotTaken(Detail::new(what))
+        }
     }
 }
 

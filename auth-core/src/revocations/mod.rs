@@ -127,12 +127,58 @@ impl Revocations {
     /// # Errors
     /// Unavailable, if the store could not be told. Then nothing has been promised, though it may have been done.
     pub async fn revoke_user(&self, subject: Subject, who: &str, why: &str, now: Now) -> Result<(), Unavailable> {
-        let ends = RevokedThing::User { subject, not_before: now.later() };
-        let entry = Arc::new(RevocationEntry::new(ends, Timestamp::from_millis(i64::MAX), who, why, now));
+        self.revoke_what_began(subject, now.later(), who, why, now).await
+    }
+
+    /// The same of what began up to `not_before`, which is not later than now.
+    pub(crate) async fn revoke_what_began(
+        &self,
+        subject: Subject,
+        not_before: Timestamp,
+        who: &str,
+        why: &str,
+        now: Now,
+    ) -> Result<(), Unavailable> {
+        let ends = RevokedThing::User { subject, not_before: not_before.min(now.later()) };
+        self.order(vec![RevocationEntry::new(ends, Timestamp::from_millis(i64::MAX), who, why, now)]).await
+    }
+
+    /// Ends sessions by somebody's order, each with its hard expiry: all of them or none. In the store first, since an order
+    /// that only this gateway knows of is none.
+    ///
+    /// # Errors
+    /// Unavailable, if the store could not be told. Then nothing has been promised, though it may have been done.
+    pub(crate) async fn end_sessions(
+        &self,
+        sessions: impl IntoIterator<Item = (SessionId, Timestamp)>,
+        who: &str,
+        why: &str,
+        now: Now,
+    ) -> Result<(), Unavailable> {
+        let ended =
+            |(session, until)| RevocationEntry::new(RevokedThing::Session(session), until, who, why, now);
+        self.order(sessions.into_iter().map(ended).collect()).await
+    }
+
+    /// Whether this session of `subject`'s, begun then, has ended by what is known here.
+    pub(crate) fn ended(&self, session: SessionId, subject: &Subject, begun: Timestamp) -> bool {
+        let snapshot = self.0.load();
+        snapshot.value.of_session(session).is_some() || snapshot.value.of_user(subject, begun).is_some()
+    }
+
+    async fn order(&self, entries: Vec<RevocationEntry>) -> Result<(), Unavailable> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let entries: Vec<_> = entries.into_iter().map(Arc::new).collect();
         let cell = self.0.clone();
         let work = async move {
-            sql::write(&cell.source().store, &entry, cell.clock().now()).await?;
-            cell.change(|set| set.with(|set| set.add(&entry)));
+            sql::write_all(&cell.source().store, &entries, cell.clock().now()).await?;
+            #[cfg(candor_mutants)]
+            if crate::mutants::is("ended-in-store-only") {
+                return Ok(());
+            }
+            cell.change(|set| set.with(|set| entries.iter().for_each(|entry| set.add(entry))));
             cell.write(None).await;
             Ok(())
         };

@@ -25,6 +25,10 @@ const WRITE: &str = "
         who = excluded.who, why = excluded.why
     WHERE excluded.not_before > revocation.not_before";
 const END_ROW: &str = "UPDATE session SET ended = $2, ended_who = $3, ended_why = $4 WHERE id = $1 AND ended IS NULL";
+/// Those of somebody that surely began before.
+const END_ROWS_OF: &str = "
+    UPDATE session SET ended = $4, ended_who = $5, ended_why = $6
+    WHERE issuer = $1 AND subject = $2 AND begun <= $3 AND ended IS NULL";
 const READ: &str = "
     SELECT name, session, issuer, subject, not_before, until, at, who, why
     FROM revocation WHERE written >= $1";
@@ -127,6 +131,17 @@ pub(crate) async fn insert(
     if session.is_some() {
         let end = sqlx::query(END_ROW).bind(&session).bind(entry.at.as_millis());
         end.bind(&entry.who).bind(&entry.why).execute(&mut *writing).await?;
+    }
+    if let Some((user, not_before)) = user.zip(not_before) {
+        sqlx::query(END_ROWS_OF)
+            .bind(&*user.issuer)
+            .bind(&*user.id)
+            .bind(not_before.min(entry.at.as_millis()))
+            .bind(entry.at.as_millis())
+            .bind(&entry.who)
+            .bind(&entry.why)
+            .execute(&mut *writing)
+            .await?;
     }
     Ok(())
 }

@@ -8,6 +8,7 @@
 //! lives to `hard_without_refresh`.
 
 mod earlier;
+pub mod ending;
 pub mod renewal;
 mod sql;
 #[cfg(test)]

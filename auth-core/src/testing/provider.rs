@@ -81,7 +81,12 @@ impl TestProvider {
 
     /// Signs these claims by its key, whatever they say.
     pub(crate) fn sign(&self, claims: &Value) -> String {
-        self.key.sign("JWT", claims).expect("it signs")
+        self.sign_as("JWT", claims)
+    }
+
+    /// The same as a token of another type.
+    pub(crate) fn sign_as(&self, typ: &str, claims: &Value) -> String {
+        self.key.sign(typ, claims).expect("it signs")
     }
 
     pub(crate) async fn kill(&mut self) {
