@@ -12,6 +12,7 @@ mod credentials;
 mod demonstration;
 mod devices;
 mod documents;
+mod ending;
 mod forged_kids;
 mod forwarding;
 mod incident;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         demonstration::tests(),
         devices::tests(),
         documents::tests(),
+        ending::tests(),
         forged_kids::tests(),
         forwarding::tests(),
         incident::tests(),

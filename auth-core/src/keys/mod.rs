@@ -292,9 +292,7 @@ fn unverified(check: &SignatureCheck<'_>, kid: &str) -> Contradiction {
         SignatureCheck::Holds(_) | SignatureCheck::Fails | SignatureCheck::FailsForGood => {
             Contradiction::BadSignature(Detail::new(format!("does not hold under key {kid}")))
         }
-        SignatureCheck::NoSuchKey => {
-            Contradiction::NoKey(Detail::new(format!("the provider publishes no key {kid}")))
-        }
+        SignatureCheck::NoSuchKey => Contradiction::NoKey(Detail::new(format!("the provider publishes no key {kid}"))),
         SignatureCheck::KeyUnusable => Contradiction::NotTaken(Detail::new(format!("the key {kid} cannot be used"))),
         SignatureCheck::AlgorithmNotConfigured => {
             let what = format!("signed under key {kid} by an algorithm that `algorithms` does not name");

@@ -155,8 +155,7 @@ impl Revocations {
         why: &str,
         now: Now,
     ) -> Result<(), Unavailable> {
-        let ended =
-            |(session, until)| RevocationEntry::new(RevokedThing::Session(session), until, who, why, now);
+        let ended = |(session, until)| RevocationEntry::new(RevokedThing::Session(session), until, who, why, now);
         self.order(sessions.into_iter().map(ended).collect()).await
     }
 

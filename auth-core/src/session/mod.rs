@@ -34,6 +34,7 @@ use self::{
 pub use crate::revocations::LogoutReach;
 use crate::{
     alarm::{self, Alarm},
+    audit::{self, AuditLine},
     clock::{Now, Past, Timestamp},
     credential::{CredentialId, CredentialText},
     database::Database,
@@ -249,8 +250,16 @@ impl Sessions {
         let until = now.earlier() + life;
         let whose = new.principal(id, begun, until);
         let ticket = self.ticket(&whose, TicketSchedule { confirmed: begun, renew_at })?;
-        let who = whose.subject.to_string();
+        let (who, provider) = (whose.subject.to_string(), new.provider.clone());
         sql::insert(&self.0.store, self.row(id, new, begun, until)?).await?;
+        audit::line(&AuditLine {
+            event: "sign-in",
+            subject: Some(&whose.subject),
+            session: Some(id),
+            actor: &who,
+            reason: "signed in",
+            provider: &provider,
+        });
         if let Some(old) = replaces {
             self.end_replaced(old, &who, now).await;
         }
@@ -303,7 +312,9 @@ impl Sessions {
         let Some(session) = whose.session else {
             return Err(Unavailable::because(Dependency::Keyring, "a ticket without a session"));
         };
-        self.0.revocations.end_session(session, whose.until, who, why, now).await
+        let reach = self.0.revocations.end_session(session, whose.until, who, why, now).await?;
+        ended(Some(&whose.subject), session, who, why);
+        Ok(reach)
     }
 
     /// The session of a ticket that a sign-in may replace.
@@ -323,7 +334,7 @@ impl Sessions {
     pub(crate) async fn end_before(&self, before: &Before, who: &str, now: Now) {
         let Ok(session) = before.session.parse() else { return };
         match self.0.revocations.end_session(session, before.until, who, "signed in again", now).await {
-            Ok(LogoutReach::Everywhere | LogoutReach::ThisGateway) => {}
+            Ok(LogoutReach::Everywhere | LogoutReach::ThisGateway) => ended(None, session, who, "signed in again"),
             Err(unavailable) => tracing::warn!("the session before a sign-in could not be ended: {unavailable}"),
         }
     }
@@ -419,6 +430,11 @@ impl NewSession {
             freshness: Freshness::Live,
         }
     }
+}
+
+/// The audit line of a session that has ended with its ticket at hand. Which provider it was of the ticket does not say.
+fn ended(subject: Option<&Subject>, session: SessionId, actor: &str, reason: &str) {
+    audit::line(&AuditLine { event: "session-ended", subject, session: Some(session), actor, reason, provider: "" });
 }
 
 fn random_id() -> Result<SessionId, Unavailable> {

@@ -251,9 +251,10 @@ impl FleetClient {
                 Ok(page.next)
             }
             CommandAnswer::Refused(why) => Err(why),
-            CommandAnswer::Done(_) | CommandAnswer::Holder(_) | CommandAnswer::Known(_) => {
-                Err("the gateway answered something else".to_owned())
-            }
+            CommandAnswer::Done(_)
+            | CommandAnswer::Holder(_)
+            | CommandAnswer::Known(_)
+            | CommandAnswer::Sessions(_) => Err("the gateway answered something else".to_owned()),
         }
     }
 

@@ -6,6 +6,7 @@ mod device;
 mod inventory;
 mod keys;
 mod legacy;
+mod sessions;
 mod simulate;
 
 use std::{
@@ -80,6 +81,8 @@ enum Action {
     },
     /// The fleet of devices.
     Device(device::DeviceArguments),
+    /// People's sessions: which stand, and an end of them.
+    Sessions(sessions::SessionsArguments),
     /// The audit trail of the devices.
     Audit(device::AuditArguments),
     /// Break a pretend monolith and a pretend provider, and see who gets signed out.
@@ -133,6 +136,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             })
         }
         Action::Device(arguments) => device::run(arguments),
+        Action::Sessions(arguments) => sessions::run(arguments),
         Action::Audit(arguments) => device::audit(arguments),
         Action::Demo { port } => demo(port),
         Action::Version => {
@@ -181,7 +185,9 @@ fn conclude(answer: Result<CommandAnswer, String>) -> ExitCode {
         Ok(CommandAnswer::Done(done)) => done,
         Ok(CommandAnswer::Holder(holder)) => holder.to_string(),
         Ok(CommandAnswer::Refused(why)) | Err(why) => return refuse(&why),
-        Ok(CommandAnswer::Page(_) | CommandAnswer::Known(_)) => return refuse("the gateway answered something else"),
+        Ok(CommandAnswer::Page(_) | CommandAnswer::Known(_) | CommandAnswer::Sessions(_)) => {
+            return refuse("the gateway answered something else");
+        }
     };
     say(&mut io::stdout(), &done);
     ExitCode::SUCCESS

@@ -1,14 +1,14 @@
 //! `me`: who am I, how fresh, until when.
 
 use auth_core::{
-    clock::{Now, Timestamp},
+    clock::Now,
     policy::Holder,
-    principal::Principal,
+    principal::{Kind, Principal},
     refusal_guard::Harm,
 };
 use serde_json::{Value, json};
 
-use super::anybody_known;
+use super::{anybody_known, moment};
 use crate::{
     config::site::Site,
     context::RequestContext,
@@ -36,10 +36,11 @@ pub(super) async fn answer(context: &RequestContext, head: &RequestHead) -> Answ
 
 fn page(principal: &Principal, site: &Site) -> Page {
     let who = principal.display_name();
-    Page::new("You are signed in", format!("You are signed in as {who}."))
+    let page = Page::new("You are signed in", format!("You are signed in as {who}."))
         .say("If you came here to send something once more, go back to the tab that holds it.")
-        .link("To the service", "/")
-        .link("Sign out", site.own("logout"))
+        .link("To the service", "/");
+    let page = if principal.kind == Kind::User { page.link("Your sessions", site.own("sessions")) } else { page };
+    page.link("Sign out", site.own("logout"))
 }
 
 fn described(principal: &Principal, now: Now) -> Value {
@@ -63,18 +64,14 @@ fn described(principal: &Principal, now: Now) -> Value {
     })
 }
 
-/// A moment as RFC 3339 has it.
-fn moment(at: Timestamp) -> Option<String> {
-    jiff::Timestamp::from_second(at.as_secs()).ok().map(|at| at.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use auth_core::{
+        clock::Timestamp,
         dependency::Dependency,
-        principal::{Freshness, Groups, Kind, Roles, Silence, Subject, UserName},
+        principal::{Freshness, Groups, Roles, Silence, Subject, UserName},
     };
 
     use super::*;

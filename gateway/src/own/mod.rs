@@ -9,9 +9,11 @@ pub mod forward_auth;
 mod legacy_pin;
 mod logout;
 mod me;
+mod sessions;
 mod sign_in;
 
 use auth_core::{
+    clock::Timestamp,
     policy::{Allow, MaxStale, Requirement, RequirementId},
     principal::Kind,
 };
@@ -39,6 +41,8 @@ pub(crate) async fn answer(
         OwnPath::Login => sign_in::login(context, head, &parts).await,
         OwnPath::Callback(provider) => sign_in::callback(context, head, provider, &parts, body).await,
         OwnPath::Logout => logout::answer(context, head).await,
+        OwnPath::BackChannelLogout => logout::back_channel::answer(context, &parts, body).await,
+        OwnPath::Sessions => return sessions::answer(context, head, &parts, body).await,
         OwnPath::Me => {
             let recourse = context.recourse_of(head, &anybody_known());
             return Reply { recourse, ..context.reply(me::answer(context, head).await) };
@@ -59,6 +63,11 @@ fn anybody_known() -> Requirement {
     let allow = [Kind::User, Kind::Service, Kind::Device].map(Allow::kind).to_vec();
     // No route has this index, so this permit opens none.
     Requirement::new(RequirementId(u32::MAX), allow, MaxStale::DEFAULT)
+}
+
+/// A moment as RFC 3339 has it.
+fn moment(at: Timestamp) -> Option<String> {
+    jiff::Timestamp::from_second(at.as_secs()).ok().map(|at| at.to_string())
 }
 
 /// The value of a field that came exactly once.

@@ -18,11 +18,20 @@ pub struct Page {
     notice: Option<Cow<'static, str>>,
     paragraphs: Vec<Cow<'static, str>>,
     facts: Vec<(&'static str, String)>,
+    entries: Vec<Entry>,
     form: Option<PageForm>,
     actions: Vec<Action>,
     again: bool,
     unsent: Option<Cow<'static, str>>,
     retry: Option<u64>,
+}
+
+/// One of several things that a page lists.
+#[derive(Debug)]
+struct Entry {
+    heading: &'static str,
+    facts: Vec<(&'static str, String)>,
+    form: Option<PageForm>,
 }
 
 /// What the reader is asked, and where their answer is posted to.
@@ -113,6 +122,13 @@ impl Page {
         self
     }
 
+    /// With one thing more in a list, what is known of it, and what can be done with it: a form without anything to fill in.
+    #[must_use]
+    pub fn entry(mut self, heading: &'static str, facts: Vec<(&'static str, String)>, form: Option<PageForm>) -> Self {
+        self.entries.push(Entry { heading, facts, form });
+        self
+    }
+
     /// With a form.
     #[must_use]
     pub fn form(mut self, form: PageForm) -> Self {
@@ -182,7 +198,9 @@ impl Page {
 
     /// Whether it posts to one of our own paths.
     pub(crate) fn has_form(&self) -> bool {
-        self.form.is_some() || self.actions.iter().any(|action| matches!(action, Action::Press { .. }))
+        self.form.is_some()
+            || self.entries.iter().any(|entry| entry.form.is_some())
+            || self.actions.iter().any(|action| matches!(action, Action::Press { .. }))
     }
 
     /// The page as HTML, with the request id that a person can read to whoever helps them.

@@ -13,6 +13,10 @@ pub enum OwnPath {
     Callback(String),
     /// `logout`: GET shows a button, POST signs out.
     Logout,
+    /// `logout/backchannel`: a provider says that somebody has left there.
+    BackChannelLogout,
+    /// `sessions`: where else somebody is signed in, and an end of it.
+    Sessions,
     /// `me`: who am I, how fresh, until when.
     Me,
     /// `keys.json`: our public keys (RFC 7517).
@@ -88,6 +92,8 @@ impl OwnPath {
         let path = match rest {
             "login" => Self::Login,
             "logout" => Self::Logout,
+            "logout/backchannel" => Self::BackChannelLogout,
+            "sessions" => Self::Sessions,
             "me" => Self::Me,
             "keys.json" => Self::Keys,
             "activate" if devices => Self::Activate,
@@ -114,13 +120,15 @@ impl OwnPath {
     /// The methods it answers to.
     fn methods(&self) -> &'static [Method] {
         match self {
-            Self::Callback(_) | Self::Logout | Self::Activate => &[Method::GET, Method::HEAD, Method::POST],
+            Self::Callback(_) | Self::Logout | Self::Sessions | Self::Activate => {
+                &[Method::GET, Method::HEAD, Method::POST]
+            }
             Self::Login
             | Self::Me
             | Self::Keys
             | Self::Problem(_)
             | Self::Device(DevicePath::Nonce | DevicePath::StatementKeys) => &[Method::GET, Method::HEAD],
-            Self::Device(_) => &[Method::POST],
+            Self::BackChannelLogout | Self::Device(_) => &[Method::POST],
         }
     }
 }
@@ -137,6 +145,7 @@ mod tests {
         check("login", Some(OwnPath::Login));
         check("logout", Some(OwnPath::Logout));
         check("me", Some(OwnPath::Me));
+        check("sessions", Some(OwnPath::Sessions));
         check("keys.json", Some(OwnPath::Keys));
         check("callback/entra", Some(OwnPath::Callback("entra".to_owned())));
         check("problems/no-such-route", Some(OwnPath::Problem(ProblemWord::Answer(AnswerWord::NoSuchRoute))));
@@ -146,6 +155,10 @@ mod tests {
             "device/nonce",
             "",
             "verify",
+            "logout/",
+            "logout/backchannel",
+            "logout/x",
+            "sessions/",
             "login/",
             "Login",
             "logins",
@@ -168,6 +181,8 @@ mod tests {
         };
         check("login", Method::POST, Some("GET, HEAD"));
         check("me", Method::DELETE, Some("GET, HEAD"));
+        check("logout/backchannel", Method::GET, Some("POST"));
+        check("logout/backchannel", Method::POST, None);
         check("callback/entra", Method::PUT, Some("GET, HEAD, POST"));
         check("callback/entra", Method::POST, None);
         check("device/token", Method::GET, Some("POST"));

@@ -33,7 +33,10 @@ use auth_core::{
     outbound::OutboundPolicy,
     refusal_guard::RefusalGuard,
     revocations::{RevocationPolicy, Revocations},
-    session::{Renewals, Sessions},
+    session::{
+        Renewals, Sessions,
+        ending::{LogoutTokensTaken, StandingSessions},
+    },
     sign_in::{ReplayGuard, SignIn},
 };
 
@@ -64,6 +67,8 @@ pub struct Gateway {
     pub store: Database,
     /// The opaque tokens that devices hold from before.
     pub legacy: LegacyTokens,
+    /// The logout tokens that were taken lately.
+    pub logout_tokens: LogoutTokensTaken,
     /// How often one address may do what costs us something.
     pub limits: RateLimits,
     /// Logs and metrics.
@@ -200,6 +205,7 @@ impl Gateway {
             revocations,
             store,
             legacy,
+            logout_tokens: LogoutTokensTaken::default(),
             limits: RateLimits::default(),
             telemetry,
             data,
@@ -238,6 +244,11 @@ impl Gateway {
     /// The devices of the configuration in force, for commands: requests have them in their snapshot.
     pub fn devices(&self) -> Option<Devices> {
         self.running.load().devices.clone()
+    }
+
+    /// The sessions that stand, by their rows.
+    pub fn standing_sessions(&self) -> StandingSessions {
+        StandingSessions::new(self.store.clone(), self.revocations.clone())
     }
 
     /// The clock, to look at and to accept by hand.

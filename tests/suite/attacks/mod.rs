@@ -34,6 +34,7 @@ mod denials;
 mod device_keys;
 mod devices;
 mod displays;
+mod ending;
 mod folder;
 mod forward_auth;
 mod headers;
@@ -93,6 +94,7 @@ const FILES: &[&[Attack]] = &[
     device_keys::ATTACKS,
     devices::ATTACKS,
     displays::ATTACKS,
+    ending::ATTACKS,
     forward_auth::ATTACKS,
     folder::ATTACKS,
     headers::ATTACKS,

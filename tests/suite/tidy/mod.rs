@@ -41,6 +41,7 @@ const STORES: &[&str] = &[
     "auth-core/src/device/legacy/sql",
     "auth-core/src/device/registry/sql/",
     "auth-core/src/device/statement/sql",
+    "auth-core/src/session/ending/sql.rs",
     "auth-core/src/session/renewal/sql.rs",
     "auth-core/src/session/sql.rs",
     "auth-core/src/revocations/sql.rs",

@@ -10,7 +10,7 @@ mod sql;
 #[cfg(test)]
 mod tests;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use self::back_channel::{BackChannelLogout, LogoutTokensTaken};
 use crate::{
@@ -30,7 +30,7 @@ pub struct StandingSessions {
 }
 
 /// A session that stands, as it is shown to its person and to operators.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StandingSession {
     /// Which it is. No secret: nothing is opened by it.
     pub id: String,
@@ -52,6 +52,15 @@ pub struct StandingSession {
     pub confirmed: Timestamp,
     /// Its hard expiry.
     pub until: Timestamp,
+}
+
+/// Some of the sessions that stand.
+#[derive(Clone, Debug)]
+pub struct StandingPage {
+    /// They, in the order of their ids.
+    pub sessions: Vec<StandingSession>,
+    /// After which the next page begins; `None` if this is the last.
+    pub next: Option<SessionId>,
 }
 
 /// Who orders an end, and why: both are kept.
@@ -79,9 +88,12 @@ impl StandingSessions {
     ///
     /// # Errors
     /// Unavailable, if the store is.
-    pub async fn page(&self, after: Option<SessionId>, now: Now) -> Result<Vec<StandingSession>, Unavailable> {
+    pub async fn page(&self, after: Option<SessionId>, now: Now) -> Result<StandingPage, Unavailable> {
         let after = after.map(|id| id.to_string()).unwrap_or_default();
-        Ok(self.standing(sql::page(&self.store, after, now.earlier(), Self::PAGE).await?))
+        let rows = sql::page(&self.store, after, now.earlier(), Self::PAGE).await?;
+        let is_full = u32::try_from(rows.len()).is_ok_and(|count| count == Self::PAGE);
+        let next = rows.last().filter(|_| is_full).and_then(|last| last.id.parse().ok());
+        Ok(StandingPage { sessions: self.standing(rows), next })
     }
 
     /// Those of a person, the latest first.
@@ -171,12 +183,7 @@ impl StandingSessions {
         Ok(sessions.len())
     }
 
-    async fn end_all(
-        &self,
-        sessions: &[StandingSession],
-        order: EndingOrder<'_>,
-        now: Now,
-    ) -> Result<(), Unavailable> {
+    async fn end_all(&self, sessions: &[StandingSession], order: EndingOrder<'_>, now: Now) -> Result<(), Unavailable> {
         let ended: Vec<_> = sessions.iter().filter_map(|one| Some((one.id.parse().ok()?, one.until))).collect();
         self.revocations.end_sessions(ended, order.who, order.why, now).await?;
         for session in sessions {

@@ -14,7 +14,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet, keys, legacy};
+use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet, keys, legacy, sessions};
 use crate::state::Gateway;
 
 /// How many commands may be executed at once.
@@ -158,6 +158,9 @@ async fn execute(command: Command, operator: String, gateway: &Gateway) -> Comma
             let work = move || keys::execute(&keyring, &data, &command, &operator, now);
             let done = tokio::task::spawn_blocking(work).await;
             done.unwrap_or_else(|fault| CommandAnswer::Refused(format!("it was cut short: {fault}")))
+        }
+        Command::Sessions(command) => {
+            sessions::execute(&gateway.standing_sessions(), command, &operator, gateway.now()).await
         }
         Command::KeysAdopt => match gateway.repair().await {
             Ok(()) => CommandAnswer::Done("keyring and store belong together".to_owned()),

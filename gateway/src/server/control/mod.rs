@@ -8,6 +8,7 @@ pub mod fleet;
 mod holder;
 pub mod keys;
 pub mod legacy;
+pub mod sessions;
 
 use std::{
     io::{self, BufRead, BufReader, Read, Write},
@@ -23,6 +24,7 @@ use self::{
     fleet::{FleetCommand, ListedPage},
     keys::KeysCommand,
     legacy::LegacyCommand,
+    sessions::{SessionsCommand, SessionsPage},
 };
 
 pub use holder::{Control, operator};
@@ -45,6 +47,8 @@ pub enum Command {
     Fleet(FleetCommand),
     /// Something about tokens of before.
     Legacy(LegacyCommand),
+    /// Something about people's sessions.
+    Sessions(SessionsCommand),
 }
 
 /// What the gateway answers.
@@ -59,6 +63,8 @@ pub enum CommandAnswer {
     Refused(String),
     /// These devices.
     Page(ListedPage),
+    /// These sessions.
+    Sessions(SessionsPage),
     /// It is not, since these serial numbers are registered already.
     Known(Vec<String>),
 }

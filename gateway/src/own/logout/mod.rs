@@ -1,5 +1,7 @@
 //! `logout`: GET shows a button, so that no image on another site signs anybody out; POST signs out.
 
+pub(super) mod back_channel;
+
 use auth_core::{refusal_guard::Ended, session::LogoutReach, verdict::Stop};
 use http::Method;
 use serde_json::json;

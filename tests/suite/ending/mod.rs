@@ -1,0 +1,50 @@
+//! Ending sessions: by the provider over the back channel, by operators, and by people among their own sessions. Each is in
+//! force at the next request, and none of it is while the store is down.
+
+mod back_channel;
+mod by_hand;
+mod own_sessions;
+
+use libtest_mimic::Trial;
+use world::{
+    World,
+    caller::{Caller, Form},
+};
+
+use crate::in_a_runtime;
+
+pub(crate) fn tests() -> Vec<Trial> {
+    vec![
+        in_a_runtime("ending::logout_tokens_of_every_wrong_kind", back_channel::wrong_kinds),
+        in_a_runtime("ending::a_logout_token_ends_what_it_names_at_once", back_channel::right_kinds),
+        in_a_runtime("ending::a_logout_token_in_an_outage_may_be_sent_again", back_channel::outages),
+        in_a_runtime("ending::operators_end_sessions_by_command", by_hand::by_command),
+        in_a_runtime("ending::people_see_their_sessions_and_end_them", own_sessions::listed_and_ended),
+        in_a_runtime("ending::the_page_of_sessions_in_an_outage", own_sessions::outages),
+        in_a_runtime("ending::the_page_of_sessions_and_bad_input", own_sessions::bad_input),
+    ]
+}
+
+/// Somebody who has signed in, at the provider's session `sid`.
+async fn signed_in(world: &World, subject: &str, sid: &str) -> Caller {
+    world.idp.states_of(subject, serde_json::json!({ "sid": sid }));
+    let mut person = Caller::new(Form::Browser);
+    world.sign_in(&mut person, subject, "/calendar").await;
+    person
+}
+
+/// Whether somebody is still signed in, as the next request finds; who is not is told by a refusal that ends the ticket.
+async fn is_in(world: &World, person: &mut Caller) -> bool {
+    let heard = world.ask(person, "/calendar").await;
+    match heard.status() {
+        Some(200) => {
+            assert_eq!(heard.identities().len(), 1, "{}", heard.line());
+            true
+        }
+        Some(303) => {
+            assert!(heard.identities().is_empty(), "{}", heard.line());
+            false
+        }
+        _ => panic!("neither in nor out: {}", heard.line()),
+    }
+}
