@@ -208,7 +208,16 @@ async fn import(
         Ok(listed) => listed,
         Err(why) => return Ok(CommandAnswer::Refused(why)),
     };
-    let imported = devices.registry().import(listed, order, now).await?;
+    let imported = match devices.registry().import(listed, order, now).await {
+        Ok(imported) => imported,
+        Err(down) => {
+            let why = format!(
+                "{down}: nobody can tell whether the list was imported. Import it again: either it is then, or what is \
+                 registered already is named"
+            );
+            return Ok(CommandAnswer::Refused(why));
+        }
+    };
     Ok(match imported {
         ImportOutcome::Done => CommandAnswer::Done(format!("imported {count} devices")),
         ImportOutcome::Known(hardware_ids) => CommandAnswer::Known(hardware_ids),
