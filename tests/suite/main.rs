@@ -8,6 +8,7 @@ mod attacks;
 mod bad_input;
 mod clock;
 mod cold_start;
+mod cookies;
 mod credentials;
 mod demonstration;
 mod devices;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         bad_input::tests(),
         clock::tests(),
         cold_start::tests(),
+        cookies::tests(),
         credentials::tests(),
         demonstration::tests(),
         devices::tests(),
