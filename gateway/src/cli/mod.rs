@@ -3,6 +3,7 @@
 //! Exit codes: 0 done; 2 wrong usage; 10 would start, but something it depends on is down (`check --probe`); 20 refused.
 
 mod device;
+mod held;
 mod inventory;
 mod keys;
 mod legacy;
@@ -85,6 +86,9 @@ enum Action {
     Sessions(sessions::SessionsArguments),
     /// The audit trail of the devices.
     Audit(device::AuditArguments),
+    /// The sessions that a provider refuses to renew, and that are held instead of ended.
+    #[command(subcommand)]
+    Held(held::HeldAction),
     /// Break a pretend monolith and a pretend provider, and see who gets signed out.
     #[cfg_attr(not(feature = "demo"), command(hide = true))]
     Demo {
@@ -138,6 +142,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Device(arguments) => device::run(arguments),
         Action::Sessions(arguments) => sessions::run(arguments),
         Action::Audit(arguments) => device::audit(arguments),
+        Action::Held(action) => held::run(action),
         Action::Demo { port } => demo(port),
         Action::Version => {
             say(&mut io::stdout(), concat!("gateway ", env!("CARGO_PKG_VERSION")));

@@ -251,6 +251,11 @@ impl Gateway {
         StandingSessions::new(self.store.clone(), self.revocations.clone())
     }
 
+    /// The sessions of the configuration in force, for commands.
+    pub fn sessions(&self) -> Sessions {
+        self.running.load().sessions.clone()
+    }
+
     /// The clock, to look at and to accept by hand.
     pub fn clock(&self) -> &Clock {
         &self.clock

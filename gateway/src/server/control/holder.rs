@@ -14,7 +14,7 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet, keys, legacy, sessions};
+use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet, held, keys, legacy, sessions};
 use crate::state::Gateway;
 
 /// How many commands may be executed at once.
@@ -147,6 +147,7 @@ async fn execute(command: Command, operator: String, gateway: &Gateway) -> Comma
                 CommandAnswer::Refused("this gateway has no devices: its configuration has no [devices]".to_owned())
             }
         },
+        Command::Held(command) => held::execute(&gateway.sessions(), command, &operator, gateway.now()).await,
         Command::Legacy(command) if gateway.devices().is_some() => {
             legacy::execute(&gateway.legacy, command, operator, gateway.now()).await
         }

@@ -5,6 +5,7 @@
 //! folder itself.
 
 pub mod fleet;
+pub mod held;
 mod holder;
 pub mod keys;
 pub mod legacy;
@@ -22,6 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     fleet::{FleetCommand, ListedPage},
+    held::HeldCommand,
     keys::KeysCommand,
     legacy::LegacyCommand,
     sessions::{SessionsCommand, SessionsPage},
@@ -45,6 +47,8 @@ pub enum Command {
     ClockAccept,
     /// Something about devices.
     Fleet(FleetCommand),
+    /// Something about held sessions.
+    Held(HeldCommand),
     /// Something about tokens of before.
     Legacy(LegacyCommand),
     /// Something about people's sessions.
