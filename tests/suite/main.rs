@@ -16,6 +16,7 @@ mod documents;
 mod ending;
 mod forged_kids;
 mod forwarding;
+mod held;
 mod incident;
 mod ingress;
 mod keyring;
@@ -74,6 +75,7 @@ fn main() -> ExitCode {
         ending::tests(),
         forged_kids::tests(),
         forwarding::tests(),
+        held::tests(),
         incident::tests(),
         ingress::tests(),
         keyring::tests(),

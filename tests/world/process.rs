@@ -3,7 +3,7 @@
 
 use std::{
     env,
-    io::{self, Read},
+    io::{self, Read, Write as _},
     net::SocketAddr,
     path::Path,
     process::{Child, Command, ExitStatus, Stdio},
@@ -35,9 +35,23 @@ pub struct Process {
 /// # Panics
 /// No process can be started.
 pub fn run(words: &[&str], config: &Path) -> (ExitStatus, String) {
+    run_typing(words, config, "")
+}
+
+/// The same, with what somebody types meanwhile.
+///
+/// # Panics
+/// No process can be started.
+pub fn run_typing(words: &[&str], config: &Path, typed: &str) -> (ExitStatus, String) {
     let mut command = Command::new(env::current_exe().expect("this program has a file"));
-    let output = command.arg(PROGRAM).args(words).arg("--config").arg(config).stdin(Stdio::null()).output();
-    let output = output.expect("a process can be started");
+    command.arg(PROGRAM).args(words).arg("--config").arg(config);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("a process can be started");
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that asks nothing may have ended by now.
+        let _ = stdin.write_all(typed.as_bytes());
+    }
+    let output = child.wait_with_output().expect("it ends");
     let said = [output.stdout, output.stderr].concat();
     (output.status, String::from_utf8_lossy(&said).into_owned())
 }

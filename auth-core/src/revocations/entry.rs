@@ -78,6 +78,11 @@ impl RevocationEntry {
         Self::new(RevokedThing::Binding(standing), until, who, why, now)
     }
 
+    /// The end of a session, which would be over at `until` anyway.
+    pub(crate) fn of_session(session: SessionId, until: Timestamp, who: &str, why: &str, now: Now) -> Self {
+        Self::new(RevokedThing::Session(session), until, who, why, now)
+    }
+
     pub(super) fn new(ends: RevokedThing, until: Timestamp, who: &str, why: &str, now: Now) -> Self {
         Self { ends, until, at: now.earlier(), who: who.to_owned(), why: why.to_owned() }
     }

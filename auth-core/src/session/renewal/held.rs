@@ -3,11 +3,14 @@
 //! A held session goes on as if nothing had been once its provider renews it. If the refusals were right, an operator
 //! releases it: then it ends, by their order and for their reason.
 
+use std::sync::Arc;
+
 use super::sql;
 use crate::{
     audit::{self, AuditLine},
     clock::{Now, Timestamp},
     principal::{SessionId, Subject},
+    revocations::RevocationEntry,
     session::Sessions,
     verdict::Unavailable,
 };
@@ -44,50 +47,71 @@ pub enum HeldSessions {
     One(SessionId),
 }
 
-/// How many are released at a time.
+/// How many are released in one transaction: others wait for it.
 const PAGE: u32 = 200;
 
 impl Sessions {
-    /// The sessions that are held, in the order of their names, from the one after `after` on; at most `most`.
+    /// Some of the sessions that are held, in the order of their ids, from the one after `after` on; at most `most`.
     ///
     /// # Errors
     /// Unavailable, if the store is.
-    pub async fn held(&self, after: Option<SessionId>, most: u32, now: Now) -> Result<Vec<HeldSession>, Unavailable> {
-        sql::held(&self.0.store, after, most, now.anchor()).await
+    pub async fn held(
+        &self,
+        which: &HeldSessions,
+        after: Option<SessionId>,
+        most: u32,
+        now: Now,
+    ) -> Result<Vec<HeldSession>, Unavailable> {
+        sql::held(&self.0.store, which.clone(), after, most, now.anchor()).await
+    }
+
+    /// How many of them there are.
+    ///
+    /// # Errors
+    /// Unavailable, if the store is.
+    pub async fn count_held(&self, which: &HeldSessions, now: Now) -> Result<usize, Unavailable> {
+        sql::count_held(&self.0.store, which.clone(), now.anchor()).await
     }
 
     /// Releases held sessions: the provider was right, and they end. `who` orders it and `why`. Gives how many have ended.
+    /// One that its provider has renewed by then is held no more, and goes on.
     ///
     /// # Errors
-    /// Unavailable, if one could not be ended; those before it have ended, and it can be ordered again.
+    /// Unavailable, if the store did not take it. Some may have ended before that; it can be ordered again.
     pub async fn release(&self, which: &HeldSessions, who: &str, why: &str, now: Now) -> Result<usize, Unavailable> {
-        let (mut after, mut ended) = (None, 0);
-        loop {
-            let page = self.held(after, PAGE, now).await?;
-            let Some(last) = page.last() else { return Ok(ended) };
-            after = Some(last.id);
-            for held in page.iter().filter(|held| which.includes(held)) {
-                let _reach = self.0.revocations.end_session(held.id, held.until, who, why, now).await?;
-                audit::line(&AuditLine {
-                    event: "session-ended",
-                    subject: Some(&held.subject),
-                    session: Some(held.id),
-                    actor: who,
-                    reason: why,
-                    provider: &held.provider,
-                });
-                ended += 1;
+        let (sessions, which) = (self.clone(), which.clone());
+        let (who, why) = (who.to_owned(), why.to_owned());
+        // To its end, even if whoever ordered it goes away.
+        let work = async move {
+            let mut ended = 0;
+            loop {
+                let page = sessions.release_page(&which, &who, &why, now).await?;
+                ended += page;
+                if page < PAGE as usize {
+                    return Ok(ended);
+                }
             }
-        }
+        };
+        self.0.revocations.background().run(work).await?
     }
-}
 
-impl HeldSessions {
-    fn includes(&self, held: &HeldSession) -> bool {
-        match self {
-            Self::All => true,
-            Self::OfProvider(provider) => *provider == held.provider,
-            Self::One(id) => *id == held.id,
+    /// The same of the first few. In the store first, since an order that only this gateway knows of is none.
+    async fn release_page(&self, which: &HeldSessions, who: &str, why: &str, now: Now) -> Result<usize, Unavailable> {
+        let (by, because) = (who.to_owned(), why.to_owned());
+        let end =
+            move |held: &HeldSession| Arc::new(RevocationEntry::of_session(held.id, held.until, &by, &because, now));
+        let released = sql::release(&self.0.store, which.clone(), PAGE, end, now).await?;
+        self.0.revocations.learn(released.iter().map(|(_, entry)| entry.clone()).collect()).await?;
+        for (held, _) in &released {
+            audit::line(&AuditLine {
+                event: "session-ended",
+                subject: Some(&held.subject),
+                session: Some(held.id),
+                actor: who,
+                reason: why,
+                provider: &held.provider,
+            });
         }
+        Ok(released.len())
     }
 }

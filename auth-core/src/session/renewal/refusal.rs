@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::{
-    RenewalOutcome,
+    HeldSessions, RenewalOutcome,
     sql::{self, EndOfRow, RenewalRow},
 };
 use crate::{
@@ -101,7 +101,7 @@ impl Sessions {
         if !self.0.renewals.0.guard.may_end_at_renewal(row.id, now) || row.is_held {
             return Ok(false);
         }
-        Ok(sql::count_held(&self.0.store, now.anchor()).await? < RefusalGuard::FEW)
+        Ok(self.count_held(&HeldSessions::All, now).await? < RefusalGuard::FEW)
     }
 }
 

@@ -1,16 +1,19 @@
 //! What renewal reads and writes of a session's row. Each write takes the version that it read, and makes it one more: who
 //! comes second writes nothing.
 
-use sqlx::{FromRow, Row as _, sqlite::SqliteRow};
+use std::sync::Arc;
+
+use sqlx::{Connection as _, FromRow, Row as _, Sqlite, SqliteConnection, pool::PoolConnection, sqlite::SqliteRow};
 
 use super::{
-    held::HeldSession,
+    held::{HeldSession, HeldSessions},
     intent::{InstanceId, RefreshIntent},
 };
 use crate::{
-    clock::Timestamp,
+    clock::{Now, Timestamp},
     database::Database,
     principal::{SessionId, Subject},
+    revocations::{self, RevocationEntry},
     verdict::Unavailable,
 };
 
@@ -37,10 +40,14 @@ const HOLD: &str = "
     UPDATE session SET version = version + 1, held = COALESCE(held, $3), held_why = $4,
         intent_instance = NULL, intent_fence = NULL, intent_hash = NULL
     WHERE id = $1 AND version = $2";
-const COUNT_HELD: &str = "SELECT count(*) FROM session WHERE held IS NOT NULL AND ended IS NULL AND until > $1";
+const COUNT_HELD: &str = "
+    SELECT count(*) FROM session
+    WHERE held IS NOT NULL AND ended IS NULL AND until > $1 AND ($2 IS NULL OR provider = $2) AND ($3 IS NULL OR id = $3)";
 const HELD: &str = "
     SELECT id, issuer, subject, provider, held, held_why, begun, confirmed, until FROM session
-    WHERE held IS NOT NULL AND ended IS NULL AND until > $1 AND id > $2 ORDER BY id LIMIT $3";
+    WHERE held IS NOT NULL AND ended IS NULL AND until > $1 AND ($2 IS NULL OR provider = $2) AND ($3 IS NULL OR id = $3)
+        AND id > $4
+    ORDER BY id LIMIT $5";
 
 /// A session's row, as far as renewal needs it. No `Debug`: it holds a refresh token, though sealed.
 #[derive(Clone)]
@@ -165,30 +172,73 @@ pub(super) async fn hold(
         .await
 }
 
-/// How many sessions are held at `now`.
-pub(super) async fn count_held(store: &Database, now: Timestamp) -> Result<usize, Unavailable> {
+/// How many of these sessions are held at `now`.
+pub(super) async fn count_held(store: &Database, which: HeldSessions, now: Timestamp) -> Result<usize, Unavailable> {
+    let (provider, id) = which.named();
     let count: i64 = store
         .call(move |mut connection| async move {
-            sqlx::query_scalar(COUNT_HELD).bind(now.as_millis()).fetch_one(&mut *connection).await
+            let read = sqlx::query_scalar(COUNT_HELD).bind(now.as_millis()).bind(provider).bind(id);
+            read.fetch_one(&mut *connection).await
         })
         .await?;
     Ok(usize::try_from(count).unwrap_or_default())
 }
 
-/// The sessions that are held at `now`, in the order of their names, from the one after `after` on; at most `most`.
+/// Those of these sessions that are held at `now`, in the order of their ids, from the one after `after` on; at most
+/// `most`.
 pub(super) async fn held(
     store: &Database,
+    which: HeldSessions,
     after: Option<SessionId>,
     most: u32,
     now: Timestamp,
 ) -> Result<Vec<HeldSession>, Unavailable> {
-    let after = after.map(|after| after.to_string()).unwrap_or_default();
-    store
-        .call(move |mut connection| async move {
-            let read = sqlx::query_as(HELD).bind(now.as_millis()).bind(after).bind(most);
-            read.fetch_all(&mut *connection).await
-        })
-        .await
+    store.call(move |mut connection| async move { read_held(&mut connection, &which, after, most, now).await }).await
+}
+
+/// Ends the first of those that are held, each by the entry that `end` makes for it: all of these or none.
+pub(super) async fn release(
+    store: &Database,
+    which: HeldSessions,
+    most: u32,
+    end: impl Fn(&HeldSession) -> Arc<RevocationEntry> + Send + 'static,
+    now: Now,
+) -> Result<Vec<(HeldSession, Arc<RevocationEntry>)>, Unavailable> {
+    let work = move |mut connection: PoolConnection<Sqlite>| async move {
+        let mut writing = connection.begin_with("BEGIN IMMEDIATE").await?;
+        let mut released = Vec::new();
+        for held in read_held(&mut writing, &which, None, most, now.anchor()).await? {
+            let entry = end(&held);
+            revocations::insert(&mut writing, &entry, now).await?;
+            released.push((held, entry));
+        }
+        writing.commit().await?;
+        Ok(released)
+    };
+    store.call(work).await
+}
+
+async fn read_held(
+    connection: &mut SqliteConnection,
+    which: &HeldSessions,
+    after: Option<SessionId>,
+    most: u32,
+    now: Timestamp,
+) -> Result<Vec<HeldSession>, sqlx::Error> {
+    let ((provider, id), after) = (which.named(), after.map(|after| after.to_string()).unwrap_or_default());
+    let read = sqlx::query_as(HELD).bind(now.as_millis()).bind(provider).bind(id).bind(after).bind(most);
+    read.fetch_all(connection).await
+}
+
+impl HeldSessions {
+    /// The provider that they must be of, and the id that they must have.
+    fn named(&self) -> (Option<String>, Option<String>) {
+        match self {
+            Self::All => (None, None),
+            Self::OfProvider(provider) => (Some(provider.clone()), None),
+            Self::One(id) => (None, Some(id.to_string())),
+        }
+    }
 }
 
 impl FromRow<'_, SqliteRow> for HeldSession {

@@ -558,7 +558,7 @@ async fn a_provider_that_refuses_everybody_ends_a_few_and_the_rest_are_held() {
         assert_eq!(said.get(&what).copied().unwrap_or_default(), count, "{said:?}");
     }
     assert_eq!(said.get("refresh-refused"), Some(&RefusalGuard::FEW), "{said:?}");
-    let held = site.sessions.held(None, 1000, site.clock.now()).await.expect("healthy");
+    let held = site.sessions.held(&HeldSessions::All, None, 1000, site.clock.now()).await.expect("healthy");
     assert_eq!(held.len(), ALL - RefusalGuard::FEW);
     assert!(held.iter().all(|held| held.why == "invalid_grant" && held.provider == "main"));
     // Long after, and after a restart, no more of them end.
@@ -592,7 +592,7 @@ async fn a_provider_that_refuses_everybody_ends_a_few_and_the_rest_are_held() {
     }
     assert_eq!(counted, [ALL - RefusalGuard::FEW - 1, RefusalGuard::FEW + 1]);
     assert_eq!(site.says(&late).await, "live, renewed");
-    assert_eq!(site.sessions.held(None, 1000, site.clock.now()).await.expect("healthy"), []);
+    assert_eq!(site.sessions.held(&HeldSessions::All, None, 1000, site.clock.now()).await.expect("healthy"), []);
 }
 
 #[tokio::test]
@@ -611,6 +611,47 @@ async fn operators_release_all_that_are_held() {
     assert_eq!(released.ok(), Some(5));
     for ticket in &tickets {
         assert_eq!(site.says(ticket).await, "ended");
+    }
+    let ordered: i64 = site
+        .store
+        .call(|mut connection| async move {
+            sqlx::query_scalar(
+                "SELECT count(*) FROM session JOIN revocation ON revocation.session = session.id
+                    AND revocation.who = session.ended_who AND revocation.why = session.ended_why
+                WHERE ended_who = 'operator' AND ended_why = 'they have left'",
+            )
+            .fetch_one(&mut *connection)
+            .await
+        })
+        .await
+        .expect("healthy");
+    assert_eq!(ordered, 5, "each is on record with who ordered it and why");
+}
+
+#[tokio::test]
+async fn no_held_session_is_released_while_the_store_takes_no_order() {
+    let site = Site::new().await;
+    let mut tickets = Vec::new();
+    for number in 0..22 {
+        tickets.push(site.begin(&format!("person-{number}")).await);
+    }
+    site.later(HOUR).await;
+    site.answers(400, r#"{"error":"invalid_grant"}"#);
+    let mut held = Vec::new();
+    for ticket in &tickets {
+        if site.says(ticket).await == "own-judgement stale" {
+            held.push(ticket);
+        }
+    }
+    assert_eq!(held.len(), 2);
+    site.store.hold_write_lock().await.expect("healthy until now");
+    let released = site.sessions.release(&HeldSessions::All, "operator", "they have left", site.clock.now()).await;
+    assert!(released.is_err(), "{released:?}");
+    site.store.heal().await.expect("it can be healed");
+    site.is_whole();
+    site.later(MINUTE).await;
+    for ticket in held {
+        assert_eq!(site.says(ticket).await, "live, renewed");
     }
 }
 

@@ -21,68 +21,120 @@ const PAGE: u32 = 100;
 pub enum HeldCommand {
     /// To show a page of them.
     List {
+        /// Of these.
+        which: HeldChoice,
         /// After this one.
         after: Option<String>,
     },
-    /// To end one, those of a provider, or all: the provider was right.
+    /// To say how many there are.
+    Count {
+        /// Of these.
+        which: HeldChoice,
+    },
+    /// To end them: the provider was right.
     Release {
-        /// This one.
-        session: Option<String>,
-        /// Those of this provider. Neither: all.
-        provider: Option<String>,
+        /// These.
+        which: HeldChoice,
         /// Why.
         reason: String,
     },
 }
 
+/// Which held sessions a command is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeldChoice {
+    /// All.
+    All,
+    /// Those of this provider, by its name in the configuration.
+    Provider(String),
+    /// The one with this id.
+    Session(String),
+}
+
 /// Does what `command` asks, for `actor`.
 pub async fn execute(sessions: &Sessions, command: HeldCommand, actor: &str, now: Now) -> CommandAnswer {
+    let (HeldCommand::List { which, .. } | HeldCommand::Count { which } | HeldCommand::Release { which, .. }) =
+        &command;
+    let Some(which) = which.parsed() else { return no_id() };
     let done = match command {
-        HeldCommand::List { after } => list(sessions, after, now).await,
-        HeldCommand::Release { session, provider, reason } => {
-            release(sessions, session, provider, (actor, &reason), now).await
-        }
+        HeldCommand::List { after, .. } => list(sessions, &which, after, now).await,
+        HeldCommand::Count { .. } => count(sessions, &which, now).await,
+        HeldCommand::Release { reason, .. } => release(sessions, &which, (actor, &reason), now).await,
     };
     done.unwrap_or_else(|unavailable| CommandAnswer::Refused(format!("it can be ordered again: {unavailable}")))
 }
 
-async fn list(sessions: &Sessions, after: Option<String>, now: Now) -> Result<CommandAnswer, Unavailable> {
+async fn list(
+    sessions: &Sessions,
+    which: &HeldSessions,
+    after: Option<String>,
+    now: Now,
+) -> Result<CommandAnswer, Unavailable> {
     let Ok(after) = after.map(|id| id.parse()).transpose() else { return Ok(no_id()) };
-    let held = sessions.held(after, PAGE, now).await?;
-    if held.is_empty() {
-        return Ok(CommandAnswer::Done("no session is held".to_owned()));
-    }
-    let is_full = u32::try_from(held.len()).is_ok_and(|count| count == PAGE);
-    let more = held.last().filter(|_| is_full).map(|last| format!("there are more: --after {}", last.id));
-    let lines: Vec<String> = held.iter().map(line).chain(more).collect();
+    let count = sessions.count_held(which, now).await?;
+    // One more than is shown, to know whether there are more.
+    let mut held = sessions.held(which, after, PAGE + 1, now).await?;
+    let is_last = held.len() <= PAGE as usize;
+    held.truncate(PAGE as usize);
+    let more = held.last().filter(|_| !is_last).map(|last| format!("there are more: --after {}", last.id));
+    let lines: Vec<String> = std::iter::once(counted(count)).chain(held.iter().map(line)).chain(more).collect();
     Ok(CommandAnswer::Done(lines.join("\n")))
 }
 
-fn line(it: &HeldSession) -> String {
-    let HeldSession { id, subject, provider, since, why, confirmed, .. } = it;
-    format!("{id}  {subject}  held since {since}, confirmed last {confirmed}: `{provider}` says {why}")
+async fn count(sessions: &Sessions, which: &HeldSessions, now: Now) -> Result<CommandAnswer, Unavailable> {
+    Ok(match sessions.count_held(which, now).await? {
+        0 => none(),
+        count => CommandAnswer::Done(counted(count)),
+    })
 }
 
 async fn release(
     sessions: &Sessions,
-    session: Option<String>,
-    provider: Option<String>,
+    which: &HeldSessions,
     (actor, reason): (&str, &str),
     now: Now,
 ) -> Result<CommandAnswer, Unavailable> {
-    let which = match (session.map(|id| id.parse()).transpose(), provider) {
-        (Err(_), _) => return Ok(no_id()),
-        (Ok(Some(id)), _) => HeldSessions::One(id),
-        (Ok(None), Some(provider)) => HeldSessions::OfProvider(provider),
-        (Ok(None), None) => HeldSessions::All,
-    };
-    Ok(match sessions.release(&which, actor, reason, now).await? {
-        0 => CommandAnswer::Refused("no such session is held".to_owned()),
-        1 => CommandAnswer::Done("1 session has ended".to_owned()),
-        many => CommandAnswer::Done(format!("{many} sessions have ended")),
+    Ok(match sessions.release(which, actor, reason, now).await? {
+        0 => none(),
+        1 => CommandAnswer::Done("1 session has ended: whoever was in it must sign in again".to_owned()),
+        many => CommandAnswer::Done(format!("{many} sessions have ended: everybody in them must sign in again")),
     })
+}
+
+fn counted(count: usize) -> String {
+    match count {
+        0 => "no session is held".to_owned(),
+        1 => "1 session is held".to_owned(),
+        many => format!("{many} sessions are held"),
+    }
+}
+
+/// A session on a line. Subjects, and what a provider says, are anybody's text.
+fn line(it: &HeldSession) -> String {
+    let HeldSession { id, subject, provider, since, why, confirmed, .. } = it;
+    let (whose, why) = (subject.to_string(), why.escape_debug());
+    format!(
+        "{id}  {}  held since {since}, confirmed last {confirmed}; the provider `{provider}` says: {why}",
+        whose.escape_debug()
+    )
+}
+
+fn none() -> CommandAnswer {
+    CommandAnswer::Refused("no such session is held".to_owned())
 }
 
 fn no_id() -> CommandAnswer {
     CommandAnswer::Refused("a session is named by its id, as `gateway held list` shows it".to_owned())
+}
+
+impl HeldChoice {
+    /// Nothing, if that is no id.
+    fn parsed(&self) -> Option<HeldSessions> {
+        Some(match self {
+            Self::All => HeldSessions::All,
+            Self::Provider(name) => HeldSessions::OfProvider(name.clone()),
+            Self::Session(id) => HeldSessions::One(id.parse().ok()?),
+        })
+    }
 }
