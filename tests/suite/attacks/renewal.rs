@@ -7,6 +7,7 @@ use serde_json::json;
 use world::{
     World,
     caller::{Caller, Form},
+    fault_proxy::Break,
     scripted::{Scripted, answer},
     store::StoreBreak,
 };
@@ -25,6 +26,7 @@ pub(super) const ATTACKS: &[Attack] = &[
         fault: "renewed-as-somebody-else",
         run: || Box::pin(a_renewal_as_somebody_else()),
     },
+    Attack { name: "an_answer_that_was_lost", fault: "intent-ignored", run: || Box::pin(an_answer_that_was_lost()) },
     Attack {
         name: "a_rule_that_came_after_the_ticket",
         fault: "not-asked-is-not-permitted",
@@ -115,6 +117,37 @@ async fn a_renewal_as_somebody_else() -> Probes {
             let blamed = path == "/calendar" && heard.status() != Some(200);
             probes.made(passes || is_another || blamed, || format!("{claims} {path}: {}", heard.line()));
         }
+    }
+    probes
+}
+
+/// The provider spends a refresh token, and its answer is lost on the way: what it says to the same token afterwards is no
+/// word about the person, who goes on; and not for ever.
+async fn an_answer_that_was_lost() -> Probes {
+    let mut world = renewing().await;
+    world.start_gateway().await;
+    let mut probes = Probes::default();
+    for how in [Break::Half, Break::Reset, Break::Hang, Break::Garble, Break::Status(500)] {
+        world.idp.enable_all();
+        let mut person = Caller::new(Form::Browser);
+        world.sign_in(&mut person, "ada", "/calendar").await;
+        world.advance(LATE);
+        world.poll_revocations().await;
+        world.proxies.token.break_with(how).await;
+        let heard = world.ask(&mut person, "/calendar").await;
+        probes.made(heard.identities().len() != 1, || format!("{how:?}, while it is broken: {}", heard.line()));
+        world.proxies.token.heal().await;
+        world.idp.disable("ada");
+        for _ in 0..2 {
+            world.advance(Duration::from_secs(60));
+            world.poll_revocations().await;
+            let heard = world.ask(&mut person, "/calendar").await;
+            probes.made(heard.identities().len() != 1, || format!("{how:?}, afterwards: {}", heard.line()));
+        }
+        world.advance(Duration::from_secs(12 * 3600));
+        world.poll_revocations().await;
+        let heard = world.ask(&mut person, "/calendar").await;
+        probes.made(!heard.identities().is_empty(), || format!("{how:?}, the next day: {}", heard.line()));
     }
     probes
 }

@@ -35,7 +35,7 @@ pub(crate) const UNTIL_RED: &str = "--until-red";
 /// The words of the faults that the matrix must catch, each with the flow and the dependency where it shows soonest:
 /// those cells run first, and then all others. The faults that attacks must catch stand with the attacks; the last of these
 /// are among them too.
-const FAULTS: [(&str, Flow, Dependency); 35] = [
+const FAULTS: [(&str, Flow, Dependency); 34] = [
     ("unknown-kid-is-refused", BearerUnknownKid, Keys),
     ("signature-skipped", BearerUnknownKid, Keys),
     ("empty-set-replaces", BearerUnknownKid, Keys),
@@ -52,7 +52,6 @@ const FAULTS: [(&str, Flow, Dependency); 35] = [
     ("revoked-check-skipped-on-store-error", Ticket, Store),
     ("absent-row-ends-session", RenewalPastGrace, Disk),
     ("provider-500-ends-session", RenewalPastGrace, Token),
-    ("intent-ignored", RenewalPastGrace, Token),
     ("failed-fetches-are-paid-for", BearerUnknownKid, Keys),
     ("wall-clock-alone", Ticket, Clock),
     ("undecided-is-anyone", PublicRoute, Keys),

@@ -5,7 +5,7 @@
 //! | no row, or the store does not answer | the ticket alone, as last known good |
 //! | the row says ended | it has ended |
 //! | the row was confirmed after the ticket | a ticket from the row; nothing is spent |
-//! | no refresh token (any more) | a ticket that is not renewed, for `hard_without_refresh` from the last confirmation |
+//! | no refresh token (any more) | a ticket that is not renewed, for `hard_without_refresh` from the last confirmation, or from the call whose answer was lost |
 //! | another process is at it | as last known good; it will have written what came of it |
 //! | refreshed, and the store takes it | confirmed |
 //! | refreshed, and the store does not take it | as last known good; kept in memory, and written again |
@@ -252,8 +252,16 @@ impl Sessions {
              the session goes on as one without refresh token"
         );
         row.refresh_token = None;
-        let without =
-            Refreshed { refresh_token: None, access_token: None, access_until: None, claims: None, confirmed: None };
+        // If we did spend it, the provider stood by the person then. Counted from an earlier word of its, who comes back
+        // after a day would be out because of our crash.
+        row.confirmed = row.confirmed.max(row.intent.as_ref().map_or(row.confirmed, RefreshIntent::written));
+        let without = Refreshed {
+            refresh_token: None,
+            access_token: None,
+            access_until: None,
+            claims: None,
+            confirmed: Some(row.confirmed),
+        };
         self.save_or_keep(&row, without).await?;
         self.by_row(&row, provider).await
     }

@@ -59,6 +59,11 @@ impl RefreshIntent {
         Self { instance: instance.clone(), fence, hash: hash(token) }
     }
 
+    /// When it was written.
+    pub(super) fn written(&self) -> Timestamp {
+        Timestamp::from_millis(self.fence)
+    }
+
     /// What it says about `token` to `instance`, which did not spend it by the intent with the fence `unspent`.
     pub(super) fn doubt(&self, instance: &InstanceId, token: &SecretString, unspent: Option<i64>, now: Now) -> Doubt {
         #[cfg(candor_mutants)]
@@ -71,7 +76,7 @@ impl RefreshIntent {
         if self.instance == *instance {
             return if unspent == Some(self.fence) { Doubt::None } else { Doubt::PerhapsSpent };
         }
-        let (written, at) = (Timestamp::from_millis(self.fence), now.anchor());
+        let (written, at) = (self.written(), now.anchor());
         // One of the future was written by a clock that we do not share.
         let is_fresh = at < written + LEASE && written < at + LEASE;
         if is_fresh { Doubt::BeingSpent((written + LEASE).since(at)) } else { Doubt::PerhapsSpent }
