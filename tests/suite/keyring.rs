@@ -1,7 +1,7 @@
 //! Our own keys are replaced while everybody goes on: people, displays, sign-ins under way. Nobody is signed out, whether
 //! the gateway runs on, is restarted, or is killed in the middle.
 
-use std::time::Duration;
+use std::{fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
 
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use libtest_mimic::Trial;
@@ -22,6 +22,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     vec![
         in_a_runtime("keyring::rotations_sign_nobody_out", rotations),
         in_a_runtime("keyring::a_kill_in_the_middle_of_a_rotation_signs_nobody_out", killed_in_the_middle),
+        in_a_runtime("keyring::what_does_not_fit_is_exit_20_and_says_the_way_out", way_out),
         in_a_runtime("keyring::a_key_is_retired_once_all_it_made_is_over", retired_in_time),
     ]
 }
@@ -190,4 +191,42 @@ async fn retired_in_time() {
     caller.browser().set_cookie(&world.url("/"), "candor", &foreign);
     let heard = world.ask(&mut caller, "/calendar").await;
     assert_eq!((heard.status(), heard.word()), (Some(503), Some("verdict-unavailable")), "{}", heard.line());
+}
+
+/// What is wrong with keyring and store, by a program that starts, ends and says why. Put right, it serves.
+async fn way_out() {
+    let world = World::new().prepare().await;
+    let (config, data) = (world.write_config(), world.data());
+    let mut gateway = Process::start(&config);
+    gateway.serving().await;
+    gateway.stop().await;
+    let keyring = data.join("keyring");
+    let whole = fs::read(&keyring).expect("it was made");
+    let mode = |at: &Path, mode| fs::set_permissions(at, fs::Permissions::from_mode(mode)).expect("it is ours");
+    let moved = |name: &str| fs::rename(data.join(name), world.folder().join(name)).expect("it is there");
+    let back = |name: &str| fs::rename(world.folder().join(name), data.join(name)).expect("it is there");
+    let ends = async |way_out: &str| {
+        let (status, said) = Process::start(&config).ended().await;
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert_eq!(status.code(), Some(20), "{said}");
+        assert!(said.contains("Way out: ") && said.contains(way_out), "{said}");
+    };
+    mode(&keyring, 0o644);
+    ends("chmod 600").await;
+    mode(&keyring, 0o600);
+    mode(&data, 0o777);
+    ends("chmod 700").await;
+    mode(&data, 0o700);
+    moved("keyring");
+    ends("restore the keyring from a backup").await;
+    back("keyring");
+    moved("candor.sqlite");
+    ends("restore the store from a backup").await;
+    back("candor.sqlite");
+    fs::write(&keyring, &whole[..whole.len() / 2]).expect("it is ours");
+    ends("restore it from a backup").await;
+    fs::write(&keyring, &whole).expect("it is ours");
+    let mut gateway = Process::start(&config);
+    gateway.serving().await;
+    gateway.stop().await;
 }
