@@ -9,6 +9,7 @@ mod bad_input;
 mod clock;
 mod cold_start;
 mod cookies;
+mod crashes;
 mod credentials;
 mod demonstration;
 mod devices;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
         clock::tests(),
         cold_start::tests(),
         cookies::tests(),
+        crashes::tests(),
         credentials::tests(),
         demonstration::tests(),
         devices::tests(),

@@ -140,10 +140,13 @@ impl Process {
         self.said.borrow().clone()
     }
 
-    /// Kills it, as a crash or the kernel would (SIGKILL).
-    pub fn kill(mut self) {
+    /// Kills it, as a crash or the kernel would (SIGKILL). How it ended, which may have been before and by itself.
+    ///
+    /// # Panics
+    /// It was never ours.
+    pub fn kill(mut self) -> ExitStatus {
         let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.child.wait().expect("it ended")
     }
 
     /// Waits until it serves, or has ended; whether it serves.
