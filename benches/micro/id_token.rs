@@ -56,6 +56,7 @@ fn provider(stand: &Stand) -> Provider {
         absence: Absence::default(),
         prompt: None,
         response_mode: ResponseMode::Query,
+        userinfo: auth_core::idp::UserinfoUse::Never,
     };
     Provider::new(config, document, stand.keys.clone(), stand.outbound.clone())
 }

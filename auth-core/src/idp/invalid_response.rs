@@ -51,6 +51,10 @@ pub enum InvalidResponse {
     Expired,
     /// `auth_time` is missing, or longer ago than was asked for.
     AuthTime,
+    /// Userinfo is about somebody else (OpenID Connect Core §5.3.2).
+    UserinfoSubject,
+    /// Userinfo is signed, or encrypted.
+    UserinfoSigned,
 }
 
 impl InvalidResponse {
@@ -62,7 +66,7 @@ impl InvalidResponse {
     }
 
     /// Every word of [`InvalidResponse::as_str`], in their order.
-    pub(crate) const WORDS: [&str; 18] = [
+    pub(crate) const WORDS: [&str; 20] = [
         "auth-time",
         "bad-signature",
         "bad-subject",
@@ -76,6 +80,8 @@ impl InvalidResponse {
         "not-taken",
         "unknown-key",
         "unverified-email",
+        "userinfo-signed",
+        "userinfo-subject",
         "wrong-access-token",
         "wrong-audience",
         "wrong-client",
@@ -104,6 +110,8 @@ impl InvalidResponse {
             Self::UserName(NoUserName::Unverified) => "unverified-email",
             Self::Expired => "expired",
             Self::AuthTime => "auth-time",
+            Self::UserinfoSubject => "userinfo-subject",
+            Self::UserinfoSigned => "userinfo-signed",
         }
     }
 
@@ -147,6 +155,8 @@ impl InvalidResponse {
             }
             Self::Expired => "Its ID token has expired already.",
             Self::AuthTime => "It was to make sure that it is you, and did not say that it has.",
+            Self::UserinfoSubject => "What it says of you when it is asked again is about somebody else.",
+            Self::UserinfoSigned => "What it says of you when it is asked again is in a form that is not taken here.",
         }
     }
 }
@@ -177,6 +187,10 @@ impl fmt::Display for InvalidResponse {
             Self::UserName(none) => write!(f, "the ID token does not say whom services know: {none}"),
             Self::Expired => f.write_str("the ID token has expired"),
             Self::AuthTime => f.write_str("the ID token's `auth_time` is missing, or longer ago than `max_age` allows"),
+            Self::UserinfoSubject => f.write_str("userinfo's `sub` is not the ID token's"),
+            Self::UserinfoSigned => {
+                f.write_str("userinfo is a JWT, which is not taken: have the client registered without `userinfo_signed_response_alg`")
+            }
         }
     }
 }

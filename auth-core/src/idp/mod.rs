@@ -3,7 +3,7 @@
 //! The only module that names `openidconnect`, which fetches nothing here and reads no clock. ID tokens leave a token
 //! answer unverified, as text: `id_token` verifies them, first by [`crate::keys`] and [`crate::jws`], which know
 //! fresh keys and the difference between a forgery and an outage, then by the library's verifier (`SignedIdToken`).
-//! Deliberately absent: userinfo, logout at the provider, and any other flow than the code flow with PKCE (RFC 6749 §4.1,
+//! Deliberately absent: logout at the provider, and any other flow than the code flow with PKCE (RFC 6749 §4.1,
 //! RFC 7636) and the refresh of what it gave (RFC 6749 §6).
 
 mod call;
@@ -16,6 +16,7 @@ pub(crate) mod logout_token;
 mod proven_key;
 mod refresh;
 mod signed_id_token;
+mod userinfo;
 
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
@@ -38,6 +39,7 @@ pub use self::{
     exchange::IssuedAccessToken,
     invalid_response::InvalidResponse,
     logout_token::{LogoutTokenFault, WrongLogoutToken},
+    userinfo::UserinfoUse,
 };
 use crate::{
     clock::{Clock, Now},
@@ -71,6 +73,8 @@ pub struct ProviderConfig {
     pub prompt: Option<Prompt>,
     /// How the answer comes back.
     pub response_mode: ResponseMode,
+    /// What userinfo is asked for after a good ID token.
+    pub userinfo: UserinfoUse,
 }
 
 /// What a provider asks a person for though it need not (OpenID Connect Core §3.1.2.1). One of them at a time: Entra ID

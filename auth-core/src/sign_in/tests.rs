@@ -11,7 +11,7 @@ use crate::{
     credential::CredentialText,
     database::{Database, Disturbance},
     discovery::{self, Discovery},
-    idp::{Prompt, ProviderConfig, ResponseMode},
+    idp::{Prompt, ProviderConfig, ResponseMode, UserinfoUse},
     jws::Algorithm,
     keys::{IssuerKeys, KeyPolicy, KeySetLocation, KeysConfig},
     outbound::{Outbound, OutboundPolicy},
@@ -71,6 +71,8 @@ impl Gateway {
             idp("second", ResponseMode::FormPost),
             idp("silent", ResponseMode::Query),
             idp("named", ResponseMode::Query),
+            idp("verified", ResponseMode::Query),
+            idp("merged", ResponseMode::Query),
         ];
         let renewals = Renewals::new(background.clone(), clock.clone(), Arc::default());
         let sessions = Sessions::new(&keyring, store.clone(), revocations, renewals, providers.clone(), policy);
@@ -156,6 +158,11 @@ fn idp(
         },
         prompt,
         response_mode: mode,
+        userinfo: match name {
+            "verified" => UserinfoUse::VerifySub,
+            "merged" => UserinfoUse::Merge,
+            _ => UserinfoUse::Never,
+        },
     };
     Provider::new(config, discovery, keys, outbound)
 }
@@ -742,4 +749,65 @@ async fn a_dead_provider_is_said_before_anybody_is_sent_there() {
     let begin = Begin { return_to: "/", request: "r", ..Begin::default() };
     let fault = gateway.sign_in.begin("third", begin, gateway.clock.now()).await.err();
     assert!(matches!(fault, Some(BeginFault::NoSuchProvider)));
+}
+
+#[tokio::test]
+async fn userinfo_is_asked_after_a_good_token_and_signs_nobody_in_by_itself() {
+    let gateway = Gateway::start("http://127.0.0.1:8080").await;
+    let json = "application/json";
+    let come = async |name: &str, answer: (u16, &'static str, Value)| {
+        let (status, kind, body) = answer;
+        gateway.provider.tell(|told| told.userinfo = Some((status, vec![("content-type", kind)], body.to_string())));
+        let away = gateway.begin_at(name, false).await;
+        let finished = gateway.callback(name, &format!("state={}&code=good", away.state), &away.cookies).await;
+        match finished {
+            Ok(_) => "signed in".to_owned(),
+            Err(SignInFault::InvalidResponse { response, spent, .. }) => {
+                assert!(spent.is_some(), "the code is spent");
+                response.as_str().to_owned()
+            }
+            Err(SignInFault::Unavailable { unavailable, spent, .. }) => {
+                assert!(spent.is_some(), "the code is spent");
+                unavailable.dependency.as_str().to_owned()
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    };
+    for name in ["verified", "merged"] {
+        let check = async |status: u16, kind: &'static str, body: Value, expected: &str| {
+            let shown = format!("{name}: {status} {kind} {body}");
+            assert_eq!(come(name, (status, kind, body)).await, expected, "{shown}");
+        };
+        check(200, json, json!({ "sub": "ada" }), "signed in").await;
+        check(200, "Application/JSON;charset=UTF-8", json!({ "sub": "ada", "email_verified": "yes" }), "signed in")
+            .await;
+        for sub in ["Ada", "ada ", "root"] {
+            check(200, json, json!({ "sub": sub }), "userinfo-subject").await;
+        }
+        for body in
+            [json!({}), json!({ "sub": null }), json!({ "sub": 7 }), json!({ "sub": "" }), json!(["ada"]), json!("ada")]
+        {
+            check(200, json, body, "userinfo").await;
+        }
+        check(200, "application/jwt", json!({ "sub": "ada" }), "userinfo-signed").await;
+        check(200, "text/html", json!({ "sub": "ada" }), "userinfo").await;
+        for status in [201, 204, 302, 400, 401, 403, 404, 429, 500, 503] {
+            check(status, json, json!({ "sub": "ada" }), "userinfo").await;
+        }
+    }
+    assert_eq!(come("first", (500, json, json!({}))).await, "signed in", "nobody asks there");
+}
+
+#[tokio::test]
+async fn what_userinfo_says_of_groups_counts_where_the_token_is_silent() {
+    let gateway = Gateway::start("http://127.0.0.1:8080").await;
+    let said = json!({ "sub": "ada", "groups": ["staff"], "roles": ["editor"] });
+    let fields = vec![("content-type", "application/json")];
+    gateway.provider.tell(|told| told.userinfo = Some((200, fields, said.to_string())));
+    let silent = json!({ "groups": null });
+    assert_eq!(gateway.stated_at("merged", silent.clone()).await, (Membership::Member, Membership::Member));
+    let stated = gateway.stated_at("merged", json!({ "groups": ["others"], "roles": [] })).await;
+    assert_eq!(stated, (Membership::NotMember, Membership::NotMember), "nothing is replaced");
+    let (groups, _) = gateway.stated_at("verified", silent).await;
+    assert!(matches!(groups, Membership::NotStated(_)), "only its `sub` is looked at");
 }

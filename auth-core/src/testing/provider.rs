@@ -31,6 +31,8 @@ pub(crate) struct TestProvider {
 pub(crate) struct Told {
     /// Answer the token endpoint with this status, these fields and this body.
     pub(crate) token: Option<Scripted>,
+    /// Answer userinfo with this; else with 404.
+    pub(crate) userinfo: Option<Scripted>,
     /// Answer for the key set with 500.
     pub(crate) keys_are_down: bool,
     /// Put these claims into ID tokens; null takes one out.
@@ -167,6 +169,10 @@ impl WorkerState {
                 }
                 self.token(&form)
             }
+            "/userinfo" => match &lock(&self.told).userinfo {
+                Some(told) => scripted(told),
+                None => json_answer(404, &json!({})),
+            },
             _ => json_answer(404, &json!({})),
         }
     }
@@ -177,6 +183,7 @@ impl WorkerState {
             "issuer": self.issuer,
             "authorization_endpoint": at("/authorize"),
             "token_endpoint": at("/token"),
+            "userinfo_endpoint": at("/userinfo"),
             "jwks_uri": at("/keys"),
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
@@ -262,4 +269,10 @@ fn merge(into: &mut Value, changes: &Value) {
 fn json_answer(status: u16, body: &Value) -> Response<Full<Bytes>> {
     let answer = Response::builder().status(status).header("content-type", "application/json");
     answer.body(Full::from(body.to_string())).expect("a good answer")
+}
+
+fn scripted((status, fields, body): &Scripted) -> Response<Full<Bytes>> {
+    let answer = Response::builder().status(*status);
+    let answer = fields.iter().fold(answer, |answer, (name, value)| answer.header(*name, *value));
+    answer.body(Full::from(body.clone())).expect("a good answer")
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use auth_core::{
     bearer::{Profile, introspection::IntrospectionConfig},
-    idp::{Prompt, ResponseMode},
+    idp::{Prompt, ResponseMode, UserinfoUse},
     jws::Algorithm,
     outbound::{Forbidden, Named},
     principal::{
@@ -52,6 +52,8 @@ pub struct IdentityConfig {
     pub absence: Absence,
     /// How the provider answers the browser. Default by query.
     pub response_mode: ResponseMode,
+    /// What userinfo is asked for. Default nothing.
+    pub userinfo: UserinfoUse,
 }
 
 /// A provider's dialect.
@@ -164,7 +166,13 @@ impl IdentityConfig {
         let response_mode = section
             .value("response_mode")
             .and_then(|value| value.choice(&[("query", ResponseMode::Query), ("form_post", ResponseMode::FormPost)]));
-        section.not_built("userinfo", "leave it out: claims are read from the ID token");
+        let userinfo = section.value("userinfo").and_then(|value| {
+            value.choice(&[
+                ("never", UserinfoUse::Never),
+                ("verify-sub", UserinfoUse::VerifySub),
+                ("merge", UserinfoUse::Merge),
+            ])
+        });
         section.finish();
         Some(Self {
             name: name?.into(),
@@ -183,6 +191,7 @@ impl IdentityConfig {
             groups_claim,
             absence,
             response_mode: response_mode.unwrap_or(ResponseMode::Query),
+            userinfo: userinfo.unwrap_or_default(),
         })
     }
 }

@@ -311,7 +311,6 @@ fn what_is_not_built_yet_is_said_and_not_taken() {
     check(&with("[server]", "tls = { certificate = \"a\", key = \"b\" }"), &["3:1 `tls` is not built yet"]);
     check(&format!("{LEAST}[store]\ndatabase = \"postgres://u:canary@h/d\"\n"), &["15:1 `database` is not built yet"]);
     check(&format!("{LEAST}[admin]\npublic_url = \"\"\n"), &["15:1 `public_url`"]);
-    check(&with("[[identity]]", "userinfo = \"never\""), &["5:1 `userinfo` is not built yet"]);
     let route = |text| with("[[routes]]", text);
     check(&route("retry = true"), &["11:1 `retry` is not built yet"]);
     check(&route("cors = \"pass\""), &["11:1 `cors` is not built yet"]);
@@ -324,6 +323,14 @@ fn what_is_not_built_yet_is_said_and_not_taken() {
     check(&issuer("organizations"), &["6:10 `organizations` stands for many"]);
     check(&issuer("<tenant>"), &["6:10 `issuer` still has a placeholder"]);
     check(&issuer("contoso"), &[]);
+}
+
+#[test]
+fn userinfo_is_asked_for_what_the_operator_says() {
+    for word in ["never", "verify-sub", "merge"] {
+        check(&with("[[identity]]", &format!("userinfo = {word:?}")), &[]);
+    }
+    check(&with("[[identity]]", "userinfo = \"always\""), &["5:12 `userinfo` must be \"never\" or \"verify-sub\""]);
 }
 
 #[test]

@@ -124,6 +124,7 @@ impl IssuerBuilder<'_> {
             absence: identity.absence,
             prompt: identity.prompt,
             response_mode: identity.response_mode,
+            userinfo: identity.userinfo,
         };
         Ok(Provider::new(config, issuer.discovery.clone(), keys.keys.clone(), issuer.outbound.clone()))
     }

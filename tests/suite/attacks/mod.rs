@@ -48,6 +48,7 @@ mod paths;
 mod pins;
 mod providers;
 mod renewal;
+mod second_words;
 mod shared_caches;
 mod sign_in;
 mod tickets;
@@ -108,6 +109,7 @@ const FILES: &[&[Attack]] = &[
     pins::ATTACKS,
     providers::ATTACKS,
     renewal::ATTACKS,
+    second_words::ATTACKS,
     shared_caches::ATTACKS,
     sign_in::ATTACKS,
     tickets::ATTACKS,

@@ -3,14 +3,14 @@
 //! Only a whole answer that says `active`, true or false, says anything. Whatever else comes is no answer: a page, a guess
 //! at JSON, a member of the wrong type, an error beside `active`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{StatusCode, header};
 use serde_json::{Map, Value};
 
 use super::Active;
 use crate::{
-    clock::{Now, Timestamp},
+    clock::{Now, Past, Timestamp},
     jws::{numeric_date, strict_object},
     outbound::Answer,
 };
@@ -35,7 +35,12 @@ pub(super) enum NoAnswer {
     Error,
     #[error("`{0}` in the introspection answer is missing or of the wrong type")]
     Member(&'static str),
+    #[error("the introspection answer calls a token active that is long over by its own `exp`")]
+    Over,
 }
+
+/// Longer than any clock may differ.
+const LONGEST_LEEWAY: Duration = Duration::from_secs(300);
 
 /// Members that are texts where they are there at all (RFC 7662 §2.2; `token_use` is Ory Hydra's, `typ` Keycloak's).
 const TEXTS: [&str; 8] = ["client_id", "iss", "scope", "sub", "token_type", "token_use", "typ", "username"];
@@ -60,6 +65,10 @@ impl Introspected {
         said.retain(|_, value| !value.is_null());
         well_formed(&said)?;
         let until = date(&said, "exp")?;
+        // It contradicts itself: what was said before still stands.
+        if until.is_some_and(|until| asked.past(until + LONGEST_LEEWAY) == Past::Yes) {
+            return Err(NoAnswer::Over);
+        }
         Ok(Self::Active(Active { said: Arc::new(said), until, asked }))
     }
 }

@@ -69,6 +69,10 @@ impl Endpoint {
         let (url, authentication) = self.address().await?;
         let request = self.request(&url, authentication, token).or_unavailable(Dependency::Introspection)?;
         let answer = self.outbound.send(request, MAX_ANSWER).await.or_unavailable(Dependency::Introspection)?;
+        #[cfg(candor_mutants)]
+        if answer.status.is_server_error() && crate::mutants::is("introspection-500-is-inactive") {
+            return Ok(Introspected::Inactive);
+        }
         if answer.status != StatusCode::OK {
             return Err(self.refused(&answer, now));
         }
@@ -120,10 +124,10 @@ impl Endpoint {
         let retry_after = answer.retry_after();
         let said = Unavailable::because(Dependency::Introspection, format!("introspection was answered {status}"));
         match status {
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => self.not_let_in(status, now),
             StatusCode::BAD_REQUEST if is_invalid_client(&answer.body) => self.not_let_in(status, now),
             // A stranger's token may be one that it cannot even read.
             StatusCode::BAD_REQUEST => said.unsettled(),
+            status if status.is_client_error() && !is_busy(status) => self.not_let_in(status, now),
             _ => said.retry_after(retry_after.unwrap_or(Unavailable::RETRY_AFTER)),
         }
     }
@@ -156,6 +160,11 @@ impl ClientAuthentication {
 /// Nobody said in time.
 pub(super) fn late(waited: Duration) -> Unavailable {
     Unavailable::because(Dependency::Introspection, format!("the issuer did not say within {waited:?}"))
+}
+
+/// Client errors that only ask to come back.
+fn is_busy(status: StatusCode) -> bool {
+    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
 }
 
 /// RFC 6749 §5.2.

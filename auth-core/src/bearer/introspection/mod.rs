@@ -146,9 +146,11 @@ async fn introspect(parts: Arc<Parts>, token: CredentialText) -> Result<Introspe
     let introspected = parts.endpoint.introspect(&token, now).await;
     let memory = &parts.memory;
     match &introspected {
-        Ok(Introspected::Active(active)) => memory.active.insert(*token.hash(), active.clone()),
+        Ok(Introspected::Active(active)) if !active.may_be_over(now) => {
+            memory.active.insert(*token.hash(), active.clone());
+        }
         Ok(Introspected::Inactive) => memory.active.invalidate(token.hash()),
-        Err(_) => {}
+        Ok(Introspected::Active(_)) | Err(_) => {}
     }
     memory.note(introspected.is_err().then(|| parts.clock.now().steady()));
     introspected

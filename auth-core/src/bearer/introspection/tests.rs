@@ -209,6 +209,9 @@ async fn an_answer_is_remembered_for_a_while_and_stands_in_while_the_issuer_is_d
     setting.pass(300);
     let stale = setting.asked(TOKEN).await.expect("what was said last").freshness.staleness(setting.clock.now());
     assert_eq!(stale, Some((Dependency::Introspection, Duration::from_secs(300))), "a route judges how old that is");
+    setting.says_active(&json!({ "exp": NOON - 3600 }));
+    setting.pass(5);
+    assert_eq!(setting.word(TOKEN).await, "ada, introspection stale", "what contradicts itself replaces nothing");
     setting.says_active(&json!({ "exp": NOON + 1000 }));
     setting.pass(5);
     assert_eq!(setting.word(TOKEN).await, "ada", "it is asked again");

@@ -67,7 +67,7 @@ pub(crate) enum IdTokenFault {
     Unavailable(Unavailable),
 }
 
-/// Verifies an ID token that came from the token endpoint.
+/// Verifies an ID token that came from the token endpoint, and asks userinfo about it where that is configured.
 pub(crate) async fn verify(
     provider: &Provider,
     token: &str,
@@ -90,7 +90,8 @@ pub(crate) async fn verify(
     })?;
     let config = provider.config();
     let subject = Subject::new(claims.iss.as_str(), claims.sub.as_str());
-    Ok(Identity::stated_by(subject, claims.all, config)?)
+    let all = provider.with_userinfo(claims.all, expected.access_token).await?;
+    Ok(Identity::stated_by(subject, all, config)?)
 }
 
 /// The rules of OpenID Connect Core §3.1.3.7 beyond the signature. The time is asked for last, once the token is found to

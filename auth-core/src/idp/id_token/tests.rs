@@ -221,6 +221,7 @@ fn configured(user_claim: UserClaim) -> ProviderConfig {
         absence: Absence::default(),
         prompt: None,
         response_mode: ResponseMode::Query,
+        userinfo: crate::idp::UserinfoUse::Never,
     }
 }
 

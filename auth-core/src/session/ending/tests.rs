@@ -73,6 +73,7 @@ impl Site {
             absence: Absence::default(),
             prompt: None,
             response_mode: ResponseMode::Query,
+            userinfo: crate::idp::UserinfoUse::Never,
         };
         let providers = vec![Provider::new(config, discovery, keys, outbound)];
         let policy = SessionPolicy {

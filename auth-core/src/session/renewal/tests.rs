@@ -209,6 +209,7 @@ fn sessions(
         absence: Absence::default(),
         prompt: None,
         response_mode: ResponseMode::Query,
+        userinfo: crate::idp::UserinfoUse::Never,
     };
     let policy = SessionPolicy {
         hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
