@@ -220,7 +220,15 @@ async fn a_provider_from_yesterdays_backup() -> Probes {
     world.advance(Duration::from_secs(60));
     world.poll_revocations().await;
     for (number, person) in people.iter_mut().enumerate().filter(|(number, _)| !ended.contains(number)) {
-        let heard = world.ask(person, "/admin/panel").await;
+        let mut heard = world.ask(person, "/admin/panel").await;
+        // A busy machine misses a deadline, which is an outage, and mended by coming again when one was told to.
+        for _ in 0..3 {
+            if heard.status() == Some(503) {
+                world.advance(Duration::from_secs(10));
+                world.poll_revocations().await;
+                heard = world.ask(person, "/admin/panel").await;
+            }
+        }
         probes.made(heard.status() != Some(200), || format!("person {number} does not go on: {}", heard.line()));
     }
     probes
