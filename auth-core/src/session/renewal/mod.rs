@@ -7,11 +7,11 @@
 //!
 //! What must not happen is that a refresh token is lost that only the provider's answer held, or that one which we spent
 //! ourselves is taken for a refusal. So each attempt writes down first what it is about to spend (an *intent*), and what
-//! came of it before anybody is answered: see [`attempt`]. Where the store fails in between, the new token is kept in memory
+//! came of it before anybody is answered: see `attempt`. Where the store fails in between, the new token is kept in memory
 //! and written again.
 //!
 //! A person whom the provider refuses is out. But a provider that was put back from yesterday's backup refuses everybody:
-//! beyond a few at once the mass-refusal guard *holds* the others, which end by nobody but an operator: see [`refusal`].
+//! beyond a few at once the mass-refusal guard *holds* the others, which end by nobody but an operator: see `refusal`.
 
 mod attempt;
 mod confirmed;
