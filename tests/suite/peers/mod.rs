@@ -1,7 +1,11 @@
 //! Against npm `oidc-provider`, which is OpenID-certified and which nobody here wrote: sign-in through its own login
-//! page, and what becomes of people when it breaks.
+//! page, what becomes of people when it breaks, and of sessions that it renews or ends.
 
 mod broken;
+mod opaque;
+mod processes;
+mod provider;
+mod renewal;
 mod signing_in;
 mod stage;
 
@@ -14,7 +18,7 @@ use self::stage::{Person, Stage};
 use crate::{in_a_runtime, plain, report};
 
 pub(crate) fn tests() -> Vec<Trial> {
-    if !stage::installed() {
+    if !provider::installed() {
         let missing = || report::left_out("oidc-provider is not installed: run tests/peers/install");
         return vec![plain("peers::the_certified_provider_is_missing", missing)];
     }
@@ -26,6 +30,12 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("peers::the_wire_is_cut", broken::the_wire_is_cut),
         in_a_runtime("peers::the_process_is_frozen", broken::the_process_is_frozen),
         in_a_runtime("peers::the_provider_loses_its_memory", broken::the_provider_loses_its_memory),
+        in_a_runtime("peers::ten_requests_at_once_cost_one_refresh", renewal::ten_at_once),
+        in_a_runtime("peers::who_goes_away_during_a_renewal_loses_nothing", renewal::gone_away),
+        in_a_runtime("peers::who_is_disabled_is_out_within_one_renewal_period", renewal::disabled),
+        in_a_runtime("peers::userinfo_says_who_it_is", opaque::userinfo),
+        in_a_runtime("peers::an_opaque_token_is_asked_about", opaque::introspection),
+        in_a_runtime("peers::sessions_end_with_real_processes", processes::sessions_end),
     ]
 }
 

@@ -76,7 +76,7 @@ pub(super) async fn who_cancels_gets_a_page() {
 /// Over https, since browsers take a cookie that crosses sites from secure ones only. TLS ends before the gateway.
 pub(super) async fn an_answer_by_form_post() {
     const PUBLIC: &str = "https://app.example.test";
-    let place = Place { public_url: Some(PUBLIC), further: "response_mode = \"form_post\"" };
+    let place = Place { public_url: Some(PUBLIC), further: "response_mode = \"form_post\"", ..Place::default() };
     let stage = Stage::at(place).await;
     let mut at_gateway = Caller::new(Form::Browser);
     let mut at_provider = Caller::new(Form::Browser);

@@ -1,9 +1,9 @@
 //! A certified provider in a process of its own, a gateway with a plain `gateway.toml`, and the monolith behind it.
 
 use std::{
-    io::{BufRead, BufReader, Write},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    io::Write,
+    path::PathBuf,
+    process::{Command, Stdio},
     time::Duration,
 };
 
@@ -22,7 +22,10 @@ use world::{
     settings,
 };
 
-const SECRET: &str = "peers-only-secret";
+use super::provider::{Peer, PeerPlace, node, peers};
+
+/// Of every client that the provider knows.
+pub(super) const SECRET: &str = "peers-only-secret";
 
 /// Everything started for one test.
 pub(super) struct Stage {
@@ -41,54 +44,54 @@ pub(super) struct Stage {
     folder: Folder,
 }
 
-/// A gateway's place: what people call it, and what its provider is told besides.
+/// A gateway's place: what people call it, and what it is configured with besides.
+#[derive(Clone, Copy, Default)]
 pub(super) struct Place {
     pub(super) public_url: Option<&'static str>,
+    /// Of its provider, and whatever may stand after that.
     pub(super) further: &'static str,
-}
-
-/// The provider's process. Dropping it ends it.
-pub(super) struct Peer {
-    process: Child,
-    port: u16,
-    redirect_uri: String,
-    issuer: String,
-}
-
-/// Whether the peers are installed: `tests/peers/install` does it.
-pub(super) fn installed() -> bool {
-    node().exists() && peers().join("node_modules/oidc-provider").exists()
-}
-
-fn peers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("peers")
-}
-
-fn node() -> PathBuf {
-    peers().join("node_modules/.bin/node")
+    /// Its provider gives refresh tokens: it is asked for access while people are away, and asks them whether they like
+    /// that.
+    pub(super) renewed: bool,
+    /// The provider says names and groups at its userinfo endpoint alone.
+    pub(super) claims_at_userinfo: bool,
 }
 
 impl Stage {
     /// Starts everything, on http, as on a developer's machine.
     pub(super) async fn start() -> Self {
-        Self::at(Place { public_url: None, further: "" }).await
+        Self::at(Place::default()).await
     }
 
     pub(super) async fn at(place: Place) -> Self {
+        let mut stage = Self::prepare(place).await;
+        stage.start_gateway().await;
+        stage
+    }
+
+    /// Starts everything but the gateway.
+    pub(super) async fn prepare(place: Place) -> Self {
         let (gateway_port, peer_port) = (settings::free_port(), settings::free_port());
         let listen = Url::parse(&format!("http://127.0.0.1:{gateway_port}")).expect("an address");
         let home = place.public_url.map_or(listen.clone(), |url| Url::parse(url).expect("an address"));
         let proxy = FaultProxy::to(([127, 0, 0, 1], peer_port).into()).await.expect("a proxy can be started");
         let redirect_uri = home.join("/.candor/callback/peer").expect("a path").to_string();
-        let peer = Peer::start(peer_port, redirect_uri, proxy.base()).await;
+        let claims_at_userinfo = place.claims_at_userinfo;
+        let peer = PeerPlace { port: peer_port, redirect_uri, issuer: proxy.base(), claims_at_userinfo };
+        let peer = Peer::start(peer).await;
         let monolith = Monolith::start(([127, 0, 0, 1], 0).into()).await.expect("the monolith starts");
-        let config = config(&listen, &home, &proxy, &monolith, place.further);
+        let config = config(&listen, &home, &proxy, &monolith, place);
         let folder = Folder::new();
         std::fs::write(folder.path().join("client_secret"), SECRET).expect("a file can be written");
         let clock = Clock::standing_at(Clock::system().now().wall());
-        let mut stage = Self { peer, proxy, monolith, clock, home, listen, config, gateway: None, folder };
-        stage.start_gateway().await;
-        stage
+        Self { peer, proxy, monolith, clock, home, listen, config, gateway: None, folder }
+    }
+
+    /// Writes the configuration to a file, for a gateway in a process of its own. Its path.
+    pub(super) fn write_config(&self) -> PathBuf {
+        let path = self.folder.path().join("gateway.toml");
+        std::fs::write(&path, &self.config).expect("a file can be written");
+        path
     }
 
     async fn start_gateway(&mut self) {
@@ -128,6 +131,12 @@ impl Stage {
         self.clock.advance(Duration::from_secs(11));
     }
 
+    /// Lets time pass, here and at the provider.
+    pub(super) async fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.peer.tell(&format!("advance {}", by.as_secs())).await;
+    }
+
     /// The claims of a signed identity, checked by a library that nobody here wrote and the gateway's published keys.
     pub(super) async fn verified(&self, token: &str) -> Value {
         let keys = self.url("/.candor/keys.json").to_string();
@@ -147,62 +156,11 @@ impl Stage {
     }
 }
 
-impl Peer {
-    async fn start(port: u16, redirect_uri: String, issuer: String) -> Self {
-        let process = launch(port, redirect_uri.clone(), issuer.clone()).await;
-        Self { process, port, redirect_uri, issuer }
-    }
-
-    /// Ends it and starts it again: its store and its key are lost.
-    pub(super) async fn restart(&mut self) {
-        self.end();
-        self.process = launch(self.port, self.redirect_uri.clone(), self.issuer.clone()).await;
-    }
-
-    /// Stops the process in its tracks: connections are accepted by the system, and nothing is ever said.
-    pub(super) fn freeze(&self) {
-        self.signal("-STOP");
-    }
-
-    /// Lets a frozen process go on.
-    pub(super) fn thaw(&self) {
-        self.signal("-CONT");
-    }
-
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").arg(signal).arg(self.process.id().to_string()).status();
-        assert!(sent.is_ok_and(|status| status.success()), "kill {signal}");
-    }
-
-    fn end(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-/// A provider that listens.
-async fn launch(port: u16, redirect_uri: String, issuer: String) -> Child {
-    let started = tokio::task::spawn_blocking(move || {
-        let mut command = Command::new(node());
-        command.arg(peers().join("provider.mjs")).args([&port.to_string(), &redirect_uri, &issuer]);
-        let mut process = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("node starts");
-        let lines = BufReader::new(process.stdout.take().expect("its output")).lines();
-        let listens = lines.map_while(Result::ok).any(|line| line == "listening");
-        assert!(listens, "the provider listens");
-        process
-    });
-    started.await.expect("the provider starts")
-}
-
-fn config(listen: &Url, home: &Url, proxy: &FaultProxy, monolith: &Monolith, further: &str) -> String {
+fn config(listen: &Url, home: &Url, proxy: &FaultProxy, monolith: &Monolith, place: Place) -> String {
     let (at, home) = (&listen[url::Position::BeforeHost..url::Position::AfterPort], home.as_str());
     let (issuer, endpoint) = (proxy.base(), monolith.address());
+    let further = place.further.replace("{issuer}", &issuer);
+    let (scope, prompt) = if place.renewed { (", \"offline_access\"", "prompt = \"consent\"") } else { ("", "") };
     format!(
         r#"[server]
 listen = ["{at}"]
@@ -218,7 +176,8 @@ kind = "oidc"
 issuer = "{issuer}"
 client_id = "candor"
 client_secret = {{ file = "client_secret" }}
-scopes = ["openid", "profile", "email"]
+scopes = ["openid", "profile", "email"{scope}]
+{prompt}
 {further}
 
 [upstreams.monolith]
