@@ -3,7 +3,7 @@
 //! The only module that names `openidconnect`, which fetches nothing here and reads no clock. ID tokens leave a token
 //! answer unverified, as text: `id_token` verifies them, first by [`crate::keys`] and [`crate::jws`], which know
 //! fresh keys and the difference between a forgery and an outage, then by the library's verifier (`SignedIdToken`).
-//! Deliberately absent: logout at the provider, and any other flow than the code flow with PKCE (RFC 6749 §4.1,
+//! Deliberately absent: any other flow than the code flow with PKCE (RFC 6749 §4.1,
 //! RFC 7636) and the refresh of what it gave (RFC 6749 §6).
 
 mod call;
@@ -21,7 +21,8 @@ mod userinfo;
 use std::{borrow::Cow, fmt, sync::Arc, time::Duration};
 
 use openidconnect::{
-    AuthenticationFlow, CsrfToken, LoginHint, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope,
+    AuthenticationFlow, ClientId, CsrfToken, EndSessionUrl, LoginHint, LogoutHint, LogoutRequest, Nonce,
+    PkceCodeChallenge, PkceCodeVerifier, PostLogoutRedirectUrl, RedirectUrl, Scope,
     core::{CoreAuthPrompt, CoreResponseType},
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -130,6 +131,16 @@ pub(crate) struct AuthenticationRequest<'a> {
     pub(crate) login_hint: Option<&'a str>,
 }
 
+/// What a logout request carries besides the configuration (OpenID Connect RP-Initiated Logout 1.0 §2). Deliberately absent:
+/// `id_token_hint`, since no ID token is kept; the provider may ask the person whether they mean it.
+pub(crate) struct EndSessionRequest<'a> {
+    /// Where the person comes back to. Registered with the provider.
+    pub(crate) redirect_uri: &'a Url,
+    pub(crate) state: &'a str,
+    /// Whose session it is, in the provider's own words.
+    pub(crate) logout_hint: Option<&'a str>,
+}
+
 impl Provider {
     /// A provider from its configuration and the parts that know it.
     pub fn new(config: ProviderConfig, discovery: Discovery, keys: IssuerKeys, outbound: Outbound) -> Self {
@@ -208,6 +219,19 @@ impl Provider {
             url = url.add_extra_param("response_mode", "form_post");
         }
         Ok(url.url().0)
+    }
+
+    /// Where to send a person to sign out there too; nothing, if the provider has no such address.
+    pub(crate) fn end_session_url(&self, document: &Document, request: &EndSessionRequest<'_>) -> Option<Url> {
+        let endpoint = EndSessionUrl::from_url(document.end_session_endpoint.clone()?);
+        let mut logout = LogoutRequest::from(endpoint)
+            .set_client_id(ClientId::new(self.0.config.client_id.clone()))
+            .set_post_logout_redirect_uri(PostLogoutRedirectUrl::from_url(request.redirect_uri.clone()))
+            .set_state(CsrfToken::new(request.state.to_owned()));
+        if let Some(hint) = request.logout_hint {
+            logout = logout.set_logout_hint(LogoutHint::new(hint.to_owned()));
+        }
+        Some(logout.http_get_url())
     }
 
     /// What is asked of the person. Where they are to choose an account, that takes the configured one's place, but that of

@@ -39,6 +39,8 @@ pub(crate) enum Purpose {
     Ticket,
     /// The cookie of a pending sign-in.
     PendingSignIn,
+    /// The cookie of somebody who signs out at their provider.
+    PendingLogout,
 }
 
 /// Names a sealing key: the first eight bytes of a hash of it.
@@ -99,6 +101,7 @@ impl Purpose {
             Self::SignInState => b"state",
             Self::Ticket => b"ticket",
             Self::PendingSignIn => b"try",
+            Self::PendingLogout => b"logout",
         }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! What makes it different: nothing that goes wrong here can sign anybody out, and nothing turns in circles. An
 //! outage keeps the pending sign-in and the address that the person wanted; a callback that is nobody's begins again, by a link.
-//! Ending sessions is [`crate::session`]'s.
+//! Ending sessions is [`crate::session`]'s; afterwards people are sent on to sign out at their provider too.
 
 mod callback;
 mod conclude;
 mod fault;
+mod logout;
 mod pending;
 mod record;
 mod replay;
@@ -19,6 +20,7 @@ use url::Url;
 pub use self::{
     callback::{CallbackParams, MalformedCallback},
     fault::{BeginFault, BeginsAgain, Objection, SignInFault},
+    logout::{LoggedOutThere, LogoutThere},
     pending::{PendingCookie, pending_cookie_prefix},
     replay::ReplayGuard,
 };

@@ -40,7 +40,8 @@ pub(crate) async fn answer(
     let answer = match path {
         OwnPath::Login => sign_in::login(context, head, &parts).await,
         OwnPath::Callback(provider) => sign_in::callback(context, head, provider, &parts, body).await,
-        OwnPath::Logout => logout::answer(context, head).await,
+        OwnPath::Logout => logout::answer(context, head, &parts).await,
+        OwnPath::FrontChannelLogout => logout::front_channel::answer(context, head, &parts).await,
         OwnPath::BackChannelLogout => logout::back_channel::answer(context, &parts, body).await,
         OwnPath::Sessions => return sessions::answer(context, head, &parts, body).await,
         OwnPath::Me => {

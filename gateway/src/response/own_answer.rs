@@ -30,6 +30,7 @@ pub struct OwnAnswer {
     pub(super) clear: Option<ClearCookie>,
     pub(super) why: Option<Why>,
     pub(super) nonce: Option<HeaderValue>,
+    pub(super) frame: Option<HeaderValue>,
 }
 
 /// What it consists of.
@@ -173,6 +174,12 @@ impl OwnAnswer {
         Self::of(OwnContent::Identity(stated))
     }
 
+    /// For a frame on a page of `origin`, and of no other: pages of ours go into none. One that is no header value is left out.
+    pub fn framed_by(self, origin: &url::Origin) -> Self {
+        let policy = format!("default-src 'none'; frame-ancestors {}", origin.ascii_serialization());
+        Self { frame: HeaderValue::from_str(&policy).ok(), ..self }
+    }
+
     /// With another status than 200; people and programs are told the same.
     pub fn status(self, status: FaultStatus) -> Self {
         Self { status: OwnStatus::Status(status), ..self }
@@ -195,7 +202,7 @@ impl OwnAnswer {
     }
 
     fn of(content: OwnContent) -> Self {
-        Self { content, status: OwnStatus::Ok, cookies: Vec::new(), clear: None, why: None, nonce: None }
+        Self { content, status: OwnStatus::Ok, cookies: Vec::new(), clear: None, why: None, nonce: None, frame: None }
     }
 }
 

@@ -6,6 +6,7 @@ use std::{borrow::Cow, sync::LazyLock, time::Duration};
 
 use askama::Template;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use url::Url;
 
 /// The one style sheet, in the page itself: a page that reports an outage must not need a second request.
 const STYLE: &str = include_str!("../../pages/page.css");
@@ -22,6 +23,7 @@ pub struct Page {
     form: Option<PageForm>,
     actions: Vec<Action>,
     again: bool,
+    onward: Option<String>,
     unsent: Option<Cow<'static, str>>,
     retry: Option<u64>,
 }
@@ -162,6 +164,14 @@ impl Page {
     pub fn again(mut self) -> Self {
         self.again = true;
         self
+    }
+
+    /// A page that is left at once for `to`, by itself: to another site, since a form of ours may lead to no other
+    /// (`form-action` counts redirects too). What it says stands until then, and is all there is if `to` does not answer.
+    #[must_use]
+    pub fn onward(mut self, text: impl Into<Cow<'static, str>>, to: &Url) -> Self {
+        self.onward = Some(to.to_string());
+        self.link(text, to.as_str())
     }
 
     /// With what is said where the request sent something, which is never sent twice by itself.

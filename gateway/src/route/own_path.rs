@@ -15,6 +15,8 @@ pub enum OwnPath {
     Logout,
     /// `logout/backchannel`: a provider says that somebody has left there.
     BackChannelLogout,
+    /// `logout/frontchannel`: the same, in a frame in their browser.
+    FrontChannelLogout,
     /// `sessions`: where else somebody is signed in, and an end of it.
     Sessions,
     /// `me`: who am I, how fresh, until when.
@@ -93,6 +95,7 @@ impl OwnPath {
             "login" => Self::Login,
             "logout" => Self::Logout,
             "logout/backchannel" => Self::BackChannelLogout,
+            "logout/frontchannel" => Self::FrontChannelLogout,
             "sessions" => Self::Sessions,
             "me" => Self::Me,
             "keys.json" => Self::Keys,
@@ -125,6 +128,7 @@ impl OwnPath {
             }
             Self::Login
             | Self::Me
+            | Self::FrontChannelLogout
             | Self::Keys
             | Self::Problem(_)
             | Self::Device(DevicePath::Nonce | DevicePath::StatementKeys) => &[Method::GET, Method::HEAD],
@@ -146,6 +150,7 @@ mod tests {
         check("logout", Some(OwnPath::Logout));
         check("me", Some(OwnPath::Me));
         check("sessions", Some(OwnPath::Sessions));
+        check("logout/frontchannel", Some(OwnPath::FrontChannelLogout));
         check("keys.json", Some(OwnPath::Keys));
         check("callback/entra", Some(OwnPath::Callback("entra".to_owned())));
         check("problems/no-such-route", Some(OwnPath::Problem(ProblemWord::Answer(AnswerWord::NoSuchRoute))));

@@ -4,6 +4,7 @@
 mod back_channel;
 mod by_hand;
 mod own_sessions;
+mod there;
 
 use libtest_mimic::Trial;
 use world::{
@@ -22,6 +23,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("ending::people_see_their_sessions_and_end_them", own_sessions::listed_and_ended),
         in_a_runtime("ending::the_page_of_sessions_in_an_outage", own_sessions::outages),
         in_a_runtime("ending::the_page_of_sessions_and_bad_input", own_sessions::bad_input),
+        in_a_runtime("ending::people_sign_out_at_the_provider_too", there::at_the_provider),
+        in_a_runtime("ending::a_provider_without_an_address_to_sign_out_at", there::without_such_an_address),
+        in_a_runtime("ending::a_provider_signs_people_out_in_a_frame", there::in_a_frame),
     ]
 }
 

@@ -57,7 +57,7 @@ impl StandingSessions {
         let order = EndingOrder { who: &format!("provider {provider}"), why: "signed out at the provider" };
         let ended = match leaver {
             Leaver::Session { issuer, sid, subject } => {
-                let ended = self.end_of_provider_session(issuer, sid, subject.as_ref(), order, now).await?;
+                let ended = self.end_of_provider_session(&issuer, &sid, subject.as_ref(), order, now).await?;
                 BackChannelLogout::Sessions(ended)
             }
             Leaver::Person(subject) => {

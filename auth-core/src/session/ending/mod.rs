@@ -6,6 +6,7 @@
 //! none. (Signing out with a ticket is [`Sessions::logout`](super::Sessions::logout), which works without the store.)
 
 mod back_channel;
+mod farewell;
 mod sql;
 #[cfg(test)]
 mod tests;
@@ -167,17 +168,21 @@ impl StandingSessions {
         Ok(())
     }
 
-    /// Ends those of a session at the provider.
-    async fn end_of_provider_session(
+    /// Ends those of the session `sid` at the provider `issuer`; where `subject` is given, only theirs. How many there were.
+    ///
+    /// # Errors
+    /// As [`StandingSessions::end`].
+    pub async fn end_of_provider_session(
         &self,
-        issuer: String,
-        sid: String,
+        issuer: &str,
+        sid: &str,
         subject: Option<&Subject>,
         order: EndingOrder<'_>,
         now: Now,
     ) -> Result<usize, Unavailable> {
-        let mut sessions =
-            self.standing(sql::of_provider_session(&self.store, issuer, sid, now.earlier(), Self::MOST).await?);
+        let (issuer, sid) = (issuer.to_owned(), sid.to_owned());
+        let rows = sql::of_provider_session(&self.store, issuer, sid, now.earlier(), Self::MOST).await?;
+        let mut sessions = self.standing(rows);
         sessions.retain(|session| subject.is_none_or(|subject| session.is_of(subject)));
         self.end_all(&sessions, order, now).await?;
         Ok(sessions.len())

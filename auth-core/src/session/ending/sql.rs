@@ -19,6 +19,14 @@ const ONE: &str = "
     SELECT id, issuer, subject, provider, claims, address, browser, begun, confirmed, until FROM session
     WHERE id = $1 AND ended IS NULL AND until > $2";
 
+const FAREWELL: &str = "SELECT provider, claims FROM session WHERE id = $1";
+
+/// The provider's name and the claims of a session, whether it stands or not.
+pub(super) async fn farewell(store: &Database, id: String) -> Result<Option<(String, String)>, Unavailable> {
+    let read = sqlx::query_as(FAREWELL).bind(id);
+    store.call(move |mut connection| async move { read.fetch_optional(&mut *connection).await }).await
+}
+
 pub(super) async fn page(
     store: &Database,
     after: String,

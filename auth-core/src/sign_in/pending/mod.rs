@@ -146,6 +146,11 @@ impl PendingCookieNames {
         pending_cookie_prefix(self.secure)
     }
 
+    /// That of somebody who signs out at their provider: one a browser. A sign-in that begins meanwhile takes it back.
+    pub(super) fn of_logout(self) -> String {
+        self.of("logout")
+    }
+
     fn of(self, id: &str) -> String {
         format!("{}{id}", self.prefix())
     }
@@ -184,14 +189,19 @@ impl PendingCookieNames {
     }
 }
 
-fn seal(seals: &Seals, purpose: Purpose, content: &impl Serialize, now: Now) -> String {
+pub(super) fn seal(seals: &Seals, purpose: Purpose, content: &impl Serialize, now: Now) -> String {
     let content = serde_json::to_vec(content).expect("strings, numbers and booleans are always JSON");
     seals.seal(purpose, now.earlier() + LIFETIME, &content)
 }
 
 /// What is sealed; `None` if it is not ours, or over. What only one reading of the clock calls over is good here: a
 /// pending sign-in admits nobody by itself, and the ID token at its end may be what ends the doubt.
-fn open<T: for<'de> Deserialize<'de>>(seals: &Seals, purpose: Purpose, envelope: &str, now: Now) -> Option<T> {
+pub(super) fn open<T: for<'de> Deserialize<'de>>(
+    seals: &Seals,
+    purpose: Purpose,
+    envelope: &str,
+    now: Now,
+) -> Option<T> {
     let opened = seals.open_if_perhaps_over(purpose, envelope, now).ok()?;
     serde_json::from_slice(&opened.content).ok()
 }

@@ -39,6 +39,7 @@ pub(super) fn answer(state: &State, request: &Request<Bytes>) -> Answer {
         (_, Some(Part::Authorize)) => authorize(state, request),
         (_, Some(Part::Token)) => token(state, request),
         (_, Some(Part::Userinfo)) => userinfo(state, request.headers()),
+        (_, None) if request.uri().path() == END_SESSION => end_session(state, request),
         (_, None) => page(StatusCode::NOT_FOUND, "<h1>There is nothing here</h1>"),
     };
     let seconds = u64::try_from(state.now().as_secs()).unwrap_or(0);
@@ -48,6 +49,21 @@ pub(super) fn answer(state: &State, request: &Request<Bytes>) -> Answer {
         answer.headers_mut().insert(header::DATE, date);
     }
     answer
+}
+
+/// Where people sign out (OpenID Connect RP-Initiated Logout 1.0 §2).
+const END_SESSION: &str = "/end_session";
+
+/// Signs whoever comes out, and sends them back. It keeps no session, so there is nothing to end.
+fn end_session(state: &State, request: &Request<Bytes>) -> Answer {
+    let asked = fields(request.uri().query().unwrap_or_default().as_bytes());
+    let field = |name: &str| asked.get(name).map_or("", String::as_str);
+    match Url::parse(field("post_logout_redirect_uri")) {
+        Ok(back) if is_loopback(&back) && field("client_id") == state.options.client_id => {
+            send_back(back, false, &[("state", field("state"))])
+        }
+        _ => page(StatusCode::BAD_REQUEST, "<h1>unknown client_id, or an address that is not on loopback</h1>"),
+    }
 }
 
 impl State {
@@ -62,7 +78,10 @@ fn document(state: &State) -> Value {
         Some(Lie::OtherDocument) => "https://another-issuer.example".to_owned(),
         Some(_) | None => state.base(Part::Discovery),
     };
+    let offers_logout = lock(&state.changing).offers_logout;
+    let end_session = offers_logout.then(|| state.base(Part::Authorize) + END_SESSION);
     json!({
+        "end_session_endpoint": end_session,
         "issuer": issuer,
         "authorization_endpoint": state.url(Part::Authorize),
         "token_endpoint": state.url(Part::Token),

@@ -124,6 +124,7 @@ struct Changing {
     access: HashMap<String, User>,
     lie: Option<Lie>,
     dateless: bool,
+    offers_logout: bool,
     stated: HashMap<String, serde_json::Value>,
 }
 
@@ -217,6 +218,7 @@ impl Idp {
                 access: HashMap::new(),
                 lie: None,
                 dateless: false,
+                offers_logout: false,
                 stated: HashMap::new(),
             }),
             asked: Default::default(),
@@ -287,6 +289,11 @@ impl Idp {
     /// Whether its answers have no `Date` from now on.
     pub fn leave_out_date(&self, leave_out: bool) {
         lock(&self.state.changing).dateless = leave_out;
+    }
+
+    /// From now on its document names where people sign out.
+    pub fn offer_logout(&self) {
+        lock(&self.state.changing).offers_logout = true;
     }
 
     /// From now on ID tokens of `subject` state these claims too, and not those that are null here.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use auth_core::verdict::Unavailable;
-use http::{HeaderName, Response, StatusCode};
+use http::{HeaderName, Response, StatusCode, header::CONTENT_SECURITY_POLICY};
 
 use super::{Form, Head, PROXY_STATUS, append, set};
 use crate::{
@@ -24,7 +24,7 @@ const INVALID_RESPONSE: &str = "candor; error=proxy_internal_response; details=\
 
 impl Form<'_> {
     pub(super) fn own(&self, answer: OwnAnswer) -> Response<Body> {
-        let OwnAnswer { content, status, cookies, clear, nonce, why: _ } = answer;
+        let OwnAnswer { content, status, cookies, clear, nonce, frame, why: _ } = answer;
         let head = match status {
             OwnStatus::Status(status) => Head::failed(status, AnswerWord::Own, None),
             OwnStatus::Ok | OwnStatus::Failed(_) => Head::OK,
@@ -46,6 +46,9 @@ impl Form<'_> {
         };
         if let Some(nonce) = nonce {
             response.headers_mut().insert(DPOP_NONCE, nonce);
+        }
+        if let Some(frame) = frame {
+            response.headers_mut().insert(CONTENT_SECURITY_POLICY, frame);
         }
         append(&mut response, cookies);
         append(&mut response, clear.map(|clear| SetCookie::forget_ticket(clear, self.site)));
