@@ -57,6 +57,7 @@ fn provider(stand: &Stand) -> Provider {
         prompt: None,
         response_mode: ResponseMode::Query,
         userinfo: auth_core::idp::UserinfoUse::Never,
+        logout_at_provider: true,
     };
     Provider::new(config, document, stand.keys.clone(), stand.outbound.clone())
 }

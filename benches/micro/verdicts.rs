@@ -148,6 +148,7 @@ fn ada(stand: &Stand) -> NewSession {
         groups: Groups::known(["staff".to_owned()]),
         refresh_token: None,
         access_token: None,
+        id_token: None,
         claims: serde_json::json!({ "sub": "ada" }),
         provider: "provider".to_owned(),
         provider_sid: None,

@@ -110,6 +110,7 @@ impl Gateway {
             groups: Groups::NotStated(Silence::Absent),
             refresh_token: None,
             access_token: None,
+            id_token: None,
             claims: json!({}),
             provider: "entra".to_owned(),
             provider_sid: None,

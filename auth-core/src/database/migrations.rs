@@ -293,6 +293,7 @@ const STATEMENTS: &[(&str, &str)] = &[
         "session: those of a provider's session",
         "CREATE INDEX session_provider_sid ON session (issuer, provider_sid) WHERE provider_sid IS NOT NULL",
     ),
+    ("session: the ID token", "ALTER TABLE session ADD COLUMN id_token TEXT"),
 ];
 
 /// Applies those that the store has not seen. A store that a newer release has brought further is taken as it is, so that going back a release

@@ -122,7 +122,8 @@ impl Discovery {
         }
     }
 
-    fn known(&self) -> Option<Arc<Document>> {
+    /// Its document, last known good, without asking for it.
+    pub(crate) fn known(&self) -> Option<Arc<Document>> {
         self.0.load().value.as_ref().map(|known| Arc::clone(&known.document))
     }
 

@@ -3,8 +3,8 @@
 //! The only module that names `openidconnect`, which fetches nothing here and reads no clock. ID tokens leave a token
 //! answer unverified, as text: `id_token` verifies them, first by [`crate::keys`] and [`crate::jws`], which know
 //! fresh keys and the difference between a forgery and an outage, then by the library's verifier (`SignedIdToken`).
-//! Deliberately absent: any other flow than the code flow with PKCE (RFC 6749 §4.1,
-//! RFC 7636) and the refresh of what it gave (RFC 6749 §6).
+//! Deliberately absent: any other flow than the code flow with PKCE (RFC 6749 §4.1, RFC 7636) and the refresh of what it gave
+//! (RFC 6749 §6).
 
 mod call;
 mod client;
@@ -76,6 +76,8 @@ pub struct ProviderConfig {
     pub response_mode: ResponseMode,
     /// What userinfo is asked for after a good ID token.
     pub userinfo: UserinfoUse,
+    /// Whether who signs out here is sent on to sign out there too, if it has an address for that.
+    pub logout_at_provider: bool,
 }
 
 /// What a provider asks a person for though it need not (OpenID Connect Core §3.1.2.1). One of them at a time: Entra ID
@@ -131,14 +133,15 @@ pub(crate) struct AuthenticationRequest<'a> {
     pub(crate) login_hint: Option<&'a str>,
 }
 
-/// What a logout request carries besides the configuration (OpenID Connect RP-Initiated Logout 1.0 §2). Deliberately absent:
-/// `id_token_hint`, since no ID token is kept; the provider may ask the person whether they mean it.
+/// What a logout request carries besides the configuration (OpenID Connect RP-Initiated Logout 1.0 §2).
 pub(crate) struct EndSessionRequest<'a> {
     /// Where the person comes back to. Registered with the provider.
     pub(crate) redirect_uri: &'a Url,
     pub(crate) state: &'a str,
     /// Whose session it is, in the provider's own words.
     pub(crate) logout_hint: Option<&'a str>,
+    /// The ID token of the sign-in. Without it many providers ask the person whether they mean it, and some sign nobody out.
+    pub(crate) id_token_hint: Option<&'a SecretString>,
 }
 
 impl Provider {
@@ -182,6 +185,19 @@ impl Provider {
         self.0.discovery.ask(now).await
     }
 
+    /// Where its pages are, as far as that is known without asking it: at its issuer, where people sign in and where they sign
+    /// out. Origins, each once.
+    pub fn page_origins(&self) -> Vec<url::Origin> {
+        let mut urls: Vec<_> = Url::parse(self.issuer()).into_iter().collect();
+        if let Some(known) = self.0.discovery.known() {
+            urls.extend(known.authorization_endpoint.iter().chain(&known.end_session_endpoint).cloned());
+        }
+        let mut origins: Vec<_> = urls.iter().map(Url::origin).collect();
+        origins.sort_by_key(url::Origin::ascii_serialization);
+        origins.dedup();
+        origins
+    }
+
     /// Where to send a person to sign in.
     ///
     /// # Errors
@@ -221,6 +237,12 @@ impl Provider {
         Ok(url.url().0)
     }
 
+    /// Whether people who sign out here are sent on to sign out there too, by what is known of it now.
+    pub(crate) fn ends_sessions(&self) -> bool {
+        self.0.config.logout_at_provider
+            && self.0.discovery.known().is_some_and(|document| document.end_session_endpoint.is_some())
+    }
+
     /// Where to send a person to sign out there too; nothing, if the provider has no such address.
     pub(crate) fn end_session_url(&self, document: &Document, request: &EndSessionRequest<'_>) -> Option<Url> {
         let endpoint = EndSessionUrl::from_url(document.end_session_endpoint.clone()?);
@@ -231,7 +253,12 @@ impl Provider {
         if let Some(hint) = request.logout_hint {
             logout = logout.set_logout_hint(LogoutHint::new(hint.to_owned()));
         }
-        Some(logout.http_get_url())
+        let mut url = logout.http_get_url();
+        // As it came: the library would read its claims, and write the token anew.
+        if let Some(token) = request.id_token_hint {
+            url.query_pairs_mut().append_pair("id_token_hint", token.expose_secret());
+        }
+        Some(url)
     }
 
     /// What is asked of the person. Where they are to choose an account, that takes the configured one's place, but that of

@@ -170,6 +170,7 @@ mod tests {
             prompt: None,
             response_mode: ResponseMode::Query,
             userinfo: UserinfoUse::Merge,
+            logout_at_provider: true,
         };
         let check = |token: Value, said: Value, expected: Value| {
             let object = |value: &Value| value.as_object().expect("an object").clone();

@@ -33,6 +33,8 @@ pub(crate) enum Purpose {
     AccessToken,
     /// A refresh token in a session's row.
     RefreshToken,
+    /// The ID token in a session's row.
+    IdToken,
     /// The `state` parameter of a sign-in.
     SignInState,
     /// A session ticket.
@@ -98,6 +100,7 @@ impl Purpose {
         match self {
             Self::AccessToken => b"access-token",
             Self::RefreshToken => b"refresh-token",
+            Self::IdToken => b"id-token",
             Self::SignInState => b"state",
             Self::Ticket => b"ticket",
             Self::PendingSignIn => b"try",
@@ -333,9 +336,11 @@ mod tests {
         let all = [
             Purpose::AccessToken,
             Purpose::RefreshToken,
+            Purpose::IdToken,
             Purpose::SignInState,
             Purpose::Ticket,
             Purpose::PendingSignIn,
+            Purpose::PendingLogout,
         ];
         for (sealed_for, opened_for) in all.iter().flat_map(|a| all.iter().map(move |b| (*a, *b))) {
             let expected = if sealed_for == opened_for { "ada" } else { "bad-seal" };

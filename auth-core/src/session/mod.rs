@@ -105,6 +105,8 @@ pub struct NewSession {
     pub refresh_token: Option<SecretString>,
     /// What they may ask of others by, if that is to be kept ([`SessionPolicy::keeps_access_tokens`]).
     pub access_token: Option<IssuedAccessToken>,
+    /// The ID token as it came, if the provider wants it back when they sign out there.
+    pub id_token: Option<SecretString>,
     /// The verified claims, as a JSON object.
     pub claims: serde_json::Value,
     /// The provider's name in the configuration.
@@ -161,6 +163,10 @@ const AHEAD: Duration = Duration::from_secs(30);
 /// The longest ticket, in bytes of the cookie's value: with its name and attributes it stays below the 4096 bytes that
 /// a browser keeps (RFC 6265 §6.1).
 const MAX_TICKET: usize = 3584;
+
+/// The longest ID token that is kept, in bytes: it goes back to the provider in an address, and servers read no longer ones
+/// than 8 KiB. A longer one is done without.
+const MAX_ID_TOKEN: usize = 6 * 1024;
 
 /// When it is worth asking again whose issuer the configuration does not name: an operator has to change it.
 const NEXT_CONFIGURATION: Duration = Duration::from_secs(30);
@@ -241,7 +247,8 @@ impl Sessions {
     /// Unavailable, if the row could not be written. There is no session then.
     pub async fn begin(&self, new: NewSession, replaces: Option<&str>, now: Now) -> Result<Ticket, Unavailable> {
         let (begun, id) = (now.anchor(), random_id()?);
-        let new = NewSession { refresh_token: renewal::keepable(new.refresh_token), ..new };
+        let id_token = new.id_token.filter(|token| token.expose_secret().len() <= MAX_ID_TOKEN);
+        let new = NewSession { refresh_token: renewal::keepable(new.refresh_token), id_token, ..new };
         let SessionPolicy { hard_without_refresh, renewal, .. } = &self.0.policy;
         let (life, renew_at) = match new.refresh_token {
             Some(_) => (renewal.hard, Some(begun + renewal.renew)),
@@ -386,6 +393,7 @@ impl Sessions {
             refresh_token: new.refresh_token.map(|token| self.seal(Purpose::RefreshToken, &token, until)),
             access_token,
             access_until,
+            id_token: new.id_token.map(|token| self.seal(Purpose::IdToken, &token, until)),
             claims: serde_json::to_string(&new.claims).or_unavailable(Dependency::Store)?,
             address: new.address.map(|address| address.to_string()),
             browser: new.browser.map(|browser| shortened(&browser).to_owned()),

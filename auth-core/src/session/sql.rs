@@ -5,8 +5,8 @@ use crate::{clock::Timestamp, database::Database, principal::Subject, verdict::U
 const INSERT: &str = "
     INSERT INTO session
         (id, issuer, subject, provider, provider_sid, refresh_token, claims, address, browser, begun, confirmed,
-         until, version, access_token, access_until)
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, 1, $12, $13)";
+         until, version, access_token, access_until, id_token)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10, $11, 1, $12, $13, $14)";
 
 const CLAIMS_OF: &str = "
     SELECT claims, confirmed FROM session WHERE issuer = $1 AND subject = $2 ORDER BY confirmed DESC LIMIT $3";
@@ -27,6 +27,7 @@ pub(super) struct SessionRow {
     pub(super) refresh_token: Option<String>,
     pub(super) access_token: Option<String>,
     pub(super) access_until: Option<Timestamp>,
+    pub(super) id_token: Option<String>,
     pub(super) claims: String,
     pub(super) address: Option<String>,
     pub(super) browser: Option<String>,
@@ -52,6 +53,7 @@ pub(super) async fn insert(store: &Database, row: SessionRow) -> Result<(), Unav
                 .bind(row.until.as_millis())
                 .bind(row.access_token)
                 .bind(row.access_until.map(Timestamp::as_millis))
+                .bind(row.id_token)
                 .execute(&mut *connection)
                 .await
                 .map(drop)

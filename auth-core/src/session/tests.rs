@@ -99,6 +99,7 @@ fn ada() -> NewSession {
         groups: Groups::Known(Arc::new(set(&["staff", "chess"]))),
         refresh_token: None,
         access_token: None,
+        id_token: None,
         claims: serde_json::json!({ "sub": "ada", "groups": ["staff", "chess"] }),
         provider: "main".to_owned(),
         provider_sid: Some("sid-1".to_owned()),

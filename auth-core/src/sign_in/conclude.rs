@@ -145,6 +145,7 @@ impl Conclusion {
             groups,
             refresh_token: tokens.refresh_token,
             access_token: Some(tokens.access_token),
+            id_token: Some(tokens.id_token).filter(|_| self.provider.ends_sessions()),
             claims: who.claims,
             provider: self.found.provider.clone(),
             provider_sid: who.sid,

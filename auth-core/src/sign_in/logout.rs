@@ -32,7 +32,7 @@ pub enum LogoutThere {
         /// The cookie to set, by which they are known when they come back.
         cookie: PendingCookie,
     },
-    /// The provider has no address for that, or is not configured any more.
+    /// The provider has no address for that, or the configuration says not to.
     NotOffered,
     /// The provider does not answer.
     Unavailable(Unavailable),
@@ -60,14 +60,18 @@ impl SignIn {
     /// Where `whose` can sign out at their provider too, now that their session here has ended.
     pub async fn logout_there(&self, whose: &Principal, reach: LogoutReach, now: Now) -> LogoutThere {
         let parts = &self.0;
-        let farewell = match whose.session {
-            Some(session) => parts.sessions.farewell(session).await,
-            None => None,
+        let farewell = match (whose.session, reach) {
+            (Some(session), LogoutReach::Everywhere) => parts.sessions.farewell(session, now).await,
+            // A store that did not take the end a moment ago is not waited for once more.
+            (Some(_), LogoutReach::ThisGateway) | (None, _) => None,
         };
         // A ticket says which issuer it was, and the row under which name: one issuer may be configured as several.
         let of_issuer = || parts.providers.iter().filter(|provider| **provider.issuer() == *whose.subject.issuer);
         let named = farewell.as_ref().and_then(|row| of_issuer().find(|provider| **provider.name() == *row.provider));
         let Some(provider) = named.or_else(|| of_issuer().next()) else { return LogoutThere::NotOffered };
+        if !provider.config().logout_at_provider {
+            return LogoutThere::NotOffered;
+        }
         let document = match provider.ask(now).await {
             Ok(document) => document,
             Err(down) => return LogoutThere::Unavailable(down),
@@ -80,6 +84,7 @@ impl SignIn {
             redirect_uri: &parts.callbacks.logout(),
             state: &state,
             logout_hint: farewell.as_ref().and_then(|row| row.login_hint.as_deref()),
+            id_token_hint: farewell.as_ref().and_then(|row| row.id_token.as_ref()),
         };
         let Some(location) = provider.end_session_url(&document, &request) else { return LogoutThere::NotOffered };
         let name = provider.name().to_string();
@@ -97,7 +102,14 @@ impl SignIn {
         let of_logout = pending.iter().filter(|(of, _)| *of == name);
         let mut known =
             of_logout.filter_map(|(_, value)| open::<PendingLogout>(&self.0.seals, Purpose::PendingLogout, value, now));
-        let found = known.find(|found| found.state == state)?;
+        let is_its_own = |found: &PendingLogout| {
+            #[cfg(candor_mutants)]
+            if crate::mutants::is("any-state-is-back") {
+                return true;
+            }
+            found.state == state
+        };
+        let found = known.find(is_its_own)?;
         let reach = if found.everywhere { LogoutReach::Everywhere } else { LogoutReach::ThisGateway };
         Some(LoggedOutThere { provider: found.provider, reach, spent: name })
     }

@@ -163,6 +163,7 @@ fn idp(
             "merged" => UserinfoUse::Merge,
             _ => UserinfoUse::Never,
         },
+        logout_at_provider: true,
     };
     Provider::new(config, discovery, keys, outbound)
 }

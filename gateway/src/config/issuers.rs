@@ -54,6 +54,8 @@ pub struct IdentityConfig {
     pub response_mode: ResponseMode,
     /// What userinfo is asked for. Default nothing.
     pub userinfo: UserinfoUse,
+    /// Whether who signs out here is sent on to sign out there too. Default yes.
+    pub logout_at_provider: bool,
 }
 
 /// A provider's dialect.
@@ -173,6 +175,7 @@ impl IdentityConfig {
                 ("merge", UserinfoUse::Merge),
             ])
         });
+        let logout_at_provider = section.value("logout_at_provider").and_then(|value| value.boolean());
         section.finish();
         Some(Self {
             name: name?.into(),
@@ -192,6 +195,7 @@ impl IdentityConfig {
             absence,
             response_mode: response_mode.unwrap_or(ResponseMode::Query),
             userinfo: userinfo.unwrap_or_default(),
+            logout_at_provider: logout_at_provider.unwrap_or(true),
         })
     }
 }

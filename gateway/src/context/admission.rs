@@ -3,7 +3,8 @@
 use auth_core::{
     authenticator::Admission,
     credential::CredentialId,
-    policy::{Permit, Requirement},
+    policy::{Holder, Permit, Requirement},
+    principal::Principal,
     refusal_guard::{Ended, EndedCredential, Harm},
     verdict::Stop,
 };
@@ -24,6 +25,19 @@ pub(crate) struct Admitted {
     /// The right to forward.
     pub(crate) permit: Permit,
     credential: Option<CredentialId>,
+}
+
+impl Admitted {
+    /// Who it is, where the requirement lets nobody pass who is not known.
+    ///
+    /// # Errors
+    /// A mistake of ours: it lets pass.
+    pub(crate) fn principal(&self) -> Result<&Principal, Answer> {
+        let Holder::Known(principal) = self.permit.holder() else {
+            return Err(Answer::Fault(Fault::Internal("a permit for nobody in particular".into())));
+        };
+        Ok(principal)
+    }
 }
 
 impl RequestContext {

@@ -285,6 +285,17 @@ impl SeenPage {
         self.set_cookies().iter().filter(|cookie| is_deletion(cookie)).map(|cookie| cookie.name().to_owned()).collect()
     }
 
+    /// Where the page leads to by itself and at once, as the way to sign out at the provider does.
+    pub fn onward(&self) -> Option<Url> {
+        let page = self.text();
+        let refresh = page.split("<meta").filter_map(|rest| rest.split('>').next());
+        let onward = refresh.filter(|tag| tag.contains("http-equiv=\"refresh\"")).find_map(|tag| {
+            let content = attribute(tag, "content")?;
+            content.strip_prefix("0; url=").map(str::to_owned)
+        })?;
+        self.url.join(&onward).ok()
+    }
+
     /// The first form of the page: where it leads, and its hidden fields.
     pub fn form(&self) -> Option<(Url, Vec<(String, String)>)> {
         let page = self.text();

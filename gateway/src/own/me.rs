@@ -2,7 +2,6 @@
 
 use auth_core::{
     clock::Now,
-    policy::Holder,
     principal::{Kind, Principal},
     refusal_guard::Harm,
 };
@@ -12,7 +11,7 @@ use super::{anybody_known, moment};
 use crate::{
     config::site::Site,
     context::RequestContext,
-    fault::{ClientKind, Fault},
+    fault::ClientKind,
     request::RequestHead,
     response::{answer::Answer, own_answer::OwnAnswer, page::Page},
 };
@@ -23,15 +22,14 @@ pub(super) async fn answer(context: &RequestContext, head: &RequestHead) -> Answ
         Ok(admitted) => admitted,
         Err(answer) => return answer,
     };
-    match admitted.permit.holder() {
-        Holder::Known(principal) if context.client_kind() == ClientKind::Browser => {
-            Answer::Own(OwnAnswer::page(page(principal, &context.running.site)))
-        }
-        Holder::Known(principal) => Answer::Own(OwnAnswer::json(described(principal, context.now))),
-        Holder::Anyone | Holder::Lapsed | Holder::Undecided(_) => {
-            Answer::Fault(Fault::Internal("a permit for nobody in particular".into()))
-        }
-    }
+    let principal = match admitted.principal() {
+        Ok(principal) => principal,
+        Err(answer) => return answer,
+    };
+    Answer::Own(match context.client_kind() {
+        ClientKind::Browser => OwnAnswer::page(page(principal, &context.running.site)),
+        _ => OwnAnswer::json(described(principal, context.now)),
+    })
 }
 
 fn page(principal: &Principal, site: &Site) -> Page {

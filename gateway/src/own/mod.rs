@@ -5,6 +5,7 @@ mod activate;
 pub mod admin;
 mod content;
 mod device;
+mod form_page;
 pub mod forward_auth;
 mod legacy_pin;
 mod logout;

@@ -5,25 +5,24 @@
 
 use auth_core::{
     clock::Timestamp,
-    policy::{Allow, Holder, MaxStale, Requirement, RequirementId},
+    policy::{Allow, MaxStale, Requirement, RequirementId},
     principal::{Kind, Principal, SessionId},
-    refusal_guard::Harm,
     session::ending::{EndingOrder, StandingSession, StandingSessions},
     verdict::Unavailable,
 };
-use http::{Method, request};
+use http::request;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    content::{self, ContentFault},
+    form_page::{FormPage, bad_parameters},
     moment,
 };
 use crate::{
     body::Received,
     config::site::Site,
     context::RequestContext,
-    fault::{BadRequest, ClientKind, Fault},
+    fault::ClientKind,
     request::RequestHead,
     response::{
         answer::{Answer, Why},
@@ -46,6 +45,8 @@ struct EndForm {
 }
 
 /// What somebody wants to end.
+#[derive(Deserialize)]
+#[serde(try_from = "EndForm")]
 enum Wanted {
     One(SessionId),
     AllOthers,
@@ -73,17 +74,11 @@ async fn decide(
     body: Received,
     requirement: &Requirement,
 ) -> Result<Answer, Answer> {
-    let posted = parts.method == Method::POST;
-    if posted && !head.same_origin {
-        return Err(Answer::Fault(Fault::BadRequest(BadRequest::CrossSite)));
-    }
-    let wanted = if posted { Some(read_form(parts, body).await?) } else { None };
-    let admitted = context.admit(head, requirement, Harm::None).await?;
-    let Holder::Known(principal) = admitted.permit.holder() else {
-        return Err(Answer::Fault(Fault::Internal("a permit for nobody in particular".into())));
-    };
+    let asking = FormPage { context, head, parts, requirement, most: FORM };
+    let (form, admitted) = asking.asked::<Wanted>(body).await?;
+    let principal = admitted.principal()?;
     let standing = context.gateway.standing_sessions();
-    let ended = match wanted {
+    let ended = match form {
         None => None,
         Some(wanted) => {
             let ended = end(&standing, principal, wanted, context).await;
@@ -198,23 +193,14 @@ fn unavailable(down: &Unavailable, ending: bool) -> Answer {
     Answer::Own(OwnAnswer::failed(failure, page.link("To the service", "/")).log(Why::missing(down)))
 }
 
-async fn read_form(parts: &request::Parts, body: Received) -> Result<Wanted, Answer> {
-    let read = content::read(parts, body, "application/x-www-form-urlencoded", FORM).await;
-    let form = read.map_err(|fault| {
-        Answer::Fault(match fault {
-            ContentFault::WrongMediaType => Fault::BadRequest(BadRequest::OwnParameters),
-            ContentFault::TooLarge => Fault::BodyTooLarge,
-            ContentFault::Broken => Fault::BadRequest(BadRequest::BodyBroken),
-            ContentFault::Stalled => Fault::BadRequest(BadRequest::BodyStalled),
-        })
-    })?;
-    match serde_html_form::from_bytes(&form) {
-        Ok(EndForm { end: Some(id), others: None }) => id.parse().map(Wanted::One).map_err(|_| bad_parameters()),
-        Ok(EndForm { end: None, others: Some(_) }) => Ok(Wanted::AllOthers),
-        Ok(_) | Err(_) => Err(bad_parameters()),
-    }
-}
+impl TryFrom<EndForm> for Wanted {
+    type Error = &'static str;
 
-fn bad_parameters() -> Answer {
-    Answer::Fault(Fault::BadRequest(BadRequest::OwnParameters))
+    fn try_from(form: EndForm) -> Result<Self, Self::Error> {
+        match form {
+            EndForm { end: Some(id), others: None } => id.parse().map(Self::One).map_err(|_| "no session's id"),
+            EndForm { end: None, others: Some(_) } => Ok(Self::AllOthers),
+            EndForm { .. } => Err("neither of the two, or both"),
+        }
+    }
 }

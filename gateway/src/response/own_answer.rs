@@ -174,9 +174,11 @@ impl OwnAnswer {
         Self::of(OwnContent::Identity(stated))
     }
 
-    /// For a frame on a page of `origin`, and of no other: pages of ours go into none. One that is no header value is left out.
-    pub fn framed_by(self, origin: &url::Origin) -> Self {
-        let policy = format!("default-src 'none'; frame-ancestors {}", origin.ascii_serialization());
+    /// For a frame on a page of one of `origins`, and of no other: pages of ours go into none. One that is no header value is
+    /// left out.
+    pub fn framed_by(self, origins: &[url::Origin]) -> Self {
+        let origins: Vec<_> = origins.iter().map(url::Origin::ascii_serialization).collect();
+        let policy = format!("default-src 'none'; frame-ancestors {}", origins.join(" "));
         Self { frame: HeaderValue::from_str(&policy).ok(), ..self }
     }
 

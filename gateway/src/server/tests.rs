@@ -106,6 +106,7 @@ async fn ticket(gateway: &Gateway, roles: Roles) -> String {
         groups: Groups::NotStated(Silence::Absent),
         refresh_token: None,
         access_token: None,
+        id_token: None,
         claims: serde_json::json!({}),
         provider: "i".into(),
         provider_sid: None,

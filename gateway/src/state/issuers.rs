@@ -125,6 +125,7 @@ impl IssuerBuilder<'_> {
             prompt: identity.prompt,
             response_mode: identity.response_mode,
             userinfo: identity.userinfo,
+            logout_at_provider: identity.logout_at_provider,
         };
         Ok(Provider::new(config, issuer.discovery.clone(), keys.keys.clone(), issuer.outbound.clone()))
     }

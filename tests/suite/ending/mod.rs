@@ -25,7 +25,11 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("ending::the_page_of_sessions_and_bad_input", own_sessions::bad_input),
         in_a_runtime("ending::people_sign_out_at_the_provider_too", there::at_the_provider),
         in_a_runtime("ending::a_provider_without_an_address_to_sign_out_at", there::without_such_an_address),
+        in_a_runtime("ending::who_comes_back_from_signing_out_ends_nothing", there::coming_back_ends_nothing),
+        in_a_runtime("ending::people_sign_out_while_the_provider_is_down", there::while_the_provider_is_down),
         in_a_runtime("ending::a_provider_signs_people_out_in_a_frame", there::in_a_frame),
+        in_a_runtime("ending::a_frame_while_the_store_is_down", there::in_a_frame_while_the_store_is_down),
+        in_a_runtime("ending::a_frame_of_entra_names_no_issuer", there::in_a_frame_of_entra),
     ]
 }
 

@@ -35,7 +35,7 @@ pub(crate) const UNTIL_RED: &str = "--until-red";
 /// The words of the faults that the matrix must catch, each with the flow and the dependency where it shows soonest:
 /// those cells run first, and then all others. The faults that attacks must catch stand with the attacks; the last of these
 /// are among them too.
-const FAULTS: [(&str, Flow, Dependency); 34] = [
+const FAULTS: [(&str, Flow, Dependency); 35] = [
     ("unknown-kid-is-refused", BearerUnknownKid, Keys),
     ("signature-skipped", BearerUnknownKid, Keys),
     ("empty-set-replaces", BearerUnknownKid, Keys),
@@ -48,6 +48,7 @@ const FAULTS: [(&str, Flow, Dependency); 34] = [
     ("token-500-is-not-signed-in", Callback, Token),
     ("store-error-loops", Callback, Store),
     ("logout-keeps-ticket", Logout, Store),
+    ("provider-down-keeps-ticket", Logout, Dependency::Discovery),
     ("store-error-clears-cookie", StrictRoute, Store),
     ("revoked-check-skipped-on-store-error", Ticket, Store),
     ("absent-row-ends-session", RenewalPastGrace, Disk),

@@ -222,6 +222,7 @@ fn configured(user_claim: UserClaim) -> ProviderConfig {
         prompt: None,
         response_mode: ResponseMode::Query,
         userinfo: crate::idp::UserinfoUse::Never,
+        logout_at_provider: true,
     }
 }
 

@@ -19,10 +19,17 @@ const ONE: &str = "
     SELECT id, issuer, subject, provider, claims, address, browser, begun, confirmed, until FROM session
     WHERE id = $1 AND ended IS NULL AND until > $2";
 
-const FAREWELL: &str = "SELECT provider, claims FROM session WHERE id = $1";
+const FAREWELL: &str = "SELECT provider, claims, id_token FROM session WHERE id = $1";
 
-/// The provider's name and the claims of a session, whether it stands or not.
-pub(super) async fn farewell(store: &Database, id: String) -> Result<Option<(String, String)>, Unavailable> {
+/// What signing out at the provider needs of a session. No `Debug`: it holds a token, though sealed.
+pub(super) struct FarewellRow {
+    pub(super) provider: String,
+    pub(super) claims: String,
+    pub(super) id_token: Option<String>,
+}
+
+/// That of a session, whether it stands or not.
+pub(super) async fn farewell(store: &Database, id: String) -> Result<Option<FarewellRow>, Unavailable> {
     let read = sqlx::query_as(FAREWELL).bind(id);
     store.call(move |mut connection| async move { read.fetch_optional(&mut *connection).await }).await
 }
@@ -65,6 +72,16 @@ pub(super) async fn of_provider_session(
 pub(super) async fn one(store: &Database, id: String, now: Timestamp) -> Result<Vec<StandingSession>, Unavailable> {
     let read = sqlx::query_as(ONE).bind(id).bind(now.as_millis());
     store.call(move |mut connection| async move { read.fetch_all(&mut *connection).await }).await
+}
+
+impl FromRow<'_, SqliteRow> for FarewellRow {
+    fn from_row(row: &SqliteRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            provider: row.try_get("provider")?,
+            claims: row.try_get("claims")?,
+            id_token: row.try_get("id_token")?,
+        })
+    }
 }
 
 impl FromRow<'_, SqliteRow> for StandingSession {

@@ -74,6 +74,7 @@ impl Site {
             prompt: None,
             response_mode: ResponseMode::Query,
             userinfo: crate::idp::UserinfoUse::Never,
+            logout_at_provider: true,
         };
         let providers = vec![Provider::new(config, discovery, keys, outbound)];
         let policy = SessionPolicy {
@@ -114,6 +115,7 @@ impl Site {
             groups: Groups::known([]),
             refresh_token: None,
             access_token: None,
+            id_token: None,
             claims: json!({ "email": format!("{sub}@example.com") }),
             provider: "main".to_owned(),
             provider_sid: Some(sid.to_owned()),

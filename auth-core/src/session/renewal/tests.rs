@@ -84,6 +84,7 @@ impl Site {
             groups: Groups::known(["staff".to_owned()]),
             refresh_token: Some(SecretString::from(name)),
             access_token: None,
+            id_token: None,
             claims: json!({ "groups": ["staff"], "nonce": "n-1" }),
             provider: "main".to_owned(),
             provider_sid: None,
@@ -210,6 +211,7 @@ fn sessions(
         prompt: None,
         response_mode: ResponseMode::Query,
         userinfo: crate::idp::UserinfoUse::Never,
+        logout_at_provider: true,
     };
     let policy = SessionPolicy {
         hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,

@@ -15,19 +15,18 @@ use auth_core::{
         Devices,
         activation::{ActivationId, Administrator, AskingNetwork, ConfirmAnswer, Pin, PinAnswer, PinTag, TypedTag},
     },
-    policy::{Holder, MaxStale, Requirement, RequirementId, permit},
+    policy::{MaxStale, Requirement, RequirementId, permit},
     principal::{Kind, Principal},
-    refusal_guard::Harm,
     verdict::{Stop, Unavailable, Verdict},
 };
-use http::{Method, request};
+use http::request;
 use serde::Deserialize;
 
-use super::content::{self, ContentFault};
+use super::form_page::{FormPage, bad_parameters};
 use crate::{
     body::Received,
     context::RequestContext,
-    fault::{BadRequest, ClientKind, Fault},
+    fault::{ClientKind, Fault},
     request::RequestHead,
     response::{answer::Answer, reply::Reply},
 };
@@ -102,15 +101,9 @@ async fn decide(
     };
     let query = serde_html_form::from_str::<ActivateQuery>(parts.uri.query().unwrap_or_default());
     let Ok(query) = query else { return Err(bad_parameters()) };
-    let posted = parts.method == Method::POST;
-    if posted && !head.same_origin {
-        return Err(Answer::Fault(Fault::BadRequest(BadRequest::CrossSite)));
-    }
-    let form = if posted { Some(read_form(parts, body).await?) } else { None };
-    let admitted = context.admit(head, requirement, Harm::None).await?;
-    let Holder::Known(principal) = admitted.permit.holder() else {
-        return Err(Answer::Fault(Fault::Internal("a permit for nobody in particular".into())));
-    };
+    let asking = FormPage { context, head, parts, requirement, most: FORM };
+    let (form, admitted) = asking.asked::<ActivateForm>(body).await?;
+    let principal = admitted.principal()?;
     let site = &context.running.site;
     let before = match &form {
         Some(form) => TypedBefore::read(Some(&form.pin), form.tag.as_deref(), form.room.as_deref()),
@@ -241,23 +234,6 @@ impl TypedBefore {
 /// Whether a room can be called so.
 fn is_a_room(name: &str) -> bool {
     !name.is_empty() && name.chars().count() <= LONGEST_ROOM && !name.chars().any(char::is_control)
-}
-
-async fn read_form(parts: &request::Parts, body: Received) -> Result<ActivateForm, Answer> {
-    let read = content::read(parts, body, "application/x-www-form-urlencoded", FORM).await;
-    let form = read.map_err(|fault| {
-        Answer::Fault(match fault {
-            ContentFault::WrongMediaType => Fault::BadRequest(BadRequest::OwnParameters),
-            ContentFault::TooLarge => Fault::BodyTooLarge,
-            ContentFault::Broken => Fault::BadRequest(BadRequest::BodyBroken),
-            ContentFault::Stalled => Fault::BadRequest(BadRequest::BodyStalled),
-        })
-    })?;
-    serde_html_form::from_bytes(&form).map_err(|_| bad_parameters())
-}
-
-fn bad_parameters() -> Answer {
-    Answer::Fault(Fault::BadRequest(BadRequest::OwnParameters))
 }
 
 #[cfg(test)]

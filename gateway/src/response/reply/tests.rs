@@ -95,6 +95,7 @@ impl House {
             groups: Groups::NotStated(Silence::Absent),
             refresh_token: None,
             access_token: None,
+            id_token: None,
             claims: serde_json::json!({}),
             provider: "issuer".into(),
             provider_sid: None,
