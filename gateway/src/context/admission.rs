@@ -32,9 +32,9 @@ impl Admitted {
     ///
     /// # Errors
     /// A mistake of ours: it lets pass.
-    pub(crate) fn principal(&self) -> Result<&Principal, Answer> {
+    pub(crate) fn principal(&self) -> Result<&Principal, Fault> {
         let Holder::Known(principal) = self.permit.holder() else {
-            return Err(Answer::Fault(Fault::Internal("a permit for nobody in particular".into())));
+            return Err(Fault::Internal("a permit for nobody in particular".into()));
         };
         Ok(principal)
     }

@@ -24,7 +24,7 @@ pub(super) async fn answer(context: &RequestContext, head: &RequestHead) -> Answ
     };
     let principal = match admitted.principal() {
         Ok(principal) => principal,
-        Err(answer) => return answer,
+        Err(fault) => return Answer::Fault(fault),
     };
     Answer::Own(match context.client_kind() {
         ClientKind::Browser => OwnAnswer::page(page(principal, &context.running.site)),

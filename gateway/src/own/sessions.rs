@@ -76,7 +76,7 @@ async fn decide(
 ) -> Result<Answer, Answer> {
     let asking = FormPage { context, head, parts, requirement, most: FORM };
     let (form, admitted) = asking.asked::<Wanted>(body).await?;
-    let principal = admitted.principal()?;
+    let principal = admitted.principal().map_err(Answer::Fault)?;
     let standing = context.gateway.standing_sessions();
     let ended = match form {
         None => None,

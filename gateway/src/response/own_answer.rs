@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::HeaderValue;
+use http::{HeaderName, HeaderValue, header::CONTENT_SECURITY_POLICY};
 use serde_json::Value;
 use url::Url;
 
@@ -29,8 +29,8 @@ pub struct OwnAnswer {
     pub(super) cookies: Vec<SetCookie>,
     pub(super) clear: Option<ClearCookie>,
     pub(super) why: Option<Why>,
-    pub(super) nonce: Option<HeaderValue>,
-    pub(super) frame: Option<HeaderValue>,
+    /// One header field more. Boxed, since nearly no answer has one and each would carry its room.
+    pub(super) field: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 /// What it consists of.
@@ -99,6 +99,8 @@ pub enum OwnFailure {
 #[derive(Debug)]
 pub struct Destination(String);
 
+/// A fresh nonce for the next proof (RFC 9449 §8.1).
+const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 impl OwnAnswer {
@@ -151,7 +153,7 @@ impl OwnAnswer {
 
     /// With a fresh nonce for the device's next proof (RFC 9449 §8). A nonce that is no header value is left out.
     pub fn nonce(self, nonce: &str) -> Self {
-        Self { nonce: HeaderValue::from_str(nonce).ok(), ..self }
+        self.field(DPOP_NONCE, nonce)
     }
 
     /// 303: a GET follows, whatever the method was (RFC 9110 §15.4.4).
@@ -179,7 +181,7 @@ impl OwnAnswer {
     pub fn framed_by(self, origins: &[url::Origin]) -> Self {
         let origins: Vec<_> = origins.iter().map(url::Origin::ascii_serialization).collect();
         let policy = format!("default-src 'none'; frame-ancestors {}", origins.join(" "));
-        Self { frame: HeaderValue::from_str(&policy).ok(), ..self }
+        self.field(CONTENT_SECURITY_POLICY, &policy)
     }
 
     /// With another status than 200; people and programs are told the same.
@@ -203,8 +205,12 @@ impl OwnAnswer {
         Self { why: Some(why), ..self }
     }
 
+    fn field(self, name: HeaderName, value: &str) -> Self {
+        Self { field: HeaderValue::from_str(value).ok().map(|value| Box::new((name, value))), ..self }
+    }
+
     fn of(content: OwnContent) -> Self {
-        Self { content, status: OwnStatus::Ok, cookies: Vec::new(), clear: None, why: None, nonce: None, frame: None }
+        Self { content, status: OwnStatus::Ok, cookies: Vec::new(), clear: None, why: None, field: None }
     }
 }
 

@@ -103,7 +103,7 @@ async fn decide(
     let Ok(query) = query else { return Err(bad_parameters()) };
     let asking = FormPage { context, head, parts, requirement, most: FORM };
     let (form, admitted) = asking.asked::<ActivateForm>(body).await?;
-    let principal = admitted.principal()?;
+    let principal = admitted.principal().map_err(Answer::Fault)?;
     let site = &context.running.site;
     let before = match &form {
         Some(form) => TypedBefore::read(Some(&form.pin), form.tag.as_deref(), form.room.as_deref()),

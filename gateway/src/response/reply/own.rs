@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use auth_core::verdict::Unavailable;
-use http::{HeaderName, Response, StatusCode, header::CONTENT_SECURITY_POLICY};
+use http::{Response, StatusCode};
 
 use super::{Form, Head, PROXY_STATUS, append, set};
 use crate::{
@@ -17,14 +17,12 @@ use crate::{
     },
 };
 
-/// A fresh nonce for the next proof (RFC 9449 §8.1).
-const DPOP_NONCE: HeaderName = HeaderName::from_static("dpop-nonce");
 /// The `Proxy-Status` of a provider's wrong answer: nothing was forwarded (RFC 9209 §2.3).
 const INVALID_RESPONSE: &str = "candor; error=proxy_internal_response; details=\"sign-in-failed\"";
 
 impl Form<'_> {
     pub(super) fn own(&self, answer: OwnAnswer) -> Response<Body> {
-        let OwnAnswer { content, status, cookies, clear, nonce, frame, why: _ } = answer;
+        let OwnAnswer { content, status, cookies, clear, field, why: _ } = answer;
         let head = match status {
             OwnStatus::Status(status) => Head::failed(status, AnswerWord::Own, None),
             OwnStatus::Ok | OwnStatus::Failed(_) => Head::OK,
@@ -44,11 +42,8 @@ impl Form<'_> {
             }
             (OwnContent::Problem(problem, told), _) => self.problem(problem, told),
         };
-        if let Some(nonce) = nonce {
-            response.headers_mut().insert(DPOP_NONCE, nonce);
-        }
-        if let Some(frame) = frame {
-            response.headers_mut().insert(CONTENT_SECURITY_POLICY, frame);
+        if let Some((name, value)) = field.map(|field| *field) {
+            response.headers_mut().insert(name, value);
         }
         append(&mut response, cookies);
         append(&mut response, clear.map(|clear| SetCookie::forget_ticket(clear, self.site)));
