@@ -120,6 +120,17 @@ impl CredentialCandidates {
         }
     }
 
+    /// Forgets whatever is no `Authorization`: for places where a cookie, which browsers send by themselves, counts for
+    /// nothing, and neither does a token of before.
+    pub fn only_authorization(&mut self) {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("ticket-administers") {
+            return;
+        }
+        self.tickets = Tickets::None;
+        self.opaque = None;
+    }
+
     /// The one ticket, whatever else came: for signing out, and for signing in again.
     ///
     /// # Errors

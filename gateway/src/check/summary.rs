@@ -21,6 +21,11 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(text, "listens  {listen}, known as {public}")?;
     }
     writeln!(text, "admin    {}", config.admin.listen)?;
+    for (may, role) in [("ended", &config.admin.security_admin), ("seen", &config.admin.viewer)] {
+        if !role.is_empty() {
+            writeln!(text, "         sessions {may} by {}", who(role))?;
+        }
+    }
     for listen in &config.forward_auth.listen {
         writeln!(text, "verify   {listen}{}/verify, for trusted_proxies alone", config.own_prefix)?;
     }

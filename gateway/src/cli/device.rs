@@ -1,25 +1,21 @@
 //! `gateway device …` and `gateway audit …`: the fleet by hand. The gateway that holds the data folder does it; without
 //! one the command takes the folder.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _, path::PathBuf, process::ExitCode};
+use std::{fs, io, path::PathBuf, process::ExitCode};
 
 use auth_core::{
-    Background, Clock,
     data_folder::DataFolder,
-    database::Database,
     device::{
         Devices,
         legacy::{LegacyPolicy, LegacyTokens},
     },
-    keyring::Keyring,
     principal::{BindingState, DeviceId},
-    revocations::{RevocationPolicy, Revocations},
 };
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use tokio::runtime;
 
 use super::{
+    alone::{OwnHands, alone},
     ask_or_do, conclude, inventory,
     legacy::{self, LegacyAction},
     refuse, say,
@@ -31,7 +27,6 @@ use crate::{
         self, Command, CommandAnswer,
         fleet::{self, FleetCommand, ListedDevice},
         legacy::LegacyCommand,
-        operator,
     },
     state::device_policy,
 };
@@ -199,8 +194,8 @@ pub(super) fn audit(AuditArguments { config, action: AuditAction::Verify }: Audi
 impl FleetClient {
     fn ask(&self, command: FleetCommand) -> Result<CommandAnswer, String> {
         ask_or_do(&self.config, &Command::Fleet(command.clone()), |folder, config| {
-            alone(folder, config, async |own| {
-                fleet::execute(&own.devices, command, own.operator, own.clock.now()).await
+            with_fleet(folder, config, async |devices, own| {
+                fleet::execute(devices, command, own.operator.clone(), own.clock.now()).await
             })
         })
     }
@@ -208,10 +203,10 @@ impl FleetClient {
     /// Asks about tokens of before.
     pub(super) fn ask_legacy(&self, command: LegacyCommand) -> Result<CommandAnswer, String> {
         ask_or_do(&self.config, &Command::Legacy(command.clone()), |folder, config| {
-            alone(folder, config, async |own| {
-                let registry = own.devices.registry().clone();
-                let tokens = LegacyTokens::new(registry, own.background, own.clock.clone(), LegacyPolicy::default());
-                control::legacy::execute(&tokens, command, own.operator, own.clock.now()).await
+            with_fleet(folder, config, async |devices, own| {
+                let (background, clock) = (own.background.clone(), own.clock.clone());
+                let tokens = LegacyTokens::new(devices.registry().clone(), background, clock, LegacyPolicy::default());
+                control::legacy::execute(&tokens, command, own.operator.clone(), own.clock.now()).await
             })
         })
     }
@@ -299,36 +294,17 @@ impl FleetClient {
     }
 }
 
-/// What a command works with that has the folder in its own hands.
-struct OwnHands {
-    devices: Devices,
-    background: Background,
-    clock: Clock,
-    operator: String,
-}
-
-/// Does `work` with the folder in our own hands.
-fn alone(
+/// Does `work` with the fleet, the folder in our own hands.
+fn with_fleet(
     folder: &DataFolder,
     config: &Config,
-    work: impl AsyncFnOnce(OwnHands) -> CommandAnswer,
+    work: impl AsyncFnOnce(&Devices, &OwnHands) -> CommandAnswer,
 ) -> Result<CommandAnswer, String> {
     let Some(fleet) = &config.devices else { return Err("the configuration has no [devices]".to_owned()) };
     let policy = device_policy(fleet, &Site::new(config));
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
-    let background = Background::new(runtime.handle().clone());
-    // Who owns what we do is us.
-    let own = fs::metadata("/proc/self").map_err(|fault| fault.to_string())?.uid();
-    runtime.block_on(async {
-        let clock = Clock::system();
-        clock.keep_in(folder.path());
-        let store = Database::at(config.store.address.clone(), background.clone(), Database::DEADLINE);
-        let keyring = Keyring::open(folder, &store, clock.now()).await.map_err(|fault| fault.to_string())?;
-        let set =
-            Revocations::open(folder, store.clone(), background.clone(), clock.clone(), RevocationPolicy::default())
-                .await;
-        let devices = Devices::new(keyring, store, set, policy);
-        Ok(work(OwnHands { devices, background, clock, operator: operator(own) }).await)
+    alone(folder, config, async |own| {
+        let devices = Devices::new(own.keyring.clone(), own.store.clone(), own.revocations.clone(), policy);
+        work(&devices, &own).await
     })
 }
 

@@ -9,9 +9,9 @@ use std::{
 use clap::{Args, Subcommand, builder::NonEmptyStringValueParser};
 
 use super::{ask_or_do, conclude, refuse, say};
-use crate::server::control::{
-    Command, CommandAnswer,
-    held::{HeldChoice, HeldCommand},
+use crate::{
+    own::admin::order::HeldChoice,
+    server::control::{Command, CommandAnswer, held::HeldCommand},
 };
 
 #[derive(Debug, Subcommand)]

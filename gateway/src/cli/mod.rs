@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done; 2 wrong usage; 10 would start, but something it depends on is down (`check --probe`); 20 refused.
 
+mod alone;
 mod device;
 mod held;
 mod inventory;

@@ -1,26 +1,18 @@
 //! `gateway sessions …`: people's sessions by hand. The gateway that holds the data folder does it; without one the command
 //! takes the folder.
 
-use std::{fs, io, os::unix::fs::MetadataExt as _, path::PathBuf, process::ExitCode};
+use std::{io, path::PathBuf, process::ExitCode};
 
-use auth_core::{
-    Background, Clock,
-    data_folder::DataFolder,
-    database::Database,
-    keyring::Keyring,
-    revocations::{RevocationPolicy, Revocations},
-    session::ending::{StandingSession, StandingSessions},
-};
+use auth_core::session::ending::{StandingSession, StandingSessions};
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use tokio::runtime;
 
-use super::{ask_or_do, conclude, device::moment, refuse, say};
+use super::{alone::alone, ask_or_do, conclude, device::moment, refuse, say};
 use crate::{
-    config::Config,
+    own::admin::order::NamedUser,
     server::control::{
-        Command, CommandAnswer, operator,
-        sessions::{self, NamedUser, SessionsCommand, SessionsPage},
+        Command, CommandAnswer,
+        sessions::{self, SessionsCommand, SessionsPage},
     },
 };
 
@@ -42,7 +34,7 @@ enum SessionsAction {
         #[arg(long, num_args = 2, value_names = ["ISSUER", "SUBJECT"])]
         user: Option<Vec<String>>,
         /// Only those after this one: the last of the page before.
-        #[arg(long, conflicts_with = "user")]
+        #[arg(long)]
         after: Option<String>,
         /// As JSON, one session a line.
         #[arg(long)]
@@ -65,7 +57,12 @@ enum SessionsAction {
 /// Runs `gateway sessions`.
 pub(super) fn run(SessionsArguments { config, action }: SessionsArguments) -> ExitCode {
     let ask = |command: SessionsCommand| {
-        ask_or_do(&config, &Command::Sessions(command.clone()), |folder, config| alone(folder, config, command))
+        ask_or_do(&config, &Command::Sessions(command.clone()), |folder, config| {
+            alone(folder, config, async |own| {
+                let standing = StandingSessions::new(own.store, own.revocations);
+                sessions::execute(&standing, command, &own.operator, own.clock.now()).await
+            })
+        })
     };
     match action {
         SessionsAction::List { user, after, json } => {
@@ -114,23 +111,4 @@ fn listed(session: &StandingSession) -> String {
         told(&session.address),
         told(&session.browser),
     )
-}
-
-/// Does it with the folder in our own hands.
-fn alone(folder: &DataFolder, config: &Config, command: SessionsCommand) -> Result<CommandAnswer, String> {
-    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|fault| fault.to_string())?;
-    let background = Background::new(runtime.handle().clone());
-    // Who owns what we do is us.
-    let own = fs::metadata("/proc/self").map_err(|fault| fault.to_string())?.uid();
-    runtime.block_on(async {
-        let clock = Clock::system();
-        clock.keep_in(folder.path());
-        let store = Database::at(config.store.address.clone(), background.clone(), Database::DEADLINE);
-        // A store that is not ours is touched by nobody.
-        Keyring::open(folder, &store, clock.now()).await.map_err(|fault| fault.to_string())?;
-        let set =
-            Revocations::open(folder, store.clone(), background, clock.clone(), RevocationPolicy::default()).await;
-        let standing = StandingSessions::new(store, set);
-        Ok(sessions::execute(&standing, command, &operator(own), clock.now()).await)
-    })
 }

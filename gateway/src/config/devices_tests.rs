@@ -92,7 +92,7 @@ fn only_people_let_devices_in() {
     check(&installer("[\"service\"]"), &["17:24 `service` is nobody who can sign in and type a PIN"]);
     check(&installer("[]"), &["17:23 `allow` is empty"]);
     check(&LEAST.replace("installer", "instaler"), &["17:11 there is no role `instaler` / did you mean `installer`?"]);
-    check(&LEAST.replace("installer", "viewer"), &["17:11 the role `viewer` is not built yet"]);
+    check(&LEAST.replace("installer", "auditor"), &["17:11 the role `auditor` is not built yet"]);
     warned(&installer("[\"user\"]"), &["17:24 everybody who can sign in may let devices in"]);
 }
 

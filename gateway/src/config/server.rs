@@ -47,6 +47,10 @@ pub struct AdminConfig {
     pub listen: SocketAddr,
     /// Who may confirm the PINs of devices. Default nobody.
     pub installer: Vec<Allow>,
+    /// Who may end sessions, sign people out and release what is held. Default nobody.
+    pub security_admin: Vec<Allow>,
+    /// Who may see people's sessions besides. Default nobody.
+    pub viewer: Vec<Allow>,
 }
 
 /// What `[admin]` says, and where, for the checks that look at more than one section.
@@ -55,7 +59,15 @@ pub(super) struct WrittenAdmin<'a> {
     /// Where `allow` stands, if it does.
     pub(super) allow: Option<Value<'a>>,
     /// Everybody whom some role names, and where.
-    pub(super) allowed: Vec<(Allow, Value<'a>)>,
+    pub(super) roles: WrittenRoles<'a>,
+}
+
+/// Whom the roles name, and where.
+#[derive(Default)]
+pub(super) struct WrittenRoles<'a> {
+    pub(super) installer: Vec<(Allow, Value<'a>)>,
+    pub(super) security_admin: Vec<(Allow, Value<'a>)>,
+    pub(super) viewer: Vec<(Allow, Value<'a>)>,
 }
 
 /// `[forward_auth]`: the listener where another proxy asks whether a request may pass.
@@ -162,38 +174,50 @@ impl LogConfig {
 }
 
 /// The roles of people who look after the gateway, as far as there is something for them to do.
-const ROLES: [&str; 1] = ["installer"];
+const ROLES: [&str; 3] = ["installer", "security-admin", "viewer"];
 /// Those for whom there is nothing yet.
-const ROLES_NOT_BUILT: [&str; 4] = ["auditor", "device-admin", "security-admin", "viewer"];
+const ROLES_NOT_BUILT: [&str; 2] = ["auditor", "device-admin"];
 
 impl<'a> WrittenAdmin<'a> {
     /// Reads `[admin]`.
     pub(super) fn read(section: &Section<'a>, named: &IssuerNames) -> Self {
-        section.not_built("public_url", "leave it out: the admin listener has no pages to sign in to");
+        section.not_built(
+            "public_url",
+            "leave it out: nobody signs in at the admin listener, where bearer tokens alone count",
+        );
         let value = section.value("listen");
         let listen = value.as_ref().and_then(address).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 9090)));
         if let Some(value) = value.filter(|_| !listen.ip().is_loopback()) {
-            value.warning("the admin listener asks nobody who they are", "keep it on a loopback or private address");
+            let why = "the admin listener shows metrics to whoever asks, and tokens travel there in the clear";
+            value.warning(why, "keep it on a loopback or private address");
         }
         let allow = section.value("allow");
-        let allowed = allow.as_ref().map(|value| installers(value, named)).unwrap_or_default();
+        let roles = allow.as_ref().map(|value| roles(value, named)).unwrap_or_default();
         section.finish();
-        let installer = allowed.iter().map(|(allow, _)| allow.clone()).collect();
-        Self { config: AdminConfig { listen, installer }, allow, allowed }
+        let of = |role: &[(Allow, Value<'_>)]| role.iter().map(|(allow, _)| allow.clone()).collect();
+        let config = AdminConfig {
+            listen,
+            installer: of(&roles.installer),
+            security_admin: of(&roles.security_admin),
+            viewer: of(&roles.viewer),
+        };
+        Self { config, allow, roles }
     }
 }
 
 /// `allow` of `[admin]`: a table of roles.
-fn installers<'a>(value: &Value<'a>, named: &IssuerNames) -> Vec<(Allow, Value<'a>)> {
+fn roles<'a>(value: &Value<'a>, named: &IssuerNames) -> WrittenRoles<'a> {
     const FORM: &str = "for example { installer = [\"group:displays\"] }";
+    let mut read = WrittenRoles::default();
     let Some(roles) = value.entries() else {
         value.problem("`allow` must be a table of roles", FORM);
-        return Vec::new();
+        return read;
     };
-    let mut allowed = Vec::new();
     for (role, who) in roles {
         match role.key() {
-            "installer" => allowed.extend(allow::read(&who, named).unwrap_or_default()),
+            "installer" => read.installer.extend(allow::read(&who, named).unwrap_or_default()),
+            "security-admin" => read.security_admin.extend(allow::read(&who, named).unwrap_or_default()),
+            "viewer" => read.viewer.extend(allow::read(&who, named).unwrap_or_default()),
             word if ROLES_NOT_BUILT.contains(&word) => {
                 let instead = "leave it out: devices are revoked by `gateway device` on the machine itself";
                 role.problem(format!("the role `{word}` is not built yet"), instead);
@@ -207,7 +231,7 @@ fn installers<'a>(value: &Value<'a>, named: &IssuerNames) -> Vec<(Allow, Value<'
             }
         }
     }
-    allowed
+    read
 }
 
 impl ForwardAuthConfig {

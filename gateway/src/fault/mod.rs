@@ -36,6 +36,8 @@ pub enum Fault {
     HeadTooLarge,
     /// The body is larger than the route takes.
     BodyTooLarge,
+    /// The body is of another media type than one of our own paths takes.
+    WrongMediaType,
     /// `Expect` asks for something other than `100-continue`.
     ExpectationUnknown,
     /// A WebSocket handshake: tunnels are not built yet. Other upgrades are ignored, as HTTP lets us.
@@ -139,6 +141,7 @@ impl Fault {
             Self::TargetTooLong => FaultStatus::UriTooLong,
             Self::HeadTooLarge => FaultStatus::RequestHeaderFieldsTooLarge,
             Self::BodyTooLarge => FaultStatus::ContentTooLarge,
+            Self::WrongMediaType => FaultStatus::UnsupportedMediaType,
             Self::ExpectationUnknown => FaultStatus::ExpectationFailed,
             Self::WebSocket => FaultStatus::NotImplemented,
             Self::RateLimited { .. } => FaultStatus::TooManyRequests,
@@ -168,6 +171,7 @@ impl Fault {
             | Self::TargetTooLong
             | Self::HeadTooLarge
             | Self::BodyTooLarge
+            | Self::WrongMediaType
             | Self::ExpectationUnknown
             | Self::WebSocket => AnswerWord::BadRequest,
             Self::NoSuchRoute => AnswerWord::NoSuchRoute,
@@ -204,6 +208,7 @@ impl Fault {
             | Self::TargetTooLong
             | Self::HeadTooLarge
             | Self::BodyTooLarge
+            | Self::WrongMediaType
             | Self::ExpectationUnknown
             | Self::WebSocket => None,
         }
@@ -217,6 +222,7 @@ impl Fault {
             | Self::TargetTooLong
             | Self::HeadTooLarge
             | Self::BodyTooLarge
+            | Self::WrongMediaType
             | Self::ExpectationUnknown
             | Self::WebSocket
             | Self::RateLimited { .. } => "http_request_error",
@@ -277,6 +283,7 @@ impl Fault {
                  cookies."
             }
             Self::BodyTooLarge => "The request's content is larger than this address accepts.",
+            Self::WrongMediaType => "The request's content is of another media type than this address accepts.",
             Self::ExpectationUnknown => {
                 "The request's `Expect` field asks for something that this gateway does not know."
             }
@@ -350,6 +357,7 @@ impl fmt::Display for Fault {
             Self::TargetTooLong => f.write_str("target too long"),
             Self::HeadTooLarge => f.write_str("head too large"),
             Self::BodyTooLarge => f.write_str("body too large"),
+            Self::WrongMediaType => f.write_str("wrong media type"),
             Self::ExpectationUnknown => f.write_str("unknown expectation"),
             Self::WebSocket => f.write_str("a WebSocket handshake, which is not supported yet"),
             Self::RateLimited { .. } => f.write_str("rate limited"),

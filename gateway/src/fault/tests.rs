@@ -14,6 +14,7 @@ fn every_fault() -> Vec<Fault> {
         Fault::TargetTooLong,
         Fault::HeadTooLarge,
         Fault::BodyTooLarge,
+        Fault::WrongMediaType,
         Fault::ExpectationUnknown,
         Fault::WebSocket,
         Fault::RateLimited { retry_after: Duration::from_secs(9) },

@@ -72,6 +72,12 @@ fn moment(at: Timestamp) -> Option<String> {
     jiff::Timestamp::from_second(at.as_secs()).ok().map(|at| at.to_string())
 }
 
+/// A moment for people who may be anywhere.
+fn shown(at: Timestamp) -> String {
+    let at = jiff::Timestamp::from_second(at.as_secs()).ok();
+    at.map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default()
+}
+
 /// The value of a field that came exactly once.
 fn single<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
     let mut values = headers.get_all(name).iter();

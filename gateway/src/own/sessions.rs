@@ -4,7 +4,6 @@
 //! said, and nobody is signed out by it.
 
 use auth_core::{
-    clock::Timestamp,
     policy::{Allow, MaxStale, Requirement, RequirementId},
     principal::{Kind, Principal, SessionId},
     session::ending::{EndingOrder, StandingSession, StandingSessions},
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::{
     form_page::{FormPage, bad_parameters},
-    moment,
+    moment, shown,
 };
 use crate::{
     body::Received,
@@ -162,12 +161,6 @@ fn described(sessions: &[StandingSession], this: Option<&str>, ended: Option<usi
         })
     };
     json!({ "sessions": sessions.iter().map(one).collect::<Vec<_>>(), "ended": ended })
-}
-
-/// A moment for people who may be anywhere.
-fn shown(at: Timestamp) -> String {
-    let at = jiff::Timestamp::from_second(at.as_secs()).ok();
-    at.map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string()).unwrap_or_default()
 }
 
 /// The store does not answer.

@@ -85,13 +85,18 @@ impl StandingSessions {
         Self { store, revocations }
     }
 
-    /// A page of them, in the order of their ids, after `after`.
+    /// A page of them, or of those of one person, in the order of their ids, after `after`.
     ///
     /// # Errors
     /// Unavailable, if the store is.
-    pub async fn page(&self, after: Option<SessionId>, now: Now) -> Result<StandingPage, Unavailable> {
+    pub async fn page(
+        &self,
+        of: Option<&Subject>,
+        after: Option<SessionId>,
+        now: Now,
+    ) -> Result<StandingPage, Unavailable> {
         let after = after.map(|id| id.to_string()).unwrap_or_default();
-        let rows = sql::page(&self.store, after, now.earlier(), Self::PAGE).await?;
+        let rows = sql::page(&self.store, of.cloned(), after, now.earlier(), Self::PAGE).await?;
         let is_full = u32::try_from(rows.len()).is_ok_and(|count| count == Self::PAGE);
         let next = rows.last().filter(|_| is_full).and_then(|last| last.id.parse().ok());
         Ok(StandingPage { sessions: self.standing(rows), next })

@@ -9,6 +9,9 @@ use crate::{clock::Timestamp, database::Database, principal::Subject, verdict::U
 const PAGE: &str = "
     SELECT id, issuer, subject, provider, claims, address, browser, begun, confirmed, until FROM session
     WHERE ended IS NULL AND until > $1 AND id > $2 ORDER BY id LIMIT $3";
+const PAGE_OF_PERSON: &str = "
+    SELECT id, issuer, subject, provider, claims, address, browser, begun, confirmed, until FROM session
+    WHERE issuer = $1 AND subject = $2 AND ended IS NULL AND until > $3 AND id > $4 ORDER BY id LIMIT $5";
 const OF_PERSON: &str = "
     SELECT id, issuer, subject, provider, claims, address, browser, begun, confirmed, until FROM session
     WHERE issuer = $1 AND subject = $2 AND ended IS NULL AND until > $3 ORDER BY begun DESC, id LIMIT $4";
@@ -36,12 +39,20 @@ pub(super) async fn farewell(store: &Database, id: String) -> Result<Option<Fare
 
 pub(super) async fn page(
     store: &Database,
+    of: Option<Subject>,
     after: String,
     now: Timestamp,
     most: u32,
 ) -> Result<Vec<StandingSession>, Unavailable> {
-    let read = sqlx::query_as(PAGE).bind(now.as_millis()).bind(after).bind(most);
-    store.call(move |mut connection| async move { read.fetch_all(&mut *connection).await }).await
+    store
+        .call(move |mut connection| async move {
+            let read = match &of {
+                None => sqlx::query_as(PAGE),
+                Some(of) => sqlx::query_as(PAGE_OF_PERSON).bind(&*of.issuer).bind(&*of.id),
+            };
+            read.bind(now.as_millis()).bind(after).bind(most).fetch_all(&mut *connection).await
+        })
+        .await
 }
 
 pub(super) async fn of_person(

@@ -182,7 +182,7 @@ async fn what_is_ended_is_over_at_once_and_its_row_says_by_whom_and_why() {
     let listed = site.standing.of(&ada, site.clock.now()).await.expect("healthy");
     assert_eq!(listed.len(), 2);
     assert_eq!((listed[0].name.as_deref(), listed[0].browser.as_deref()), (Some("ada@example.com"), Some("Firefox")));
-    assert_eq!(site.standing.page(None, site.clock.now()).await.expect("healthy").sessions.len(), 3);
+    assert_eq!(site.standing.page(None, None, site.clock.now()).await.expect("healthy").sessions.len(), 3);
 
     let (id, now) = (site.id_of(&phone).await, site.clock.now());
     let not_theirs = site.standing.end(id, Some(&site.person("bob")), BY_HAND, now).await.expect("healthy");
@@ -217,7 +217,7 @@ async fn while_the_store_is_down_nothing_is_ended_and_that_is_said() {
     let ticket = site.begin("ada", "s-1").await;
     let (id, now) = (site.id_of(&ticket).await, site.clock.now());
     site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
-    assert!(site.standing.page(None, now).await.is_err());
+    assert!(site.standing.page(None, None, now).await.is_err());
     assert!(site.standing.end(id, None, BY_HAND, now).await.is_err());
     assert!(site.standing.sign_out(&site.person("ada"), BY_HAND, now).await.is_err());
     assert_eq!(site.sent(&site.token(&json!({ "sid": "s-1" }))).await, "no store");

@@ -13,8 +13,8 @@ impl Parts<'_, '_> {
     pub(super) fn devices(&self) {
         let (admin, _) = self.admin;
         let Some(devices) = self.devices else {
-            if let Some(value) = &admin.allow {
-                value.warning("without [devices] there is nothing that these people could do", "add [devices]");
+            if let Some(value) = admin.allow.as_ref().filter(|_| !admin.roles.installer.is_empty()) {
+                value.warning("without [devices] there is nothing that an installer could do", "add [devices]");
             }
             return;
         };
@@ -26,12 +26,12 @@ impl Parts<'_, '_> {
             let instead = "add `legacy`: a token that a device is given for its PIN stands where the old ones do";
             devices.section.problem("`legacy_pin` without `legacy`".to_owned(), Some(instead.to_owned()));
         }
-        for allowed in [&admin.allowed, &devices.allowed] {
+        for allowed in [&admin.roles.installer, &devices.allowed] {
             self.are_people(allowed);
             self.is_one_issuers(allowed.iter().map(|(allow, at)| (allow, at)));
         }
         let section = &devices.section;
-        if admin.config.installer.is_empty() && admin.allow.is_none() {
+        if admin.config.installer.is_empty() {
             let instead = "name somebody in [admin], for example allow = { installer = [\"group:displays\"] }";
             section.warning(
                 "nobody may confirm a PIN: only `gateway device register` lets a device in".to_owned(),

@@ -1,5 +1,6 @@
 //! The checks that look at more than one section: each says something sensible, and together they do not.
 
+mod admin;
 mod devices;
 mod known;
 
@@ -47,6 +48,7 @@ impl Parts<'_, '_> {
         self.user_claims();
         self.upstreams();
         self.devices();
+        self.administrators();
         for (index, written) in self.routes.iter().enumerate() {
             self.upstream_exists(&written.route.upstream, &written.upstream);
             self.is_reached(index, written);

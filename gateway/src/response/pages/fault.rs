@@ -61,6 +61,7 @@ fn what_became(fault: &Fault) -> Option<&'static str> {
         | Fault::TargetTooLong
         | Fault::HeadTooLarge
         | Fault::BodyTooLarge
+        | Fault::WrongMediaType
         | Fault::ExpectationUnknown
         | Fault::WebSocket => None,
     }

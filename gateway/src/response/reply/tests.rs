@@ -455,6 +455,7 @@ fn faults_have_the_status_that_the_table_says() {
     check(Fault::NoSuchRoute, [404; 4], "no-such-route");
     check(Fault::WrongMethod(Methods::new([http::Method::GET])), [405; 4], "bad-request");
     check(Fault::BodyTooLarge, [413; 4], "bad-request");
+    check(Fault::WrongMediaType, [415; 4], "bad-request");
     check(Fault::TargetTooLong, [414; 4], "bad-request");
     check(Fault::ExpectationUnknown, [417; 4], "bad-request");
     check(Fault::HeadTooLarge, [431; 4], "bad-request");

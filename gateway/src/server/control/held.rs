@@ -11,6 +11,7 @@ use auth_core::{
 use serde::{Deserialize, Serialize};
 
 use super::CommandAnswer;
+use crate::own::admin::order::HeldChoice;
 
 /// How many sessions are shown at once.
 const PAGE: u32 = 100;
@@ -38,18 +39,6 @@ pub enum HeldCommand {
         /// Why.
         reason: String,
     },
-}
-
-/// Which held sessions a command is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum HeldChoice {
-    /// All.
-    All,
-    /// Those of this provider, by its name in the configuration.
-    Provider(String),
-    /// The one with this id.
-    Session(String),
 }
 
 /// Does what `command` asks, for `actor`.
@@ -126,15 +115,4 @@ fn none() -> CommandAnswer {
 
 fn no_id() -> CommandAnswer {
     CommandAnswer::Refused("a session is named by its id, as `gateway held list` shows it".to_owned())
-}
-
-impl HeldChoice {
-    /// Nothing, if that is no id.
-    fn parsed(&self) -> Option<HeldSessions> {
-        Some(match self {
-            Self::All => HeldSessions::All,
-            Self::Provider(name) => HeldSessions::OfProvider(name.clone()),
-            Self::Session(id) => HeldSessions::One(id.parse().ok()?),
-        })
-    }
 }

@@ -10,6 +10,7 @@ use auth_core::{
 use serde::{Deserialize, Serialize};
 
 use super::CommandAnswer;
+use crate::own::admin::order::NamedUser;
 
 /// What a command asks about sessions.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,7 +18,7 @@ use super::CommandAnswer;
 pub enum SessionsCommand {
     /// To show a page of those that stand.
     List {
-        /// Only those of this person, all of them.
+        /// Only those of this person.
         user: Option<NamedUser>,
         /// After this one.
         after: Option<String>,
@@ -36,16 +37,6 @@ pub enum SessionsCommand {
         /// Why.
         reason: String,
     },
-}
-
-/// A person as their provider knows them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct NamedUser {
-    /// Whose.
-    pub issuer: String,
-    /// Which subject there.
-    pub subject: String,
 }
 
 /// Some sessions.
@@ -89,15 +80,11 @@ async fn list(
     after: Option<String>,
     now: Now,
 ) -> Result<CommandAnswer, Unavailable> {
-    if let Some(user) = user {
-        let sessions = standing.of(&user.subject(), now).await?;
-        return Ok(CommandAnswer::Sessions(SessionsPage { sessions, next: None }));
-    }
     let after = match after.map(|after| after.parse()).transpose() {
         Ok(after) => after,
         Err(_) => return Ok(CommandAnswer::Refused("there is no such session to begin after".to_owned())),
     };
-    let page = standing.page(after, now).await?;
+    let page = standing.page(user.map(|user| user.subject()).as_ref(), after, now).await?;
     let next = page.next.map(|id| id.to_string());
     Ok(CommandAnswer::Sessions(SessionsPage { sessions: page.sessions, next }))
 }
@@ -126,12 +113,6 @@ async fn sign_out(
 
 fn no_session(id: &str) -> CommandAnswer {
     CommandAnswer::Refused(format!("no session {id:?} stands: there is none, or it has ended"))
-}
-
-impl NamedUser {
-    fn subject(&self) -> Subject {
-        Subject::new(self.issuer.as_str(), self.subject.as_str())
-    }
 }
 
 impl std::fmt::Debug for SessionsCommand {
