@@ -18,7 +18,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 
 /// Twenty end before it is noticed; the others are held.
 const END: usize = 20;
-const HELD: usize = 6;
+pub(crate) const HELD: usize = 6;
 
 /// Later than a session's renewal is due, and later than refusals are counted together.
 const LATE: Duration = Duration::from_secs(3600);
@@ -46,7 +46,7 @@ async fn held(config: &Path, words: &str, typed: &'static str) -> (Option<i32>, 
 }
 
 /// As many as are to be held, after as many as may end.
-async fn held_people(world: &World) -> Vec<Caller> {
+pub(crate) async fn held_people(world: &World) -> Vec<Caller> {
     let mut people = Vec::new();
     for _ in 0..END + HELD {
         people.push(signed_in(world, "ada").await);

@@ -542,9 +542,16 @@ impl World {
 
     /// The gateway's metrics, as `/metrics` shows them.
     pub async fn metrics(&self) -> String {
-        let admin = self.gateway.as_ref().expect("the gateway runs").admin();
-        let url = Url::parse(&format!("http://{admin}/metrics")).expect("an address");
         let mut caller = Caller::new(caller::Form::Script);
-        caller.browser().get(&url).await.expect("metrics").text()
+        caller.browser().get(&self.admin_url("/metrics")).await.expect("metrics").text()
+    }
+
+    /// The address of `path` on the admin listener.
+    ///
+    /// # Panics
+    /// The gateway does not run.
+    pub fn admin_url(&self, path: &str) -> Url {
+        let admin = self.gateway.as_ref().expect("the gateway runs").admin();
+        Url::parse(&format!("http://{admin}")).and_then(|base| base.join(path)).expect("an address")
     }
 }

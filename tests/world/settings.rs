@@ -100,6 +100,13 @@ connect_timeout = "{deadline}"
         self.replace("[admin]", "[sessions]\nhard = \"12h\"\nsign_ins_at_once = 1000\n\n[admin]");
     }
 
+    /// Programs whose token says the role `security` may end sessions at the admin listener, and those with `view` may see
+    /// them, from the next start of the gateway on.
+    pub fn administer_sessions(&mut self) {
+        let roles = r#"allow = { security-admin = ["role:security"], viewer = ["role:view"] }"#;
+        self.replace("[admin]", &format!("[admin]\n{roles}"));
+    }
+
     /// There is a fleet of displays, with `/fleet/` for all of them and `/acme/` for those of one tenant, from the next
     /// start of the gateway on. Those that hold a token of the monolith's are adopted, and its PINs are the gateway's. Ada may put
     /// displays in acme, and Grace in globex.

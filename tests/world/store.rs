@@ -131,6 +131,17 @@ impl Store {
         self.run(statements.to_owned()).await
     }
 
+    /// What `query` finds, the first column of each row, as text.
+    ///
+    /// # Errors
+    /// Whatever SQLite says: the test is at fault.
+    pub async fn read(&self, query: &'static str) -> Result<Vec<String>, sqlx::Error> {
+        let mut connection = self.connect().await?;
+        let rows: Vec<(String,)> = sqlx::query_as(query).fetch_all(&mut connection).await?;
+        connection.close().await?;
+        Ok(rows.into_iter().map(|(text,)| text).collect())
+    }
+
     /// Puts a copy of it at `copy`, as a backup does.
     ///
     /// # Errors

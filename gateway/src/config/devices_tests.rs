@@ -158,3 +158,38 @@ fn pins_of_the_services_own_are_mapped() {
         &["19:38 \"/pin/id\" is no path that ends in {id}"],
     );
 }
+
+#[test]
+fn whoever_looks_after_sessions_comes_with_a_token() {
+    let bearer = "[[bearer]]\nissuer = \"https://programs.example.com\"\naudience = [\"candor\"]\n";
+    let people = bearer.replace("audience", "kind = \"user\"\naudience");
+    let people = people.replace("programs.example.com", "login.microsoftonline.com/contoso/v2.0");
+    let with = |role: &str, who: &str, bearer: &str| {
+        format!("{LEAST}{bearer}").replace("installer = [", &format!("{role} = [{who}], installer = ["))
+    };
+    let text = with("viewer", "\"group:helpdesk\"", &people);
+    let config = read(&text).expect("it reads");
+    compare(&text, &config.warnings, &["19:1 tokens that people sign in with could pass as access tokens"]);
+    assert_eq!(config.admin.viewer, [Allow::known(Attribute::Group("helpdesk".into()))]);
+    assert!(config.admin.security_admin.is_empty());
+    let text = with("security-admin", "\"role:sessions\"", bearer);
+    assert_eq!(read(&text).expect("it reads").admin.security_admin, [Allow::known(Attribute::Role("sessions".into()))]);
+
+    let refused = |who: &str, bearer: &str, expected: &str| {
+        for role in ["security-admin", "viewer"] {
+            let found = read(&with(role, who, bearer)).expect_err("it is refused");
+            let found: Vec<_> = found.iter().map(ToString::to_string).collect();
+            assert!(found.len() == 1 && found[0].contains(expected), "{role} {who}: {found:?}");
+        }
+    };
+    refused("\"anyone\"", bearer, "anybody at all could look after people's sessions");
+    refused("\"device\"", bearer, "`device` may be a display");
+    refused("\"tenant:acme\"", bearer, "`tenant:acme` may be a display");
+    refused("\"group:helpdesk\"", bearer, "`group:helpdesk` can never come");
+    refused("\"user\"", bearer, "`user` can never come");
+    refused("\"role:sessions\"", "", "`role:sessions` can never come");
+    refused("{ role = \"sessions\", from = \"entra\" }", bearer, "`role:sessions` can never come");
+    let text = with("security-admin", "\"service\"", bearer);
+    let warnings = read(&text).expect("it reads").warnings;
+    assert!(warnings.iter().any(|it| it.to_string().contains("every `service` with a token")), "{warnings:?}");
+}

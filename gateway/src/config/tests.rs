@@ -807,7 +807,10 @@ fn what_is_probably_not_meant_is_a_warning() {
         &format!("{LEAST}[forward_auth]\nlisten = \"127.0.0.1:9091\""),
         &["14:2 nobody may ask on the forward-auth listener / trusted_proxies"],
     );
-    warned(&format!("{LEAST}[admin]\nlisten = \"0.0.0.0:9090\""), &["15:10 the admin listener asks nobody"]);
+    warned(
+        &format!("{LEAST}[admin]\nlisten = \"0.0.0.0:9090\""),
+        &["15:10 the admin listener shows metrics to whoever asks"],
+    );
     warned(
         &format!("{LEAST}[upstreams.spare]\nendpoints = [\"http://a\"]"),
         &["14:12 no route leads to the upstream `spare`"],

@@ -74,10 +74,10 @@ fn what_is_not_the_clients_fault_says_when_to_ask_again() {
 fn proxy_status_names_the_error_and_nothing_inside() {
     let check = |fault: &Fault, expected: &str| assert_eq!(fault.proxy_status(), expected);
     let faults = every_fault();
-    check(&faults[10], "candor; error=connection_refused");
-    check(&faults[13], "candor; error=destination_unavailable; received-status=407");
+    check(&faults[11], "candor; error=connection_refused");
+    check(&faults[14], "candor; error=destination_unavailable; received-status=407");
     let undecided = "candor; error=proxy_internal_error; details=\"verdict-unavailable\"; received-status=401";
-    check(&faults[14], undecided);
+    check(&faults[15], undecided);
     assert!(faults.iter().all(|fault| !fault.proxy_status().contains("127.0.0.1")));
     assert!(faults.iter().all(|fault| !fault.explain().contains("127.0.0.1")));
 }

@@ -26,6 +26,7 @@
 //! `-- --attack NAME` prints every probe of a kind that succeeded; with `CANDOR_MUTANT=WORD` before the second
 //! command, what its defence keeps away.
 
+mod administration;
 mod audit_trail;
 mod bearers;
 mod bodies;
@@ -87,6 +88,7 @@ pub(crate) struct Probes {
 
 /// The attacks of each file.
 const FILES: &[&[Attack]] = &[
+    administration::ATTACKS,
     audit_trail::ATTACKS,
     bearers::ATTACKS,
     bodies::ATTACKS,

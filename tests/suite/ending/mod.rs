@@ -34,7 +34,7 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// Somebody who has signed in, at the provider's session `sid`.
-async fn signed_in(world: &World, subject: &str, sid: &str) -> Caller {
+pub(crate) async fn signed_in(world: &World, subject: &str, sid: &str) -> Caller {
     world.idp.states_of(subject, serde_json::json!({ "sid": sid }));
     let mut person = Caller::new(Form::Browser);
     world.sign_in(&mut person, subject, "/calendar").await;
@@ -42,7 +42,7 @@ async fn signed_in(world: &World, subject: &str, sid: &str) -> Caller {
 }
 
 /// Whether somebody is still signed in, as the next request finds; who is not is told by a refusal that ends the ticket.
-async fn is_in(world: &World, person: &mut Caller) -> bool {
+pub(crate) async fn is_in(world: &World, person: &mut Caller) -> bool {
     let heard = world.ask(person, "/calendar").await;
     match heard.status() {
         Some(200) => {

@@ -9,13 +9,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    order::{self, HeldChoice, bad_parameters},
+    order::{self, HeldChoice},
     roles::Administrator,
 };
 use crate::{
     body::Received,
     context::RequestContext,
-    own::moment,
+    own::{form_page::bad_parameters, moment},
     response::{answer::Answer, own_answer::OwnAnswer},
 };
 
@@ -69,7 +69,7 @@ pub(super) async fn page(
 
 /// A page of them.
 pub(super) async fn list(context: &RequestContext, parts: &request::Parts) -> Result<Answer, Answer> {
-    let HeldQuery { provider, session, after } = order::read_query(parts)?;
+    let HeldQuery { provider, session, after } = order::read_query(parts).ok_or_else(bad_parameters)?;
     let which = match (provider, session) {
         (None, None) => HeldChoice::All,
         (Some(provider), None) => HeldChoice::Provider(provider),

@@ -8,14 +8,14 @@ use serde::Deserialize;
 
 use super::{
     held::{self, HeldPage},
-    order::{self, HeldChoice, LONGEST_REASON, bad_parameters},
+    order::{self, HeldChoice, LONGEST_REASON},
     roles::Administrator,
 };
 use crate::{
     body::Received,
     context::RequestContext,
     fault::FaultStatus,
-    own::shown,
+    own::{form_page::bad_parameters, shown},
     response::{
         answer::Answer,
         own_answer::OwnAnswer,
@@ -51,7 +51,7 @@ pub(super) async fn show(
     administrator: &Administrator,
     parts: &request::Parts,
 ) -> Result<Answer, Answer> {
-    let PageQuery { after } = order::read_query(parts)?;
+    let PageQuery { after } = order::read_query(parts).ok_or_else(bad_parameters)?;
     let list = held::page(context, &HeldSessions::All, after.as_deref()).await?;
     let providers = context.running.config.identity.iter().map(|identity| identity.name.to_string()).collect();
     Ok(Answer::Own(OwnAnswer::page(listed(&list, providers, administrator.may_order))))
@@ -126,7 +126,7 @@ fn with_those_shown(mut providers: Vec<String>, held: &[HeldSession]) -> Vec<Str
 fn facts(held: &HeldSession) -> Vec<(&'static str, String)> {
     vec![
         ("Whose", held.subject.id.to_string()),
-        ("Known to", held.subject.issuer.to_string()),
+        ("Issuer", held.subject.issuer.to_string()),
         ("Held since", shown(held.since)),
         ("Provider", held.provider.clone()),
         ("It says", held.why.clone()),

@@ -7,7 +7,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     body::Received,
     fault::{BadRequest, Fault},
-    own::content::{self, ContentFault},
+    own::{
+        content::{self, ContentFault},
+        form_page::bad_parameters,
+    },
     response::{
         answer::{Answer, Why},
         own_answer::{OwnAnswer, OwnFailure},
@@ -72,9 +75,9 @@ pub(super) async fn read_form<T: DeserializeOwned>(parts: &request::Parts, body:
     serde_html_form::from_bytes(&text).map_err(|_| bad_parameters())
 }
 
-/// What stands in the address, each parameter once.
-pub(super) fn read_query<T: DeserializeOwned>(parts: &request::Parts) -> Result<T, Answer> {
-    serde_html_form::from_str(parts.uri.query().unwrap_or_default()).map_err(|_| bad_parameters())
+/// What stands in the address, each parameter once; nothing, if it makes no sense.
+pub(super) fn read_query<T: DeserializeOwned>(parts: &request::Parts) -> Option<T> {
+    serde_html_form::from_str(parts.uri.query().unwrap_or_default()).ok()
 }
 
 /// Why something is ordered: it is kept, and read by whoever wonders later, so it says something, on one line.
@@ -93,10 +96,6 @@ async fn posted(parts: &request::Parts, body: Received, media_type: &str) -> Res
             ContentFault::Stalled => Fault::BadRequest(BadRequest::BodyStalled),
         })
     })
-}
-
-pub(super) fn bad_parameters() -> Answer {
-    Answer::Fault(Fault::BadRequest(BadRequest::OwnParameters))
 }
 
 /// The sessions cannot be read.

@@ -9,13 +9,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    order::{self, NamedUser, bad_parameters},
+    order::{self, NamedUser},
     roles::Administrator,
 };
 use crate::{
     body::Received,
     context::RequestContext,
-    own::moment,
+    own::{form_page::bad_parameters, moment},
     response::{answer::Answer, own_answer::OwnAnswer},
 };
 
@@ -47,7 +47,7 @@ struct SignOutOrder {
 
 /// A page of them, or of those of one person.
 pub(super) async fn list(context: &RequestContext, parts: &request::Parts) -> Result<Answer, Answer> {
-    let SessionsQuery { issuer, subject, after } = order::read_query(parts)?;
+    let SessionsQuery { issuer, subject, after } = order::read_query(parts).ok_or_else(bad_parameters)?;
     let of = match (issuer, subject) {
         (None, None) => None,
         (Some(issuer), Some(subject)) => Some(NamedUser { issuer, subject }.subject()),
