@@ -140,7 +140,7 @@ pub(crate) struct EndSessionRequest<'a> {
     pub(crate) state: &'a str,
     /// Whose session it is, in the provider's own words.
     pub(crate) logout_hint: Option<&'a str>,
-    /// The ID token of the sign-in. Without it many providers ask the person whether they mean it, and some sign nobody out.
+    /// The last ID token that it gave of them. Without it many providers ask the person whether they mean it, and some sign nobody out.
     pub(crate) id_token_hint: Option<&'a SecretString>,
 }
 

@@ -247,8 +247,7 @@ impl Sessions {
     /// Unavailable, if the row could not be written. There is no session then.
     pub async fn begin(&self, new: NewSession, replaces: Option<&str>, now: Now) -> Result<Ticket, Unavailable> {
         let (begun, id) = (now.anchor(), random_id()?);
-        let id_token = new.id_token.filter(|token| token.expose_secret().len() <= MAX_ID_TOKEN);
-        let new = NewSession { refresh_token: renewal::keepable(new.refresh_token), id_token, ..new };
+        let new = NewSession { refresh_token: renewal::keepable(new.refresh_token), ..new };
         let SessionPolicy { hard_without_refresh, renewal, .. } = &self.0.policy;
         let (life, renew_at) = match new.refresh_token {
             Some(_) => (renewal.hard, Some(begun + renewal.renew)),
@@ -393,7 +392,7 @@ impl Sessions {
             refresh_token: new.refresh_token.map(|token| self.seal(Purpose::RefreshToken, &token, until)),
             access_token,
             access_until,
-            id_token: new.id_token.map(|token| self.seal(Purpose::IdToken, &token, until)),
+            id_token: self.kept_id_token(new.id_token, until),
             claims: serde_json::to_string(&new.claims).or_unavailable(Dependency::Store)?,
             address: new.address.map(|address| address.to_string()),
             browser: new.browser.map(|browser| shortened(&browser).to_owned()),
@@ -411,6 +410,12 @@ impl Sessions {
     ) -> (Option<String>, Option<Timestamp>) {
         let Some(token) = token.filter(|_| self.0.policy.keeps_access_tokens) else { return (None, None) };
         (Some(self.seal(Purpose::AccessToken, &token.text, until)), token.lifetime.map(|lifetime| given + lifetime))
+    }
+
+    /// What a row keeps of an ID token.
+    fn kept_id_token(&self, token: Option<SecretString>, until: Timestamp) -> Option<String> {
+        let token = token.filter(|token| token.expose_secret().len() <= MAX_ID_TOKEN)?;
+        Some(self.seal(Purpose::IdToken, &token, until))
     }
 
     fn seal(&self, purpose: Purpose, token: &SecretString, until: Timestamp) -> String {

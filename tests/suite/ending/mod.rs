@@ -3,6 +3,7 @@
 
 mod back_channel;
 mod by_hand;
+mod chromium;
 mod own_sessions;
 mod there;
 
@@ -15,7 +16,7 @@ use world::{
 use crate::in_a_runtime;
 
 pub(crate) fn tests() -> Vec<Trial> {
-    vec![
+    let mut tests = vec![
         in_a_runtime("ending::logout_tokens_of_every_wrong_kind", back_channel::wrong_kinds),
         in_a_runtime("ending::a_logout_token_ends_what_it_names_at_once", back_channel::right_kinds),
         in_a_runtime("ending::a_logout_token_in_an_outage_may_be_sent_again", back_channel::outages),
@@ -30,7 +31,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("ending::a_provider_signs_people_out_in_a_frame", there::in_a_frame),
         in_a_runtime("ending::a_frame_while_the_store_is_down", there::in_a_frame_while_the_store_is_down),
         in_a_runtime("ending::a_frame_of_entra_names_no_issuer", there::in_a_frame_of_entra),
-    ]
+    ];
+    tests.extend(chromium::tests());
+    tests
 }
 
 /// Somebody who has signed in, at the provider's session `sid`.

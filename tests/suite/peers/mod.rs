@@ -2,6 +2,7 @@
 //! page, what becomes of people when it breaks, and of sessions that it renews or ends.
 
 mod broken;
+mod logout;
 mod opaque;
 mod processes;
 mod provider;
@@ -33,6 +34,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("peers::ten_requests_at_once_cost_one_refresh", renewal::ten_at_once),
         in_a_runtime("peers::who_goes_away_during_a_renewal_loses_nothing", renewal::gone_away),
         in_a_runtime("peers::who_is_disabled_is_out_within_one_renewal_period", renewal::disabled),
+        in_a_runtime("peers::who_signs_out_here_is_signed_out_there", logout::begun_here),
+        in_a_runtime("peers::who_signs_out_there_is_signed_out_here", logout::begun_there),
         in_a_runtime("peers::userinfo_says_who_it_is", opaque::userinfo),
         in_a_runtime("peers::an_opaque_token_is_asked_about", opaque::introspection),
         in_a_runtime("peers::sessions_end_with_real_processes", processes::sessions_end),

@@ -12,7 +12,7 @@ pub(crate) struct Farewell {
     pub(crate) provider: String,
     /// The claim `login_hint`, which providers take back as `logout_hint` (Entra ID: then it asks nobody which account).
     pub(crate) login_hint: Option<String>,
-    /// The ID token that the session began with, if it was kept.
+    /// The last ID token of the session, if it was kept.
     pub(crate) id_token: Option<SecretString>,
 }
 

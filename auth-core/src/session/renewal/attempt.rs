@@ -171,6 +171,7 @@ impl Sessions {
             access_until,
             claims: None,
             confirmed: None,
+            id_token: None,
         };
         row.refresh_token.clone_from(&refreshed.refresh_token);
         // The provider gave it once: nothing is waited for before it is written.
@@ -188,6 +189,7 @@ impl Sessions {
         // By what was known of this person before, which the row still says.
         let confirmed = self.confirmed(&row, provider, self.time()).await;
         (refreshed.claims, refreshed.confirmed) = (Some(row.claims.clone()), Some(row.confirmed));
+        refreshed.id_token = self.kept_id_token(tokens.id_token.filter(|_| provider.ends_sessions()), row.until);
         self.save_or_keep(&row, refreshed).await?;
         self.0.renewals.0.guard.renewed(row.id);
         let actor = row.subject.to_string();
@@ -261,6 +263,7 @@ impl Sessions {
             access_until: None,
             claims: None,
             confirmed: Some(row.confirmed),
+            id_token: None,
         };
         self.save_or_keep(&row, without).await?;
         self.by_row(&row, provider).await

@@ -30,7 +30,7 @@ const GIVE_UP: &str = "
 /// What is not given stays. Whoever is renewed is held no more.
 const SAVE: &str = "
     UPDATE session SET version = version + 1, refresh_token = $3, access_token = $4, access_until = $5,
-        claims = COALESCE($6, claims), confirmed = COALESCE($7, confirmed),
+        claims = COALESCE($6, claims), confirmed = COALESCE($7, confirmed), id_token = COALESCE($8, id_token),
         held = CASE WHEN $7 IS NULL THEN held END, held_why = CASE WHEN $7 IS NULL THEN held_why END,
         intent_instance = NULL, intent_fence = NULL, intent_hash = NULL
     WHERE id = $1 AND version = $2";
@@ -87,6 +87,8 @@ pub(super) struct Refreshed {
     pub(super) claims: Option<String>,
     /// When the provider confirmed it; nothing, until that is so.
     pub(super) confirmed: Option<Timestamp>,
+    /// The ID token, if it is to be kept; nothing, until it is verified.
+    pub(super) id_token: Option<String>,
 }
 
 /// What the store did not take, and of which version of the row it is the successor.
@@ -146,11 +148,11 @@ pub(super) async fn save(
     let id = id.to_string();
     store
         .call(move |mut connection| async move {
-            let Refreshed { refresh_token, access_token, access_until, claims, confirmed } = refreshed;
+            let Refreshed { refresh_token, access_token, access_until, claims, confirmed, id_token } = refreshed;
             let write = sqlx::query(SAVE).bind(id).bind(version).bind(refresh_token).bind(access_token);
             let write = write.bind(access_until.map(Timestamp::as_millis)).bind(claims);
-            let done = write.bind(confirmed.map(Timestamp::as_millis)).execute(&mut *connection).await?;
-            Ok(done.rows_affected() == 1)
+            let write = write.bind(confirmed.map(Timestamp::as_millis)).bind(id_token);
+            Ok(write.execute(&mut *connection).await?.rows_affected() == 1)
         })
         .await
 }

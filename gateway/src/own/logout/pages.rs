@@ -38,14 +38,19 @@ pub(super) fn signed_out_here(reach: LogoutReach) -> Page {
 /// Signed out here, while the provider is away.
 pub(super) fn provider_down(reach: LogoutReach) -> Page {
     Page::new("You are signed out here", here(reach))
-        .say(format!("Your provider does not answer at the moment, so you are still signed in there. {SHARED}"))
+        .say(format!("Your provider does not answer at the moment, so it could not be asked to sign you out too: you may be still \
+             signed in there. {SHARED}"))
         .link("Back to the service", "/")
 }
 
 /// Back from the provider, where they were sent.
 pub(super) fn signed_out_there(there: &LoggedOutThere) -> Page {
     Page::new("You are signed out", here(there.reach))
-        .say(format!("Your provider ({}) says that you are signed out there too.", there.provider))
+        .say(format!(
+            "Your provider ({}) has sent you back. Unless you chose to stay signed in when it asked, you are signed out \
+             there too.",
+            there.provider
+        ))
         .link("Back to the service", "/")
 }
 
@@ -53,8 +58,8 @@ pub(super) fn signed_out_there(there: &LoggedOutThere) -> Page {
 pub(super) fn unknown_return(site: &Site) -> Page {
     Page::new(
         "Whether you are signed out at your provider is not known here",
-        "You come back from signing out there, but not from where this browser was last sent, or for the second time, or \
-         after more than ten minutes.",
+        "Providers send people back to this page who have signed out there. This browser was not sent to one within the \
+         last ten minutes, or is back already.",
     )
     .say("Nothing has changed here by it. If you were still signed in here, you still are.")
     .press("Sign out here", site.own("logout"))
