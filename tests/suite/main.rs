@@ -47,6 +47,12 @@ use std::{future::Future, process::ExitCode};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() -> ExitCode {
+    let code = run();
+    world::folder::remove_left();
+    code
+}
+
+fn run() -> ExitCode {
     if let Some(program) = world::process::instead() {
         return gateway::cli::run(program);
     }

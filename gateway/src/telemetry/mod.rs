@@ -45,6 +45,11 @@ impl Telemetry {
     /// Starts the program's telemetry: access lines on standard output, diagnostics on standard error, panics as
     /// diagnostics. Only the first call of a process sets where diagnostics go.
     pub fn start(format: Format, level: Level) -> Self {
+        Self::start_with(AccessLog::to(Box::new(io::stdout()), format), format, level)
+    }
+
+    /// The same with access lines elsewhere.
+    pub fn start_with(access: AccessLog, format: Format, level: Level) -> Self {
         let metrics = Metrics::install();
         let diagnostics =
             Queue::start("diagnostics", DIAGNOSTICS, Box::new(io::stderr()), |line: Vec<u8>, out| out.extend(line));
@@ -59,7 +64,7 @@ impl Telemetry {
         if registry().with(layer).try_init().is_ok() {
             panic::set_hook(Box::new(|info| tracing::error!(panic = %info, "a panic")));
         }
-        Self { access: AccessLog::to(Box::new(io::stdout()), format), metrics, diagnostics }
+        Self { access, metrics, diagnostics }
     }
 
     /// Waits until everything said so far is written, at most for `wait` each.
