@@ -9,7 +9,7 @@ use auth_core::{
     credential::CredentialCandidates,
     jws::Algorithm,
     policy::{Allow, MaxStale, RequirementId},
-    principal::{Groups, Kind, Roles, Subject, UserName},
+    principal::{Groups, Kind, Person, Roles, Subject},
     refusal_guard::{Harm, RefusalGuard},
     session::NewSession,
     verdict::Stop,
@@ -138,12 +138,12 @@ fn ticket(stand: &Stand) -> Result<String, StandFault> {
 
 fn ada(stand: &Stand) -> NewSession {
     NewSession {
-        subject: Subject::new(stand.issuer.name(), "ada"),
-        tenant: None,
-        user_name: UserName::Subject,
-        name: Some("Ada Lovelace".into()),
-        preferred_username: Some("ada".into()),
-        email: Some("ada@example.com".into()),
+        person: Person {
+            name: Some("Ada Lovelace".into()),
+            preferred_username: Some("ada".into()),
+            email: Some("ada@example.com".into()),
+            ..Person::known_as(Subject::new(stand.issuer.name(), "ada"))
+        },
         roles: Roles::known(["editor".to_owned()]),
         groups: Groups::known(["staff".to_owned()]),
         refresh_token: None,

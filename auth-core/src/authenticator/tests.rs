@@ -26,7 +26,7 @@ use crate::{
     lock::lock,
     outbound::{Outbound, OutboundPolicy},
     policy::{Allow, Attribute, MaxStale, RequirementId},
-    principal::{BindingState, Groups, Kind, Roles, Silence, Subject, UserClaim, UserName, stated::Absence},
+    principal::{BindingState, Groups, Kind, Person, Roles, Silence, Subject, UserClaim, stated::Absence},
     revocations::RevocationPolicy,
     session::{NewSession, RenewalPolicy, Renewals, SessionPolicy},
     testing::{Folder, TestProvider},
@@ -100,12 +100,7 @@ impl Gateway {
 
     pub(crate) async fn ticket(&self) -> String {
         let new = NewSession {
-            subject: Subject::new("https://idp.example", "ada"),
-            tenant: None,
-            user_name: UserName::Subject,
-            name: None,
-            preferred_username: None,
-            email: None,
+            person: Person::known_as(Subject::new("https://idp.example", "ada")),
             roles: Roles::known([]),
             groups: Groups::NotStated(Silence::Absent),
             refresh_token: None,

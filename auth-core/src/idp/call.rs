@@ -64,14 +64,9 @@ fn judge(answer: Answer) -> Result<HttpResponse, CallFault> {
             *response.headers_mut() = answer.headers;
             Ok(response)
         }
-        status if status.is_client_error() && !is_busy(status) => {
+        status if answer.denies_the_request() => {
             Err(CallFault::Denied { status, error: TokenErrorResponse::read(&answer.body) })
         }
         status => Err(CallFault::Status { status, retry_after: answer.retry_after() }),
     }
-}
-
-/// Client errors that only ask to come back.
-fn is_busy(status: StatusCode) -> bool {
-    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
 }

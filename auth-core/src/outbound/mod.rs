@@ -117,6 +117,13 @@ impl Answer {
         };
         Some(wait.min(LONGEST_WAIT))
     }
+
+    /// Whether it blames the request itself: 4xx, but for those that only ask to come back (408, 425, 429).
+    pub(crate) fn denies_the_request(&self) -> bool {
+        let is_busy =
+            matches!(self.status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS);
+        self.status.is_client_error() && !is_busy
+    }
 }
 
 impl Outbound {

@@ -2,6 +2,7 @@
 
 mod device;
 mod membership;
+mod person;
 pub mod stated;
 mod user_name;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use self::{
     device::{BindingId, BindingState, BoundDevice, DeviceId, Generation, NotAnId, Renewal, Thumbprint, TokenId},
     membership::{Groups, Membership, Roles, Silence},
+    person::Person,
     user_name::{NoUserName, UserClaim, UserName},
 };
 use crate::{

@@ -44,7 +44,7 @@ use crate::{
         Keyring,
         seal::{Purpose, Seals},
     },
-    principal::{Freshness, Groups, Kind, Principal, Roles, SessionId, Subject, UserClaim, UserName, stated::Stated},
+    principal::{Groups, Person, Principal, Roles, SessionId, Subject, UserClaim, UserName, stated::Stated},
     random::random_bytes,
     refusal_guard::Logout,
     revocations::Revocations,
@@ -86,17 +86,7 @@ pub struct SessionPolicy {
 /// What a sign-in learned.
 pub struct NewSession {
     /// Who it is.
-    pub subject: Subject,
-    /// Entra's `tid`.
-    pub tenant: Option<Arc<str>>,
-    /// As whom services are told of them.
-    pub user_name: UserName,
-    /// A name to show.
-    pub name: Option<Arc<str>>,
-    /// What they are called at their provider.
-    pub preferred_username: Option<Arc<str>>,
-    /// An address to show.
-    pub email: Option<Arc<str>>,
+    pub person: Person,
     /// Application roles, as far as the provider stated them.
     pub roles: Roles,
     /// All groups, as far as the provider stated them.
@@ -276,7 +266,7 @@ impl Sessions {
     /// what it stated before.
     pub(crate) async fn stated(&self, who: &Identity, at: &ProviderConfig, now: Now) -> (Roles, Groups) {
         let earlier = if who.groups.needs_earlier(at.absence.groups) || who.roles.needs_earlier(at.absence.roles) {
-            self.earlier_tokens(&who.subject).await
+            self.earlier_tokens(&who.person.subject).await
         } else {
             EarlierTokens::default()
         };
@@ -386,7 +376,7 @@ impl Sessions {
         let (access_token, access_until) = self.kept_access(new.access_token.as_ref(), begun, until);
         Ok(sql::SessionRow {
             id: id.to_string(),
-            subject: new.subject,
+            subject: new.person.subject,
             provider: new.provider,
             provider_sid: new.provider_sid,
             refresh_token: new.refresh_token.map(|token| self.seal(Purpose::RefreshToken, &token, until)),
@@ -426,22 +416,7 @@ impl Sessions {
 impl NewSession {
     /// Whose session it is.
     fn principal(&self, id: SessionId, begun: Timestamp, until: Timestamp) -> Principal {
-        Principal {
-            kind: Kind::User,
-            subject: self.subject.clone(),
-            tenant: self.tenant.clone(),
-            user_name: self.user_name.clone(),
-            name: self.name.clone(),
-            preferred_username: self.preferred_username.clone(),
-            email: self.email.clone(),
-            roles: self.roles.clone(),
-            groups: self.groups.clone(),
-            session: Some(id),
-            device: None,
-            begun,
-            until,
-            freshness: Freshness::Live,
-        }
+        self.person.clone().in_session(id, (self.roles.clone(), self.groups.clone()), begun, until)
     }
 }
 

@@ -89,12 +89,12 @@ fn set(names: &[&str]) -> BTreeSet<String> {
 
 fn ada() -> NewSession {
     NewSession {
-        subject: Subject::new("https://idp.example", "ada"),
-        tenant: Some("acme".into()),
-        user_name: UserName::Subject,
-        name: Some("Ada Lovelace".into()),
-        preferred_username: None,
-        email: Some("ada@example.com".into()),
+        person: Person {
+            tenant: Some("acme".into()),
+            name: Some("Ada Lovelace".into()),
+            email: Some("ada@example.com".into()),
+            ..Person::known_as(Subject::new("https://idp.example", "ada"))
+        },
         roles: Roles::known(["editor".to_owned()]),
         groups: Groups::Known(Arc::new(set(&["staff", "chess"]))),
         refresh_token: None,
@@ -174,7 +174,7 @@ async fn a_group_that_a_later_configuration_asks_about_is_not_a_no() {
 #[tokio::test]
 async fn a_provider_that_was_taken_out_of_the_configuration_admits_nobody_and_refuses_nobody() {
     let site = Site::new().await;
-    let elsewhere = NewSession { subject: Subject::new("https://gone.example", "ada"), ..ada() };
+    let elsewhere = NewSession { person: Person::known_as(Subject::new("https://gone.example", "ada")), ..ada() };
     let begun = site.sessions.begin(elsewhere, None, site.clock.now()).await.expect("healthy");
     let ticket = begun.text().expose_secret();
     match site.sessions.open(&shown(ticket), RenewalWait::Never, site.clock.now()).await {
@@ -270,7 +270,7 @@ async fn what_earlier_sessions_began_with_can_be_looked_up() {
     let site = Site::new().await;
     let listed = |names: &[&str]| Stated::Listed(names.iter().map(|name| (*name).to_owned()).collect());
     let earlier = async || {
-        let earlier = site.sessions.earlier_tokens(&ada().subject).await;
+        let earlier = site.sessions.earlier_tokens(&ada().person.subject).await;
         earlier.stating(|token| Stated::groups(token, "groups"))
     };
     assert_eq!(earlier().await.map(|none| none.len()), Some(0));
@@ -278,7 +278,7 @@ async fn what_earlier_sessions_began_with_can_be_looked_up() {
     site.clock.advance(Duration::from_secs(5));
     let silent = NewSession { claims: serde_json::json!({ "sub": "ada" }), ..ada() };
     let _ = site.sessions.begin(silent, None, site.clock.now()).await.expect("healthy");
-    let another = NewSession { subject: Subject::new("https://other.example", "ada"), ..ada() };
+    let another = NewSession { person: Person::known_as(Subject::new("https://other.example", "ada")), ..ada() };
     let _ = site.sessions.begin(another, None, site.clock.now()).await.expect("healthy");
     let later = NOON + Duration::from_secs(5);
     let both =
@@ -414,7 +414,10 @@ async fn a_sign_in_that_failed_ends_nothing() {
 #[tokio::test]
 async fn a_ticket_is_never_longer_than_a_browser_keeps() {
     let site = Site::new().await;
-    let long = |length| NewSession { name: Some("x".repeat(length).into()), ..ada() };
+    let long = |length| {
+        let person = Person { name: Some("x".repeat(length).into()), ..ada().person };
+        NewSession { person, ..ada() }
+    };
     for length in [10, 2000, 5000, 50_000] {
         let ticket = site.sessions.begin(long(length), None, site.clock.now()).await.expect("a name can be left out");
         assert!(ticket.text().expose_secret().len() <= MAX_TICKET);
@@ -426,7 +429,8 @@ async fn a_ticket_is_never_longer_than_a_browser_keeps() {
         assert_eq!(opened.principal.name.is_some(), length < 2500);
     }
     let user_name = UserName::Claimed { claim: "preferred_username".into(), value: "ada".into() };
-    let known = NewSession { subject: Subject::new("https://named.example", "s-1"), user_name, ..long(5000) };
+    let subject = Subject::new("https://named.example", "s-1");
+    let known = NewSession { person: Person { subject, user_name, ..long(5000).person }, ..ada() };
     let ticket = site.sessions.begin(known, None, site.clock.now()).await.expect("a name can be left out");
     let opened = site
         .sessions

@@ -131,16 +131,11 @@ impl Conclusion {
     }
 
     async fn session(&self, who: Identity, tokens: Tokens, callback: Callback) -> Result<Finished, SignInFault> {
-        let subject = who.subject.to_string();
+        let subject = who.person.subject.to_string();
         let (roles, groups) = self.sessions.stated(&who, self.provider.config(), self.now).await;
         let request = callback.request;
         let new = NewSession {
-            subject: who.subject,
-            tenant: who.tenant,
-            user_name: who.user_name,
-            name: who.name,
-            preferred_username: who.preferred_username,
-            email: who.email,
+            person: who.person,
             roles,
             groups,
             refresh_token: tokens.refresh_token,

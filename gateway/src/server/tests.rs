@@ -11,7 +11,7 @@ use std::{
 
 use auth_core::{
     policy::{Allow, Attribute, MaxStale, Requirement, RequirementId},
-    principal::{Groups, Roles, Silence, Subject, UserName},
+    principal::{Groups, Person, Roles, Silence, Subject},
     session::NewSession,
 };
 use secrecy::ExposeSecret;
@@ -96,12 +96,7 @@ async fn administering((context, request): RequestInContext) -> Result<Reply, Bo
 /// The value of the cookie of somebody with these roles.
 async fn ticket(gateway: &Gateway, roles: Roles) -> String {
     let new = NewSession {
-        subject: Subject::new("http://127.0.0.1:1", "ada"),
-        tenant: None,
-        user_name: UserName::Subject,
-        name: Some("Ada".into()),
-        preferred_username: None,
-        email: None,
+        person: Person { name: Some("Ada".into()), ..Person::known_as(Subject::new("http://127.0.0.1:1", "ada")) },
         roles,
         groups: Groups::NotStated(Silence::Absent),
         refresh_token: None,

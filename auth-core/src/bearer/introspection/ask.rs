@@ -127,7 +127,7 @@ impl Endpoint {
             StatusCode::BAD_REQUEST if is_invalid_client(&answer.body) => self.not_let_in(status, now),
             // A stranger's token may be one that it cannot even read.
             StatusCode::BAD_REQUEST => said.unsettled(),
-            status if status.is_client_error() && !is_busy(status) => self.not_let_in(status, now),
+            status if answer.denies_the_request() => self.not_let_in(status, now),
             _ => said.retry_after(retry_after.unwrap_or(Unavailable::RETRY_AFTER)),
         }
     }
@@ -160,11 +160,6 @@ impl ClientAuthentication {
 /// Nobody said in time.
 pub(super) fn late(waited: Duration) -> Unavailable {
     Unavailable::because(Dependency::Introspection, format!("the issuer did not say within {waited:?}"))
-}
-
-/// Client errors that only ask to come back.
-fn is_busy(status: StatusCode) -> bool {
-    matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY | StatusCode::TOO_MANY_REQUESTS)
 }
 
 /// RFC 6749 §5.2.

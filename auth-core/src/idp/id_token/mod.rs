@@ -16,7 +16,7 @@ use crate::{
     dependency::Dependency,
     jws::{self, Claims, TokenKind},
     keys::Contradiction,
-    principal::{Subject, UserName, stated::Stated},
+    principal::{Person, Subject, stated::Stated},
     verdict::{Reason, Unavailable},
 };
 
@@ -27,12 +27,7 @@ const LONGEST_SUBJECT: usize = 255;
 
 /// Who signed in, as the provider states it.
 pub(crate) struct Identity {
-    pub(crate) subject: Subject,
-    pub(crate) tenant: Option<Arc<str>>,
-    pub(crate) user_name: UserName,
-    pub(crate) name: Option<Arc<str>>,
-    pub(crate) preferred_username: Option<Arc<str>>,
-    pub(crate) email: Option<Arc<str>>,
+    pub(crate) person: Person,
     pub(crate) roles: Stated,
     pub(crate) groups: Stated,
     pub(crate) sid: Option<String>,
@@ -169,13 +164,16 @@ impl Identity {
         config: &ProviderConfig,
     ) -> Result<Self, InvalidResponse> {
         let text = |name: &str| claims.get(name)?.as_str().filter(|text| !text.is_empty()).map(Arc::from);
-        Ok(Self {
+        let person = Person {
             subject,
             tenant: text("tid"),
             user_name: config.user_claim.of(&claims).map_err(InvalidResponse::UserName)?,
             name: text(&config.name_claim),
             preferred_username: text("preferred_username"),
             email: text("email"),
+        };
+        Ok(Self {
+            person,
             roles: Stated::roles(&claims),
             groups: Stated::groups(&claims, &config.groups_claim),
             sid: claims.get("sid").and_then(Value::as_str).map(str::to_owned),

@@ -9,7 +9,7 @@ use crate::{
     clock::{Clock, Timestamp},
     idp::ResponseMode,
     jws::{Algorithm, VerifyingKey, tests::TestIssuer},
-    principal::{UserClaim, stated::Absence},
+    principal::{UserClaim, UserName, stated::Absence},
 };
 
 const NOW: Timestamp = Timestamp::from_secs(1_800_000_000);
@@ -196,13 +196,13 @@ fn identity_is_issuer_and_subject_and_the_rest_is_for_show() {
     all.extend(shown.as_object().expect("an object").clone());
     let config = configured(UserClaim::named("preferred_username"));
     let identity = Identity::stated_by(subject(), all, &config).expect("it says all that is asked");
-    assert_eq!(identity.subject, Subject::new(ISSUER, "ada"));
-    assert_eq!(identity.name.as_deref(), Some("Ada"));
-    assert_eq!(identity.preferred_username.as_deref(), Some("ada@acme"));
+    assert_eq!(identity.person.subject, Subject::new(ISSUER, "ada"));
+    assert_eq!(identity.person.name.as_deref(), Some("Ada"));
+    assert_eq!(identity.person.preferred_username.as_deref(), Some("ada@acme"));
     let by_username = UserName::Claimed { claim: "preferred_username".into(), value: "ada@acme".into() };
-    assert_eq!(identity.user_name, by_username);
-    assert_eq!(identity.email, None);
-    assert_eq!(identity.tenant.as_deref(), Some("acme"));
+    assert_eq!(identity.person.user_name, by_username);
+    assert_eq!(identity.person.email, None);
+    assert_eq!(identity.person.tenant.as_deref(), Some("acme"));
     assert_eq!(identity.sid.as_deref(), Some("s-1"));
     assert_eq!(identity.roles, Stated::Listed(vec!["editor".to_owned()]));
     assert_eq!(identity.groups, Stated::Listed(vec!["x".to_owned()]));

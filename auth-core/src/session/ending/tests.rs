@@ -16,7 +16,7 @@ use crate::{
     keyring::Keyring,
     keys::{IssuerKeys, KeyPolicy, KeySetLocation, KeysConfig},
     outbound::{Outbound, OutboundPolicy},
-    principal::{Groups, Roles, UserClaim, UserName, stated::Absence},
+    principal::{Groups, Person, Roles, UserClaim, stated::Absence},
     revocations::RevocationPolicy,
     session::{NewSession, RenewalPolicy, RenewalWait, Renewals, SessionPolicy, Sessions},
     testing::{Folder, TestProvider},
@@ -105,12 +105,7 @@ impl Site {
 
     async fn begin(&self, sub: &str, sid: &str) -> String {
         let new = NewSession {
-            subject: self.person(sub),
-            tenant: None,
-            user_name: UserName::Subject,
-            name: None,
-            preferred_username: None,
-            email: None,
+            person: Person::known_as(self.person(sub)),
             roles: Roles::known([]),
             groups: Groups::known([]),
             refresh_token: None,

@@ -7,7 +7,6 @@ use crate::{
     clock::{Now, Timestamp},
     dependency::Dependency,
     idp::{Provider, id_token::Identity},
-    principal::{Freshness, Kind, Principal},
     session::{Sessions, Ticket, ticket::TicketSchedule},
     verdict::{OrUnavailable, Unavailable},
 };
@@ -39,29 +38,14 @@ impl Sessions {
         let claims: Map<String, Value> = serde_json::from_str(&row.claims).or_unavailable(Dependency::Store)?;
         let who = Identity::stated_by(row.subject.clone(), claims, provider.config())
             .map_err(|wrong| Unavailable::because(Dependency::TokenEndpoint, wrong.to_string()))?;
-        let (roles, groups) = self.stated(&who, provider.config(), now).await;
+        let stated = self.stated(&who, provider.config(), now).await;
         let policy = &self.0.policy;
         let (renew_at, until) = match row.refresh_token {
             Some(_) => (Some(row.confirmed + policy.renewal.renew), row.begun + policy.renewal.hard),
             // The provider's word lasts for as long as that of one that gives no refresh token.
             None => (None, row.confirmed + policy.hard_without_refresh),
         };
-        let whose = Principal {
-            kind: Kind::User,
-            subject: who.subject,
-            tenant: who.tenant,
-            user_name: who.user_name,
-            name: who.name,
-            preferred_username: who.preferred_username,
-            email: who.email,
-            roles,
-            groups,
-            session: Some(row.id),
-            device: None,
-            begun: row.begun,
-            until: until.min(row.until),
-            freshness: Freshness::Live,
-        };
+        let whose = who.person.in_session(row.id, stated, row.begun, until.min(row.until));
         let schedule = TicketSchedule { confirmed: row.confirmed, renew_at };
         Ok(ConfirmedSession { ticket: self.ticket(&whose, schedule)?, schedule, generation: self.0.generation })
     }

@@ -13,7 +13,7 @@ use crate::{
     keyring::Keyring,
     keys::{IssuerKeys, KeyPolicy, KeySetLocation, KeysConfig},
     outbound::{Outbound, OutboundPolicy},
-    principal::{Groups, Membership, Roles, Subject, UserClaim, UserName, stated::Absence},
+    principal::{Groups, Membership, Person, Roles, Subject, UserClaim, stated::Absence},
     revocations::{RevocationPolicy, Revocations},
     session::{NewSession, SessionPolicy},
     testing::{Folder, TestProvider},
@@ -73,13 +73,9 @@ impl Site {
 
     /// The ticket of somebody who has just signed in.
     async fn begin(&self, name: &str) -> String {
+        let subject = Subject::new(self.provider.issuer.as_str(), if name == "rt" { "ada" } else { name });
         let new = NewSession {
-            subject: Subject::new(self.provider.issuer.as_str(), if name == "rt" { "ada" } else { name }),
-            tenant: None,
-            user_name: UserName::Subject,
-            name: Some("Ada".into()),
-            preferred_username: None,
-            email: None,
+            person: Person { name: Some("Ada".into()), ..Person::known_as(subject) },
             roles: Roles::known([]),
             groups: Groups::known(["staff".to_owned()]),
             refresh_token: Some(SecretString::from(name)),

@@ -21,7 +21,7 @@ use auth_core::{
     dependency::Dependency,
     keyring::Keyring,
     policy::{Allow, MaxStale, Requirement, RequirementId, permit},
-    principal::{Groups, Kind, Roles, Silence, Subject, UserClaim, UserName},
+    principal::{Groups, Kind, Person, Roles, Silence, Subject, UserClaim},
     refusal_guard::{Ended, RefusalGuard},
     revocations::{RevocationPolicy, Revocations},
     session::{NewSession, RenewalPolicy, RenewalWait, Renewals, SessionPolicy, Sessions},
@@ -85,12 +85,10 @@ impl House {
     /// A ticket of Ada's.
     async fn ticket(&self) -> String {
         let new = NewSession {
-            subject: Subject::new("https://issuer.example", "ada"),
-            tenant: None,
-            user_name: UserName::Subject,
-            name: Some("Ada".into()),
-            preferred_username: None,
-            email: None,
+            person: Person {
+                name: Some("Ada".into()),
+                ..Person::known_as(Subject::new("https://issuer.example", "ada"))
+            },
             roles: Roles::known([]),
             groups: Groups::NotStated(Silence::Absent),
             refresh_token: None,
