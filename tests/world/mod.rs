@@ -70,6 +70,7 @@ pub struct World {
     /// The provider's own, where its machine is another one.
     provider_clock: Option<Clock>,
     log: Log,
+    access: AccessLog,
     folder: Folder,
 }
 
@@ -81,7 +82,11 @@ pub struct FaultProxies {
     pub keys: FaultProxy,
     /// To its token endpoint.
     pub token: FaultProxy,
-    /// To the endpoints that only browsers visit.
+    /// To its userinfo endpoint.
+    pub userinfo: FaultProxy,
+    /// To its introspection endpoint.
+    pub introspection: FaultProxy,
+    /// To the endpoints that only browsers visit: where people sign in and out.
     pub front: FaultProxy,
     /// To the monolith.
     pub monolith: FaultProxy,
@@ -150,7 +155,8 @@ impl Builder {
         let settings = Settings::new(&proxies, &idp, self.secure, self.further);
         let store = Store::at(folder.path().join("data/candor.sqlite"));
         let log = Log::default();
-        World { idp, monolith, proxies, store, settings, gateway: None, clock, provider_clock, log, folder }
+        let access = AccessLog::to(Box::new(log.clone()), Format::Json);
+        World { idp, monolith, proxies, store, settings, gateway: None, clock, provider_clock, log, access, folder }
     }
 }
 
@@ -168,6 +174,8 @@ impl FaultProxies {
             discovery: towards_idp().await,
             keys: towards_idp().await,
             token: towards_idp().await,
+            userinfo: towards_idp().await,
+            introspection: towards_idp().await,
             front: towards_idp().await,
             monolith: FaultProxy::to(monolith.address()).await.expect("a proxy can be started"),
         };
@@ -175,7 +183,8 @@ impl FaultProxies {
         idp.stands_at(Part::Keys, &proxies.keys.base());
         idp.stands_at(Part::Token, &proxies.token.base());
         idp.stands_at(Part::Authorize, &proxies.front.base());
-        idp.stands_at(Part::Userinfo, &proxies.front.base());
+        idp.stands_at(Part::Userinfo, &proxies.userinfo.base());
+        idp.stands_at(Part::Introspection, &proxies.introspection.base());
         proxies
     }
 }
@@ -196,8 +205,7 @@ impl World {
     /// Starts the gateway, or says why it would not.
     async fn try_start(&self) -> Result<Started, String> {
         let config = self.config()?;
-        let mut options = ServeOptions { clock: self.clock.clone(), ..settings::options() };
-        options.telemetry.access = AccessLog::to(Box::new(self.log.clone()), Format::Json);
+        let options = ServeOptions { clock: self.clock.clone(), ..settings::options_with(self.access.clone()) };
         server::start(config, options).await.map_err(|fault| fault.to_string())
     }
 
@@ -535,7 +543,7 @@ impl World {
     }
 
     /// The same address at the provider itself: browsers of tests speak no TLS.
-    fn at_the_provider(&self, url: &Url) -> Url {
+    pub fn at_the_provider(&self, url: &Url) -> Url {
         let base = Url::parse(&format!("http://{}", self.idp.address())).expect("an address");
         base.join(&url[Position::BeforePath..]).expect("a path")
     }

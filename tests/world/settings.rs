@@ -107,6 +107,17 @@ connect_timeout = "{deadline}"
         self.replace("[admin]", &format!("[admin]\n{roles}"));
     }
 
+    /// Userinfo is asked whether it is about the person of the ID token, from the next start of the gateway on.
+    pub fn verify_userinfo(&mut self) {
+        self.replace("kind = \"oidc\"", "kind = \"oidc\"\nuserinfo = \"verify-sub\"");
+    }
+
+    /// The provider is asked about bearer tokens that only it can read, from the next start of the gateway on.
+    pub fn introspect(&mut self) {
+        let asked = "introspection = { client_id = \"candor\", client_secret = { file = \"client_secret\" } }";
+        self.replace("audience = [\"api://monolith\"]", &format!("audience = [\"api://monolith\"]\n{asked}"));
+    }
+
     /// There is a fleet of displays, with `/fleet/` for all of them and `/acme/` for those of one tenant, from the next
     /// start of the gateway on. Those that hold a token of the monolith's are adopted, and its PINs are the gateway's. Ada may put
     /// displays in acme, and Grace in globex.
@@ -153,9 +164,13 @@ fn deadline() -> String {
 
 /// What a gateway is started with beside its configuration: deadlines of tests, one worker, no access log.
 pub fn options() -> ServeOptions {
+    options_with(AccessLog::to(Box::new(std::io::sink()), Format::Json))
+}
+
+/// The same with an access log.
+pub(crate) fn options_with(access: AccessLog) -> ServeOptions {
     let level = std::env::var("CANDOR_LOG").ok().and_then(|level| level.parse().ok());
-    let mut telemetry = Telemetry::start(Format::Json, level.unwrap_or(tracing::Level::ERROR));
-    telemetry.access = AccessLog::to(Box::new(std::io::sink()), Format::Json);
+    let telemetry = Telemetry::start_with(access, Format::Json, level.unwrap_or(tracing::Level::ERROR));
     let revocations = RevocationPolicy { poll: DEADLINE / 4, patience: DEADLINE };
     let tuning = Tuning { connect: DEADLINE, call: DEADLINE, store: DEADLINE, revocations, ..Tuning::default() };
     ServeOptions { tuning, workers: NonZero::<usize>::MIN, drain: DEADLINE, ..ServeOptions::new(telemetry) }

@@ -288,6 +288,19 @@ impl Database {
         looked.unwrap_or_else(|gone| Err(io::Error::other(gone))).map_err(StoreFault::Unseen)
     }
 
+    /// That a row is not there, says that it never was: unless the store was lost while this process ran. It was made again
+    /// then, empty, and absence from it proves nothing until the next start.
+    ///
+    /// # Errors
+    /// Unavailable, if nobody can tell.
+    pub(crate) fn absence_is_known(&self) -> Result<(), Unavailable> {
+        if self.was_lost() {
+            let cause = "it is not on record, and the store was lost and made again since this gateway started";
+            return Err(Unavailable::because(Dependency::Store, cause));
+        }
+        Ok(())
+    }
+
     /// Whether its files were lost while this process ran: what was written before may be missing since.
     pub(crate) fn was_lost(&self) -> bool {
         self.0.losses.load(Ordering::SeqCst) > 0

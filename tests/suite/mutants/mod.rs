@@ -17,11 +17,12 @@ use self::until_red::{Order, RED};
 use crate::{
     attacks::{self, Attack},
     outages::table::{
-        Dependency::{self, Clock, Disk, Keys, Monolith, Store, Token},
+        Dependency::{self, Clock, Discovery, Disk, Introspection, Keys, Monolith, Store, Token},
         Flow::{
-            self, Adoption, BearerKnownKid, BearerUnknownKid, Callback, DeviceToken, ForwardedRequest, KeyRotation,
-            LegacyToken, Logout, OldPinPoll, OverdueToken, Polling, PublicRoute, Reactivation, Renewal,
-            RenewalPastGrace, StrictRoute, Ticket,
+            self, Adoption, BackChannelLogout, BearerKnownKid, BearerUnknownKid, Callback, DeviceToken,
+            ForwardedRequest, KeyRotation, LegacyToken, Logout, LogoutAtProvider, OldPinPoll, OpaqueUnknown,
+            OverdueToken, Polling, PublicRoute, Reactivation, Renewal, RenewalPastGrace, SessionEnd, StrictRoute,
+            Ticket, UserinfoCallback,
         },
     },
     plain, sources,
@@ -35,7 +36,7 @@ pub(crate) const UNTIL_RED: &str = "--until-red";
 /// The words of the faults that the matrix must catch, each with the flow and the dependency where it shows soonest:
 /// those cells run first, and then all others. The faults that attacks must catch stand with the attacks; the last of these
 /// are among them too.
-const FAULTS: [(&str, Flow, Dependency); 35] = [
+const FAULTS: [(&str, Flow, Dependency); 40] = [
     ("unknown-kid-is-refused", BearerUnknownKid, Keys),
     ("signature-skipped", BearerUnknownKid, Keys),
     ("empty-set-replaces", BearerUnknownKid, Keys),
@@ -48,7 +49,7 @@ const FAULTS: [(&str, Flow, Dependency); 35] = [
     ("token-500-is-not-signed-in", Callback, Token),
     ("store-error-loops", Callback, Store),
     ("logout-keeps-ticket", Logout, Store),
-    ("provider-down-keeps-ticket", Logout, Dependency::Discovery),
+    ("provider-down-keeps-ticket", LogoutAtProvider, Discovery),
     ("store-error-clears-cookie", StrictRoute, Store),
     ("revoked-check-skipped-on-store-error", Ticket, Store),
     ("absent-row-ends-session", RenewalPastGrace, Disk),
@@ -71,6 +72,11 @@ const FAULTS: [(&str, Flow, Dependency); 35] = [
     ("overdue-in-an-outage-is-stopped", OverdueToken, Store),
     ("replaced-key-adds-another", KeyRotation, Store),
     ("old-pin-code-unchecked", OldPinPoll, Store),
+    ("lost-sessions-are-none", BackChannelLogout, Disk),
+    ("ended-in-store-only", SessionEnd, Token),
+    ("logout-token-unverified", BackChannelLogout, Token),
+    ("introspection-500-is-inactive", OpaqueUnknown, Introspection),
+    ("userinfo-foreign-sub-passes", UserinfoCallback, Store),
 ];
 
 /// At least so many mutants there must be, and each must be caught.

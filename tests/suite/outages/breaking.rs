@@ -95,6 +95,10 @@ fn is_said(world: &World, dependency: Dependency, heard: &Heard) -> bool {
         Dependency::Discovery => &["discovery", "keys"],
         Dependency::Keys => &["keys"],
         Dependency::Token => &["token-endpoint"],
+        Dependency::Userinfo => &["userinfo"],
+        Dependency::Introspection => &["introspection"],
+        // Only browsers go there: whoever was sent there and has come back has not met it.
+        Dependency::EndOfSession => return heard.answer.as_ref().is_ok_and(|seen| seen.onward().is_some()),
         // The database is in that folder.
         Dependency::Store | Dependency::Disk => &["store", "revocations"],
         Dependency::Keyring => &["keyring"],
@@ -106,7 +110,9 @@ fn is_said(world: &World, dependency: Dependency, heard: &Heard) -> bool {
     };
     let told = || heard.reached.iter().filter_map(|seen| seen.header("x-gateway-undecided"));
     let signed_out = dependency == Dependency::Store && oracle::meets(Outcome::SignedOutHere, Form::Browser, heard);
+    let not_sent_on = || heard.answer.as_ref().is_ok_and(|seen| seen.text().contains("Your provider does not answer"));
     signed_out
+        || dependency == Dependency::Discovery && not_sent_on()
         || told().any(|word| words.contains(&word))
         || world.access().iter().any(|line| line["reason"].as_str().is_some_and(|reason| words.contains(&reason)))
 }
@@ -116,6 +122,9 @@ fn proxy(world: &World, dependency: Dependency) -> Option<&FaultProxy> {
         Dependency::Discovery => Some(&world.proxies.discovery),
         Dependency::Keys => Some(&world.proxies.keys),
         Dependency::Token => Some(&world.proxies.token),
+        Dependency::Userinfo => Some(&world.proxies.userinfo),
+        Dependency::Introspection => Some(&world.proxies.introspection),
+        Dependency::EndOfSession => Some(&world.proxies.front),
         Dependency::Monolith => Some(&world.proxies.monolith),
         Dependency::Store | Dependency::Keyring | Dependency::Disk | Dependency::Clock => None,
     }

@@ -118,8 +118,17 @@ async fn judged(cell: Cell, index: usize) -> Complaints {
     if cell.flow.is_of_the_fleet() {
         world.settings.add_fleet();
     }
-    if matches!(cell.flow, Flow::RenewalDue | Flow::RenewalPastGrace) {
+    if cell.flow.is_renewed() {
         world.settings.renew_sessions();
+    }
+    if cell.flow.asks_userinfo() {
+        world.settings.verify_userinfo();
+    }
+    if cell.flow == Flow::LogoutAtProvider {
+        world.idp.offer_logout();
+    }
+    if cell.flow.is_opaque() {
+        world.settings.introspect();
     }
     world.start_gateway().await;
     let mut going = Going::prepare(&mut world, &cell, index).await;
@@ -152,6 +161,9 @@ async fn judged(cell: Cell, index: usize) -> Complaints {
     breaking::judge_the_touch(&world, &cell, confirmed, &heard, &mut complaints).await;
 
     breaking::heal_all(&mut world, &cell).await;
+    if cell.is_over_at_the_next_start() {
+        world.restart_gateway().await;
+    }
     let heard = first_ask_after(&world, &cell, &mut going, index.is_multiple_of(2), &mut complaints).await;
     if !oracle::meets(cell.flow.whole(), cell.form, &heard) {
         complaints.add(format!("healed, heard {}", heard.line()));

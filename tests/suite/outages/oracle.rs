@@ -11,6 +11,7 @@ use std::{
 
 use auth_core::lock::lock;
 
+use serde_json::Map;
 use url::Url;
 use world::caller::{Form, Heard};
 
@@ -33,6 +34,9 @@ pub(crate) const EXPIRED: &str = "expired";
 pub(crate) const NOT_PERMITTED: [&str; 2] = [SUSPENDED, OF_ANOTHER_TENANT];
 pub(crate) const SUSPENDED: &str = "suspended";
 pub(crate) const OF_ANOTHER_TENANT: &str = "of-another-tenant";
+
+/// What somebody is called who is good, and reaches for what is another person's.
+pub(crate) const OF_ANOTHER_PERSON: &str = "of-another-person";
 
 /// A matrix of which fewer cells touch what they break is none.
 pub(crate) const LEAST_TOUCHED: usize = 800;
@@ -132,6 +136,10 @@ pub(crate) fn judge_good(when: &str, heard: &Heard, subject: &str, cell: &Cell, 
         complaints.false_refusals += 1;
         complaints.add(format!("{when}, the good credential {how}: {}", heard.line()));
     }
+    if cell.flow == Flow::BackChannelLogout && heard.status() == Some(400) {
+        complaints.false_refusals += 1;
+        complaints.add(format!("{when}, the provider's word was called wrong: {}", heard.line()));
+    }
     if cell.flow.is_of_the_protocol() && protocol::is_disowned(heard) {
         complaints.false_refusals += 1;
         complaints.add(format!(
@@ -165,7 +173,7 @@ pub(crate) fn blame(heard: &Heard, flow: Flow, expected: Outcome) -> Option<&'st
         Some("was refused")
     } else if signs_in && flow != Flow::SignInBegin {
         Some("was sent to sign in")
-    } else if seen.deleted_cookies().iter().any(|name| !name.contains("-signin-")) && flow != Flow::Logout {
+    } else if seen.deleted_cookies().iter().any(|name| !name.contains("-signin-")) && !flow.is_a_logout() {
         Some("lost its ticket")
     } else if seen.header("www-authenticate").is_some() || seen.header("clear-site-data").is_some() {
         Some("was asked for a credential")
@@ -180,15 +188,42 @@ pub(crate) fn others<'h>(heard: &'h Heard, subject: &str) -> Vec<&'h str> {
 }
 
 /// Judges what the bad twin `name` was told: it may be told anything, but goes nowhere in anybody's name.
-pub(crate) fn judge_twin(when: &str, heard: &Heard, name: &str, complaints: &mut Complaints) {
+pub(crate) fn judge_twin(when: &str, flow: Flow, heard: &Heard, name: &str, complaints: &mut Complaints) {
     if !names(heard).is_empty() {
         complaints.wrongly_admitted += 1;
         complaints.add(format!("{when}, the twin `{name}` goes on with an identity: {}", heard.line()));
     }
     // Nobody's bad twin is shown a PIN either: anybody may ask for one, in their own name.
-    if protocol::lets_in(heard) || installer::is_done(heard) || heard.status() == Some(201) {
+    if protocol::lets_in(heard)
+        || installer::is_done(heard)
+        || heard.status() == Some(201)
+        || has_its_way(flow, name, heard)
+    {
         complaints.wrongly_admitted += 1;
         complaints.add(format!("{when}, the twin `{name}` was let in: {}", heard.line()));
+    }
+}
+
+/// Whether a bad twin was shown sessions, or ended one.
+fn has_its_way(flow: Flow, name: &str, heard: &Heard) -> bool {
+    match flow {
+        Flow::SessionsPage => meets(Outcome::Listed, Form::Browser, heard),
+        Flow::SessionEnd => says(heard, ENDED_ONE),
+        // Of another person, the provider may say what it likes.
+        Flow::BackChannelLogout => meets(Outcome::TakenIn, Form::Script, heard) && name != OF_ANOTHER_PERSON,
+        _ => false,
+    }
+}
+
+/// Judges what `subject` was told, whose session nobody may end.
+pub(crate) fn judge_bystander(when: &str, heard: &Heard, subject: &str, complaints: &mut Complaints) {
+    if let Some(how) = blame(heard, Flow::Ticket, Outcome::Served) {
+        complaints.false_refusals += 1;
+        complaints.add(format!("{when}, a session that nobody ended {how}: {}", heard.line()));
+    }
+    for other in others(heard, subject) {
+        complaints.wrongly_admitted += 1;
+        complaints.add(format!("{when}, {subject} went on as {other:?}"));
     }
 }
 
@@ -240,7 +275,7 @@ pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
     let with = |status: u16, word: &str| heard.status() == Some(status) && heard.word() == Some(word);
     let named = !heard.identities().is_empty();
     let for_form = |status: u16| if form == Form::Device { 503 } else { status };
-    let says = |text: &str| heard.answer.as_ref().is_ok_and(|seen| seen.text().contains(text));
+    let says = |text: &str| says(heard, text);
     match expected {
         Outcome::Served => with(200, "upstream") && named,
         Outcome::ServedWithoutName => with(200, "upstream") && !named,
@@ -254,7 +289,11 @@ pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
         Outcome::PassedOn(status) => with(status, "upstream"),
         Outcome::Cut => heard.answer.is_err(),
         Outcome::SignedOut => with(200, "own") && says("everywhere else"),
+        Outcome::SignedOutThere => with(200, "own") && says("signed out there too"),
         Outcome::SignedOutHere => with(200, "own") && says("as soon as the store is back"),
+        Outcome::Listed => with(200, "own") && (says("This session") || says("\"this\":true")),
+        Outcome::SessionEnded => with(200, "own") && (says(ENDED_ONE) || says(NOTHING_TO_END)),
+        Outcome::TakenIn => with(200, "own") && protocol::content(heard).as_object().is_some_and(Map::is_empty),
         Outcome::TryAgain => is_undecided(heard),
         Outcome::TryIsKept => is_undecided(heard) && !forgets_a_try(heard),
         Outcome::TryIsSpent => is_undecided(heard) && forgets_a_try(heard) && begin_link(heard).is_some(),
@@ -267,6 +306,14 @@ pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
         Outcome::OldPinShown => with(200, "own") && old_pin::is_shown(heard),
         Outcome::Confirmed => with(200, "own") && installer::is_done(heard),
     }
+}
+
+/// What the page of one's own sessions says.
+const ENDED_ONE: &str = "One session was ended.";
+const NOTHING_TO_END: &str = "There was nothing left to end.";
+
+fn says(heard: &Heard, text: &str) -> bool {
+    heard.answer.as_ref().is_ok_and(|seen| seen.text().contains(text))
 }
 
 /// Whether the monolith, if the request came so far, was told in nobody's name that we cannot tell whose it is.
@@ -293,8 +340,13 @@ pub(crate) fn is_told(flow: Flow, name: &str, heard: &Heard) -> bool {
     if name == EXPIRED && heard.word() == Some("renewal-required") {
         return heard.status() == Some(503);
     }
-    if flow == Flow::Confirmation {
-        return installer::is_told(heard);
+    match flow {
+        Flow::Confirmation => return installer::is_told(heard),
+        Flow::SessionEnd if name == OF_ANOTHER_PERSON => return says(heard, NOTHING_TO_END),
+        // There is nothing of theirs to end; once that was taken, it was sent before.
+        Flow::BackChannelLogout if name == OF_ANOTHER_PERSON => return matches!(heard.status(), Some(200 | 400)),
+        Flow::BackChannelLogout => return heard.status() == Some(400),
+        _ => {}
     }
     if name == old_pin::NOT_CONFIRMED {
         return old_pin::is_pending(heard);

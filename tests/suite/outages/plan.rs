@@ -99,6 +99,9 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, cache_state: CacheState
         }
         (Expect(one), Some((other, Expect(two)))) => {
             let both = together(flow, (first, one), (other, two), form);
+            if flow.is_of_sessions() && one == flow.whole() && two == one {
+                return Plan::LeaveOut("neither is met on this way, as each alone shows");
+            }
             let each_shows = one != flow.whole() && two != flow.whole() || both != one && both != two;
             if is_run_together(fault, other.1, each_shows) {
                 Plan::Run(cell(both))
@@ -119,6 +122,8 @@ fn together(flow: Flow, (first, one): (Broken, Outcome), (second, two): (Broken,
         (Outcome::SignedOutHere, _) if second.1 == Fault::Disk(DiskBreak::Unwritable) => Outcome::TryAgain,
         // A broken store that is gone with its folder is made again, whole.
         (_, two) if matches!((first.1, second.1), (Fault::Store(_), Fault::Disk(DiskBreak::Gone))) => two,
+        // Of the two things that the page says, both are true.
+        (Outcome::SignedOut, Outcome::SignedOutHere) => Outcome::SignedOutHere,
         (_, Outcome::TryAgain) => Outcome::TryAgain,
         // No code is spent while it would be for nothing.
         (_, Outcome::TryIsKept) => Outcome::TryIsKept,

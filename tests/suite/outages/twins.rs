@@ -13,7 +13,7 @@ use world::{
 };
 
 use super::{
-    flows::{TICKET, go},
+    flows::{EndingPost, TICKET, go},
     installer::Installation,
     oracle::EXPIRED,
     protocol::DisplayRequest,
@@ -31,14 +31,16 @@ pub(super) struct Impostor {
     caller: Caller,
     /// Where it comes back to, if this is a callback.
     callback: Option<Url>,
-    /// Whether the provider lies to it about the nonce.
-    lied_to: bool,
+    /// In which way the provider lies when it comes back.
+    lie: Option<Lie>,
     /// Where it goes, if not where the good one does.
     elsewhere: Option<&'static str>,
     /// What it sends, where a display sends something.
     request: Option<DisplayRequest>,
     /// What it types, where an administrator types something.
     installation: Option<Installation>,
+    /// What it posts in order to end a session.
+    post: Option<EndingPost>,
 }
 
 /// Makes a good ticket bad.
@@ -65,10 +67,11 @@ impl Impostor {
             spared: false,
             caller,
             callback: None,
-            lied_to: false,
+            lie: None,
             elsewhere: None,
             request: None,
             installation: None,
+            post: None,
         }
     }
 
@@ -102,24 +105,33 @@ impl Impostor {
         Self { elsewhere: Some(path), ..self }
     }
 
+    pub(super) fn posting(self, post: EndingPost) -> Self {
+        Self { post: Some(post), ..self }
+    }
+
     fn coming_back_to(self, callback: Url) -> Self {
         Self { callback: Some(callback), ..self }
     }
 
     /// Goes the way of `flow`. What came of it: whatever they were told on the way, are they somebody now?
     pub(super) async fn go(&mut self, world: &World, flow: Flow, path: &str) -> Heard {
-        world.idp.lie(self.lied_to.then_some(Lie::OtherNonce));
+        world.idp.lie(self.lie);
         if let Some(request) = &mut self.request {
             return request.go(world).await;
         }
         if let Some(installation) = &self.installation {
             return installation.go(world, &mut self.caller).await;
         }
+        if let Some(post) = &self.post {
+            return post.go(world, &mut self.caller).await;
+        }
         let path = self.elsewhere.unwrap_or(path);
         let heard = go(world, flow, &mut self.caller, self.callback.as_ref(), path).await;
         world.idp.lie(None);
         match flow {
-            Flow::Callback | Flow::Logout => world.ask(&mut self.caller, "/calendar").await,
+            Flow::Callback | Flow::UserinfoCallback | Flow::Logout | Flow::LogoutAtProvider => {
+                world.ask(&mut self.caller, "/calendar").await
+            }
             _ => heard,
         }
     }
@@ -199,9 +211,37 @@ pub(super) async fn of_callback(world: &World, good: &Url, path: &str) -> Vec<Im
         let mut changed = own;
         changed.query_pairs_mut().clear().extend_pairs([("code", code), ("state", state)]);
         let twin = Impostor::new(name, caller).coming_back_to(changed);
-        twins.push(Impostor { lied_to: name == "wrong-nonce", ..twin });
+        twins.push(Impostor { lie: (name == "wrong-nonce").then_some(Lie::OtherNonce), ..twin });
     }
     twins
+}
+
+/// Bad copies of a bearer token that only its issuer can read.
+pub(super) async fn of_opaque(world: &World, form: Form, bearer: &AccessTokenSpec) -> Vec<Impostor> {
+    let with = |name, token: &str| Impostor::new(name, Caller::bearing(form, token));
+    let revoked = world.idp.issue_opaque(&AccessTokenSpec::of("stolen-display").lasting(A_SESSION));
+    world.revoke("stolen-display").await;
+    let taken_back = world.idp.issue_opaque(bearer);
+    world.warm_up(&mut Caller::bearing(form, &taken_back), "/admin/panel").await;
+    world.idp.revoke_opaque(&taken_back);
+    let mut twins = vec![
+        with("user-revoked", &revoked),
+        with("never-issued", "a-token-that-nobody-issued"),
+        // What was said of it before stands in, but not where nothing may be stale.
+        with("taken-back", &taken_back).going_to("/admin/panel"),
+    ];
+    for twin in [Twin::Expired, Twin::WrongAudience, Twin::OtherTenant] {
+        twins.push(with(twin.as_str(), &world.idp.issue_opaque(&bearer.clone().twin(twin))));
+    }
+    twins
+}
+
+/// Grace comes back, and userinfo speaks of somebody else.
+pub(super) async fn of_another_userinfo(world: &World, path: &str) -> Impostor {
+    let mut caller = Caller::new(Form::Browser);
+    let callback = world.until_callback(&mut caller, "grace", path).await;
+    let twin = Impostor::new("another-userinfo", caller).coming_back_to(callback);
+    Impostor { lie: Some(Lie::OtherUserinfo), ..twin }
 }
 
 /// Grace's ticket, fresh.

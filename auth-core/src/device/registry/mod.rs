@@ -18,7 +18,6 @@ use super::{last_seen::Sighting, token::DeviceClaims};
 use crate::{
     clock::{Now, Timestamp},
     database::Database,
-    dependency::Dependency,
     jws::read_own_key,
     principal::{BindingId, BindingState, DeviceId, Generation, Thumbprint},
     random::random_bytes,
@@ -145,8 +144,7 @@ impl Registry {
         &self.store
     }
 
-    /// What is not on record, was never there: unless the store was lost while this process ran. It was made again then,
-    /// empty, and absence from it proves nothing until the next start.
+    /// What is not on record, was never there; see [`Database::absence_is_known`].
     ///
     /// # Errors
     /// Unavailable, if nobody can tell.
@@ -155,11 +153,7 @@ impl Registry {
         if crate::mutants::is("lost-registry-is-empty") {
             return Ok(());
         }
-        if self.store.was_lost() {
-            let cause = "it is not on record, and the store was lost and made again since this gateway started";
-            return Err(Unavailable::because(Dependency::Store, cause));
-        }
-        Ok(())
+        self.store.absence_is_known()
     }
 
     /// The revocation set that changes are told to.

@@ -97,6 +97,7 @@ impl StandingSessions {
     ) -> Result<StandingPage, Unavailable> {
         let after = after.map(|id| id.to_string()).unwrap_or_default();
         let rows = sql::page(&self.store, of.cloned(), after, now.earlier(), Self::PAGE).await?;
+        self.none_is_missing()?;
         let is_full = u32::try_from(rows.len()).is_ok_and(|count| count == Self::PAGE);
         let next = rows.last().filter(|_| is_full).and_then(|last| last.id.parse().ok());
         Ok(StandingPage { sessions: self.standing(rows), next })
@@ -107,6 +108,12 @@ impl StandingSessions {
     /// # Errors
     /// Unavailable, if the store is.
     pub async fn of(&self, subject: &Subject, now: Now) -> Result<Vec<StandingSession>, Unavailable> {
+        let rows = self.rows_of(subject, now).await?;
+        self.none_is_missing()?;
+        Ok(rows)
+    }
+
+    async fn rows_of(&self, subject: &Subject, now: Now) -> Result<Vec<StandingSession>, Unavailable> {
         Ok(self.standing(sql::of_person(&self.store, subject.clone(), now.earlier(), Self::MOST).await?))
     }
 
@@ -122,7 +129,10 @@ impl StandingSessions {
         now: Now,
     ) -> Result<Option<StandingSession>, Unavailable> {
         let found = self.standing(sql::one(&self.store, id.to_string(), now.earlier()).await?).pop();
-        let Some(found) = found.filter(|found| of.is_none_or(|of| found.is_of(of))) else { return Ok(None) };
+        let Some(found) = found else { return self.none_is_missing().map(|()| None) };
+        if of.is_some_and(|of| !found.is_of(of)) {
+            return Ok(None);
+        }
         self.end_all(std::slice::from_ref(&found), order, now).await?;
         Ok(Some(found))
     }
@@ -139,9 +149,10 @@ impl StandingSessions {
         now: Now,
     ) -> Result<usize, Unavailable> {
         let keep = keep.to_string();
-        let mut others = self.of(of, now).await?;
+        let mut others = self.rows_of(of, now).await?;
         others.retain(|session| session.id != keep);
         self.end_all(&others, order, now).await?;
+        self.none_is_missing()?;
         Ok(others.len())
     }
 
@@ -190,7 +201,18 @@ impl StandingSessions {
         let mut sessions = self.standing(rows);
         sessions.retain(|session| subject.is_none_or(|subject| session.is_of(subject)));
         self.end_all(&sessions, order, now).await?;
+        self.none_is_missing()?;
         Ok(sessions.len())
+    }
+
+    /// What is not in a store that was lost and made again may stand all the same, by its ticket: so nobody is told that
+    /// there is none, or that it was ended.
+    fn none_is_missing(&self) -> Result<(), Unavailable> {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("lost-sessions-are-none") {
+            return Ok(());
+        }
+        self.store.absence_is_known()
     }
 
     async fn end_all(&self, sessions: &[StandingSession], order: EndingOrder<'_>, now: Now) -> Result<(), Unavailable> {

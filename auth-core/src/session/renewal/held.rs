@@ -62,7 +62,8 @@ impl Sessions {
         most: u32,
         now: Now,
     ) -> Result<Vec<HeldSession>, Unavailable> {
-        sql::held(&self.0.store, which.clone(), after, most, now.anchor()).await
+        let held = sql::held(&self.0.store, which.clone(), after, most, now.anchor()).await?;
+        self.0.store.absence_is_known().map(|()| held)
     }
 
     /// How many of them there are.
@@ -70,7 +71,8 @@ impl Sessions {
     /// # Errors
     /// Unavailable, if the store is.
     pub async fn count_held(&self, which: &HeldSessions, now: Now) -> Result<usize, Unavailable> {
-        sql::count_held(&self.0.store, which.clone(), now.anchor()).await
+        let count = sql::count_held(&self.0.store, which.clone(), now.anchor()).await?;
+        self.0.store.absence_is_known().map(|()| count)
     }
 
     /// Releases held sessions: the provider was right, and they end. `who` orders it and `why`. Gives how many have ended.
@@ -88,7 +90,7 @@ impl Sessions {
                 let page = sessions.release_page(&which, &who, &why, now).await?;
                 ended += page;
                 if page < PAGE as usize {
-                    return Ok(ended);
+                    return sessions.0.store.absence_is_known().map(|()| ended);
                 }
             }
         };

@@ -39,6 +39,7 @@ pub(super) fn answer(state: &State, request: &Request<Bytes>) -> Answer {
         (_, Some(Part::Authorize)) => authorize(state, request),
         (_, Some(Part::Token)) => token(state, request),
         (_, Some(Part::Userinfo)) => userinfo(state, request.headers()),
+        (_, Some(Part::Introspection)) => introspection(state, request),
         (_, None) if request.uri().path() == END_SESSION => end_session(state, request),
         (_, None) => page(StatusCode::NOT_FOUND, "<h1>There is nothing here</h1>"),
     };
@@ -87,6 +88,7 @@ fn document(state: &State) -> Value {
         "token_endpoint": state.url(Part::Token),
         "jwks_uri": state.url(Part::Keys),
         "userinfo_endpoint": state.url(Part::Userinfo),
+        "introspection_endpoint": state.url(Part::Introspection),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["authorization_code", "refresh_token"],
@@ -241,9 +243,31 @@ fn id_token(state: &State, user: &User, nonce: Option<String>) -> String {
 /// The userinfo endpoint (OpenID Connect Core 1.0 §5.3).
 fn userinfo(state: &State, headers: &HeaderMap) -> Answer {
     let token = text(headers, header::AUTHORIZATION).strip_prefix("Bearer ").unwrap_or_default();
-    match lock(&state.changing).access.get(token) {
-        Some(user) => json(StatusCode::OK, &person(user)),
-        None => json(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid_token" })),
+    let Some(user) = lock(&state.changing).access.get(token).cloned() else {
+        return json(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid_token" }));
+    };
+    let mut said = person(&user);
+    if state.lie() == Some(Lie::OtherUserinfo) {
+        said["sub"] = "somebody else".into();
+    }
+    json(StatusCode::OK, &said)
+}
+
+/// The introspection endpoint (RFC 7662 §2), for the one client.
+fn introspection(state: &State, request: &Request<Bytes>) -> Answer {
+    let asked = fields(request.body());
+    if !is_the_client(state, request.headers(), &asked) {
+        return json(StatusCode::UNAUTHORIZED, &json!({ "error": "invalid_client" }));
+    }
+    let token = asked.get("token").map_or("", String::as_str);
+    let known = lock(&state.changing).opaque.get(token).cloned();
+    let now = state.now().as_secs();
+    match known.filter(|claims| claims["exp"].as_i64().is_some_and(|until| now < until)) {
+        Some(mut claims) => {
+            claims["active"] = true.into();
+            json(StatusCode::OK, &claims)
+        }
+        None => json(StatusCode::OK, &json!({ "active": false })),
     }
 }
 

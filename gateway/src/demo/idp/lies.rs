@@ -40,13 +40,15 @@ pub enum Lie {
     AccessToken,
     /// There is no ID token.
     NoIdToken,
+    /// Userinfo is about somebody else.
+    OtherUserinfo,
     /// The discovery document is of another issuer.
     OtherDocument,
 }
 
 impl Lie {
     /// Every way.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NotSigned,
         Self::SharedSecret,
         Self::Forged,
@@ -63,6 +65,7 @@ impl Lie {
         Self::OtherAccessToken,
         Self::AccessToken,
         Self::NoIdToken,
+        Self::OtherUserinfo,
         Self::OtherDocument,
     ];
 
@@ -86,6 +89,7 @@ impl Lie {
             | Self::CutShort
             | Self::AccessToken
             | Self::NoIdToken
+            | Self::OtherUserinfo
             | Self::OtherDocument => {}
         }
     }

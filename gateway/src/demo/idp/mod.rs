@@ -1,7 +1,7 @@
 //! A pretend OpenID provider: small, real, and willing to fail.
 //!
-//! Discovery, key set, authorisation code flow with PKCE, token and userinfo endpoints (OpenID Connect Core 1.0,
-//! RFC 7636), RS256. It also mints bearer tokens for programs, and their evil twins. Deliberately absent: storage,
+//! Discovery, key set, authorisation code flow with PKCE, token, userinfo and introspection endpoints (OpenID Connect Core
+//! 1.0, RFC 7636, RFC 7662), RS256. It also mints bearer tokens for programs, and their evil twins. Deliberately absent: storage,
 //! consent, and a check of redirect addresses beyond their being on loopback.
 
 mod endpoints;
@@ -91,6 +91,8 @@ pub enum Part {
     Token,
     /// The userinfo endpoint.
     Userinfo,
+    /// The introspection endpoint.
+    Introspection,
 }
 
 /// What the authorisation endpoint does with a visitor.
@@ -109,7 +111,7 @@ struct State {
     options: IdpOptions,
     keys: KeyRing,
     changing: Mutex<Changing>,
-    asked: [AtomicUsize; 5],
+    asked: [AtomicUsize; 6],
 }
 
 struct Changing {
@@ -122,6 +124,8 @@ struct Changing {
     /// Whom it does not renew any more.
     disabled: HashSet<String>,
     access: HashMap<String, User>,
+    /// Access tokens that only it can read, and what it says of each.
+    opaque: HashMap<String, serde_json::Value>,
     lie: Option<Lie>,
     dateless: bool,
     offers_logout: bool,
@@ -185,7 +189,8 @@ impl User {
 
 impl Part {
     /// Every part.
-    pub const ALL: [Self; 5] = [Self::Discovery, Self::Keys, Self::Authorize, Self::Token, Self::Userinfo];
+    pub const ALL: [Self; 6] =
+        [Self::Discovery, Self::Keys, Self::Authorize, Self::Token, Self::Userinfo, Self::Introspection];
 
     /// Its path on the provider.
     pub const fn path(self) -> &'static str {
@@ -195,6 +200,7 @@ impl Part {
             Self::Authorize => "/authorize",
             Self::Token => "/token",
             Self::Userinfo => "/userinfo",
+            Self::Introspection => "/introspect",
         }
     }
 }
@@ -216,6 +222,7 @@ impl Idp {
                 refresh: HashMap::new(),
                 disabled: HashSet::new(),
                 access: HashMap::new(),
+                opaque: HashMap::new(),
                 lie: None,
                 dateless: false,
                 offers_logout: false,
@@ -325,6 +332,20 @@ impl Idp {
     pub fn mint(&self, bearer: &AccessTokenSpec) -> String {
         let state = &self.state;
         bearer.mint(&state.keys, &self.issuer(), &state.options.audience, state.options.clock.now().wall())
+    }
+
+    /// The same as a token that only the provider can read, by introspection.
+    pub fn issue_opaque(&self, bearer: &AccessTokenSpec) -> String {
+        let state = &self.state;
+        let claims = bearer.claims(&self.issuer(), &state.options.audience, state.options.clock.now().wall());
+        let token = random();
+        lock(&state.changing).opaque.insert(token.clone(), claims);
+        token
+    }
+
+    /// Takes such a token back.
+    pub fn revoke_opaque(&self, token: &str) {
+        lock(&self.state.changing).opaque.remove(token);
     }
 
     /// A bad copy of the token that `bearer` would be.

@@ -145,6 +145,10 @@ impl AccessTokenSpec {
     }
 
     pub(super) fn mint(&self, keys: &KeyRing, issuer: &str, audience: &str, now: Timestamp) -> String {
+        keys.sign(self.signer.clone(), self.typ, &self.claims(issuer, audience, now))
+    }
+
+    pub(super) fn claims(&self, issuer: &str, audience: &str, now: Timestamp) -> Value {
         let issued = now - self.age;
         let tenant = if self.other_tenant { "/another-tenant" } else { "" };
         let mut claims = json!({
@@ -160,7 +164,7 @@ impl AccessTokenSpec {
         if let (Some(claims), Some(extra)) = (claims.as_object_mut(), self.extra.as_object()) {
             claims.extend(extra.clone());
         }
-        keys.sign(self.signer.clone(), self.typ, &claims)
+        claims
     }
 }
 
