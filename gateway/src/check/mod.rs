@@ -85,6 +85,7 @@ mod tests {
             "listens  127.0.0.1:8080, known as https://app.example.com",
             "admin    127.0.0.1:9090",
             "register the callback https://app.example.com/.candor/callback/entra",
+            "register the way back from signing out there: https://app.example.com/.candor/logout",
             "route    /api/device/ -> monolith, for service",
             "shadows  /.candor/… of route / is the gateway's own",
         ] {

@@ -34,6 +34,13 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
     for identity in &config.identity {
         writeln!(text, "people   {}: {}", identity.name, identity.issuer)?;
         writeln!(text, "         register the callback {public}{}/callback/{}", config.own_prefix, identity.name)?;
+        if identity.logout_at_provider {
+            writeln!(
+                text,
+                "         register the way back from signing out there: {public}{}/logout",
+                config.own_prefix
+            )?;
+        }
     }
     for bearer in &config.bearer {
         let whose = match bearer.kind {

@@ -104,13 +104,17 @@ impl Site {
     }
 
     async fn begin(&self, sub: &str, sid: &str) -> String {
+        self.begin_with(sub, sid, None).await
+    }
+
+    async fn begin_with(&self, sub: &str, sid: &str, id_token: Option<String>) -> String {
         let new = NewSession {
             person: Person::known_as(self.person(sub)),
             roles: Roles::known([]),
             groups: Groups::known([]),
             refresh_token: None,
             access_token: None,
-            id_token: None,
+            id_token: id_token.map(Into::into),
             claims: json!({ "email": format!("{sub}@example.com") }),
             provider: "main".to_owned(),
             provider_sid: Some(sid.to_owned()),
@@ -313,4 +317,25 @@ async fn where_the_keys_cannot_settle_it_a_logout_token_may_be_sent_again() {
     assert_eq!(site.sent(&forged).await, "no keys", "a newer set might say otherwise");
     assert_eq!(site.says(&ticket).await, "ada");
     assert_eq!(site.sent(&token).await, "a person signed out", "by the keys last known good");
+}
+
+#[tokio::test]
+async fn a_row_keeps_an_id_token_that_fits_into_an_address() {
+    let site = Site::new().await;
+    let check = async |length: usize, kept: bool| {
+        let ticket = site.begin_with("ada", "s-1", Some("x".repeat(length))).await;
+        let id = site.id_of(&ticket).await;
+        let farewell = site.sessions.farewell(id, site.clock.now()).await.expect("it has a row");
+        let found = farewell.id_token.map(|token| token.expose_secret().len());
+        assert_eq!((found, &*farewell.provider), (kept.then_some(length), "main"), "{length}");
+    };
+    check(0, true).await;
+    check(6 * 1024, true).await;
+    check(6 * 1024 + 1, false).await;
+
+    let ticket = site.begin_with("ada", "s-1", Some("a.b.c".to_owned())).await;
+    let id = site.id_of(&ticket).await;
+    let read = sqlx::query_scalar::<_, String>("SELECT id_token FROM session WHERE id = $1").bind(id.to_string());
+    let stored = site.store.call(move |mut connection| async move { read.fetch_one(&mut *connection).await }).await;
+    assert!(!stored.expect("a column").contains("a.b.c"), "it is sealed");
 }
