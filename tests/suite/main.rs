@@ -42,7 +42,7 @@ mod tidy;
 mod trials;
 mod wycheproof;
 
-use std::{future::Future, process::ExitCode};
+use std::{future::Future, process::ExitCode, time::Instant};
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -119,8 +119,11 @@ fn run() -> ExitCode {
 
 /// A test that needs no runtime. It fails by panicking.
 pub(crate) fn plain(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
+    let named = name.to_owned();
     Trial::test(name, move || -> Result<(), Failed> {
+        let begun = Instant::now();
         test();
+        report::took(&named, begun.elapsed());
         Ok(())
     })
 }
