@@ -15,8 +15,8 @@ const STYLE: &str = include_str!("../../pages/page.css");
 #[derive(Debug, Default)]
 pub struct Page {
     title: Cow<'static, str>,
-    /// What went wrong with what was sent before, so that the form is shown once more.
-    notice: Option<Cow<'static, str>>,
+    /// What became of what was sent before.
+    notice: Option<Notice>,
     paragraphs: Vec<Cow<'static, str>>,
     facts: Vec<(&'static str, String)>,
     entries: Vec<Entry>,
@@ -26,6 +26,15 @@ pub struct Page {
     onward: Option<String>,
     unsent: Option<Cow<'static, str>>,
     retry: Option<u64>,
+}
+
+/// What became of what the reader sent before.
+#[derive(Debug)]
+enum Notice {
+    /// Something is wrong with it, so that the form is shown once more.
+    Wrong(Cow<'static, str>),
+    /// It was done.
+    Done(Cow<'static, str>),
 }
 
 /// One of several things that a page lists.
@@ -113,7 +122,14 @@ impl Page {
     /// With what is wrong with what the reader sent.
     #[must_use]
     pub fn notice(mut self, notice: impl Into<Cow<'static, str>>) -> Self {
-        self.notice = Some(notice.into());
+        self.notice = Some(Notice::Wrong(notice.into()));
+        self
+    }
+
+    /// With what was done that the reader asked for.
+    #[must_use]
+    pub fn done(mut self, done: impl Into<Cow<'static, str>>) -> Self {
+        self.notice = Some(Notice::Done(done.into()));
         self
     }
 
@@ -323,6 +339,8 @@ mod tests {
         ] {
             assert!(html.contains(part), "{part} not in {html}");
         }
+        let html = Page::new("Title", "Text").done(hostile).html("id");
+        assert!(html.contains("role=\"status\"") && !html.contains("<script>"), "{html}");
     }
 
     #[test]

@@ -50,7 +50,9 @@ pub(super) async fn two_tabs_and_the_back_button() {
 
     let back = ada.browser().get(&one).await.expect("an answer");
     assert_eq!(back.status, 400, "{}", back.text());
-    assert!(back.text().contains("Please begin once more") && back.deleted_cookies().is_empty(), "{}", back.text());
+    let text = back.text();
+    assert!(text.contains("You are signed in") && text.contains("Sign in again"), "who is in is told so: {text}");
+    assert!(back.deleted_cookies().is_empty(), "{text}");
     goes_on(&stage.ask(&mut ada, "/calendar").await, "ada");
     let seen = ada.browser().visit(&first_link(&back)).await.expect("an answer");
     is_the_calendar(&seen, "ada");
@@ -123,7 +125,7 @@ pub(super) async fn an_answer_by_form_post() {
 
     let again = at_gateway.browser().post(&stage.behind_tls(&action), &fields).await.expect("an answer");
     assert_eq!(again.status, 400, "the same answer twice: {}", again.text());
-    assert!(again.text().contains("Please begin once more"), "{}", again.text());
+    assert!(again.text().contains("You are signed in"), "{}", again.text());
 }
 
 /// Through the provider's pages to the form that it makes the browser send to us.

@@ -23,7 +23,7 @@ pub(super) fn on_to_provider(reach: LogoutReach, provider: &str, location: &Url)
             "Your browser now goes on to your provider ({provider}), to sign out there too. Until that is done, you are \
              still signed in there. If it does not go on by itself, use the link."
         ))
-        .say(format!("If the provider does not answer: {SHARED}"))
+        .say(format!("It may be that the provider does not answer. {SHARED}"))
         .onward("Sign out at the provider", location)
         .link("Back to the service", "/")
 }

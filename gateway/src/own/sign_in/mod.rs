@@ -159,7 +159,10 @@ pub(super) async fn callback(
     };
     match context.running.sign_in.finish(provider, callback, context.now).await {
         Ok(finished) => signed_in(context, &finished).unwrap_or_else(cannot_set),
-        Err(fault) => not_signed_in(context, fault),
+        Err(fault @ SignInFault::BeginAgain { .. }) if is_signed_in(context, head).await => {
+            not_signed_in(context, fault, Standing::SignedIn)
+        }
+        Err(fault) => not_signed_in(context, fault, Standing::Unknown),
     }
 }
 
@@ -172,7 +175,20 @@ fn signed_in(context: &RequestContext, finished: &Finished) -> Result<Answer, No
     Ok(Answer::Own(OwnAnswer::redirect(to).cookies(cookies)))
 }
 
-fn not_signed_in(context: &RequestContext, fault: SignInFault) -> Answer {
+/// Whether whoever comes back to an address that is spent was signed in by it, or by another one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    SignedIn,
+    Unknown,
+}
+
+/// Whether somebody is known here for certain.
+async fn is_signed_in(context: &RequestContext, head: &RequestHead) -> bool {
+    head.ticket().is_ok_and(|ticket| ticket.is_some())
+        && context.admit(head, &anybody_known(), Harm::None).await.is_ok()
+}
+
+fn not_signed_in(context: &RequestContext, fault: SignInFault, standing: Standing) -> Answer {
     #[cfg(candor_mutants)]
     if let Some(answer) = mutated(context, &fault) {
         return answer;
@@ -183,7 +199,12 @@ fn not_signed_in(context: &RequestContext, fault: SignInFault) -> Answer {
         SignInFault::Malformed(_) => bad_parameters(),
         // The library has logged why.
         SignInFault::BeginAgain { why: _, return_to, again, spent } => {
-            failed(pages::begin_again(begin_address(context, return_to.as_deref(), again)), spent)
+            let begin = begin_address(context, return_to.as_deref(), again);
+            let page = match standing {
+                Standing::SignedIn => pages::signed_in_already(&safe(context, return_to.as_deref()), begin),
+                Standing::Unknown => pages::begin_again(begin),
+            };
+            failed(page, spent)
         }
         SignInFault::CookiesBlocked => Answer::Own(pages::cookies_blocked(begin_address(context, None, true))),
         SignInFault::Refused { objection, word, description, return_to, spent } => {

@@ -13,6 +13,7 @@ use crate::{
         own_answer::{OwnAnswer, OwnFailure},
         page::Page,
     },
+    route::ReturnTo,
 };
 
 /// Which provider to sign in with, by name and address.
@@ -29,6 +30,17 @@ pub(crate) fn begin_again(begin: String) -> OwnAnswer {
         "This sign-in took too long, was finished already, or was begun in another browser.",
     );
     OwnAnswer::page(page.link("Sign in", begin)).status(FaultStatus::BadRequest)
+}
+
+/// The same for somebody who is signed in: back by the browser's button, or by its history, to an address that is spent.
+pub(crate) fn signed_in_already(to: &ReturnTo, begin: String) -> OwnAnswer {
+    let page = Page::new(
+        "You are signed in",
+        "This address finishes a sign-in, and that was finished already, took too long, or was begun in another browser. You \
+         are signed in all the same, and nothing has changed.",
+    );
+    OwnAnswer::page(page.link("To the service", to.as_str()).link("Sign in again", begin))
+        .status(FaultStatus::BadRequest)
 }
 
 /// A browser that keeps no cookies.

@@ -3,6 +3,8 @@
 //! It needs no script, and scripts get JSON. It works on the rows, so that without the store there is no list: that is
 //! said, and nobody is signed out by it.
 
+mod browser;
+
 use auth_core::{
     policy::{Allow, MaxStale, Requirement, RequirementId},
     principal::{Kind, Principal, SessionId},
@@ -120,12 +122,14 @@ fn page(sessions: &[StandingSession], this: Option<&str>, ended: Option<usize>, 
     let mut page = Page::new("Your sessions", "Where you are signed in to this service at present.");
     page = match ended {
         None => page,
-        Some(0) => page.notice("There was nothing left to end."),
-        Some(1) => page.notice("One session was ended."),
-        Some(count) => page.notice(format!("{count} sessions were ended.")),
+        Some(0) => page.done("There was nothing left to end."),
+        Some(1) => page.done("One session was ended."),
+        Some(count) => page.done(format!("{count} sessions were ended.")),
     };
-    for session in sessions {
-        let is_this = Some(&*session.id) == this;
+    let is_this = |session: &&StandingSession| Some(&*session.id) == this;
+    // The one in which this is read is looked for first.
+    for session in sessions.iter().filter(is_this).chain(sessions.iter().filter(|session| !is_this(session))) {
+        let is_this = is_this(&session);
         let facts = facts(session);
         let form = (!is_this)
             .then(|| PageForm::new(site.own("sessions"), "End this session").hidden("end", session.id.as_str()));
@@ -143,7 +147,7 @@ fn facts(session: &StandingSession) -> Vec<(&'static str, String)> {
         ("Signed in", shown(session.begun)),
         ("Last confirmed", shown(session.confirmed)),
         ("From", told(&session.address)),
-        ("Browser", told(&session.browser)),
+        ("Browser", told(&session.browser.as_deref().map(browser::in_words))),
     ]
 }
 
