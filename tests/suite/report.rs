@@ -3,10 +3,13 @@
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use auth_core::lock::lock;
+use world::chromium::{Chromium, WIDTHS};
 
 static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static COUNTED: Mutex<BTreeMap<&str, usize>> = Mutex::new(BTreeMap::new());
 static TOOK: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
+/// Pages that were looked at in a browser, how often one was wider than the window, and what the console said of them.
+static PAGES: Mutex<[usize; 3]> = Mutex::new([0; 3]);
 static LEFT_OUT: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Keeps a line for the end of the run, such as `invariants: 7 of 12 held`.
@@ -27,6 +30,15 @@ pub(crate) fn took(name: &str, how_long: Duration) {
     lock(&TOOK).push((how_long, name.to_owned()));
 }
 
+/// Counts the pages that were looked at in this browser, and what was wrong with them: all browsers together are one line at
+/// the end.
+pub(crate) fn pages(seen: &Chromium, console_errors: &[String]) {
+    let [pages, overflows, errors] = &mut *lock(&PAGES);
+    *pages += seen.looked().len();
+    *overflows += seen.overflows().len();
+    *errors += console_errors.len();
+}
+
 /// Notes that something was not tested, and why. With `CI=true` that fails the run.
 pub(crate) fn left_out(what: impl Into<String>) {
     lock(&LEFT_OUT).push(what.into());
@@ -36,6 +48,13 @@ pub(crate) fn left_out(what: impl Into<String>) {
 pub(crate) fn print() -> bool {
     let mut said = std::mem::take(&mut *lock(&SAID));
     said.extend(lock(&COUNTED).iter().map(|(what, count)| format!("{what}: {count}")));
+    let [pages, overflows, errors] = *lock(&PAGES);
+    if pages > 0 {
+        let widths = WIDTHS.len();
+        said.push(format!(
+            "pages: {pages} in Chromium, {widths} widths, {overflows} overflow, {errors} console errors"
+        ));
+    }
     said.sort();
     for line in said {
         println!("{line}");

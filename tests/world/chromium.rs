@@ -2,7 +2,7 @@
 //! console says of it.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -22,25 +22,41 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const DRIVER: &str = "chromedriver";
 /// The widths of a phone and of a window on a desk, in CSS pixels.
-pub const WIDTHS: [u32; 2] = [390, 1100];
-/// With this variable set to a folder, every page that is looked at is kept there as a picture.
+pub const WIDTHS: [u32; 2] = [390, 1280];
+/// Every page that is looked at is kept as a picture in the folder that this variable names; else in [`pictures`].
 const PICTURES: &str = "CANDOR_PICTURES";
+/// What the console says of an address that answered with such a status.
+const STATUS: &str = "- Failed to load resource: the server responded with a status of";
 
-/// A browser window, and the driver that it belongs to. Dropping it ends both.
+/// How it is started. What a page fetches from elsewhere, and what browsers look up by themselves, it does not find.
+const ARGUMENTS: [&str; 6] = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+];
+
+/// A browser, and the driver that it belongs to. Dropping it ends both.
 pub struct Chromium {
     driver: Child,
     host: String,
     session: String,
     looked: Vec<String>,
+    /// The addresses that were looked at.
+    addresses: Vec<String>,
+    overflows: Vec<String>,
 }
 
-/// What was seen on one page.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Looked {
-    /// How many widths it was looked at in.
-    pub widths: usize,
-    /// In how many it was wider than the window.
-    pub overflows: usize,
+/// A tab of the browser.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tab(String);
+
+/// Where pictures are kept by default: with whatever else is made by building and testing.
+fn pictures() -> PathBuf {
+    let named = std::env::var_os(PICTURES).map(PathBuf::from);
+    named.unwrap_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/pictures"))
 }
 
 impl Chromium {
@@ -62,9 +78,11 @@ impl Chromium {
             .stderr(Stdio::null())
             .spawn()
             .expect("the driver starts");
-        let mut this = Self { driver, host: format!("127.0.0.1:{port}"), session: String::new(), looked: Vec::new() };
+        let host = format!("127.0.0.1:{port}");
+        let (looked, addresses, overflows) = (Vec::new(), Vec::new(), Vec::new());
+        let mut this = Self { driver, host, session: String::new(), looked, addresses, overflows };
         this.until_ready().await;
-        let options = json!({"args": ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]});
+        let options = json!({ "args": ARGUMENTS });
         let capabilities = json!({"alwaysMatch": {
             "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}, "acceptInsecureCerts": false,
         }});
@@ -123,7 +141,7 @@ impl Chromium {
                 return;
             }
         }
-        panic!("it never was so: {script}");
+        panic!("it never was so: {script}\n{}\n{}", self.address().await, self.text().await);
     }
 
     async fn element(&self, selector: &str) -> String {
@@ -144,23 +162,77 @@ impl Chromium {
         self.command(&format!("element/{element}/click"), &json!({})).await;
     }
 
-    /// Looks at the page in both widths, in a light and in a dark window.
-    pub async fn look(&mut self, name: &str) -> Looked {
-        let mut looked = Looked { widths: WIDTHS.len(), overflows: 0 };
+    /// Looks at the page in both widths, and on the phone in a dark room too. It is counted, and so is every width that it
+    /// overflows.
+    pub async fn look(&mut self, name: &str) {
+        self.addresses.push(self.address().await);
         for width in WIDTHS {
-            let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600});
+            let phone = width < 600;
+            let metrics = json!({"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": phone});
             self.devtools("Emulation.setDeviceMetricsOverride", &metrics).await;
             let root = "document.documentElement";
-            let over = self.run(&format!("return {root}.scrollWidth > {root}.clientWidth")).await;
-            looked.overflows += usize::from(over != false);
-            for scheme in ["light", "dark"] {
-                let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
-                self.devtools("Emulation.setEmulatedMedia", &media).await;
-                self.picture(&format!("{name}-{width}-{scheme}")).await;
+            if self.run(&format!("return {root}.scrollWidth > {root}.clientWidth")).await != false {
+                self.overflows.push(format!("{name} at {width}"));
+            }
+            self.picture(&format!("{name}-{width}")).await;
+            if phone {
+                self.in_scheme("dark").await;
+                self.picture(&format!("{name}-{width}-dark")).await;
+                self.in_scheme("light").await;
             }
         }
         self.looked.push(name.to_owned());
-        looked
+    }
+
+    async fn in_scheme(&self, scheme: &str) {
+        let media = json!({"features": [{"name": "prefers-color-scheme", "value": scheme}]});
+        self.devtools("Emulation.setEmulatedMedia", &media).await;
+    }
+
+    /// The address of the page, without its fragment.
+    pub async fn address(&self) -> String {
+        let address = self.run("return location.href.split('#')[0]").await;
+        address.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// What can be read on the page.
+    pub async fn text(&self) -> String {
+        let text = self.run("return document.body.innerText").await;
+        text.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Goes back, as by the button.
+    pub async fn back(&self) {
+        self.command("back", &json!({})).await;
+    }
+
+    /// Goes forward again.
+    pub async fn forward(&self) {
+        self.command("forward", &json!({})).await;
+    }
+
+    /// Forgets every cookie, of every site.
+    pub async fn forget_cookies(&self) {
+        self.devtools("Network.clearBrowserCookies", &json!({})).await;
+    }
+
+    /// The tab that is seen.
+    pub async fn tab(&self) -> Tab {
+        let handle = self.ask("GET", &format!("/session/{}/window", self.session), &Value::Null).await;
+        Tab(handle.as_str().expect("a tab").to_owned())
+    }
+
+    /// Opens another tab, and looks at that one.
+    pub async fn open_tab(&self) -> Tab {
+        let opened = self.command("window/new", &json!({"type": "tab"})).await;
+        let tab = Tab(opened["handle"].as_str().expect("a tab").to_owned());
+        self.turn_to(&tab).await;
+        tab
+    }
+
+    /// Looks at another tab.
+    pub async fn turn_to(&self, tab: &Tab) {
+        self.command("window", &json!({ "handle": tab.0 })).await;
     }
 
     async fn devtools(&self, command: &str, params: &Value) {
@@ -168,9 +240,9 @@ impl Chromium {
     }
 
     async fn picture(&self, name: &str) {
-        let Some(folder) = std::env::var_os(PICTURES).map(PathBuf::from) else { return };
         let taken = self.ask("GET", &format!("/session/{}/screenshot", self.session), &Value::Null).await;
         let picture = STANDARD.decode(taken.as_str().unwrap_or_default()).expect("a picture");
+        let folder = pictures();
         std::fs::create_dir_all(&folder)
             .and_then(|()| std::fs::write(folder.join(format!("{name}.png")), picture))
             .expect("a picture can be kept");
@@ -181,12 +253,24 @@ impl Chromium {
         &self.looked
     }
 
-    /// What the console has said since it was asked last, of what is severe.
+    /// Which of them were wider than the window, and at which width.
+    pub fn overflows(&self) -> &[String] {
+        &self.overflows
+    }
+
+    /// What the console has said since it was asked last, of what is severe; but for the status of what was looked at, which
+    /// is no fault of the page.
     pub async fn console_errors(&self) -> Vec<String> {
         let entries = self.command("se/log", &json!({"type": "browser"})).await;
         let entries = entries.as_array().cloned().unwrap_or_default();
         let severe = entries.into_iter().filter(|entry| entry["level"] == "SEVERE");
-        severe.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned()).collect()
+        let said = severe.map(|entry| entry["message"].as_str().unwrap_or_default().to_owned());
+        let is_status = |message: &String| {
+            self.addresses
+                .iter()
+                .any(|of| message.strip_prefix(&**of).is_some_and(|rest| rest.trim().starts_with(STATUS)))
+        };
+        said.filter(|message| !is_status(message)).collect()
     }
 
     /// Closes the window.

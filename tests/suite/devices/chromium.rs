@@ -2,11 +2,7 @@
 
 use libtest_mimic::Trial;
 use serde_json::json;
-use world::{
-    World,
-    chromium::{Chromium, WIDTHS},
-    fault_proxy::Break,
-};
+use world::{World, chromium::Chromium, fault_proxy::Break};
 
 use super::{display, fleet};
 use crate::{in_a_runtime, report};
@@ -30,12 +26,9 @@ async fn from_pin_to_token() {
     world.idp.set_login(gateway::demo::Login::Immediately("ada".to_owned()));
 
     let mut phone = Chromium::open().await;
-    let (mut pages, mut overflows) = (0, 0);
-    let mut look = async |phone: &mut Chromium, name: &str, heading: &str| {
+    let look = async |phone: &mut Chromium, name: &str, heading: &str| {
         phone.until(&format!("return document.querySelector('h1')?.textContent === '{heading}'")).await;
-        let looked = phone.look(name).await;
-        pages += 1;
-        overflows += looked.overflows;
+        phone.look(name).await;
     };
     phone.go(&world.url("/.candor/activate")).await;
     look(&mut phone, "pin", "Activate a display").await;
@@ -56,14 +49,8 @@ async fn from_pin_to_token() {
     let granted = wall.poll(&begun.content).await;
     assert_eq!((granted.status, &granted.content["room"]), (200, &json!("4.12")), "{granted:?}");
 
-    // What the browser says of a page that answered 404 is no fault of the page.
     let errors = phone.console_errors().await;
-    let errors: Vec<_> = errors.iter().filter(|error| !error.contains("404 (Not Found)")).collect();
-    assert!(overflows == 0 && errors.is_empty(), "{overflows} overflows, {errors:?}");
-    let widths = WIDTHS.len();
-    report::say(format!(
-        "pages: {pages} in Chromium, {widths} widths, {overflows} overflow, {} console errors",
-        errors.len()
-    ));
+    report::pages(&phone, &errors);
+    assert!(phone.overflows().is_empty() && errors.is_empty(), "{:?}, {errors:?}", phone.overflows());
     phone.close().await;
 }

@@ -63,10 +63,10 @@ async fn through_the_provider() {
     until_heading(&browser, "You are signed out").await;
     assert_eq!(browser.run("return location.pathname + location.search.slice(0, 7)").await, "/.candor/logout?state=");
     assert!(browser.run("return document.body.textContent").await.to_string().contains("signed out there too"));
-    let mut overflows = browser.look("signed-out-there").await.overflows;
+    browser.look("signed-out-there").await;
     browser.go(&world.url("/.candor/logout?state=x")).await;
     until_heading(&browser, "Whether you are signed out at your provider is not known here").await;
-    overflows += browser.look("signed-out-unknown").await.overflows;
+    browser.look("signed-out-unknown").await;
 
     // What is seen for a moment only, stopped.
     let mut person = Caller::new(Form::Browser);
@@ -76,7 +76,7 @@ async fn through_the_provider() {
     let stopped = STANDARD.encode(page.text().replace("http-equiv=\"refresh\"", ""));
     browser.go(&Url::parse(&format!("data:text/html;base64,{stopped}")).expect("an address")).await;
     until_heading(&browser, "You are signed out here").await;
-    overflows += browser.look("signed-out-onward").await.overflows;
+    browser.look("signed-out-onward").await;
 
     // The provider does not answer at all: here it is over all the same, on a page that leads nowhere.
     sign_in(&world, &browser).await;
@@ -84,15 +84,16 @@ async fn through_the_provider() {
     world.proxies.discovery.break_with(Break::Refused).await;
     sign_out(&world, &browser).await;
     until_heading(&browser, "You are signed out here").await;
-    overflows += browser.look("signed-out-here").await.overflows;
+    browser.look("signed-out-here").await;
     world.proxies.discovery.heal().await;
     world.idp.set_login(Login::Form);
     browser.go(&world.url("/calendar")).await;
     assert_ne!(browser.run("return document.querySelector('h1')?.textContent").await, "You are signed in");
     assert!(!is_in(&world, &browser).await);
-    let errors = browser.console_errors().await;
-    let errors: Vec<_> = errors.iter().filter(|error| !error.contains("503 (Service Unavailable)")).collect();
-    assert!(overflows == 0 && errors.is_empty(), "{overflows} overflows, {errors:?}");
+    let errors = browser.console_errors().await.into_iter();
+    let errors: Vec<_> = errors.filter(|error| !error.contains("503 (Service Unavailable)")).collect();
+    report::pages(&browser, &errors);
+    assert!(browser.overflows().is_empty() && errors.is_empty(), "{:?}, {errors:?}", browser.overflows());
     browser.close().await;
 }
 

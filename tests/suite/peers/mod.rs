@@ -2,6 +2,7 @@
 //! page, what becomes of people when it breaks, and of sessions that it renews or ends.
 
 mod broken;
+mod chromium;
 mod logout;
 mod opaque;
 mod processes;
@@ -23,7 +24,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         let missing = || report::left_out("oidc-provider is not installed: run tests/peers/install");
         return vec![plain("peers::the_certified_provider_is_missing", missing)];
     }
-    vec![
+    let mut tests = vec![
         in_a_runtime("peers::a_person_signs_in_and_is_proxied", signing_in::a_person_signs_in),
         in_a_runtime("peers::two_tabs_and_the_back_button", signing_in::two_tabs_and_the_back_button),
         in_a_runtime("peers::who_cancels_gets_a_page", signing_in::who_cancels_gets_a_page),
@@ -39,7 +40,9 @@ pub(crate) fn tests() -> Vec<Trial> {
         in_a_runtime("peers::userinfo_says_who_it_is", opaque::userinfo),
         in_a_runtime("peers::an_opaque_token_is_asked_about", opaque::introspection),
         in_a_runtime("peers::sessions_end_with_real_processes", processes::sessions_end),
-    ]
+    ];
+    tests.extend(chromium::tests());
+    tests
 }
 
 /// A browser in which `name` has signed in.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use auth_core::Clock;
+use auth_core::{Clock, database::Database};
 use gateway::{
     demo::{Monolith, browser::SeenPage},
     server::{self, ServeOptions, Started},
@@ -110,6 +110,21 @@ impl Stage {
             gateway.shutdown().await;
         }
         self.start_gateway().await;
+    }
+
+    /// Adds `text` (TOML) to the configuration, for the next start.
+    pub(super) fn configure(&mut self, text: &str) {
+        self.config.push_str(text);
+    }
+
+    /// The store of the gateway that runs.
+    pub(super) fn store(&self) -> &Database {
+        &self.gateway.as_ref().expect("the gateway runs").gateway().store
+    }
+
+    /// Gives the gateway another secret than the provider knows, for the next start.
+    pub(super) fn lose_secret(&self) {
+        std::fs::write(self.folder.path().join("client_secret"), "another").expect("a file can be written");
     }
 
     /// The address of `path` as people know it.
