@@ -17,7 +17,7 @@ use self::until_red::{Order, RED};
 use crate::{
     attacks::{self, Attack},
     outages::table::{
-        Dependency::{self, Clock, Discovery, Disk, Introspection, Keys, Monolith, Store, Token},
+        Dependency::{self, Clock, Discovery, Disk, Introspection, Keyring, Keys, Monolith, Store, Token},
         Flow::{
             self, Adoption, BackChannelLogout, BearerKnownKid, BearerUnknownKid, Callback, DeviceToken,
             ForwardedRequest, KeyRotation, LegacyToken, Logout, LogoutAtProvider, OldPinPoll, OpaqueUnknown,
@@ -76,7 +76,7 @@ const FAULTS: [(&str, Flow, Dependency); 40] = [
     ("ended-in-store-only", SessionEnd, Token),
     ("logout-token-unverified", BackChannelLogout, Token),
     ("introspection-500-is-inactive", OpaqueUnknown, Introspection),
-    ("userinfo-foreign-sub-passes", UserinfoCallback, Store),
+    ("userinfo-foreign-sub-passes", UserinfoCallback, Keyring),
 ];
 
 /// At least so many mutants there must be, and each must be caught.
