@@ -40,6 +40,7 @@ pub(super) struct Stage {
     /// Where it listens.
     listen: Url,
     config: String,
+    patient: bool,
     gateway: Option<Started>,
     folder: Folder,
 }
@@ -53,6 +54,8 @@ pub(super) struct Place {
     /// Its provider gives refresh tokens: it is asked for access while people are away, and asks them whether they like
     /// that.
     pub(super) renewed: bool,
+    /// Nothing here hangs on purpose, and there is more to do than a busy machine may get done in time.
+    pub(super) patient: bool,
     /// The provider says names and groups at its userinfo endpoint alone.
     pub(super) claims_at_userinfo: bool,
 }
@@ -84,7 +87,7 @@ impl Stage {
         let folder = Folder::new();
         std::fs::write(folder.path().join("client_secret"), SECRET).expect("a file can be written");
         let clock = Clock::standing_at(Clock::system().now().wall());
-        Self { peer, proxy, monolith, clock, home, listen, config, gateway: None, folder }
+        Self { peer, proxy, monolith, clock, home, listen, config, patient: place.patient, gateway: None, folder }
     }
 
     /// Writes the configuration to a file, for a gateway in a process of its own. Its path.
@@ -99,7 +102,8 @@ impl Stage {
             gateway::config::parse(&self.config, self.folder.path(), gateway::config::Secrets::Read(&|_| None));
         let config = config.unwrap_or_else(|problems| panic!("{problems:#?}\n{}", self.config));
         // The provider runs on a busy machine: only what is broken may be late.
-        let tuning = Tuning { call: Duration::from_secs(4), ..Tuning::default() };
+        let call = Duration::from_secs(if self.patient { 30 } else { 4 });
+        let tuning = Tuning { call, ..Tuning::default() };
         let options = ServeOptions { clock: self.clock.clone(), tuning, ..settings::options() };
         self.gateway = Some(server::start(config, options).await.expect("the gateway starts"));
     }

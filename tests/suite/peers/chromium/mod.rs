@@ -41,7 +41,7 @@ struct Visitor {
 }
 
 async fn long_visit() {
-    let stage = Stage::at(Place { renewed: true, further: ROUTES, ..Place::default() }).await;
+    let stage = Stage::at(Place { renewed: true, patient: true, further: ROUTES, ..Place::default() }).await;
     let mut visitor = Visitor { stage, chromium: Chromium::open().await };
     visitor.signs_in().await;
     visitor.outlives_the_service_and_the_provider().await;
