@@ -11,7 +11,7 @@ use crate::{
     own::{self, LegacyPinAsked},
     response::{answer::Answer, reply::Reply},
     route::Target,
-    upstream::Pools,
+    upstream::{Forwarding, Pools},
 };
 
 /// Answers one request: reads its head, finds its route, asks who it is, sends it on, and vets what comes back.
@@ -38,8 +38,13 @@ pub async fn handle(pools: &Rc<Pools>, context: &RequestContext, request: Reques
         Ok(admitted) => admitted,
         Err(answer) => return context.reply_on(route, &head, answer),
     };
+    let access_token = match context.access_token(route, &admitted).await {
+        Ok(access_token) => access_token,
+        Err(unavailable) => return context.reply_on(route, &head, Answer::Unavailable(unavailable)),
+    };
     context.goes_to_upstream();
-    let sent = running.upstreams.send(pools, route, &admitted.permit, &head, context.now, request);
+    let forwarding = Forwarding { route, permit: &admitted.permit, access_token };
+    let sent = running.upstreams.send(pools, &forwarding, &head, context.now, request);
     let answer = match context.in_time(route, sent).await {
         Ok(response) => context.vetted(response, &admitted),
         Err(fault) => Answer::Fault(fault),

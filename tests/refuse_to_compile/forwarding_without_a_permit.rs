@@ -10,7 +10,7 @@ use gateway::{
     fault::Fault,
     request::RequestHead,
     route::Route,
-    upstream::{Pools, Upstreams, VettedResponse},
+    upstream::{Forwarding, Pools, Upstreams, VettedResponse},
 };
 use http::Request;
 
@@ -29,5 +29,6 @@ pub async fn forward(
     request: Request<Received>,
 ) -> Result<VettedResponse, Fault> {
     let _: Option<(Permit, Principal)> = None;
-    upstreams.send(pools, route, right, head, now, request).await
+    let forwarding = Forwarding { route, permit: right, access_token: None };
+    upstreams.send(pools, &forwarding, head, now, request).await
 }

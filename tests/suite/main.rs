@@ -4,6 +4,7 @@
 //! `tests() -> Vec<Trial>` and stands in the list below; it makes its trials by [`plain`] or [`in_a_runtime`], tells
 //! its figures to [`report::say`], and what it had to leave out to [`report::left_out`].
 
+mod access_tokens;
 mod administration;
 mod attacks;
 mod bad_input;
@@ -71,6 +72,7 @@ fn run() -> ExitCode {
     // Most tests wait for deadlines, not for a core.
     arguments.test_threads.get_or_insert(6);
     let tests = [
+        access_tokens::tests(),
         administration::tests(),
         attacks::tests(),
         bad_input::tests(),

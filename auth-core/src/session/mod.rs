@@ -7,6 +7,7 @@
 //! A session with a refresh token is renewed at its provider again and again, up to `hard`: see [`renewal`]. One without
 //! lives to `hard_without_refresh`.
 
+mod access;
 mod earlier;
 pub mod ending;
 pub mod renewal;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::renewal::{RenewalPolicy, RenewalWait, Renewals};
 use self::{
+    access::AccessTokens,
     earlier::EarlierTokens,
     ticket::{TicketContent, TicketSchedule},
 };
@@ -40,6 +42,7 @@ use crate::{
     database::Database,
     dependency::Dependency,
     idp::{IssuedAccessToken, Provider, ProviderConfig, id_token::Identity},
+    jws::MAX_TOKEN,
     keyring::{
         Keyring,
         seal::{Purpose, Seals},
@@ -398,7 +401,7 @@ impl Sessions {
         given: Timestamp,
         until: Timestamp,
     ) -> (Option<String>, Option<Timestamp>) {
-        let Some(token) = token.filter(|_| self.0.policy.keeps_access_tokens) else { return (None, None) };
+        let Some(token) = token.filter(|token| self.keeps(token)) else { return (None, None) };
         (Some(self.seal(Purpose::AccessToken, &token.text, until)), token.lifetime.map(|lifetime| given + lifetime))
     }
 
@@ -406,6 +409,23 @@ impl Sessions {
     fn kept_id_token(&self, token: Option<SecretString>, until: Timestamp) -> Option<String> {
         let token = token.filter(|token| token.expose_secret().len() <= MAX_ID_TOKEN)?;
         Some(self.seal(Purpose::IdToken, &token, until))
+    }
+
+    /// Whether an access token is kept: somebody is to be given it, and it is not too long.
+    fn keeps(&self, token: &IssuedAccessToken) -> bool {
+        let length = token.text.expose_secret().len();
+        if self.0.policy.keeps_access_tokens && length > MAX_TOKEN {
+            tracing::warn!(
+                length,
+                most = MAX_TOKEN,
+                "a provider's access token is too long to be kept; the session has none"
+            );
+        }
+        self.0.policy.keeps_access_tokens && length <= MAX_TOKEN
+    }
+
+    fn access_tokens(&self) -> &AccessTokens {
+        self.0.renewals.access_tokens()
     }
 
     fn seal(&self, purpose: Purpose, token: &SecretString, until: Timestamp) -> String {

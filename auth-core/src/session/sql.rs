@@ -1,6 +1,11 @@
 //! Sessions in the store.
 
-use crate::{clock::Timestamp, database::Database, principal::Subject, verdict::Unavailable};
+use crate::{
+    clock::Timestamp,
+    database::Database,
+    principal::{SessionId, Subject},
+    verdict::Unavailable,
+};
 
 const INSERT: &str = "
     INSERT INTO session
@@ -70,4 +75,33 @@ pub(super) async fn claims_of(store: &Database, of: Subject, most: u32) -> Resul
         .await?;
     let row = |(claims, confirmed)| ConfirmedWith { claims, confirmed: Timestamp::from_millis(confirmed) };
     Ok(rows.into_iter().map(row).collect())
+}
+
+/// What a session's row says of its access token. No `Debug`: it holds one, though sealed.
+pub(super) struct AccessRow {
+    pub(super) subject: Subject,
+    pub(super) sealed: Option<String>,
+    pub(super) until: Option<Timestamp>,
+    pub(super) confirmed: Timestamp,
+}
+
+/// The same in the order of the statement's columns.
+type StoredAccess = (String, String, Option<String>, Option<i64>, i64);
+
+const ACCESS: &str = "SELECT issuer, subject, access_token, access_until, confirmed FROM session WHERE id = $1";
+
+/// The access token of a session; nothing, if it has no row.
+pub(super) async fn access(store: &Database, id: SessionId) -> Result<Option<AccessRow>, Unavailable> {
+    let id = id.to_string();
+    let row: Option<StoredAccess> = store
+        .call(
+            move |mut connection| async move { sqlx::query_as(ACCESS).bind(id).fetch_optional(&mut *connection).await },
+        )
+        .await?;
+    Ok(row.map(|(issuer, subject, sealed, until, confirmed)| AccessRow {
+        subject: Subject::new(issuer, subject),
+        sealed,
+        until: until.map(Timestamp::from_millis),
+        confirmed: Timestamp::from_millis(confirmed),
+    }))
 }

@@ -27,6 +27,7 @@ pub(super) struct Written<'a> {
     pub(super) underscore_headers: Option<Value<'a>>,
     pub(super) own_challenges: Option<Value<'a>>,
     pub(super) cache: Option<Value<'a>>,
+    pub(super) forward_access_token: Option<Value<'a>>,
 }
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -42,6 +43,7 @@ impl<'a> Written<'a> {
         let (host_value, methods_value) = (section.value("host"), section.value("methods"));
         let (on_denial_value, own_challenges_value) = (section.value("on_denial"), section.value("own_challenges"));
         let cache_value = section.value("cache");
+        let access_token_value = section.value("forward_access_token");
         let underscore_value = section.value("underscore_headers");
         let timeout = |key| section.value(key).and_then(|value| value.duration(Duration::from_millis(10)..=HOUR));
         let (response_timeout, idle_body_timeout) = (timeout("response_timeout"), timeout("idle_body_timeout"));
@@ -81,6 +83,7 @@ impl<'a> Written<'a> {
                 .and_then(|value| value.choice(&[("private", Cache::Private), ("pass", Cache::Pass)]))
                 .unwrap_or(Cache::Private),
             forward_authorization: flag("forward_authorization"),
+            forward_access_token: access_token_value.as_ref().and_then(Value::boolean).unwrap_or(false),
             underscore_headers: underscore_value
                 .as_ref()
                 .and_then(|value| value.each("[\"x_legacy\"]", underscore_header))
@@ -114,6 +117,7 @@ impl<'a> Written<'a> {
             underscore_headers: underscore_value,
             own_challenges: own_challenges_value,
             cache: cache_value,
+            forward_access_token: access_token_value,
         })
     }
 }

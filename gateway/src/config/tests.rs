@@ -910,3 +910,15 @@ fn every_key_is_documented() {
     }
     assert!(keys > 50, "{keys} keys found in the sources");
 }
+
+#[test]
+fn an_access_token_is_that_of_somebody_who_signed_in() {
+    let route = |allow: &str| with("[[routes]]", "forward_access_token = true").replace("[\"user\"]", allow);
+    let config = read(&route("[\"user\"]")).expect("it reads");
+    assert!(config.routes[0].forward_access_token);
+    assert!(!read(LEAST).expect("it reads").routes[0].forward_access_token);
+    check(&route("[\"anyone\"]"), &["11:24 where anyone may pass nobody waits for an access token"]);
+    let found = read(&route("[\"service\"]")).expect_err("it is refused");
+    assert!(found.iter().any(|it| it.to_string().contains("nobody who signs in passes here")), "{found:?}");
+    check(&with("[[routes]]", "forward_access_token = 1"), &["11:24 `forward_access_token` must be true or false"]);
+}

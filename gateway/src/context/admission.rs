@@ -3,11 +3,14 @@
 use auth_core::{
     authenticator::Admission,
     credential::CredentialId,
+    dependency::Dependency,
     policy::{Holder, Permit, Requirement},
     principal::Principal,
     refusal_guard::{Ended, EndedCredential, Harm},
-    verdict::Stop,
+    verdict::{OrUnavailable as _, Stop, Unavailable},
 };
+use http::HeaderValue;
+use secrecy::ExposeSecret as _;
 
 use super::RequestContext;
 use crate::{
@@ -17,6 +20,7 @@ use crate::{
         answer::{Answer, Refusal},
         cookies::ClearCookie,
     },
+    route::Route,
     upstream::VettedResponse,
 };
 
@@ -71,6 +75,29 @@ impl RequestContext {
             }
             Err(stop) => Err(stopped(stop, credential, ended)),
         }
+    }
+
+    /// What the route's upstream is handed to ask others by in the name of whoever may pass: the access token of the session
+    /// whose ticket they showed, if the route says so. Whoever came without a ticket has none, and nothing is handed on.
+    ///
+    /// # Errors
+    /// It cannot be had. That is no refusal: it says nothing about them.
+    pub(crate) async fn access_token(
+        &self,
+        route: &Route,
+        admitted: &Admitted,
+    ) -> Result<Option<HeaderValue>, Unavailable> {
+        let is_due = route.forward_access_token;
+        #[cfg(candor_mutants)]
+        let is_due = is_due || auth_core::mutants::is("access-token-on-every-route");
+        let principal = match admitted.permit.holder() {
+            Holder::Known(principal) if is_due && principal.session.is_some() => principal,
+            Holder::Known(_) | Holder::Anyone | Holder::Lapsed | Holder::Undecided(_) => return Ok(None),
+        };
+        let token = self.running.sessions.access_token(principal, self.now).await?;
+        let mut value = HeaderValue::from_str(token.expose_secret()).or_unavailable(Dependency::TokenEndpoint)?;
+        value.set_sensitive(true);
+        Ok(Some(value))
     }
 
     /// An upstream's answer, unless it sends away so many whom we know that it must be mistaken.

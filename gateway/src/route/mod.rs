@@ -54,6 +54,8 @@ pub struct Route {
     pub cache: Cache,
     /// Whether `Authorization` goes upstream. Default no.
     pub forward_authorization: bool,
+    /// Whether the person's access token, which their provider gave, goes upstream. Default no.
+    pub forward_access_token: bool,
     /// Header names with `_` that go upstream, lower case.
     pub underscore_headers: Vec<HeaderName>,
 }
@@ -147,6 +149,7 @@ pub(crate) mod tests {
             client_kind: None,
             cache: Cache::Private,
             forward_authorization: false,
+            forward_access_token: false,
             underscore_headers: Vec::new(),
         }
     }

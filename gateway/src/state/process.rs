@@ -69,7 +69,7 @@ impl ProcessParts {
         let policy = SessionPolicy {
             hard_without_refresh: config.sessions.hard_without_refresh,
             renewal: config.sessions.renewal,
-            keeps_access_tokens: false,
+            keeps_access_tokens: config.routes.iter().any(|route| route.forward_access_token),
             groups_asked: routes::groups_asked(&config),
             issuers: people.map(|identity| (identity.issuer.to_string(), identity.user_claim.clone())).collect(),
         };

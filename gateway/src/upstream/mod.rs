@@ -84,6 +84,17 @@ struct Upstream {
     endpoints: Vec<Arc<Endpoint>>,
 }
 
+/// By which route and right a request goes on, and what goes with it.
+#[derive(Debug)]
+pub struct Forwarding<'a> {
+    /// The route.
+    pub route: &'a Route,
+    /// The right, for this very route.
+    pub permit: &'a Permit,
+    /// The access token of the person who holds the permit, if the upstream is to be handed it.
+    pub access_token: Option<HeaderValue>,
+}
+
 impl Upstreams {
     /// The upstreams of `config`, who are told by `signer` who is asking. Of `endpoints` they hold those that `config`
     /// names, which have as many slots as it says from now on.
@@ -102,19 +113,19 @@ impl Upstreams {
         }
     }
 
-    /// Sends `request` on by `route`, and judges the answer. Dropping the future takes the request back.
+    /// Sends `request` on as `forwarding` says, and judges the answer. Dropping the future takes the request back.
     ///
     /// # Errors
     /// A fault; nothing of the upstream's answer leaves with it.
     pub async fn send(
         &self,
         pools: &Rc<Pools>,
-        route: &Route,
-        permit: &Permit,
+        forwarding: &Forwarding<'_>,
         head: &RequestHead,
         now: Now,
         request: Request<Received>,
     ) -> Result<VettedResponse, Fault> {
+        let Forwarding { route, permit, access_token } = forwarding;
         if permit.requirement() != route.requirement.id() {
             return Err(Fault::PermitMismatch);
         }
@@ -128,6 +139,7 @@ impl Upstreams {
         let upstream = self.find(route)?;
         let identity = self.identity(route, permit, now)?;
         let target = self.prepare(&mut parts, upstream, (route, head, identity))?;
+        request_fields::hand(&mut parts.headers, access_token.as_ref());
         let bare = received.is_end_stream();
         if !bare {
             upstream.frame(&mut parts);

@@ -38,6 +38,7 @@ pub struct RequestFields<'a> {
     pub method_override: bool,
 }
 
+const X_FORWARDED_ACCESS_TOKEN: HeaderName = HeaderName::from_static("x-forwarded-access-token");
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Turns a client's fields into those that the upstream is sent, whichever endpoint that will be: the `Host` is still the
@@ -57,6 +58,14 @@ pub fn to_upstream(headers: &mut HeaderMap, with: &RequestFields<'_>) {
     headers.append(header::VIA, HeaderValue::from_static("1.1 candor"));
     with.forwarded.write_to(headers);
     with.identity.say(with.naming, headers);
+}
+
+/// Hands on the access token of whoever asks, if the route's upstream is to have it. A client's own under this name, and
+/// in any spelling of it, is gone: the name is reserved.
+pub(super) fn hand(headers: &mut HeaderMap, access_token: Option<&HeaderValue>) {
+    if let Some(token) = access_token {
+        headers.insert(X_FORWARDED_ACCESS_TOKEN, token.clone());
+    }
 }
 
 /// Writes what depends on the endpoint, over what was written for another.

@@ -26,6 +26,7 @@
 //! `-- --attack NAME` prints every probe of a kind that succeeded; with `CANDOR_MUTANT=WORD` before the second
 //! command, what its defence keeps away.
 
+mod access_tokens;
 mod administration;
 mod audit_trail;
 mod bearers;
@@ -88,6 +89,7 @@ pub(crate) struct Probes {
 
 /// The attacks of each file.
 const FILES: &[&[Attack]] = &[
+    access_tokens::ATTACKS,
     administration::ATTACKS,
     audit_trail::ATTACKS,
     bearers::ATTACKS,

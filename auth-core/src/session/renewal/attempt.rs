@@ -40,7 +40,7 @@ use crate::{
     jws::{self, TokenKind},
     keyring::seal::Purpose,
     principal::SessionId,
-    session::Sessions,
+    session::{Sessions, access::AccessToken},
     verdict::{OrUnavailable, Stop, Unavailable},
 };
 
@@ -162,17 +162,18 @@ impl Sessions {
             Some(new) => keepable(Some(new.clone())),
             None => Some(spending.token.clone()),
         };
-        let (access_token, access_until) =
-            self.kept_access(Some(&tokens.access_token), self.time().anchor(), row.until);
+        let given = self.time().anchor();
         let mut refreshed = Refreshed {
             // Sealed anew in any case, so that it outlives the key that it was sealed by.
             refresh_token: next.map(|token| self.seal(Purpose::RefreshToken, &token, row.until)),
-            access_token,
-            access_until,
+            // Until it is known whose it is, nobody is given it.
+            access_token: None,
+            access_until: None,
             claims: None,
             confirmed: None,
             id_token: None,
         };
+        self.access_tokens().forget(row.id);
         row.refresh_token.clone_from(&refreshed.refresh_token);
         // The provider gave it once: nothing is waited for before it is written.
         if was_rotated && sql::save(&self.0.store, row.id, row.version, refreshed.clone()).await.unwrap_or(false) {
@@ -190,6 +191,13 @@ impl Sessions {
         let confirmed = self.confirmed(&row, provider, self.time()).await;
         (refreshed.claims, refreshed.confirmed) = (Some(row.claims.clone()), Some(row.confirmed));
         refreshed.id_token = self.kept_id_token(tokens.id_token.filter(|_| provider.ends_sessions()), row.until);
+        (refreshed.access_token, refreshed.access_until) =
+            self.kept_access(Some(&tokens.access_token), given, row.until);
+        if refreshed.access_token.is_some() {
+            let text = tokens.access_token.text.clone();
+            let token = AccessToken { of: row.subject.clone(), text, until: refreshed.access_until };
+            self.access_tokens().keep(row.id, token);
+        }
         self.save_or_keep(&row, refreshed).await?;
         self.0.renewals.0.guard.renewed(row.id);
         let actor = row.subject.to_string();

@@ -39,14 +39,14 @@ use self::{
     flights::{RenewalFlights, Standing},
     intent::InstanceId,
 };
-use super::{OpenedTicket, Sessions, ticket::TicketSchedule};
+use super::{OpenedTicket, Sessions, access::AccessTokens, ticket::TicketSchedule};
 use crate::{
     background::Background,
-    clock::{Clock, Now},
+    clock::{Clock, Now, Timestamp},
     credential::CredentialText,
     dependency::Dependency,
     jws::MAX_TOKEN,
-    principal::Freshness,
+    principal::{Freshness, SessionId},
     refusal_guard::RefusalGuard,
     verdict::{Rejected, Stop, Unavailable},
 };
@@ -61,6 +61,7 @@ struct Process {
     clock: Clock,
     guard: Arc<RefusalGuard>,
     flights: RenewalFlights,
+    access_tokens: AccessTokens,
     /// Which process wrote an intent.
     instance: OnceLock<InstanceId>,
     generations: AtomicU64,
@@ -102,6 +103,16 @@ enum RenewalOutcome {
     Unavailable(Unavailable),
 }
 
+/// How a renewal ended that somebody asked for before its time.
+pub(super) enum ForcedRenewal {
+    /// The provider stands by the session, or did lately.
+    Done,
+    /// The session has ended; the next request is told so, by its own verdict.
+    Ended,
+    /// We cannot tell.
+    Unavailable(Unavailable),
+}
+
 impl Default for RenewalPolicy {
     fn default() -> Self {
         let minutes = |minutes: u64| Duration::from_secs(minutes * 60);
@@ -112,8 +123,9 @@ impl Default for RenewalPolicy {
 impl Renewals {
     /// No renewal is under way yet.
     pub fn new(background: Background, clock: Clock, guard: Arc<RefusalGuard>) -> Self {
-        let (flights, instance, generations) = (RenewalFlights::default(), OnceLock::new(), AtomicU64::new(0));
-        Self(Arc::new(Process { background, clock, guard, flights, instance, generations }))
+        let (flights, access_tokens) = (RenewalFlights::default(), AccessTokens::default());
+        let (instance, generations) = (OnceLock::new(), AtomicU64::new(0));
+        Self(Arc::new(Process { background, clock, guard, flights, access_tokens, instance, generations }))
     }
 
     /// Which process this is.
@@ -123,6 +135,11 @@ impl Renewals {
         }
         let drawn = InstanceId::random()?;
         Ok(self.0.instance.get_or_init(|| drawn))
+    }
+
+    /// The access tokens of people who are here just now.
+    pub(super) fn access_tokens(&self) -> &AccessTokens {
+        &self.0.access_tokens
     }
 
     /// A number for a configuration.
@@ -198,6 +215,26 @@ impl Sessions {
             Some(RenewalOutcome::Ended(row)) => Err(Rejected::proven_by(row).into()),
             Some(RenewalOutcome::Refused(refused)) => Err(Rejected::proven_by(refused).into()),
             Some(RenewalOutcome::Unavailable(_)) | None => Ok(None),
+        }
+    }
+
+    /// Renews a session that was confirmed at `seen`, due or not, and waits for it as long as a request does.
+    pub(super) async fn force_renewal(&self, session: SessionId, seen: Timestamp, now: Now) -> ForcedRenewal {
+        let this = self.clone();
+        let begin = move || async move { this.attempt(session, seen).await };
+        let outcome = match self.flights().join(self, session, seen, now, begin) {
+            Standing::Confirmed(_) => return ForcedRenewal::Done,
+            Standing::Resting(down) => return ForcedRenewal::Unavailable(down),
+            Standing::UnderWay { mut flight, .. } => flight.outcome_within(self.0.policy.renewal.wait).await,
+        };
+        match outcome {
+            Some(RenewalOutcome::Confirmed(_)) => ForcedRenewal::Done,
+            Some(RenewalOutcome::Ended(_) | RenewalOutcome::Refused(_)) => ForcedRenewal::Ended,
+            Some(RenewalOutcome::Unavailable(down)) => ForcedRenewal::Unavailable(down),
+            None => {
+                let cause = "the renewal that an access token waits for takes too long";
+                ForcedRenewal::Unavailable(Unavailable::because(Dependency::TokenEndpoint, cause))
+            }
         }
     }
 

@@ -212,7 +212,7 @@ fn sessions(
     let policy = SessionPolicy {
         hard_without_refresh: SessionPolicy::HARD_WITHOUT_REFRESH,
         renewal: RenewalPolicy::default(),
-        keeps_access_tokens: false,
+        keeps_access_tokens: true,
         groups_asked: groups.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
         issuers: [(provider.issuer.clone(), UserClaim::Subject)].into(),
     };
@@ -679,4 +679,124 @@ async fn what_a_later_rule_asks_about_is_answered_by_the_row() {
     let site = site.restarted(&["staff", "board", "chess"]);
     let asked = site.sessions.ask_again(&CredentialText::new(ticket), site.clock.now()).await;
     assert!(asked.expect("nothing is proven").is_none());
+}
+
+impl Site {
+    /// The access token of whoever has this ticket, or what it would take to have one.
+    async fn access(&self, ticket: &str) -> String {
+        let now = self.clock.now();
+        let (principal, _) = self.sessions.opened(ticket, now).expect("it holds");
+        match self.sessions.access_token(&principal, now).await {
+            Ok(token) => token.expose_secret().to_owned(),
+            Err(down) => format!("no {}", down.dependency),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_access_token_is_renewed_before_it_is_over_and_read_without_asking_anybody() {
+    let site = Site::new().await;
+    site.provider.tell(|told| told.rotates = true);
+    let ticket = site.begin("rt").await;
+    site.later(MINUTE).await;
+    assert_eq!(site.access(&ticket).await, "at-1", "a session of before it was wanted has none: a renewal brings it");
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    assert_eq!(site.access(&ticket).await, "at-1", "it is in memory");
+    site.store.heal().await.expect("it heals");
+    site.later(HOUR - 31 * Duration::from_secs(1)).await;
+    assert_eq!((site.access(&ticket).await.as_str(), site.refreshed().len()), ("at-1", 1));
+    site.later(Duration::from_secs(2)).await;
+    assert_eq!((site.access(&ticket).await.as_str(), site.refreshed().len()), ("at-2", 2), "it is nearly over");
+    let site = site.restarted(&["staff"]);
+    assert_eq!((site.access(&ticket).await.as_str(), site.refreshed().len()), ("at-2", 2), "the row has it");
+    // Whose session is renewed in the usual way is given the latest.
+    site.later(16 * MINUTE).await;
+    site.renewed(&ticket).await;
+    assert_eq!((site.access(&ticket).await.as_str(), site.refreshed().len()), ("at-3", 3));
+}
+
+#[tokio::test]
+async fn an_access_token_that_cannot_be_had_is_unavailable_and_none_is_handed_on_past_its_end() {
+    let site = Site::new().await;
+    let ticket = site.begin("rt").await;
+    site.answers(500, "{}");
+    assert_eq!(site.access(&ticket).await, "no token-endpoint");
+    site.is_whole();
+    site.later(MINUTE).await;
+    assert_eq!(site.access(&ticket).await, "at-1");
+    site.answers(503, "{}");
+    site.later(HOUR - Duration::from_secs(10)).await;
+    assert_eq!(site.access(&ticket).await, "at-1", "it is good for ten seconds yet");
+    site.later(Duration::from_secs(10)).await;
+    assert_eq!(site.access(&ticket).await, "no token-endpoint");
+    assert_eq!(site.says(&ticket).await, "token-endpoint stale", "the person is signed in all the same");
+    site.is_whole();
+    site.later(MINUTE * 10).await;
+    assert_eq!(site.access(&ticket).await, "at-1");
+    // Without the store nobody knows whether there is one.
+    let site = site.restarted(&["staff"]);
+    site.store.disturb(Disturbance::Closed).await.expect("healthy until now");
+    assert_eq!(site.access(&ticket).await, "no store");
+}
+
+#[tokio::test]
+async fn ten_who_want_an_access_token_cause_one_refresh() {
+    let site = Site::new().await;
+    site.provider.tell(|told| told.rotates = true);
+    let ticket = site.begin("rt").await;
+    site.later(MINUTE).await;
+    let leave = site.provider.hold_tokens();
+    let (principal, _) = site.sessions.opened(&ticket, site.clock.now()).expect("it holds");
+    let mut asks = tokio::task::JoinSet::new();
+    for _ in 0..10 {
+        let (sessions, principal, now) = (site.sessions.clone(), principal.clone(), site.clock.now());
+        asks.spawn(async move { sessions.access_token(&principal, now).await.is_ok() });
+    }
+    leave.add_permits(10);
+    assert_eq!(asks.join_all().await, vec![true; 10]);
+    assert_eq!(site.refreshed(), ["rt"]);
+}
+
+#[tokio::test]
+async fn an_access_token_that_came_with_somebody_else_is_nobodys() {
+    let site = Site::new().await;
+    let (ticket, eve) = (site.begin("rt").await, site.begin("eve").await);
+    site.provider.tell(|told| told.claims = json!({ "sub": "eve" }));
+    site.later(MINUTE).await;
+    assert_eq!(site.access(&ticket).await, "no token-endpoint");
+    // One that is found by another's session is not handed on either.
+    site.provider.tell(|told| told.claims = json!({}));
+    site.later(10 * MINUTE).await;
+    assert_eq!(site.access(&ticket).await, "at-1");
+    let now = site.clock.now();
+    let (ada, _) = site.sessions.opened(&ticket, now).expect("it holds");
+    let (mut mixed, _) = site.sessions.opened(&eve, now).expect("it holds");
+    mixed.session = ada.session;
+    let mixed = site.sessions.access_token(&mixed, now).await;
+    assert_eq!(mixed.expect_err("it is not eve's").dependency, Dependency::Store);
+    let program = crate::principal::Principal { session: None, ..ada };
+    assert!(site.sessions.access_token(&program, now).await.is_err(), "who came without a ticket has none");
+}
+
+#[tokio::test]
+async fn access_tokens_that_last_for_seconds_are_not_asked_for_at_every_request() {
+    let site = Site::new().await;
+    site.provider.tell(|told| told.answer = json!({ "expires_in": 20 }));
+    let ticket = site.begin("rt").await;
+    site.later(MINUTE).await;
+    for _ in 0..5 {
+        assert_eq!(site.access(&ticket).await, "at-1");
+    }
+    assert_eq!(site.refreshed().len(), 1);
+    site.later(Duration::from_secs(11)).await;
+    assert_eq!((site.access(&ticket).await.as_str(), site.refreshed().len()), ("at-1", 2));
+    site.provider.tell(|told| told.answer = json!({ "expires_in": 0 }));
+    site.later(MINUTE).await;
+    assert_eq!(site.access(&ticket).await, "no token-endpoint");
+    site.provider.tell(|told| told.answer = json!({ "expires_in": "soon", "access_token": "x".repeat(9000) }));
+    site.later(MINUTE).await;
+    assert_eq!(site.access(&ticket).await, "no token-endpoint", "it is too long to be kept");
+    site.provider.tell(|told| told.answer = json!({ "expires_in": "soon" }));
+    site.later(MINUTE).await;
+    assert_eq!(site.access(&ticket).await, "at-1", "until when the provider does not say");
 }

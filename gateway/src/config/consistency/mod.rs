@@ -58,6 +58,7 @@ impl Parts<'_, '_> {
             self.is_one_issuers(written.allowed.iter().zip(&written.allowed_at));
             self.is_on_the_public_host(written);
             own_challenges_apply(written);
+            self.access_tokens_exist(written);
             if let Some(value) = written.cache.as_ref().filter(|_| written.route.cache == Cache::Pass)
                 && !written.route.requirement.is_open()
             {
@@ -71,6 +72,20 @@ impl Parts<'_, '_> {
                 let instead = "leave it out, unless this upstream knows better than the gateway who may pass";
                 value.warning("a 401 from this upstream reaches people whose sign-in is good", instead);
             }
+        }
+    }
+
+    /// An access token that is handed on is that of somebody who signed in.
+    fn access_tokens_exist(&self, written: &Written<'_>) {
+        let Some(value) = written.forward_access_token.as_ref().filter(|_| written.route.forward_access_token) else {
+            return;
+        };
+        let requirement = &written.route.requirement;
+        if requirement.is_open() {
+            let instead = "give what is for people a route of its own";
+            value.problem("where anyone may pass nobody waits for an access token", instead);
+        } else if !requirement.may_allow(Kind::User) || !self.people_can_sign_in() {
+            value.problem("nobody who signs in passes here, and others have no access token", "leave it out");
         }
     }
 

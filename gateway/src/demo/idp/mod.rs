@@ -348,6 +348,11 @@ impl Idp {
         lock(&self.state.changing).opaque.remove(token);
     }
 
+    /// Whose an access token is that it gave at a sign-in or at a refresh.
+    pub fn whose(&self, access_token: &str) -> Option<String> {
+        lock(&self.state.changing).access.get(access_token).map(|user| user.subject.clone())
+    }
+
     /// A bad copy of the token that `bearer` would be.
     pub fn twin(&self, bearer: &AccessTokenSpec, twin: Twin) -> String {
         self.mint(&bearer.clone().twin(twin))
