@@ -1,12 +1,9 @@
 //! A credential in, a verdict out; or a permit, by [`Authenticator::admit`].
 
-mod counts;
-
 use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll};
 
 use http::HeaderName;
 
-use self::counts::Counts;
 use crate::{
     bearer::Bearers,
     clock::Now,
@@ -21,7 +18,8 @@ use crate::{
     refusal_guard::{EndedCredential, Harm, RefusalGuard},
     revocations::Revocations,
     session::{OpenedTicket, RenewalWait, Sessions, Ticket},
-    verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable, Verdict},
+    verdict::{Reason, Stop, Unavailable, Verdict},
+    verdict_log::VerdictLog,
 };
 
 /// A verdict, and which credential it is about.
@@ -67,12 +65,8 @@ struct Parts {
     revocations: Revocations,
     /// Tokens of before, if such are adopted.
     adoption: Option<Adoption>,
-    guard: Arc<RefusalGuard>,
-    counts: Counts,
+    log: VerdictLog,
 }
-
-/// No credential that counts came with the request; what came in its place, if anything did.
-struct NoCredential(Option<UnsupportedCredential>);
 
 impl Authenticator {
     /// An authenticator over these parts. Takes its counters now, so a metrics recorder is installed before.
@@ -84,7 +78,7 @@ impl Authenticator {
         adoption: Option<Adoption>,
         guard: Arc<RefusalGuard>,
     ) -> Self {
-        Self(Arc::new(Parts { sessions, bearers, devices, revocations, adoption, guard, counts: Counts::taken() }))
+        Self(Arc::new(Parts { sessions, bearers, devices, revocations, adoption, log: VerdictLog::new(guard) }))
     }
 
     /// The field in which tokens of before stand, if such are adopted.
@@ -123,7 +117,7 @@ impl Authenticator {
             Ok(Shown { principal, renewed }) => (Verdict::Authenticated(principal), renewed),
             Err(stop) => (stop.into(), None),
         };
-        parts.note(&verdict, credential, requirement, now);
+        parts.log.note(&verdict, credential, requirement, now);
         Outcome { verdict, credential: credential.id(), renewed }
     }
 
@@ -136,7 +130,7 @@ impl Authenticator {
         let shown = credential;
         let Outcome { verdict, credential, mut renewed } = self.ask_about(&shown, requirement, now).await;
         let known = matches!(verdict, Verdict::Authenticated(_));
-        let stop = match permit(self.guarded_where_open(verdict, requirement, now), requirement, now) {
+        let stop = match permit(self.0.log.guarded_where_open(verdict, requirement, now), requirement, now) {
             Ok(permit) => return Admission { permit: Ok(permit), credential, ended: None, renewed },
             Err(stop) => stop,
         };
@@ -156,33 +150,21 @@ impl Authenticator {
             (stop, _) => stop,
         };
         if known {
-            self.0.counts.stopped(&stop, now);
+            self.0.log.stopped(&stop, now);
         }
-        let stop = if is_legacy { self.0.spare(stop, now) } else { self.0.guard.hold(stop, harm, now) };
+        let stop = if is_legacy { self.0.spare(stop, now) } else { self.0.log.guard().hold(stop, harm, now) };
         let ended = match (&stop, credential) {
-            (Stop::Rejected(rejected), Some(ticket)) if is_ticket => self.0.guard.ended_by(rejected, ticket, now),
+            (Stop::Rejected(rejected), Some(ticket)) if is_ticket => self.0.log.guard().ended_by(rejected, ticket, now),
             (Stop::Rejected(_) | Stop::Unavailable(_), _) => None,
         };
         Admission { permit: Err(stop), credential, ended, renewed }
-    }
-
-    /// On a route open to anyone no refusal is shown, so that none can be held back there: the upstream's would pass in
-    /// its place. So while the mass-refusal guard has tripped, what could be a mistake of ours is not decided.
-    fn guarded_where_open(&self, verdict: Verdict, requirement: &Requirement, now: Now) -> Verdict {
-        match verdict {
-            Verdict::Rejected(rejected) if requirement.is_open() => {
-                self.0.guard.hold(rejected.into(), Harm::Destroys, now).into()
-            }
-            Verdict::Authenticated(_) | Verdict::Rejected(_) | Verdict::Unavailable(_) => verdict,
-        }
     }
 }
 
 impl Parts {
     async fn shown(&self, credential: &Credential, requirement: &Requirement, now: Now) -> Result<Shown, Stop> {
         let principal = match credential {
-            Credential::None => return Err(Rejected::proven_by(NoCredential(None)).into()),
-            Credential::Unsupported(what) => return Err(Rejected::proven_by(NoCredential(Some(*what))).into()),
+            Credential::None | Credential::Unsupported(_) => return Err(credential.missing()),
             Credential::Ticket(ticket) => {
                 let opened = self.sessions.open(ticket, renewal_wait(requirement), now).await?;
                 return Ok(Shown { principal: opened.principal, renewed: opened.renewed });
@@ -206,7 +188,7 @@ impl Parts {
         now: Now,
     ) -> Result<Principal, Stop> {
         let Some(adoption) = &self.adoption else {
-            return Err(Rejected::proven_by(NoCredential(Some(UnsupportedCredential::Bearer))).into());
+            return Err(Credential::Unsupported(UnsupportedCredential::Bearer).missing());
         };
         // Nobody waits there, and nothing is begun for somebody who may pass anyway.
         let verified =
@@ -277,7 +259,7 @@ impl Parts {
                 let cause = "a device of before is known and has no access to this address, of which it is not told";
                 Unavailable::because(Dependency::OwnJudgement, cause).unsettled().into()
             }
-            Stop::Rejected(_) | Stop::Unavailable(_) => self.guard.hold_any(stop, now),
+            Stop::Rejected(_) | Stop::Unavailable(_) => self.log.guard().hold_any(stop, now),
         }
     }
 
@@ -285,28 +267,6 @@ impl Parts {
         let mut principal = self.bearers.verify(token, now).await?;
         principal.freshness = principal.freshness.and(self.revocations.judge(&principal, now)?);
         Ok(principal)
-    }
-
-    /// Counts the verdict, tells the mass-refusal guard, and writes the log line that says which and why.
-    fn note(&self, verdict: &Verdict, credential: &Credential, requirement: &Requirement, now: Now) {
-        match (verdict, credential) {
-            (Verdict::Authenticated(_), credential) => {
-                self.counts.authenticated();
-                if let Some(credential) = credential.id() {
-                    self.guard.accepted(credential, now);
-                }
-            }
-            // Nobody has to show anything on an open route.
-            (Verdict::Rejected(_), Credential::None | Credential::Unsupported(_)) if requirement.is_open() => {}
-            (Verdict::Rejected(rejected), Credential::None) => self.counts.missing(rejected),
-            (Verdict::Rejected(rejected), credential) => {
-                self.counts.rejected(rejected);
-                if let Some(credential) = credential.id() {
-                    self.guard.refused(credential, rejected, now);
-                }
-            }
-            (Verdict::Unavailable(unavailable), _) => self.counts.unavailable(unavailable, now),
-        }
     }
 }
 
@@ -329,15 +289,6 @@ async fn without_waiting(asked: impl Future<Output = Result<Shown, Stop>>, of: D
         })
     })
     .await
-}
-
-impl Proof for NoCredential {
-    fn reason(&self) -> Reason {
-        Reason::Missing
-    }
-    fn detail(&self) -> Detail {
-        Detail::new(self.0.map_or("the request carries no credential", UnsupportedCredential::explain))
-    }
 }
 
 impl fmt::Debug for Authenticator {

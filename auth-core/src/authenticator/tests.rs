@@ -197,10 +197,11 @@ async fn each_credential_gets_its_verdict_and_is_counted_once() {
 fn the_alarm_about_what_is_not_stated_rings_once_a_minute_and_only_where_somebody_must_act() {
     let counted = Counted::default();
     metrics::with_local_recorder(&counted, || {
-        let counts = Counts::taken();
+        let log = VerdictLog::new(Arc::new(RefusalGuard::new()));
+        let requirement = Requirement::new(RequirementId(1), vec![Allow::role("reader")], MaxStale::DEFAULT);
         let check = |silence, at: i64, rung: u64| {
-            let unavailable = Unavailable::not_stated(silence, "planned");
-            counts.unavailable(&unavailable, Now::at(Timestamp::from_secs(at)));
+            let verdict = Verdict::Unavailable(Unavailable::not_stated(silence, "planned"));
+            log.note(&verdict, &Credential::None, &requirement, Now::at(Timestamp::from_secs(at)));
             let found = counted.sum().get("alarms{groups-not-stated}").copied().unwrap_or_default();
             assert_eq!(found, rung, "{silence:?} at {at}");
         };

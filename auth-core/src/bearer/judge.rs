@@ -19,7 +19,7 @@ use crate::{
 /// A JWT whose signature held.
 #[derive(Clone)]
 pub(super) struct Verified {
-    claims: Arc<Claims>,
+    pub(super) claims: Arc<Claims>,
     /// Whether its header says that it is an access token (RFC 9068 §2.1).
     typed: bool,
 }
@@ -99,7 +99,7 @@ pub(super) fn introspected(
     from: &BearerIssuer,
     freshness: Freshness,
     now: Now,
-) -> Result<Principal, Stop> {
+) -> Result<(Principal, Arc<Claims>), Stop> {
     let said = &*active.said;
     let text = |name| said.get(name).and_then(Value::as_str).unwrap_or_default();
     if said.contains_key("iss") && text("iss") != &*from.issuer {
@@ -123,7 +123,7 @@ pub(super) fn introspected(
         let cause = "the issuer calls a token active that is over by its own `exp`";
         return Err(Unavailable::because(Dependency::Introspection, cause).into());
     }
-    stated(&claims, subject, from, freshness, now)
+    Ok((stated(&claims, subject, from, freshness, now)?, Arc::new(claims)))
 }
 
 /// What was said of an active token, as the claims of a JWT. A program's own token may name its client alone.

@@ -16,7 +16,7 @@ use crate::{
     clock::Now,
     credential::{CredentialHash, CredentialText},
     dependency::Dependency,
-    jws::{self, MAX_TOKEN, MalformedToken, TokenKind},
+    jws::{self, Claims, MAX_TOKEN, MalformedToken, TokenKind},
     keys::{Forged, IssuerKeys, NotVerified},
     principal::{Freshness, Kind, Principal, UserClaim, stated::Absence},
     verdict::{Rejected, Stop, Unavailable},
@@ -120,6 +120,11 @@ impl Bearers {
                 || jws::peek_issuer(token.expose()).is_some_and(|iss| known(&iss)))
     }
 
+    /// Whether nobody's tokens are taken.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.issuers.is_empty()
+    }
+
     /// Whether it is a token that only its issuer can read, and one is configured that can be asked.
     pub(crate) fn is_opaque(&self, token: &CredentialText) -> bool {
         self.0.introspecting().is_some()
@@ -132,9 +137,18 @@ impl Bearers {
     /// # Errors
     /// [`Stop::Rejected`], if the token is proven no good. [`Stop::Unavailable`], if we cannot tell.
     pub async fn verify(&self, token: &CredentialText, now: Now) -> Result<Principal, Stop> {
+        self.verify_with_claims(token, now).await.map(|(principal, _)| principal)
+    }
+
+    /// The same, and all that the token states.
+    pub(crate) async fn verify_with_claims(
+        &self,
+        token: &CredentialText,
+        now: Now,
+    ) -> Result<(Principal, Arc<Claims>), Stop> {
         let hash = token.hash();
         if let Some(Remembered { issuer, token, keys }) = self.0.remembered(hash, now)? {
-            return judge::principal(&token, issuer, keys, now);
+            return Ok((judge::principal(&token, issuer, keys, now)?, token.claims));
         }
         if let Some((issuer, introspection)) = self.0.introspecting().filter(|_| self.is_opaque(token)) {
             let known = introspection.ask(token, now).await?;
@@ -153,7 +167,7 @@ impl Bearers {
             Ok((claims, keys)) => {
                 let token = Verified::new(claims, &unverified);
                 issuer.memory.genuine.insert(*hash, Genuine { token: token.clone(), generation: keys.generation });
-                judge::principal(&token, issuer, keys.freshness, now)
+                Ok((judge::principal(&token, issuer, keys.freshness, now)?, token.claims))
             }
             Err(NotVerified::Forged(proof, generation)) => {
                 issuer.memory.forged.insert(*hash, Fake { proof: proof.clone(), generation });
@@ -203,7 +217,7 @@ fn remembering<V: Clone + Send + Sync + 'static>(most: u64) -> Cache<CredentialH
 }
 
 /// A form that the RFCs make invalid is a proof whoever signed it. One that we merely do not understand is not.
-fn malformed(malformed: MalformedToken) -> Stop {
+pub(crate) fn malformed(malformed: MalformedToken) -> Stop {
     match malformed {
         MalformedToken::Invalid(why) | MalformedToken::Unsigned(why) => Rejected::proven_by(NotAToken(why)).into(),
         MalformedToken::NotUnderstood(_) => {

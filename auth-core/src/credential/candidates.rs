@@ -26,6 +26,9 @@ pub enum AmbiguousCredentials {
     /// `Authorization` came more than once. Another reader could take another one.
     #[error("two Authorization fields")]
     TwoAuthorizations,
+    /// `X-Gateway-Identity` came more than once.
+    #[error("two X-Gateway-Identity fields")]
+    TwoIdentities,
     /// The session cookie came with two different values.
     #[error("two different tickets")]
     TwoTickets,
@@ -62,6 +65,14 @@ impl CredentialCandidates {
         }
         let opaque = legacy.and_then(|name| OpaqueCredential::read(headers, name));
         Ok(Self { authorization, tickets, opaque })
+    }
+
+    /// The same of a service that knows no sessions: `Authorization` alone.
+    ///
+    /// # Errors
+    /// [`AmbiguousCredentials::TwoAuthorizations`].
+    pub(crate) fn of_authorization(headers: &HeaderMap) -> Result<Self, AmbiguousCredentials> {
+        Ok(Self { authorization: Authorization::of(headers)?, tickets: Tickets::None, opaque: None })
     }
 
     /// The credential that counts for `requirement`: a token that `origin` knows as ours, else the ticket, if

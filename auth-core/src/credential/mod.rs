@@ -19,6 +19,7 @@ pub use self::{
     cookie::{cookies, trim_blanks},
     opaque::OpaqueCredential,
 };
+use crate::verdict::{Detail, Proof, Reason, Rejected, Stop};
 
 /// What a request brought to show who sends it.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +81,9 @@ pub(crate) struct NotACredentialHash;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CredentialId([u8; 16]);
 
+/// No credential that counts came with the request; what came in its place, if anything did.
+struct NoCredential(Option<UnsupportedCredential>);
+
 impl Credential {
     /// Whether only a device would show it, so that it is answered as one, wherever it asks.
     pub fn is_a_devices(&self) -> bool {
@@ -89,6 +93,15 @@ impl Credential {
         }
     }
 
+    /// The refusal of a request that brought none that counts.
+    pub(crate) fn missing(&self) -> Stop {
+        let what = match self {
+            Self::Unsupported(what) => Some(*what),
+            Self::None | Self::Ticket(_) | Self::Bearer(_) | Self::DeviceToken(_) | Self::LegacyDevice(_) => None,
+        };
+        Rejected::proven_by(NoCredential(what)).into()
+    }
+
     /// Names the credential without holding it; `None` unless it is one that counts.
     pub fn id(&self) -> Option<CredentialId> {
         match self {
@@ -96,6 +109,15 @@ impl Credential {
             Self::Ticket(text) | Self::Bearer(text) | Self::DeviceToken(text) => Some(text.id()),
             Self::LegacyDevice(token) => Some(token.text().id()),
         }
+    }
+}
+
+impl Proof for NoCredential {
+    fn reason(&self) -> Reason {
+        Reason::Missing
+    }
+    fn detail(&self) -> Detail {
+        Detail::new(self.0.map_or("the request carries no credential", UnsupportedCredential::explain))
     }
 }
 

@@ -69,15 +69,16 @@ struct StoredDocument {
 }
 
 impl Discovery {
-    /// Reads what was last known good under `data`. Never fails and fetches nothing.
-    pub fn new(
+    /// Reads what was last known good under `data`; without one, nothing outlives the process. Never fails and fetches
+    /// nothing.
+    pub fn new<'d>(
         provider: DiscoveryConfig,
         outbound: Outbound,
         background: Background,
         clock: Clock,
-        data: &DataFolder,
+        data: impl Into<Option<&'d DataFolder>>,
     ) -> Self {
-        let copy = DiskCopy::of_an_issuer(data, "discovery", &provider.issuer);
+        let copy = DiskCopy::of_an_issuer(data.into(), "discovery", &provider.issuer);
         let what = format!("the document of {}", provider.issuer);
         let source = DocumentSource { provider, outbound };
         Self(LastKnownGood::new(what, source, Cadence::Provider { every: EVERY }, copy, background, clock))

@@ -14,6 +14,8 @@ pub enum TokenKind {
     Bearer,
     /// A device token of ours: `device-at+jwt`, always.
     Device,
+    /// An identity that a gateway signed for a service behind it: `gateway-identity+jwt`, always.
+    GatewayIdentity,
     /// An ID token: `JWT` or nothing (OpenID Connect Core §2).
     IdToken,
     /// A logout token: `logout+jwt`, `JWT` or nothing (OpenID Connect Back-Channel Logout 1.0 §2.4): what tells it from an
@@ -23,6 +25,9 @@ pub enum TokenKind {
 
 /// The `typ` of our device tokens.
 pub(crate) const DEVICE_TOKEN: &str = "device-at+jwt";
+
+/// The `typ` of the identities that a gateway signs (RFC 8725 §3.11).
+pub const GATEWAY_IDENTITY: &str = "gateway-identity+jwt";
 
 /// The members that matter.
 pub(super) struct Header {
@@ -61,13 +66,14 @@ impl Header {
         let typ = match (&self.typ, kind) {
             (Some(typ), _) => typ.to_ascii_lowercase(),
             (None, TokenKind::Bearer | TokenKind::IdToken | TokenKind::Logout) => return Ok(()),
-            (None, TokenKind::Device) => return Err(MalformedToken::Invalid("no `typ`")),
+            (None, TokenKind::Device | TokenKind::GatewayIdentity) => return Err(MalformedToken::Invalid("no `typ`")),
         };
         match (typ.strip_prefix("application/").unwrap_or(&typ), kind) {
             ("jwt", TokenKind::Bearer | TokenKind::IdToken | TokenKind::Logout)
             | ("at+jwt", TokenKind::Bearer)
             | ("logout+jwt", TokenKind::Logout)
-            | (DEVICE_TOKEN, TokenKind::Device) => Ok(()),
+            | (DEVICE_TOKEN, TokenKind::Device)
+            | (GATEWAY_IDENTITY, TokenKind::GatewayIdentity) => Ok(()),
             (other, _) if other.ends_with("+jwt") => Err(MalformedToken::Invalid("a token of another type")),
             _ => Err(MalformedToken::NotUnderstood("an unknown `typ`")),
         }

@@ -1,7 +1,5 @@
 //! Public keys (RFC 7517), each with the algorithms that configuration lets it have.
 
-use std::sync::OnceLock;
-
 use aws_lc_rs::{
     encoding::{AsDer, PublicKeyX509Der},
     signature::{
@@ -9,7 +7,7 @@ use aws_lc_rs::{
         UnparsedPublicKey,
     },
 };
-use jsonwebtoken::{Algorithm as Jwa, DecodingKey};
+use jsonwebtoken::{Algorithm as Jwa, DecodingKey, crypto::aws_lc::DEFAULT_PROVIDER};
 use serde_json::{Map, Value};
 
 use super::{Algorithm, MalformedToken, Unverified, decoded, header::Header, key_name, parts};
@@ -118,11 +116,15 @@ impl VerifyingKey {
         }
     }
 
-    /// Whether the signature of `signed` holds. `signature` is encoded (RFC 7515 §2).
+    /// Whether the signature of `signed` holds. `signature` is encoded (RFC 7515 §2). The provider of the cryptography is
+    /// named here: none is installed for the whole process, which belongs to whoever links this library.
     pub(crate) fn verifies(&self, algorithm: Algorithm, signed: &str, signature: &str) -> bool {
-        install_provider();
-        self.algorithms.contains(&algorithm)
-            && jsonwebtoken::crypto::verify(signature, signed.as_bytes(), &self.key, jwa(algorithm)).unwrap_or(false)
+        if !self.algorithms.contains(&algorithm) {
+            return false;
+        }
+        let Ok(signature) = decoded(signature) else { return false };
+        (DEFAULT_PROVIDER.verifier_factory)(&jwa(algorithm), &self.key)
+            .is_ok_and(|verifier| verifier.verify(signed.as_bytes(), &signature).is_ok())
     }
 }
 
@@ -140,15 +142,6 @@ pub fn signature_holds(token: &str, jwk: &Map<String, Value>, configured: Algori
     let named = header.kid.as_deref().is_none_or(|kid| jwk.get("kid").is_none_or(|own| own == kid));
     let key = VerifyingKey::from_jwk(jwk, &[configured]);
     Ok(named && key.is_ok_and(|key| key.verifies(header.algorithm, signed, signature)))
-}
-
-/// jsonwebtoken panics at first use where other crates turned both of its providers on; so the library chooses.
-pub(super) fn install_provider() {
-    static INSTALLED: OnceLock<()> = OnceLock::new();
-    INSTALLED.get_or_init(|| {
-        // An error means that the program has chosen before us.
-        let _ = jsonwebtoken::crypto::aws_lc::DEFAULT_PROVIDER.install_default();
-    });
 }
 
 impl Shape {

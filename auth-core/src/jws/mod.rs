@@ -23,7 +23,7 @@ use crate::clock::Timestamp;
 pub use claims::Claims;
 pub(crate) use claims::{IncompleteClaims, numeric_date};
 pub(crate) use header::DEVICE_TOKEN;
-pub use header::TokenKind;
+pub use header::{GATEWAY_IDENTITY, TokenKind};
 pub(crate) use json::object as strict_object;
 #[doc(hidden)]
 pub use key::signature_holds;
@@ -37,7 +37,7 @@ pub const MAX_TOKEN: usize = 8 * 1024;
 
 /// A signature algorithm (RFC 7518 §3.1, RFC 8037). Asymmetric ones only: there is no way to name `none` or HMAC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-#[expect(missing_docs, reason = "these are the names that the RFCs give")]
+#[allow(missing_docs, reason = "these are the names that the RFCs give")]
 pub enum Algorithm {
     Rs256,
     Rs384,
@@ -179,7 +179,9 @@ impl Unverified<'_> {
     pub(crate) fn claims(&self) -> Result<Claims, IncompleteClaims> {
         match self.kind {
             TokenKind::Logout => Claims::of_logout(&self.payload),
-            TokenKind::Bearer | TokenKind::Device | TokenKind::IdToken => Claims::from_object(&self.payload),
+            TokenKind::Bearer | TokenKind::Device | TokenKind::GatewayIdentity | TokenKind::IdToken => {
+                Claims::from_object(&self.payload)
+            }
         }
     }
 }

@@ -1,17 +1,14 @@
 //! Our own tokens: Ed25519 signatures (RFC 8037), made with the keyring's private keys.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jsonwebtoken::{EncodingKey, Header};
+use jsonwebtoken::{EncodingKey, Header, crypto::aws_lc::DEFAULT_PROVIDER};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{
-    Algorithm, Signature, Unverified, VerifyingKey,
-    key::{install_provider, jwa},
-};
+use super::{Algorithm, Signature, Unverified, VerifyingKey, key::jwa};
 
 /// A private key that signs our own tokens: Ed25519. It has no `Debug`.
 pub struct SigningKey {
@@ -52,11 +49,13 @@ impl SigningKey {
     /// # Errors
     /// If the claims cannot be written as JSON, or signing fails.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SignFault> {
-        install_provider();
         let mut header = Header::new(jwa(Algorithm::EdDsa));
         header.typ = Some(typ.to_owned());
         header.kid = Some(self.kid().to_owned());
-        jsonwebtoken::encode(&header, claims, &self.key).map_err(|fault| SignFault(fault.to_string()))
+        let signed = format!("{}.{}", encoded(&header)?, encoded(claims)?);
+        let signer = (DEFAULT_PROVIDER.signer_factory)(&header.alg, &self.key).map_err(fault)?;
+        let signature = signer.try_sign(signed.as_bytes()).map_err(fault)?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
     }
 
     /// The public half as a JWK (RFC 7517, RFC 8037 §2).
@@ -67,6 +66,14 @@ impl SigningKey {
     pub(crate) fn public(&self) -> &PublicHalf {
         &self.public
     }
+}
+
+fn encoded(part: &impl Serialize) -> Result<String, SignFault> {
+    serde_json::to_vec(part).map(|json| URL_SAFE_NO_PAD.encode(json)).map_err(fault)
+}
+
+fn fault(fault: impl fmt::Display) -> SignFault {
+    SignFault(fault.to_string())
 }
 
 impl PublicHalf {

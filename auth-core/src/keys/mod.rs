@@ -89,20 +89,21 @@ enum Unverifiable {
 }
 
 impl IssuerKeys {
-    /// Reads what was last known good under `data`. Never fails and fetches nothing.
-    pub fn new(
+    /// Reads what was last known good under `data`; without one, nothing outlives the process. Never fails and fetches
+    /// nothing.
+    pub fn new<'d>(
         config: KeysConfig,
         outbound: Outbound,
         background: Background,
         clock: Clock,
-        data: &DataFolder,
+        data: impl Into<Option<&'d DataFolder>>,
     ) -> Self {
         // Keys from elsewhere are other keys: they verify nothing here, and above all they prove nothing false.
         let of = match &config.location {
             KeySetLocation::Discovery(_) => config.issuer.to_string(),
             KeySetLocation::Uri(uri) => format!("{} {uri}", config.issuer),
         };
-        let copy = DiskCopy::of_an_issuer(data, "keys", &of);
+        let copy = DiskCopy::of_an_issuer(data.into(), "keys", &of);
         let what = format!("the key set of {}", config.issuer);
         let cadence = Cadence::Provider { every: config.policy.refresh };
         let source = KeySource { config, outbound, budgets: Mutex::new(Budgets::FULL) };

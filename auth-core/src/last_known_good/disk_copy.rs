@@ -11,8 +11,12 @@ use crate::{
     lock::lock,
 };
 
-/// One thing's copy on disk, in a data folder that we hold.
-pub(crate) struct DiskCopy {
+/// One thing's copy on disk; or none, where there is no folder for it: then nothing outlives the process.
+pub(crate) struct DiskCopy(Option<CopyFile>);
+
+/// The file that a copy is in, in a data folder that we hold.
+#[derive(Clone)]
+struct CopyFile {
     path: PathBuf,
     folder: FolderPath,
     kind: CopyKind,
@@ -36,27 +40,32 @@ static WRITING: Mutex<()> = Mutex::new(());
 
 impl DiskCopy {
     /// Of what `name` and `of` say of an issuer. `of` may be any text; its hash names the file.
-    pub(crate) fn of_an_issuer(data: &DataFolder, name: &str, of: &str) -> Self {
+    pub(crate) fn of_an_issuer(data: Option<&DataFolder>, name: &str, of: &str) -> Self {
         let hash = digest(&SHA256, of.as_bytes());
         let short: String = hash.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-        let path = data.path().join(ISSUERS).join(format!("{short}.{name}.json"));
-        Self { path, folder: data.place().clone(), kind: CopyKind::OfAnIssuer }
+        Self(data.map(|data| CopyFile {
+            path: data.path().join(ISSUERS).join(format!("{short}.{name}.json")),
+            folder: data.place().clone(),
+            kind: CopyKind::OfAnIssuer,
+        }))
     }
 
     /// Of the revocation set.
     pub(crate) fn of_revocations(data: &DataFolder) -> Self {
-        Self { path: data.path().join("revocations"), folder: data.place().clone(), kind: CopyKind::Revocations }
+        let (path, folder) = (data.path().join("revocations"), data.place().clone());
+        Self(Some(CopyFile { path, folder, kind: CopyKind::Revocations }))
     }
 
     /// Reads it by `read`. A file that is absent or makes no sense is none; the latter rings an alarm.
     pub(super) fn read<T>(&self, read: impl FnOnce(&[u8]) -> io::Result<T>) -> Option<T> {
-        let unread = match self.kind {
+        let CopyFile { path, kind, .. } = self.0.as_ref()?;
+        let unread = match kind {
             CopyKind::OfAnIssuer => Alarm::LastGoodUnread,
             CopyKind::Revocations => Alarm::RevocationsUnreadable,
         };
-        let copy = disk::read(&self.path, LONGEST).and_then(|bytes| bytes.as_deref().map(read).transpose());
+        let copy = disk::read(path, LONGEST).and_then(|bytes| bytes.as_deref().map(read).transpose());
         copy.unwrap_or_else(|fault| {
-            alarm::ring(unread, &format!("{} is left aside: {fault}", self.path.display()));
+            alarm::ring(unread, &format!("{} is left aside: {fault}", path.display()));
             None
         })
     }
@@ -66,7 +75,7 @@ impl DiskCopy {
     /// # Errors
     /// Whatever the file system says; the copy is then as it was.
     pub(super) async fn write(&self, content: Vec<u8>) -> io::Result<()> {
-        let (path, folder, kind) = (self.path.clone(), self.folder.clone(), self.kind);
+        let Some(CopyFile { path, folder, kind }) = self.0.clone() else { return Ok(()) };
         let writing = move || {
             let _writing = lock(&WRITING);
             folder.must_be_ours()?;
@@ -81,8 +90,9 @@ impl DiskCopy {
 
     /// Says that it could not be written. What is in memory stands.
     pub(super) fn unwritten(&self, fault: &io::Error) {
-        let path = self.path.display();
-        match self.kind {
+        let Some(CopyFile { path, kind, .. }) = &self.0 else { return };
+        let path = path.display();
+        match kind {
             CopyKind::OfAnIssuer => alarm::ring(Alarm::LastGoodUnwritten, &format!("{path}: {fault}")),
             CopyKind::Revocations => tracing::warn!("the revocation set, or its age, is not in {path}: {fault}"),
         }
@@ -90,14 +100,15 @@ impl DiskCopy {
 
     /// Whether somebody removed the revocation set, which must always be there. That rings an alarm.
     pub(super) async fn was_removed(&self) -> bool {
-        let path = self.path.clone();
+        let Some(CopyFile { path, kind, .. }) = self.0.clone() else { return false };
+        if kind == CopyKind::OfAnIssuer {
+            return false;
+        }
+        let shown = path.display().to_string();
         let found = tokio::task::spawn_blocking(move || disk::id(&path)).await;
-        let removed = self.kind == CopyKind::Revocations && matches!(found, Ok(Ok(None)));
+        let removed = matches!(found, Ok(Ok(None)));
         if removed {
-            alarm::ring(
-                Alarm::RevocationsFileGone,
-                &format!("{} was removed; it is written again", self.path.display()),
-            );
+            alarm::ring(Alarm::RevocationsFileGone, &format!("{shown} was removed; it is written again"));
         }
         removed
     }
@@ -111,7 +122,7 @@ mod tests {
     use crate::testing::Folder;
 
     fn copy(data: &Folder, of: &str) -> DiskCopy {
-        DiskCopy::of_an_issuer(&data.taken(), "keys", of)
+        DiskCopy::of_an_issuer(Some(&data.taken()), "keys", of)
     }
 
     fn plain<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
@@ -140,7 +151,7 @@ mod tests {
         assert_eq!(one.read(plain::<Vec<u8>>), None);
         one.write(b"[1,2]".to_vec()).await.expect("the folder is ours");
         assert_eq!(one.read(plain), Some(vec![1_u8, 2]));
-        fs::write(&one.path, b"{half").expect("the folder is there");
+        fs::write(&one.0.as_ref().expect("it has a folder").path, b"{half").expect("the folder is there");
         assert_eq!(one.read(plain::<Vec<u8>>), None);
         assert_eq!(copy(&data, "https://other.example").read(plain::<Vec<u8>>), None);
     }
@@ -150,7 +161,7 @@ mod tests {
         let data = Folder::new();
         let path = data.path().join("data");
         let ours = DataFolder::take(&path, crate::Now::at(crate::Timestamp::from_secs(0))).expect("nobody has it");
-        let copy = DiskCopy::of_an_issuer(&ours, "keys", "https://idp.example");
+        let copy = DiskCopy::of_an_issuer(Some(&ours), "keys", "https://idp.example");
         copy.write(b"[1]".to_vec()).await.expect("it is ours");
         fs::rename(&path, data.path().join("elsewhere")).expect("it is there");
         copy.write(b"[2]".to_vec()).await.expect_err("there is no folder of ours");

@@ -82,7 +82,7 @@ impl Setting {
             panics: AtomicBool::new(false),
             gate: watch::Sender::new(true),
         };
-        let copy = DiskCopy::of_an_issuer(&data.taken(), "thing", "");
+        let copy = DiskCopy::of_an_issuer(Some(&data.taken()), "thing", "");
         let (what, cadence) = ("the thing".to_owned(), Cadence::Provider { every: HOUR });
         let cell = LastKnownGood::new(what, thing, cadence, copy, Background::current(), clock.clone());
         Self { cell, clock, _data: data }

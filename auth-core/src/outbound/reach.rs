@@ -20,7 +20,7 @@ use hyper_util::{
 };
 use rustls::ClientConfig;
 use tokio::net::TcpStream;
-use tower::Service;
+use tower_service::Service;
 use url::{Host, Url};
 
 use super::Forbidden;

@@ -9,6 +9,7 @@ use std::{
 
 use auth_core::{
     clock::{Now, Timestamp},
+    jws::GATEWAY_IDENTITY,
     keyring::Keyring,
     principal::{Groups, Kind, Principal, Roles, Subject, UserName},
 };
@@ -77,8 +78,6 @@ struct Claims<'a> {
 }
 
 impl IdentitySigner {
-    /// The token's `typ` (RFC 8725 §3.11).
-    pub const TYPE: &'static str = "gateway-identity+jwt";
     /// How long a signed identity holds.
     pub const LIFE: Duration = Duration::from_secs(60);
     /// The most identities that are remembered.
@@ -127,7 +126,7 @@ impl IdentitySigner {
         };
         let token = self
             .keyring
-            .sign(Self::TYPE, &claims)
+            .sign(GATEWAY_IDENTITY, &claims)
             .map_err(|fault| Fault::Internal(format!("no identity for the upstream: {fault}").into()))?;
         let mut value =
             HeaderValue::try_from(token).map_err(|_| Fault::Internal("a signed identity is no header value".into()))?;

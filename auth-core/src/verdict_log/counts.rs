@@ -1,4 +1,4 @@
-//! What each verdict leaves behind: a counter and a log line, without the credential.
+//! A counter and a line in the log for each verdict, without the credential.
 
 use std::{sync::Mutex, time::Duration};
 
