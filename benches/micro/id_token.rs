@@ -43,7 +43,7 @@ pub(crate) fn measure(criterion: &mut Criterion, stand: &Stand) -> Result<(), St
 fn provider(stand: &Stand) -> Provider {
     let issuer: Arc<str> = stand.issuer.name().into();
     let document = DiscoveryConfig { issuer, discovery_url: None, endpoint_hosts: Vec::new() };
-    let (background, data) = (Background::current(), &stand.gateway.data);
+    let (background, data) = (Background::current(), &*stand.gateway.data);
     let document = Discovery::new(document, stand.outbound.clone(), background, stand.clock.clone(), data);
     let config = ProviderConfig {
         name: "provider".into(),

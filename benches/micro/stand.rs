@@ -163,7 +163,7 @@ async fn start(
         algorithms: Algorithm::ALL.to_vec(),
         policy: KeyPolicy::default(),
     };
-    let keys = IssuerKeys::new(keys, outbound.clone(), background, clock.clone(), &data);
+    let keys = IssuerKeys::new(keys, outbound.clone(), background, clock.clone(), &*data);
     keys.start();
     Ok((gateway, keys, outbound))
 }

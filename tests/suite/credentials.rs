@@ -270,17 +270,27 @@ async fn layer_says(world: &World, path: &str, fields: &Fields) -> Outcome {
         let value = HeaderValue::from_bytes(value.as_bytes()).expect("a value that hyper lets through");
         request.headers_mut().append(name, value);
     }
-    let (head, reached) =
+    let (head, Told(reached)) =
         layer.layer(tower::service_fn(service)).oneshot(request).await.expect("infallible").into_parts();
     let challenge =
         head.headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     outcome(head.status.as_u16(), reached, challenge.contains("error=\"invalid_token\""))
 }
 
+/// Whom the service was told, if it was asked at all.
+struct Told(Option<Option<String>>);
+
+/// The layer's own body: the service was not asked.
+impl From<String> for Told {
+    fn from(_: String) -> Self {
+        Self(None)
+    }
+}
+
 /// The service behind the layer: it answers with whom it was told, if anybody.
-async fn service(request: Request<()>) -> Result<Response<Option<Option<String>>>, Infallible> {
+async fn service(request: Request<()>) -> Result<Response<Told>, Infallible> {
     let who = request.extensions().get::<Principal>().map(|known| known.subject.id.to_string());
-    Ok(Response::new(Some(who)))
+    Ok(Response::new(Told(Some(who))))
 }
 
 /// `reached`: whom the service was told, if it was asked at all.

@@ -24,6 +24,7 @@ mod incident;
 mod ingress;
 mod keyring;
 mod legacy;
+mod linking;
 mod manifests;
 mod model;
 mod mutants;
@@ -92,6 +93,7 @@ fn run() -> ExitCode {
         ingress::tests(),
         keyring::tests(),
         legacy::tests(),
+        linking::tests(),
         manifests::tests(),
         model::tests(),
         one_folder::tests(),

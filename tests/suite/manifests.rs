@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use libtest_mimic::Trial;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::{plain, sources};
 
@@ -23,10 +23,15 @@ fn a_plain_build_has_no_demonstration() {
     let (built, rest): (Vec<_>, Vec<_>) = packages.partition(|package| built.contains(&package["id"]));
     assert_eq!(names(&built), ["auth-core", "gateway"]);
     assert_eq!(names(&rest), ["candor-benches", "candor-tests"]);
+    let on = |package: &Value| match &package["name"] {
+        // What people link it for: access tokens, and nothing that a store, a browser or a test needs.
+        Value::String(name) if name == "auth-core" => json!(["bearer"]),
+        _ => Value::Null,
+    };
     for package in built {
-        assert_eq!(package["features"]["default"], Value::Null, "{}: nothing is on by default", package["name"]);
+        assert_eq!(package["features"]["default"], on(package), "{}: what is on by default", package["name"]);
         for dependency in array(&package["dependencies"]).iter().filter(|dependency| !dependency["path"].is_null()) {
-            assert_eq!(dependency["features"], Value::Array(Vec::new()), "{}: {dependency}", package["name"]);
+            assert_eq!(dependency["features"], json!(["sign-in"]), "{}: {dependency}", package["name"]);
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct BearerBuilder {
     trusted: Vec<Trusted>,
     rules: Rules,
     cache_dir: Option<PathBuf>,
+    timeout: Option<Duration>,
+    clock: Option<Clock>,
     /// What was said of nobody.
     misplaced: Option<&'static str>,
 }
@@ -96,6 +98,7 @@ struct Trusted {
 
 /// What all that is started shares.
 struct Ground {
+    timeout: Option<Duration>,
     background: Background,
     clock: Clock,
     cache: Option<DataFolder>,
@@ -220,6 +223,18 @@ impl BearerBuilder {
         self
     }
 
+    /// How long an issuer may take to answer. By default 2 seconds to connect, and 5 in all.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Goes by this clock in place of the machine's: [`Clock::standing_at`] one, in tests.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = Some(clock);
+        self
+    }
+
     /// Starts, on the runtime that this is called from. Nothing is waited for: keys are fetched in the background, and what
     /// they are needed for before is Unavailable.
     ///
@@ -238,17 +253,13 @@ impl BearerBuilder {
     /// # Errors
     /// [`StartError`], but for [`StartError::NoRuntime`].
     pub fn start_on(self, runtime: Handle) -> Result<Bearer, StartError> {
-        self.start_by(runtime, Clock::system())
-    }
-
-    /// The same by another clock, for tests.
-    pub(super) fn start_by(self, runtime: Handle, clock: Clock) -> Result<Bearer, StartError> {
         self.check()?;
+        let clock = self.clock.unwrap_or_else(Clock::system);
         let cache = self.cache_dir.and_then(|path| {
             let taken = DataFolder::take(&path, clock.now());
             taken.inspect_err(|fault| tracing::warn!("what issuers say is kept in memory alone: {fault}")).ok()
         });
-        let ground = Ground { background: Background::new(runtime), clock, cache };
+        let ground = Ground { timeout: self.timeout, background: Background::new(runtime), clock, cache };
         let (mut tokens, mut gateways) = (Vec::new(), BTreeMap::new());
         for trusted in self.trusted {
             if trusted.is_gateway {
@@ -363,10 +374,12 @@ impl Trusted {
         let endpoint = self.introspection.as_ref().and_then(|config| config.endpoint.as_ref());
         let named =
             jwks.iter().chain(endpoint).map(|url| Named::address(url).map_err(|why| not_asked(url.as_str(), why)));
+        let default = OutboundPolicy::default();
         let policy = OutboundPolicy {
+            connect: ground.timeout.map_or(default.connect, |total| total.min(default.connect)),
+            total: ground.timeout.unwrap_or(default.total),
             ca: self.ca.clone(),
             named: named.collect::<Result<_, _>>()?,
-            ..OutboundPolicy::default()
         };
         let outbound = Outbound::new(&self.url, policy, ground.clock.clone())
             .map_err(|fault| StartError::Ca(Arc::clone(&self.name), fault.0))?;
