@@ -12,7 +12,7 @@ use crate::{
 
 /// Writes the answer to a request that goes no further, in one protocol. Implemented here only: whoever could choose the
 /// status could make a 401 of an outage.
-pub trait Answers<R>: sealed::Sealed {
+pub trait AnswerWriter<R>: sealed::Sealed {
     /// The answer. `scopes` are those that were asked for.
     #[doc(hidden)]
     fn answer(&self, why: &NotAdmitted, scopes: &[Arc<str>]) -> Response<R>;

@@ -6,7 +6,7 @@ use axum_core::{
 };
 use http::{StatusCode, request::Parts};
 
-use super::{answer::Answers, http_answers::HttpAnswers};
+use super::{answer::AnswerWriter, http_answers::HttpAnswers};
 use crate::{
     principal::Principal,
     resource_server::{NotAdmitted, VerifiedClaims},

@@ -1,4 +1,4 @@
-//! Answers over gRPC: HTTP 200, and the status in a head without trailers ("Trailers-Only").
+//! AnswerWriter over gRPC: HTTP 200, and the status in a head without trailers ("Trailers-Only").
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use http::{
     header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE},
 };
 
-use super::answer::{Answered, Answers, sealed::Sealed};
+use super::answer::{AnswerWriter, Answered, sealed::Sealed};
 use crate::resource_server::NotAdmitted;
 
-/// Answers over gRPC.
+/// AnswerWriter over gRPC.
 #[derive(Clone, Copy, Debug)]
 pub struct GrpcAnswers;
 
@@ -21,7 +21,7 @@ const PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
 impl Sealed for GrpcAnswers {}
 
-impl<R: Default> Answers<R> for GrpcAnswers {
+impl<R: Default> AnswerWriter<R> for GrpcAnswers {
     fn answer(&self, why: &NotAdmitted, scopes: &[Arc<str>]) -> Response<R> {
         let answered = Answered::of(why);
         let mut response = Response::new(R::default());

@@ -1,4 +1,4 @@
-//! Answers over HTTP: the status, a challenge or `Retry-After`, and problem details (RFC 9457).
+//! AnswerWriter over HTTP: the status, a challenge or `Retry-After`, and problem details (RFC 9457).
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -10,11 +10,11 @@ use serde_json::json;
 
 use super::{
     AuthLayer,
-    answer::{Answered, Answers, sealed::Sealed},
+    answer::{AnswerWriter, Answered, sealed::Sealed},
 };
 use crate::{dependency::Dependency, resource_server::NotAdmitted, verdict::Stop};
 
-/// Answers over HTTP.
+/// AnswerWriter over HTTP.
 #[derive(Clone, Default)]
 pub struct HttpAnswers {
     write: Option<Arc<WriteBody>>,
@@ -55,7 +55,7 @@ impl HttpAnswers {
 
 impl Sealed for HttpAnswers {}
 
-impl<R: From<String>> Answers<R> for HttpAnswers {
+impl<R: From<String>> AnswerWriter<R> for HttpAnswers {
     fn answer(&self, why: &NotAdmitted, scopes: &[Arc<str>]) -> Response<R> {
         let answered = Answered::of(why);
         let problem = Problem::of(answered, why);

@@ -31,7 +31,7 @@ use tower_service::Service;
 pub use self::extract::NobodyKnown;
 use self::gate::Gate;
 pub use self::{
-    answer::Answers,
+    answer::AnswerWriter,
     grpc::GrpcAnswers,
     http_answers::{HttpAnswers, Problem},
 };
@@ -111,7 +111,7 @@ impl<S, A, B, R> Service<Request<B>> for Guarded<S, A>
 where
     S: Service<Request<B>, Response = Response<R>> + Clone + Send + 'static,
     S::Future: Send,
-    A: Answers<R> + Clone + Send + Sync + 'static,
+    A: AnswerWriter<R> + Clone + Send + Sync + 'static,
     B: Send + 'static,
     R: 'static,
 {

@@ -5,7 +5,7 @@ use std::{convert::Infallible, time::Duration};
 
 use auth_core::{
     Bearer, Principal,
-    layer::{Answers, AuthLayer},
+    layer::{AnswerWriter, AuthLayer},
     principal::Kind,
     resource_server::Algorithm,
 };
@@ -110,7 +110,7 @@ async fn each_door_says_the_same() {
 impl Doors {
     async fn in_state(state: State) -> Self {
         let world = World::new().standing_clock().start().await;
-        let linked = linked(&world);
+        let linked = self::linked(&world);
         let mut doors = Self { world, linked };
         if state == State::Cold {
             doors.world.stop_gateway().await;
@@ -119,7 +119,7 @@ impl Doors {
             for proxy in [&doors.world.proxies.keys, &doors.world.proxies.discovery] {
                 proxy.break_with(Break::Refused).await;
             }
-            doors.linked = linked(&doors.world);
+            doors.linked = self::linked(&doors.world);
             doors.world.start_gateway().await;
             return doors;
         }
@@ -188,7 +188,7 @@ impl Doors {
 
     async fn behind<A>(&self, layer: AuthLayer<A>, token: &str) -> Said
     where
-        A: Answers<String> + Clone + Send + Sync + 'static,
+        A: AnswerWriter<String> + Clone + Send + Sync + 'static,
     {
         let request =
             Request::builder().header("authorization", format!("Bearer {token}")).body(()).expect("a request");
