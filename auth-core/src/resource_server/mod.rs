@@ -185,6 +185,7 @@ impl Bearer {
     }
 
     /// The scopes that are asked for, for whoever lacks one.
+    #[cfg(feature = "tower")]
     pub(crate) fn scopes(&self) -> &[Arc<str>] {
         &self.rules.scopes
     }
