@@ -54,7 +54,7 @@ pub enum FolderFault {
     /// Another process has it.
     #[error(
         "the data folder {path} is held by {holder}. Way out: stop that one first, or give this one a folder of its own \
-         (`server.data`)"
+         (of the gateway: `server.data`)"
     )]
     Held {
         /// The folder.
@@ -64,8 +64,8 @@ pub enum FolderFault {
     },
     /// It cannot be made or locked.
     #[error(
-        "the data folder {path} cannot be used: {error}. Way out: let the gateway's user read and write that folder, on a \
-         file system that can lock files"
+        "the data folder {path} cannot be used: {error}. Way out: let the user of this process read and write that folder, on \
+         a file system that can lock files"
     )]
     Io {
         /// The folder.

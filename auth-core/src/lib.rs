@@ -12,7 +12,7 @@
 //! # async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 //! let auth = Bearer::issuer("https://idp.example")?.audience("api").scope("orders:read").start()?;
 //! let app: Router = Router::new()
-//!     .route("/me", get(|who: Principal| async move { who.subject.to_string() }))
+//!     .route("/me", get(|who: Principal| async move { who.subject.id.to_string() }))
 //!     .layer(auth.http())
 //!     .route("/open", get(|| async { "open" }));
 //! # Ok(()) } }
@@ -185,9 +185,12 @@ pub use credential::Credential;
 #[cfg(feature = "bearer")]
 pub use dependency::Dependency;
 #[cfg(feature = "bearer")]
-pub use policy::{Permit, Requirement, permit};
+pub use policy::{Allow, Permit, Requirement, permit};
 #[cfg(feature = "bearer")]
-pub use principal::{Principal, Subject};
+pub use principal::{
+    Kind, Principal, Subject,
+    stated::{Absence, WhenAbsent},
+};
 #[cfg(feature = "bearer")]
 pub use resource_server::{Bearer, BearerBuilder, StartError, VerifiedClaims};
 #[cfg(feature = "bearer")]

@@ -64,7 +64,8 @@ impl IntoResponse for NobodyKnown {
             Self::Undecided(unavailable) => HttpAnswers::default().answer(&NotAdmitted::Stop(unavailable.into()), &[]),
             Self::NotAsked => {
                 tracing::error!(
-                    "a handler asks who is asking, and no layer before its route tells: see `Bearer::http`"
+                    "a handler asks who is asking, and nobody is known: no layer stands before its route (see \
+                     `Bearer::http`), or one that lets anybody pass, where it should extract an `Option`"
                 );
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
             }

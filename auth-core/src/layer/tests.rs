@@ -126,6 +126,8 @@ async fn axum_extracts_who_is_asking() {
 
     let mut idp = TestProvider::start().await;
     let auth = Bearer::issuer(&idp.issuer).expect("loopback").audience("api").start().expect("it starts");
+    let other = TestProvider::start().await;
+    let others = Bearer::issuer(&other.issuer).expect("loopback").audience("api").start().expect("it starts");
     let who = |who: Principal, claims: VerifiedClaims| async move {
         format!("{} {}", who.subject.id, claims.scopes().collect::<Vec<_>>().join(","))
     };
@@ -135,7 +137,10 @@ async fn axum_extracts_who_is_asking() {
         .route("/me", get(who))
         .layer(auth.http())
         .merge(Router::new().route("/perhaps", get(perhaps)).layer(auth.optional().http()))
-        .route("/unlayered", get(who));
+        .route("/unlayered", get(who))
+        // What an outer layer found out is not what an inner one of other issuers is asked.
+        .merge(Router::new().route("/within", get(perhaps)).layer(others.optional().http()).layer(auth.http()))
+        .merge(Router::new().route("/within-known", get(who)).layer(others.http()).layer(auth.http()));
     let check = async |path: &str, token: Option<&str>, status: u16, body: &str| {
         let mut request = Request::builder().uri(path);
         if let Some(token) = token {
@@ -157,6 +162,8 @@ async fn axum_extracts_who_is_asking() {
     check("/perhaps", Some(&good), 200, "ada").await;
     check("/perhaps", None, 200, "nobody").await;
     check("/unlayered", Some(&good), 500, "").await;
+    check("/within", Some(&good), 200, "nobody").await;
+    check("/within-known", Some(&good), 401, "credential-invalid").await;
     idp.kill().await;
     let fresh = Bearer::issuer(&idp.issuer).expect("loopback").audience("api").start().expect("it starts");
     let app: Router = Router::new().route("/perhaps", get(perhaps)).layer(fresh.optional().http());

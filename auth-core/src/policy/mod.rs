@@ -100,7 +100,11 @@ fn not_stated(who: &Principal, claim: Claim, silence: Silence) -> Unavailable {
         return Unavailable::because(crate::Dependency::TokenEndpoint, "planted");
     }
     let (subject, issuer, claim) = (&who.subject, &who.subject.issuer, claim.as_str());
-    let section = if who.session.is_some() { "[[identity]]" } else { "[[bearer]]" };
+    let section = if who.session.is_some() {
+        "[[identity]]"
+    } else {
+        "[[bearer]] (or `.absence(…)` where `Bearer` took the token)"
+    };
     let (cause, wait) = match silence {
         Silence::Absent => (
             format!(

@@ -1,6 +1,11 @@
 //! What a [`Bearer`] is made from.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::runtime::Handle;
 use url::Url;
@@ -44,6 +49,7 @@ pub struct BearerBuilder {
 
 /// Why nothing was started. The text says the way out.
 #[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum StartError {
     /// A text is no address that could be asked.
     #[error("{text:?} is no address that can be asked: {why}. Way out: name it whole, as https://idp.example")]
@@ -53,6 +59,21 @@ pub enum StartError {
         /// Why it is none.
         why: String,
     },
+    /// It can be asked, and no token can name it: so each would be refused for its issuer.
+    #[error(
+        "{0:?} is no issuer: it has a space, a query, a fragment or a password. Way out: name it as its tokens say it in \
+         `iss`"
+    )]
+    Issuer(String),
+    /// It is named more than once, so that what is said of it is in doubt.
+    #[error("{0} is named twice. Way out: say all of it in one place; several of `.audience(\"…\")` are a choice")]
+    NamedTwice(Arc<str>),
+    /// No token could be verified.
+    #[error("no algorithm is left for {0}. Way out: name one, or leave `.algorithms(…)` out")]
+    NoAlgorithm(Arc<str>),
+    /// No issuer could answer.
+    #[error("no time is left for an issuer to answer. Way out: a longer `.timeout(…)`, or leave it out")]
+    NoTime,
     /// Tokens for anybody would be taken.
     #[error(
         "no audience is named for {0}, so that its tokens for other services would be taken. Way out: `.audience(\"…\")` \
@@ -121,6 +142,9 @@ impl BearerBuilder {
     /// As there.
     pub fn issuer(self, issuer: &str) -> Result<Self, StartError> {
         let url = address(issuer)?;
+        if !can_be_named(issuer, &url) {
+            return Err(StartError::Issuer(issuer.to_owned()));
+        }
         self.trusting(Trusted::new(issuer, url, false))
     }
 
@@ -180,9 +204,10 @@ impl BearerBuilder {
         self.of_last("ca", |last| last.ca = Some(pem.into()))
     }
 
-    /// Asks for this scope (RFC 6749 §3.3); several are all asked for. An identity that a gateway signed states none.
+    /// Asks for this scope, or for each of a list with spaces (RFC 6749 §3.3); several are all asked for. An identity that
+    /// a gateway signed states none.
     pub fn scope(mut self, scope: impl Into<Arc<str>>) -> Self {
-        self.rules.scopes.push(scope.into());
+        self.rules.scope(scope.into());
         self
     }
 
@@ -285,6 +310,9 @@ impl BearerBuilder {
         if self.trusted.is_empty() {
             return Err(StartError::NobodyTrusted);
         }
+        if self.timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return Err(StartError::NoTime);
+        }
         let has_empty = |all: &[Arc<str>]| all.iter().any(|one| one.trim().is_empty());
         if has_empty(&self.rules.scopes) {
             return Err(StartError::Empty("a scope"));
@@ -293,8 +321,15 @@ impl BearerBuilder {
             return Err(StartError::Empty("a client"));
         }
         let unnamed = |trusted: &&Trusted| trusted.audience.iter().all(|audience| audience.trim().is_empty());
-        match self.trusted.iter().find(unnamed) {
-            Some(trusted) => Err(StartError::NoAudience(Arc::clone(&trusted.name))),
+        if let Some(trusted) = self.trusted.iter().find(unnamed) {
+            return Err(StartError::NoAudience(Arc::clone(&trusted.name)));
+        }
+        if let Some(trusted) = self.trusted.iter().find(|trusted| trusted.algorithms.is_empty()) {
+            return Err(StartError::NoAlgorithm(Arc::clone(&trusted.name)));
+        }
+        let mut seen = BTreeSet::new();
+        match self.trusted.iter().find(|trusted| !seen.insert((trusted.is_gateway, &trusted.name))) {
+            Some(again) => Err(StartError::NamedTwice(Arc::clone(&again.name))),
             None => Ok(()),
         }
     }
@@ -409,6 +444,13 @@ impl Trusted {
         keys.start();
         keys
     }
+}
+
+/// Whether tokens can say `text`, whose address is `url`, in `iss`: an issuer has no query and no fragment (OpenID Connect
+/// Discovery 1.0 §3), and the parser of addresses overlooks white space that a comparison does not.
+fn can_be_named(text: &str, url: &Url) -> bool {
+    let has_secret = !url.username().is_empty() || url.password().is_some();
+    !text.contains(char::is_whitespace) && url.query().is_none() && url.fragment().is_none() && !has_secret
 }
 
 /// The address that `text` is, if something there can be asked.

@@ -12,7 +12,8 @@
 //! # What holds without being asked for
 //! | | |
 //! |---|---|
-//! | an issuer's keys | fetched hourly, and for a token with an unknown key at most five times a minute; kept while it is down |
+//! | an issuer's keys | fetched hourly; for tokens with an unknown key five times at once and then once a minute, and as often again for tokens with a bad signature; kept while it is down |
+//! | a forged token | refused, if the keys are 15 minutes younger than it says it is; before, it might be one of a new key: 503 |
 //! | `max_stale` | 12 hours for people and programs, 72 for devices: for so long old keys do while no others can be had |
 //! | leeway between clocks | 30 seconds |
 //! | algorithms | all asymmetric ones that the key itself allows; never `none`, never a shared secret |
@@ -106,7 +107,8 @@ impl Bearer {
     /// (OpenID Connect Discovery 1.0 §4), unless [`BearerBuilder::jwks`] names them.
     ///
     /// # Errors
-    /// [`StartError::Address`], if it is no address of https, or of http on loopback.
+    /// [`StartError::Address`], if it is no address of https, or of http on loopback; [`StartError::Issuer`], if no token
+    /// can name it.
     pub fn issuer(issuer: &str) -> Result<BearerBuilder, StartError> {
         BearerBuilder::new().issuer(issuer)
     }
@@ -119,9 +121,9 @@ impl Bearer {
         BearerBuilder::new().gateway_identity(public_url)
     }
 
-    /// The same, for whoever has this scope too (RFC 6749 §3.3).
+    /// The same, for whoever has this scope too, or each of a list with spaces (RFC 6749 §3.3).
     pub fn scope(&self, scope: impl Into<Arc<str>>) -> Self {
-        self.asking(|rules| rules.scopes.push(scope.into()))
+        self.asking(|rules| rules.scope(scope.into()))
     }
 
     /// The same, for this client too: several name a choice.

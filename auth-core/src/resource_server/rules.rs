@@ -49,6 +49,16 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// A text with spaces is a list, as tokens have it (RFC 6749 §3.3). One that names nothing is kept as a scope that no
+    /// token has: it asks for something that was left out by mistake, and must not ask for nothing.
+    pub(super) fn scope(&mut self, scope: Arc<str>) {
+        let listed = self.scopes.len();
+        self.scopes.extend(scope.split_whitespace().map(Arc::from));
+        if self.scopes.len() == listed {
+            self.scopes.push(scope);
+        }
+    }
+
     pub(super) fn allow(&mut self, allow: Allow) {
         let mut all = if self.is_chosen { self.requirement.allow().to_vec() } else { Vec::new() };
         all.push(allow);

@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use http::{HeaderMap, HeaderValue};
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
@@ -61,12 +63,27 @@ fn what_cannot_start_says_the_way_out() {
     check(issuer().audience("api").client("").start(), "a client");
     check(issuer().audience("api").jwks("idp.example/keys").start(), "idp.example/keys");
     check(issuer().audience("api").ca("nonsense").start(), "certificates");
+    check(issuer().audience("api").algorithms([]).start(), "no algorithm");
+    check(issuer().audience("api").timeout(Duration::ZERO).start(), "no time");
+    let again = issuer().audience("api").issuer("https://idp.example").expect("an address");
+    check(again.audience("other").start(), "named twice");
     check(BearerBuilder::new().start(), "nobody is trusted");
     check(BearerBuilder::new().audience("api").start(), "`audience` is said before any issuer");
     for bad in ["", "idp.example", "http://idp.example", "ftp://idp.example", "https://169.254.169.254", "https://"] {
         check(Bearer::issuer(bad).and_then(|builder| builder.audience("api").start()), "no address");
         check(Bearer::gateway_identity(bad).and_then(|builder| builder.audience("api").start()), "no address");
     }
+    // No token can name these, and all would be refused for it.
+    for never in [" https://idp.example", "https://idp.example\n", "https://idp.example/?a=b", "https://idp.example/#a"]
+    {
+        check(Bearer::issuer(never).and_then(|builder| builder.audience("api").start()), "as its tokens say it");
+    }
+    check(
+        Bearer::issuer("https://ada:secret@idp.example").and_then(|builder| builder.audience("api").start()),
+        "as its",
+    );
+    let keys = issuer().audience("api").jwks("http://127.0.0.1:9/keys?appid=api");
+    assert!(keys.start().is_ok(), "an address of keys may ask for some");
 }
 
 #[tokio::test]
@@ -97,6 +114,9 @@ async fn rules_are_asked_of_each_route_by_itself() {
     assert_eq!(of_token(&auth.scope("orders:read"), &bare).await, "ada");
     assert_eq!(of_token(&auth.scope("orders:read").scope("orders:write"), &token).await, "not-permitted");
     assert_eq!(of_token(&auth.scope("orders"), &token).await, "not-permitted");
+    assert_eq!(of_token(&auth.scope("orders:read profile"), &token).await, "ada", "a list is each of its scopes");
+    assert_eq!(of_token(&auth.scope("orders:read orders:write"), &token).await, "not-permitted");
+    assert_eq!(of_token(&auth.scope(" "), &token).await, "not-permitted");
     assert_eq!(of_token(&auth.scope(""), &token).await, "not-permitted");
     assert_eq!(of_token(&auth.client("shop").client("till"), &token).await, "ada");
     assert_eq!(of_token(&auth.client("till"), &token).await, "not-permitted");
