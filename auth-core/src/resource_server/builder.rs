@@ -60,6 +60,7 @@ pub enum StartError {
         why: String,
     },
     /// It can be asked, and no token can name it: so each would be refused for its issuer.
+    /// Of a text with a password, this has the host alone.
     #[error(
         "{0:?} is no issuer: it has a space, a query, a fragment or a password. Way out: name it as its tokens say it in \
          `iss`"
@@ -143,7 +144,8 @@ impl BearerBuilder {
     pub fn issuer(self, issuer: &str) -> Result<Self, StartError> {
         let url = address(issuer)?;
         if !can_be_named(issuer, &url) {
-            return Err(StartError::Issuer(issuer.to_owned()));
+            let shown = if url.password().is_some() { url.host_str().unwrap_or_default() } else { issuer };
+            return Err(StartError::Issuer(shown.to_owned()));
         }
         self.trusting(Trusted::new(issuer, url, false))
     }
