@@ -53,7 +53,8 @@ async fn who_waits_for_a_connection_is_counted_from_when_it_was_due() {
     assert_eq!(measured.outcomes.to_string(), "20 hung");
     assert_eq!(measured.latency.count(), 20);
     assert!(measured.held_back > 0);
-    assert!(measured.latency.at(0.0) >= Some(patience), "{:?}", measured.latency.curve());
+    // The histogram keeps three digits, and names a time by the least of those that it takes for the same.
+    assert!(measured.latency.at(0.0) >= Some(patience.mul_f64(0.999)), "{:?}", measured.latency.curve());
 }
 
 #[tokio::test]
