@@ -176,7 +176,20 @@ impl Database {
         W: FnOnce(PoolConnection<Sqlite>) -> F + Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send,
     {
-        self.call_with(Access::Shared, work).await
+        self.call_with(Access::Shared, self.0.deadline * 2, work).await
+    }
+
+    /// The same for an operator's order over many rows at once, which no request waits for: it may take `patience`.
+    ///
+    /// # Errors
+    /// Unavailable(Store), whatever happened.
+    pub(crate) async fn call_patiently<T, W, F>(&self, patience: Duration, work: W) -> Result<T, Unavailable>
+    where
+        T: Send + 'static,
+        W: FnOnce(PoolConnection<Sqlite>) -> F + Send + 'static,
+        F: Future<Output = Result<T, sqlx::Error>> + Send,
+    {
+        self.call_with(Access::Shared, patience.max(self.0.deadline * 2), work).await
     }
 
     /// The same on a connection that no [`Database::call`] holds. For the question who is revoked, which must not wait until
@@ -190,17 +203,16 @@ impl Database {
         W: FnOnce(PoolConnection<Sqlite>) -> F + Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send,
     {
-        self.call_with(Access::Reserved, work).await
+        self.call_with(Access::Reserved, self.0.deadline * 2, work).await
     }
 
-    async fn call_with<T, W, F>(&self, access: Access, work: W) -> Result<T, Unavailable>
+    async fn call_with<T, W, F>(&self, access: Access, patience: Duration, work: W) -> Result<T, Unavailable>
     where
         T: Send + 'static,
         W: FnOnce(PoolConnection<Sqlite>) -> F + Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send,
     {
         let this = self.clone();
-        let patience = self.0.deadline * 2;
         self.0
             .background
             .run(async move {

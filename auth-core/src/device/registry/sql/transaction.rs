@@ -1,6 +1,6 @@
 //! What is done in one transaction. The store's calls at the top; below, what other transactions are made of too.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use serde_json::json;
 use sqlx::{Connection, Sqlite, SqliteConnection, pool::PoolConnection};
@@ -42,6 +42,9 @@ pub(in crate::device::registry) async fn register(
     store.call(work).await
 }
 
+/// How long an import may take: two thousand devices on a slow disk, and less than the command waits for its answer.
+const IMPORT: Duration = Duration::from_secs(8);
+
 pub(in crate::device::registry) async fn import(
     store: &Database,
     new: Vec<NewDevice>,
@@ -70,7 +73,7 @@ pub(in crate::device::registry) async fn import(
         writing.commit().await?;
         Ok(ImportOutcome::Done)
     };
-    store.call(work).await
+    store.call_patiently(IMPORT, work).await
 }
 
 pub(in crate::device::registry) async fn bind_known(
