@@ -28,9 +28,10 @@ async fn by_cookie() -> Probes {
     let mut world = World::new().standing_clock().prepare().await;
     world.settings.administer_sessions();
     world.start_gateway().await;
-    world.idp.states_of("grace", json!({ "roles": ["security"] }));
     let mut victim = signed_in(&world, "ada", "s-1").await;
-    let mut grace = signed_in(&world, "grace", "s-2").await;
+    world.idp.states_of("grace", json!({ "roles": ["security"] }));
+    let mut grace = Caller::new(Form::Browser);
+    world.sign_in(&mut grace, "grace", "/calendar").await;
     world.poll_revocations().await;
     let ticket = grace.browser().cookie(&world.url("/"), "candor").expect("signed in").to_owned();
     let mut probes = Probes::default();
