@@ -317,7 +317,10 @@ fn what_is_not_built_yet_is_said_and_not_taken() {
     check(&route("websocket_origins = []"), &["11:1 `websocket_origins` is not built yet"]);
     let endpoint = |text| LEAST.replace("[\"http://127.0.0.1:9000\"]", text);
     check(&endpoint("[\"https://a\"]"), &["9:14 https to an upstream is not built yet"]);
-    check(&endpoint("[\"http://a\", \"http://b\"]"), &["9:26 more than one endpoint is not built yet"]);
+    check(&endpoint("[\"http://a\", \"http://b\", \"http://a/\"]"), &["9:38 this endpoint is named twice"]);
+    check(&endpoint("[]"), &["9:13 `endpoints` is empty"]);
+    let many: Vec<_> = (1..=65).map(|port| format!("\"http://a:{port}\"")).collect();
+    check(&endpoint(&format!("[{}]", many.join(", "))), &["9:965 an upstream has at most 64 endpoints"]);
     let issuer = |tenant| LEAST.replace("login.example.com", &format!("login.microsoftonline.com/{tenant}/v2.0"));
     check(&issuer("common"), &["6:10 `common` stands for many tenants, which is not built yet"]);
     check(&issuer("organizations"), &["6:10 `organizations` stands for many"]);

@@ -15,7 +15,7 @@ use crate::{headers::reserved, request::path::NameRules};
 pub struct UpstreamConfig {
     /// Its name.
     pub name: Arc<str>,
-    /// Where it answers: `http://host:port`, no path. Exactly one: spreading load is not built yet.
+    /// Where it answers: each `http://host:port`, no path. At least one, and none twice.
     pub endpoints: Vec<Url>,
     /// The `Host` that it sees. Default the public one.
     pub host: HostHeader,
@@ -33,6 +33,9 @@ pub struct UpstreamConfig {
 }
 
 const ENDPOINT: &str = "[\"http://127.0.0.1:9000\"]";
+
+/// The most endpoints of one upstream: each request looks at all of them.
+const MOST_ENDPOINTS: usize = 64;
 
 /// Names that mean something to HTTP or to us: none of them can carry an identity.
 const RESERVED: [&str; 14] = [
@@ -98,12 +101,25 @@ fn names(section: &Section<'_>) -> NameRules {
 
 fn endpoints(value: &Value<'_>) -> Option<Vec<Url>> {
     let listed = value.list(ENDPOINT)?;
-    match listed.len() {
-        0 => value.problem("`endpoints` is empty", format!("for example {ENDPOINT}")),
-        1 => return Some(vec![endpoint(&listed[0])?]),
-        _ => listed[1].problem("more than one endpoint is not built yet", "name one, and balance the load behind it"),
+    if listed.is_empty() {
+        value.problem("`endpoints` is empty", format!("for example {ENDPOINT}"));
+        return None;
     }
-    None
+    if let Some(one_too_many) = listed.get(MOST_ENDPOINTS) {
+        let message = format!("an upstream has at most {MOST_ENDPOINTS} endpoints");
+        one_too_many.problem(message, "put a balancer before them, and name that");
+        return None;
+    }
+    let mut read = Vec::with_capacity(listed.len());
+    for one in &listed {
+        let url = endpoint(one)?;
+        if read.contains(&url) {
+            one.problem("this endpoint is named twice", "leave one out: each is as likely to be chosen as the others");
+            return None;
+        }
+        read.push(url);
+    }
+    Some(read)
 }
 
 fn endpoint(value: &Value<'_>) -> Option<Url> {

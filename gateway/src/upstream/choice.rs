@@ -1,10 +1,12 @@
 //! Which endpoint a request goes to, and where it goes if it must go once more.
 //!
-//! The loop over attempts stands above the choice: each attempt asks for an endpoint anew, says which were tried, and the
-//! request is addressed to what it gets. Today an upstream has one endpoint, so that the second attempt goes there too.
+//! Each goes to the endpoint with the fewest requests, of all workers together; those with as few take turns. Who finds
+//! it full goes to the next before they wait. The loop over attempts stands above the choice: each attempt asks for an
+//! endpoint anew, says which were tried, and the request is addressed to what it gets.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
+use futures_util::future::select_ok;
 use http::{HeaderValue, Request, Response};
 use hyper::body::Incoming;
 use tokio::time::Instant;
@@ -39,14 +41,15 @@ impl Upstream {
         let mut tried = Vec::new();
         let mut slot: Option<EndpointSlot> = None;
         loop {
-            let endpoint = self.choose(&tried)?;
-            // Who stays where they are keeps their slot; who goes elsewhere gives it back before they wait for another.
-            let taken = match slot.take().filter(|slot| Arc::ptr_eq(slot.endpoint(), endpoint)) {
+            let deadline = Instant::now() + exchange.deadlines.connect;
+            // Who has no other endpoint stays, and keeps their slot; who goes elsewhere gives it back before they wait.
+            let taken = match slot.take().filter(|_| tried.len() >= self.endpoints.len()) {
                 Some(slot) => slot,
-                None => endpoint.slot(Instant::now() + exchange.deadlines.connect).await?,
+                None => self.slot(&tried, deadline).await?,
             };
-            request_fields::address(request.headers_mut(), self.host(endpoint, forwarded));
-            match exchange.attempt(endpoint, request, tried.is_empty()).await? {
+            let endpoint = taken.endpoint().clone();
+            request_fields::address(request.headers_mut(), self.host(&endpoint, forwarded));
+            match exchange.attempt(&endpoint, request, tried.is_empty()).await? {
                 Attempt::Answered(response, connection) => return Ok(Answered { response, connection, slot: taken }),
                 Attempt::Again(again) => request = *again,
             }
@@ -55,15 +58,37 @@ impl Upstream {
         }
     }
 
-    /// The endpoint for the next attempt of a request that went to those `tried`, in that order: one that was not tried, if
-    /// there is one.
+    /// A slot for the next attempt of a request that went to those `tried`: at another endpoint, if there is one. Where
+    /// all are full, the first that is given back until `deadline`.
     ///
     /// # Errors
-    /// [`Fault::NoEndpoint`], if there is none at all.
-    fn choose(&self, tried: &[&Arc<Endpoint>]) -> Result<&Arc<Endpoint>, Fault> {
-        let is_new = |endpoint: &&Arc<Endpoint>| !tried.iter().any(|tried| Arc::ptr_eq(tried, endpoint));
-        let endpoint = self.endpoints.iter().find(is_new).or_else(|| self.endpoints.first());
-        endpoint.ok_or_else(|| Fault::NoEndpoint { upstream: self.config.name.clone() })
+    /// [`Fault::NoEndpoint`], if there is none.
+    async fn slot(&self, tried: &[Arc<Endpoint>], deadline: Instant) -> Result<EndpointSlot, Fault> {
+        let mut full = Vec::new();
+        while let Some(endpoint) = self.least_loaded(|one| !is_among(tried, one) && !is_among(&full, one)) {
+            match endpoint.free_slot() {
+                Some(slot) => return Ok(slot),
+                None => full.push(endpoint.clone()),
+            }
+        }
+        let awaited = if full.is_empty() { &self.endpoints } else { &full };
+        match &awaited[..] {
+            [] => Err(Fault::NoEndpoint { upstream: self.config.name.clone() }),
+            [only] => only.slot(deadline).await,
+            several => {
+                let waiting = several.iter().map(|endpoint| Box::pin(endpoint.slot(deadline)));
+                select_ok(waiting).await.map(|(slot, _)| slot)
+            }
+        }
+    }
+
+    /// The endpoint with the fewest requests, of those that `may_serve`; of several, each in turn.
+    fn least_loaded(&self, may_serve: impl Fn(&Arc<Endpoint>) -> bool) -> Option<&Arc<Endpoint>> {
+        let count = self.endpoints.len();
+        let first = if count > 1 { self.turn.fetch_add(1, Ordering::Relaxed) % count } else { 0 };
+        let (before, from_first) = self.endpoints.split_at(first);
+        let in_turn = from_first.iter().chain(before);
+        in_turn.filter(|endpoint| may_serve(endpoint)).min_by_key(|endpoint| endpoint.requests())
     }
 
     /// The `Host` that it sees.
@@ -76,9 +101,13 @@ impl Upstream {
     }
 }
 
+fn is_among(endpoints: &[Arc<Endpoint>], one: &Arc<Endpoint>) -> bool {
+    endpoints.iter().any(|endpoint| Arc::ptr_eq(endpoint, one))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, rc::Rc, time::Duration};
+    use std::{path::Path, rc::Rc, sync::atomic::AtomicUsize, time::Duration};
 
     use http::HeaderMap;
     use tokio::{
@@ -113,7 +142,7 @@ mod tests {
         let config = parsed.expect("a configuration").upstreams.get("m").expect("it is there").clone();
         let endpoints = Endpoints::default();
         let endpoints = urls.iter().map(|url| endpoints.get(&config, url)).collect();
-        Upstream { config, endpoints }
+        Upstream { config, endpoints, turn: AtomicUsize::new(0) }
     }
 
     async fn listen() -> (TcpListener, Url) {
@@ -172,6 +201,7 @@ mod tests {
             let answered = get(&upstream, &pools).await.unwrap_or_else(|fault| panic!("{fault}"));
             assert!(Arc::ptr_eq(answered.slot.endpoint(), &upstream.endpoints[0]));
             give_back(answered, &pools);
+            upstream.turn.store(0, Ordering::Relaxed);
             let answered = get(&upstream, &pools).await.unwrap_or_else(|fault| panic!("{fault}"));
             assert!(Arc::ptr_eq(answered.slot.endpoint(), &upstream.endpoints[1]));
             let (again, retried) = served.await.expect("it did not panic");
@@ -208,16 +238,77 @@ mod tests {
         LocalSet::new().run_until(test).await;
     }
 
-    #[test]
-    fn what_was_not_tried_comes_first() {
-        let urls: Vec<Url> = ["http://a:1", "http://b:1"].map(|url| url.parse().expect("an address")).to_vec();
-        let upstream = upstream(&[&urls[0], &urls[1]]);
-        let (a, b) = (&upstream.endpoints[0], &upstream.endpoints[1]);
-        for (tried, expected) in [(vec![], a), (vec![a], b), (vec![b], a), (vec![a, b], a)] {
-            let chosen = upstream.choose(&tried).unwrap_or_else(|fault| panic!("{fault}"));
-            assert!(Arc::ptr_eq(chosen, expected));
+    fn three() -> (Upstream, Vec<Url>) {
+        let urls: Vec<Url> = ["http://a:1", "http://b:1", "http://c:1"].map(|url| url.parse().expect("a URL")).to_vec();
+        (upstream(&[&urls[0], &urls[1], &urls[2]]), urls)
+    }
+
+    /// A slot where one is free at once, at one that was not tried.
+    async fn slot(upstream: &Upstream, tried: &[Arc<Endpoint>]) -> EndpointSlot {
+        let at_once = Instant::now();
+        upstream.slot(tried, at_once).await.unwrap_or_else(|fault| panic!("{fault}"))
+    }
+
+    #[tokio::test]
+    async fn each_goes_where_the_fewest_are() {
+        let (upstream, _) = three();
+        let held = |slots: &[EndpointSlot]| {
+            let mut requests: Vec<_> = upstream.endpoints.iter().map(|endpoint| endpoint.requests()).collect();
+            assert_eq!(requests.iter().sum::<usize>(), slots.len());
+            requests.sort_unstable();
+            requests
+        };
+        let mut slots = Vec::new();
+        for _ in 0..7 {
+            slots.push(slot(&upstream, &[]).await);
         }
-        let none = Upstream { config: upstream.config.clone(), endpoints: Vec::new() };
-        assert!(matches!(none.choose(&[]), Err(Fault::NoEndpoint { .. })));
+        assert_eq!(held(&slots), [2, 2, 3], "as many everywhere");
+        let left = slots[0].endpoint().clone();
+        slots.retain(|slot| !Arc::ptr_eq(slot.endpoint(), &left));
+        let next = slot(&upstream, &[]).await;
+        assert!(Arc::ptr_eq(next.endpoint(), &left), "where nobody is");
+        let mut idle = Vec::new();
+        drop((slots, next));
+        for _ in 0..6 {
+            idle.push(slot(&upstream, &[]).await.endpoint().id());
+        }
+        assert_eq!(idle[..3], idle[3..], "while nobody is anywhere, each in turn");
+        assert!(idle[0] != idle[1] && idle[1] != idle[2] && idle[0] != idle[2]);
+    }
+
+    #[tokio::test]
+    async fn what_was_not_tried_comes_first() {
+        let (upstream, _) = three();
+        let [a, b, c] = &upstream.endpoints[..] else { panic!("there are three") };
+        let busy = (a.free_slot(), a.free_slot(), b.free_slot());
+        for (tried, expected) in [(vec![], c), (vec![c], b), (vec![b, c], a)] {
+            let tried: Vec<_> = tried.into_iter().cloned().collect();
+            let chosen = slot(&upstream, &tried).await;
+            assert!(Arc::ptr_eq(chosen.endpoint(), expected));
+        }
+        drop(busy);
+        let none = Upstream { config: upstream.config.clone(), endpoints: Vec::new(), turn: AtomicUsize::new(0) };
+        assert!(matches!(none.slot(&[], Instant::now()).await, Err(Fault::NoEndpoint { .. })));
+    }
+
+    #[tokio::test]
+    async fn who_finds_one_full_goes_to_the_next_and_waits_at_all() {
+        let (mut upstream, urls) = three();
+        let config = config::UpstreamConfig { max_connections: 1, ..(*upstream.config).clone() };
+        let endpoints = Endpoints::default();
+        upstream.endpoints = urls.iter().map(|url| endpoints.get(&config, url)).collect();
+        let mut slots = Vec::new();
+        for _ in 0..3 {
+            slots.push(slot(&upstream, &[]).await);
+        }
+        let full = upstream.slot(&[], Instant::now()).await;
+        assert!(matches!(full, Err(Fault::NoEndpoint { .. })), "all are full");
+        let deadline = Instant::now() + Duration::from_secs(25);
+        let left = slots.remove(1);
+        let expected = left.endpoint().clone();
+        let waiting = upstream.slot(&[], deadline);
+        let (found, ()) = tokio::join!(biased; waiting, async { drop(left) });
+        let found = found.unwrap_or_else(|fault| panic!("{fault}"));
+        assert!(Arc::ptr_eq(found.endpoint(), &expected), "whichever is given back first");
     }
 }

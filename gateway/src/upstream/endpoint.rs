@@ -49,6 +49,8 @@ pub(super) struct Endpoint {
     address: Address,
     authority: HeaderValue,
     slots: Slots,
+    /// How many slots are taken: a configuration may have said more than there are now.
+    requests: AtomicUsize,
 }
 
 /// How many more requests may be at an endpoint.
@@ -105,6 +107,7 @@ impl Endpoint {
             address,
             authority: HeaderValue::from_str(authority).unwrap_or_else(|_| HeaderValue::from_static("")),
             slots: Slots::new(upstream.max_connections),
+            requests: AtomicUsize::new(0),
         }
     }
 
@@ -122,20 +125,32 @@ impl Endpoint {
         &self.authority
     }
 
+    /// A slot for one request, if one is free.
+    pub(super) fn free_slot(self: &Arc<Self>) -> Option<EndpointSlot> {
+        let slot = self.slots.free.try_acquire().ok()?;
+        slot.forget();
+        Some(self.taken())
+    }
+
     /// A slot for one request, waited for until `deadline`.
     ///
     /// # Errors
     /// [`Fault::NoEndpoint`] if all are taken until then.
     pub(super) async fn slot(self: &Arc<Self>, deadline: Instant) -> Result<EndpointSlot, Fault> {
-        let taken = match self.slots.free.try_acquire() {
-            Ok(slot) => Ok(slot),
-            Err(_) => {
-                timeout_at(deadline, self.slots.free.acquire()).await.map_or(Err(()), |taken| taken.map_err(drop))
-            }
-        };
-        let slot = taken.map_err(|()| Fault::NoEndpoint { upstream: self.upstream.clone() })?;
-        slot.forget();
-        Ok(EndpointSlot(self.clone()))
+        let none = || Fault::NoEndpoint { upstream: self.upstream.clone() };
+        let slot = timeout_at(deadline, self.slots.free.acquire()).await.map_err(|_| none())?;
+        slot.map_err(|_| none())?.forget();
+        Ok(self.taken())
+    }
+
+    fn taken(self: &Arc<Self>) -> EndpointSlot {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        EndpointSlot(self.clone())
+    }
+
+    /// How many requests are there, of all workers together.
+    pub(super) fn requests(&self) -> usize {
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// A new connection.
@@ -211,6 +226,7 @@ impl EndpointSlot {
 
 impl Drop for EndpointSlot {
     fn drop(&mut self) {
+        self.0.requests.fetch_sub(1, Ordering::Relaxed);
         self.0.slots.put_back();
     }
 }

@@ -20,7 +20,10 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::{
+    net::TcpStream,
+    time::{Instant, timeout_at},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::endpoint::{Endpoint, Endpoints};
@@ -85,18 +88,33 @@ impl LegacyAuthority for UpstreamAuthority {
 impl Question {
     async fn ask(&self, token: HeaderValue) -> Result<LegacyAnswer, Unavailable> {
         let deadline = Instant::now() + self.timeout;
-        let endpoint = self.endpoints.first().ok_or_else(|| unclear("the upstream has no endpoint"))?;
         let late = |_| unclear("no whole answer in time");
-        timeout_at(deadline, self.answer(endpoint, deadline, token)).await.map_err(late)?
+        timeout_at(deadline, async {
+            let (endpoint, stream) = self.reach(deadline).await?;
+            self.answer(endpoint, stream, token).await
+        })
+        .await
+        .map_err(late)?
+    }
+
+    /// The first endpoint that can be reached.
+    async fn reach(&self, deadline: Instant) -> Result<(&Endpoint, TcpStream), Unavailable> {
+        let mut last = unclear("the upstream has no endpoint");
+        for endpoint in &self.endpoints {
+            match endpoint.connect(deadline).await {
+                Ok(stream) => return Ok((endpoint, stream)),
+                Err(fault) => last = unclear(fault.to_string()),
+            }
+        }
+        Err(last)
     }
 
     async fn answer(
         &self,
         endpoint: &Endpoint,
-        deadline: Instant,
+        stream: TcpStream,
         token: HeaderValue,
     ) -> Result<LegacyAnswer, Unavailable> {
-        let stream = endpoint.connect(deadline).await.map_err(|fault| unclear(fault.to_string()))?;
         let handshake = http1::Builder::new().max_buf_size(LONGEST).handshake(TokioIo::new(stream));
         let (mut sender, connection) = handshake.await.or_unavailable(Dependency::Adoption)?;
         // It ends with the question, whatever the service does.

@@ -18,7 +18,12 @@ pub mod signed_identity;
 mod socket;
 mod vetting;
 
-use std::{collections::BTreeMap, rc::Rc, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    rc::Rc,
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use auth_core::{
     Now,
@@ -80,8 +85,9 @@ pub struct Upstreams {
 #[derive(Debug)]
 struct Upstream {
     config: Arc<config::UpstreamConfig>,
-    /// Exactly one: spreading load is not built yet.
     endpoints: Vec<Arc<Endpoint>>,
+    /// Counts choices, so that endpoints with as much to do take turns.
+    turn: AtomicUsize,
 }
 
 /// By which route and right a request goes on, and what goes with it.
@@ -101,7 +107,7 @@ impl Upstreams {
     pub fn new(config: &Config, site: &Site, signer: IdentitySigner, endpoints: &Endpoints) -> Self {
         let upstream = |upstream: &Arc<config::UpstreamConfig>| {
             let endpoints = upstream.endpoints.iter().map(|url| endpoints.get(upstream, url)).collect();
-            Upstream { config: upstream.clone(), endpoints }
+            Upstream { config: upstream.clone(), endpoints, turn: AtomicUsize::new(0) }
         };
         Self {
             upstreams: config.upstreams.iter().map(|(name, config)| (name.clone(), upstream(config))).collect(),
