@@ -8,6 +8,7 @@ mod access_tokens;
 mod administration;
 mod attacks;
 mod bad_input;
+mod changing;
 mod clock;
 mod cold_start;
 mod cookies;
@@ -77,6 +78,7 @@ fn run() -> ExitCode {
         administration::tests(),
         attacks::tests(),
         bad_input::tests(),
+        changing::tests(),
         clock::tests(),
         cold_start::tests(),
         cookies::tests(),

@@ -177,9 +177,17 @@ impl Process {
     /// # Panics
     /// It cannot be asked.
     pub async fn stop(mut self) -> (ExitStatus, Vec<u8>) {
-        let asked = Command::new("kill").arg("-TERM").arg(self.child.id().to_string()).status();
-        assert!(asked.is_ok_and(|asked| asked.success()), "a process of ours takes our signals");
+        self.signal("TERM");
         self.outlived().await
+    }
+
+    /// Sends it a signal, by the name that `kill` knows.
+    ///
+    /// # Panics
+    /// It cannot be sent.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();
+        assert!(sent.is_ok_and(|sent| sent.success()), "a process of ours takes our signals");
     }
 }
 

@@ -9,7 +9,7 @@ mod unread;
 
 use std::{io::Write, path::Path};
 
-pub use load::{Unreadable, load, load_without_secrets};
+pub use load::{Loaded, Unreadable, load, load_with_files, load_without_secrets};
 
 use crate::server::control;
 

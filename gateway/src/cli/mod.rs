@@ -8,41 +8,28 @@ mod held;
 mod inventory;
 mod keys;
 mod legacy;
+mod reload;
+mod serve;
 mod sessions;
 mod simulate;
 
 use std::{
     ffi::OsString,
     io,
-    net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
+use crate::{
+    check::{self, Conclusion, load_without_secrets},
+    config::Config,
+    server::control::{self, Command, CommandAnswer},
+};
 use auth_core::{
     Clock,
     data_folder::{DataFolder, FolderFault},
 };
 use clap::{Parser, Subcommand};
-use tokio::{
-    runtime, select,
-    signal::unix::{SignalKind, signal},
-};
-
-use crate::{
-    check::{self, Conclusion, load, load_without_secrets},
-    config::Config,
-    server::{
-        self, ServeOptions,
-        control::{self, Command, CommandAnswer},
-    },
-    state::StartFault,
-    telemetry::Telemetry,
-};
-
-/// How long the last lines may take to leave.
-const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// An authentication gateway whose 401 is always true.
 #[derive(Debug, Parser)]
@@ -54,7 +41,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Serve until SIGTERM or SIGINT, then finish what is under way.
+    /// Serve until SIGTERM or SIGINT, then finish what is under way. SIGHUP, or a changed file, reloads the configuration.
     Serve {
         /// The configuration file.
         #[arg(long, default_value = "gateway.toml")]
@@ -97,6 +84,12 @@ enum Action {
         #[arg(long, default_value_t = 0)]
         port: u16,
     },
+    /// Have the gateway that runs read its configuration once more, and say what came of it.
+    Reload {
+        /// The configuration file.
+        #[arg(long, default_value = "gateway.toml")]
+        config: PathBuf,
+    },
     /// Print the version.
     Version,
 }
@@ -123,7 +116,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match arguments.command {
-        Action::Serve { config } => serve(config),
+        Action::Serve { config } => serve::run(config),
+        Action::Reload { config } => reload::run(&config),
         Action::Check { config, probe } => exit(check::check(&config, probe, &mut io::stdout())),
         Action::Keys(action) => keys::run(action),
         Action::Clock { config, order: None } => command(&config, &Command::Clock, |folder, _| {
@@ -203,63 +197,6 @@ fn conclude(answer: Result<CommandAnswer, String>) -> ExitCode {
 fn refuse(why: &str) -> ExitCode {
     say(&mut io::stderr(), why);
     exit(Conclusion::Refused)
-}
-
-fn serve(config: PathBuf) -> ExitCode {
-    let config = match load(&config) {
-        Ok(config) => config,
-        Err(unreadable) => {
-            say(&mut io::stderr(), &unreadable.to_string());
-            return exit(Conclusion::Refused);
-        }
-    };
-    let telemetry = Telemetry::start(config.log.format, config.log.level);
-    let served = match runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(until_told(config, telemetry.clone())),
-        Err(cause) => Err(StartFault::Machine(cause)),
-    };
-    if let Err(fault) = &served {
-        tracing::error!("not started: {fault}");
-    }
-    telemetry.flush(LAST_LINES);
-    if served.is_ok() { ExitCode::SUCCESS } else { exit(Conclusion::Refused) }
-}
-
-/// Serves until somebody says stop; a second time means at once.
-async fn until_told(config: Config, telemetry: Telemetry) -> Result<(), StartFault> {
-    let signal = |kind| signal(kind).map_err(StartFault::Machine);
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let mut hangup = signal(SignalKind::hangup())?;
-    for warning in &config.warnings {
-        tracing::warn!("configuration {warning}");
-    }
-    let public = config.server.public_url.origin().ascii_serialization();
-    let started = server::start(config, ServeOptions::new(telemetry)).await?;
-    let listed = |addresses: &[SocketAddr]| {
-        addresses.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(", ")
-    };
-    let forward_auth = match started.forward_auth() {
-        [] => String::new(),
-        addresses => format!("forward-auth on {}, ", listed(addresses)),
-    };
-    let (listen, admin) = (listed(started.addresses()), started.admin());
-    tracing::info!("serving {public} on {listen}, {forward_auth}admin on http://{admin}");
-    loop {
-        select! {
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            // Unheard it would end the process at once, and whoever rotates logs means no such thing.
-            _ = hangup.recv() => tracing::warn!("SIGHUP changes nothing: a new configuration takes a restart"),
-        }
-    }
-    tracing::info!("stopping: no new connections, finishing what is under way");
-    select! {
-        () = started.shutdown() => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
-    tracing::info!("stopped");
-    Ok(())
 }
 
 #[cfg(feature = "demo")]

@@ -12,6 +12,7 @@ use toml::{
 
 use super::{
     problem::ConfigProblem,
+    source::SourceFile,
     value::{Secrets, Value},
 };
 
@@ -24,6 +25,7 @@ pub(super) struct File<'a> {
     pub(super) secrets: Secrets<'a>,
     problems: RefCell<Vec<ConfigProblem>>,
     warnings: RefCell<Vec<ConfigProblem>>,
+    named: RefCell<Vec<SourceFile>>,
     /// Whether the text itself is broken. Then nothing else is known of it: what seems to be missing may stand in what could
     /// not be read, and a key may seem to be in another table than it is.
     broken: bool,
@@ -45,7 +47,12 @@ impl<'a> File<'a> {
         let ends = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n').map(|(at, _)| at + 1);
         let lines = std::iter::once(0).chain(ends).collect();
         let (problems, warnings) = (RefCell::default(), RefCell::default());
-        Self { lines, text, base, secrets, problems, warnings, broken: false }
+        Self { lines, text, base, secrets, problems, warnings, named: RefCell::default(), broken: false }
+    }
+
+    /// What it says, whole.
+    pub(super) fn text(&self) -> &'a str {
+        self.text
     }
 
     /// Notes what the TOML parser could not read, the first fault of each line: the next ones are its echo.
@@ -67,6 +74,17 @@ impl<'a> File<'a> {
 
     pub(super) fn warning(&self, at: &Range<usize>, message: String, suggestion: Option<String>) {
         self.warnings.borrow_mut().push(self.locate(at, message, suggestion));
+    }
+
+    /// Notes that what is at `path` is part of the configuration, and what it held, if it could be read: when it changes, so
+    /// does the configuration.
+    pub(super) fn note_file(&self, path: &Path, content: Option<&[u8]>) {
+        self.named.borrow_mut().push(SourceFile::new(path.to_owned(), content));
+    }
+
+    /// The files that were noted.
+    pub(super) fn named(&self) -> Vec<SourceFile> {
+        self.named.borrow().clone()
     }
 
     /// All problems and all warnings, in the order of the file.

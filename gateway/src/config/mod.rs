@@ -9,6 +9,8 @@ mod devices;
 #[cfg(test)]
 mod devices_tests;
 mod file;
+mod fixed;
+mod hash;
 mod issuer_names;
 mod issuers;
 mod legacy;
@@ -16,6 +18,7 @@ mod problem;
 mod routes;
 mod server;
 pub mod site;
+mod source;
 #[cfg(test)]
 mod tests;
 mod units;
@@ -39,11 +42,13 @@ use self::{
 use crate::headers::reserved::Reserved;
 
 pub use devices::{DevicesConfig, TenantConfig, WipedData};
+pub use hash::ConfigHash;
 pub use issuers::{BearerConfig, IdentityConfig, ProviderKind};
 pub use legacy::{LegacyConfig, LegacyFields, LegacyPinConfig};
 pub use problem::ConfigProblem;
 pub use routes::{Cache, Expect, OnDenial, Route, RouteClientKind};
 pub use server::{AdminConfig, ForwardAuthConfig, LogConfig, ServerConfig, SessionsConfig, StoreConfig};
+pub use source::SourceFile;
 pub use upstreams::{HostHeader, IdentityHeaders, NamedHeaders, UpstreamConfig};
 pub use value::Secrets;
 
@@ -76,6 +81,8 @@ pub struct Config {
     pub routes: Vec<Route>,
     /// What is allowed and probably not meant.
     pub warnings: Vec<ConfigProblem>,
+    /// Of the text that it was read from.
+    pub hash: ConfigHash,
 }
 
 impl Config {
@@ -93,17 +100,28 @@ impl Config {
 /// # Errors
 /// Every problem found, in the order of the file.
 pub fn parse(text: &str, base: &Path, secrets: Secrets<'_>) -> Result<Config, Vec<ConfigProblem>> {
+    parse_with_files(text, base, secrets).0
+}
+
+/// The same, with the files that the configuration names and that were read or tried: it is another one when they change.
+pub fn parse_with_files(
+    text: &str,
+    base: &Path,
+    secrets: Secrets<'_>,
+) -> (Result<Config, Vec<ConfigProblem>>, Vec<SourceFile>) {
     // A byte-order mark is not ours to complain about.
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (tree, faults) = DeTable::parse_recoverable(text);
     let mut file = File::new(text, base, secrets);
     file.note_syntax(faults);
     let config = read(&file, tree.get_ref());
+    let named = file.named();
     let (problems, warnings) = file.findings();
-    match config {
+    let config = match config {
         Some(config) if problems.is_empty() => Ok(Config { warnings, ..config }),
         Some(_) | None => Err(problems),
-    }
+    };
+    (config, named)
 }
 
 fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
@@ -167,6 +185,7 @@ fn read<'a>(file: &'a File<'a>, tree: &'a DeTable<'a>) -> Option<Config> {
         upstreams: upstreams.map(|upstream| (upstream.name.clone(), Arc::new(upstream))).collect(),
         routes: routes.into_iter().map(|written| written.route).collect(),
         warnings: Vec::new(),
+        hash: ConfigHash::of(file.text()),
     })
 }
 

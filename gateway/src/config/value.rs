@@ -240,6 +240,7 @@ impl<'a> Value<'a> {
         let path = self.path(example)?;
         let mut content = Vec::new();
         let read = fs::File::open(&path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_end(&mut content));
+        self.file.note_file(&path, read.is_ok().then_some(&content));
         match read {
             Ok(length) if length as u64 <= LARGEST_FILE => return Some(content),
             Ok(_) => self.problem(format!("{} is larger than 1 MiB", path.display()), "is it the right file?"),

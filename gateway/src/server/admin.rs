@@ -11,6 +11,7 @@ use super::{
     acceptor,
     connection::{HttpServer, RequestInContext},
     control::Control,
+    orders::Orders,
     thread::Thread,
 };
 use crate::{own, response::reply::Reply, state::Gateway};
@@ -19,7 +20,12 @@ use crate::{own, response::reply::Reply, state::Gateway};
 ///
 /// # Errors
 /// The machine has no thread or poller left.
-pub(super) async fn start(socket: Socket, gateway: Arc<Gateway>, stop: CancellationToken) -> io::Result<Thread> {
+pub(super) async fn start(
+    socket: Socket,
+    gateway: Arc<Gateway>,
+    orders: Option<Orders>,
+    stop: CancellationToken,
+) -> io::Result<Thread> {
     Thread::start("admin".to_owned(), move || {
         let listener = TcpListener::from_std(socket)?;
         let commands = Control::listen(&gateway.data);
@@ -34,7 +40,7 @@ pub(super) async fn start(socket: Socket, gateway: Arc<Gateway>, stop: Cancellat
                 () = accept(listener, http) => {}
                 () = async {
                     match commands {
-                        Ok(commands) => commands.serve(gateway).await,
+                        Ok(commands) => commands.serve(gateway, orders).await,
                         Err(_) => std::future::pending().await,
                     }
                 } => {}

@@ -13,6 +13,7 @@ mod admin;
 mod connection;
 pub mod control;
 mod io;
+mod orders;
 mod phase;
 mod stream;
 #[cfg(test)]
@@ -31,6 +32,7 @@ use auth_core::{Background, Clock, data_folder::DataFolder};
 use tokio::sync::oneshot;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+pub use self::orders::{Order, Ordered, Orders, orders};
 use self::{
     thread::Thread,
     worker::{Listener, Worker, WorkerConfig},
@@ -53,6 +55,8 @@ pub struct ServeOptions {
     pub workers: NonZero<usize>,
     /// How long requests may take to finish once the gateway is shut down. Default 10 s.
     pub drain: Duration,
+    /// Whither orders go that take more than the gateway: from [`orders`]. Default: nobody carries them out.
+    pub orders: Option<Orders>,
 }
 
 /// A gateway that serves. Dropping it stops it too, without waiting.
@@ -88,6 +92,7 @@ impl ServeOptions {
             tuning: Tuning::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
             drain: Duration::from_secs(10),
+            orders: None,
         }
     }
 }
@@ -128,13 +133,13 @@ async fn run(
     stop: CancellationToken,
     report: oneshot::Sender<Result<Arc<Gateway>, StartFault>>,
 ) -> Arc<DataFolder> {
-    let ServeOptions { clock, telemetry, tuning, workers, drain } = options;
+    let ServeOptions { clock, telemetry, tuning, workers, drain, orders } = options;
     let background = Background::current();
     let dependencies = Dependencies { data: data.clone(), clock, background, telemetry, tuning };
     let up = async {
         let gateway = Gateway::start(config, dependencies).await?;
         let config = WorkerConfig { gateway: gateway.clone(), draining: stop.clone(), drain };
-        let threads = Threads::start(config, workers, sockets).await.map_err(StartFault::Machine)?;
+        let threads = Threads::start(config, workers, sockets, orders).await.map_err(StartFault::Machine)?;
         Ok((gateway, threads))
     };
     let (gateway, Threads { acceptor, workers, admin, keep_admin }) = match up.await {
@@ -167,7 +172,12 @@ impl Threads {
     ///
     /// # Errors
     /// The machine has no thread or poller left.
-    async fn start(config: WorkerConfig, count: NonZero<usize>, sockets: Listeners<Socket>) -> std::io::Result<Self> {
+    async fn start(
+        config: WorkerConfig,
+        count: NonZero<usize>,
+        sockets: Listeners<Socket>,
+        orders: Option<Orders>,
+    ) -> std::io::Result<Self> {
         let Listeners { public, forward_auth, admin } = sockets;
         let (gateway, stop) = (config.gateway.clone(), config.draining.clone());
         let mut workers = Vec::with_capacity(count.get());
@@ -176,7 +186,7 @@ impl Threads {
         }
         let workers = Arc::new(workers);
         let stop_admin = CancellationToken::new();
-        let admin = admin::start(admin, gateway, stop_admin.clone()).await?;
+        let admin = admin::start(admin, gateway, orders, stop_admin.clone()).await?;
         let keep_admin = stop_admin.drop_guard();
         let public = public.into_iter().map(|socket| (socket, Listener::Public));
         let forward_auth = forward_auth.into_iter().map(|socket| (socket, Listener::ForwardAuth));

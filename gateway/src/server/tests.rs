@@ -234,7 +234,8 @@ async fn a_busy_background_delays_neither_clients_nor_operators() {
         let addresses = sockets.as_ref().map(Socket::local_addr).expect("they are bound");
         let draining = CancellationToken::new();
         let config = WorkerConfig { gateway, draining: draining.clone(), drain: Duration::from_secs(10) };
-        let threads = Threads::start(config, NonZero::<usize>::MIN, sockets).await.expect("the machine has threads");
+        let threads =
+            Threads::start(config, NonZero::<usize>::MIN, sockets, None).await.expect("the machine has threads");
         // This thread is the background: while it asks, it does nothing else.
         let answers = [
             ask_blocking(addresses.public[0], "/"),
@@ -261,7 +262,7 @@ async fn silent_connections_do_not_keep_commands_out() {
     let test = async {
         let (gateway, folder) = gateway().await;
         let control = control::Control::listen(&gateway.data).expect("a socket");
-        spawn_local(control.serve(gateway));
+        spawn_local(control.serve(gateway, None));
         let connect = async || UnixStream::connect(folder.0.join("data/control.sock")).await.expect("it listens");
         let mut silent = Vec::new();
         for _ in 0..8 {

@@ -20,7 +20,7 @@ use arc_swap::ArcSwap;
 use auth_core::{
     authenticator::Authenticator,
     background::Background,
-    clock::{Clock, Now},
+    clock::{Clock, Now, Timestamp},
     data_folder::{DataFolder, FolderFault},
     database::Database,
     device::{
@@ -50,7 +50,10 @@ use crate::{
     limits::RateLimits,
     request::HeadPolicy,
     route::{Route, RouteTable},
-    telemetry::{RouteMetrics, Telemetry},
+    telemetry::{
+        RouteMetrics, Telemetry,
+        metrics::{CONFIG_HASH, CONFIG_SINCE},
+    },
     upstream::{Endpoints, Upstreams},
 };
 
@@ -104,6 +107,8 @@ pub struct Running {
     pub elsewhere: Arc<RouteMetrics>,
     /// What it was made from.
     pub config: Config,
+    /// Since when it is in force.
+    pub since: Timestamp,
     /// What the next configuration finds again.
     _issuers: HeldIssuers,
     /// Knows who asks, and whether they may pass.
@@ -198,8 +203,10 @@ impl Gateway {
             endpoints: Endpoints::default(),
             legacy: legacy.clone(),
         };
+        let running = parts.running(config)?;
+        running.measured();
         let gateway = Arc::new(Self {
-            running: ArcSwap::from_pointee(parts.running(config)?),
+            running: ArcSwap::from_pointee(running),
             guard,
             keyring,
             revocations,
@@ -218,7 +225,7 @@ impl Gateway {
         Ok(gateway)
     }
 
-    /// Puts `config` in force in place of the configuration before. Requests that have arrived go on under that one; issuers
+    /// Puts `config` in force in place of the configuration before, which this returns. Requests that have arrived go on under that one; issuers
     /// and endpoints that both name go on as they are.
     ///
     /// What the process was started with stays as it is, whatever `config` says of it: its listeners, its data folder and
@@ -226,9 +233,10 @@ impl Gateway {
     ///
     /// # Errors
     /// [`StartFault`]: the configuration before stays in force.
-    pub fn reconfigure(&self, config: Config) -> Result<(), StartFault> {
-        self.running.store(Arc::new(self.parts.running(config)?));
-        Ok(())
+    pub fn reconfigure(&self, config: Config) -> Result<Arc<Running>, StartFault> {
+        let running = self.parts.running(config)?;
+        running.measured();
+        Ok(self.running.swap(Arc::new(running)))
     }
 
     /// The configuration that is in force: take it once a request.
@@ -274,6 +282,13 @@ impl Gateway {
 }
 
 impl Running {
+    /// Shows in the metrics which configuration is in force, and since when.
+    fn measured(&self) {
+        CONFIG_HASH.alone().set(self.config.hash.as_gauge());
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds of this age fit")]
+        CONFIG_SINCE.alone().set(self.since.as_millis() as f64 / 1000.0);
+    }
+
     /// What is counted of the requests on `route`.
     pub fn metrics_of(&self, route: &Route) -> Arc<RouteMetrics> {
         let index = usize::try_from(route.requirement.id().0).unwrap_or(usize::MAX);

@@ -109,6 +109,7 @@ impl ProcessParts {
                 self.guard.clone(),
             ),
             sessions,
+            since: self.clock.now().wall(),
             _issuers: held,
             site,
             config,

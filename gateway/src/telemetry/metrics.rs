@@ -15,7 +15,7 @@ use auth_core::{
     alarm,
     metric::{self, Metric},
 };
-use metrics::{Counter, Histogram};
+use metrics::{Counter, Gauge, Histogram};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
 /// Requests.
@@ -71,7 +71,6 @@ pub(crate) const SET_COOKIES_DROPPED: Metric<Counter, 0> = Metric::new(
     "Cookies of upstreams that were dropped, since they are under the gateway's own names.",
 );
 
-/// Upper bounds of the histograms' buckets, in seconds.
 /// Devices that did not get what they asked for.
 pub(crate) const DEVICE_PROBLEMS: Metric<Counter, 1> = Metric::new(
     "candor_device_problems_total",
@@ -79,6 +78,31 @@ pub(crate) const DEVICE_PROBLEMS: Metric<Counter, 1> = Metric::new(
     "Requests on the paths of devices that did not get what they asked for, by the problem's word.",
 );
 
+/// Attempts to put another configuration in force.
+pub(crate) const CONFIG_RELOADS: Metric<Counter, 1> = Metric::new(
+    "candor_config_reloads_total",
+    ["result"],
+    "Attempts to put another configuration in force while the gateway runs, by what came of them.",
+);
+
+/// The values of `result`: the new one is in force, or the one before stays.
+pub(crate) const RELOAD_RESULTS: [&str; 2] = ["in-force", "refused"];
+
+/// Which configuration is in force.
+pub(crate) const CONFIG_HASH: Metric<Gauge, 0> = Metric::new(
+    "candor_config_hash",
+    [],
+    "The hash of the text of the configuration in force, as a number: it differs where configurations do.",
+);
+
+/// Since when.
+pub(crate) const CONFIG_SINCE: Metric<Gauge, 0> = Metric::new(
+    "candor_config_since_seconds",
+    [],
+    "When the configuration in force was put in force, in seconds since 1970.",
+);
+
+/// Upper bounds of the histograms' buckets, in seconds.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
 /// How often samples are gathered into buckets while nobody reads them: they take memory until then.
@@ -130,6 +154,12 @@ fn describe() {
     REQUEST_FIELDS_DROPPED.describe();
     SET_COOKIES_DROPPED.describe();
     DEVICE_PROBLEMS.describe();
+    CONFIG_RELOADS.describe();
+    CONFIG_HASH.describe();
+    CONFIG_SINCE.describe();
+    for result in RELOAD_RESULTS {
+        CONFIG_RELOADS.with([result]).increment(0);
+    }
     REQUEST_FIELDS_DROPPED.alone().increment(0);
     SET_COOKIES_DROPPED.alone().increment(0);
 }

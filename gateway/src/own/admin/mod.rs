@@ -39,6 +39,7 @@ enum AdminPath {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum OpenPath {
+    Config,
     Health,
     Metrics,
     Ready,
@@ -57,6 +58,11 @@ enum ClosedPath {
 fn open(path: OpenPath, context: &RequestContext) -> OwnAnswer {
     let gateway = &context.gateway;
     match path {
+        // Which one, not what it says.
+        OpenPath::Config => {
+            let running = &context.running;
+            OwnAnswer::text(format!("{} in force since {}\n", running.config.hash, running.since))
+        }
         OpenPath::Metrics => {
             OwnAnswer::text_as("text/plain; version=0.0.4; charset=utf-8", gateway.telemetry.metrics.render())
         }
@@ -104,6 +110,7 @@ fn found(method: &Method, path: &str) -> Result<AdminPath, Fault> {
     const ORDERED: &[Method] = &[Method::POST];
     const BOTH: &[Method] = &[Method::GET, Method::HEAD, Method::POST];
     let (page, methods) = match path {
+        "/configz" => (AdminPath::Open(OpenPath::Config), SEEN),
         "/healthz" => (AdminPath::Open(OpenPath::Health), SEEN),
         "/metrics" => (AdminPath::Open(OpenPath::Metrics), SEEN),
         "/readyz" => (AdminPath::Open(OpenPath::Ready), SEEN),
@@ -131,6 +138,7 @@ mod tests {
             assert_eq!(found(&method, path).ok(), expected, "{method} {path}");
         };
         let (open, closed) = (|path| Some(AdminPath::Open(path)), |path| Some(AdminPath::Closed(path)));
+        check(Method::GET, "/configz", open(OpenPath::Config));
         check(Method::GET, "/healthz", open(OpenPath::Health));
         check(Method::HEAD, "/readyz", open(OpenPath::Ready));
         check(Method::GET, "/metrics", open(OpenPath::Metrics));

@@ -15,7 +15,10 @@ use tokio::{
 };
 
 use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet, held, keys, legacy, sessions};
-use crate::state::Gateway;
+use crate::{
+    server::orders::{Order, Orders},
+    state::Gateway,
+};
 
 /// How many commands may be executed at once.
 const MAX_COMMANDS: usize = 8;
@@ -57,8 +60,8 @@ impl Control {
         Ok(Self { listener, path, file })
     }
 
-    /// Answers commands to `gateway` for ever.
-    pub async fn serve(mut self, gateway: Arc<Gateway>) {
+    /// Answers commands to `gateway` for ever. What it cannot do itself is given to `orders`.
+    pub async fn serve(mut self, gateway: Arc<Gateway>, orders: Option<Orders>) {
         let permits = Arc::new(Semaphore::new(MAX_COMMANDS));
         let mut check = interval(CHECK_EVERY);
         loop {
@@ -72,10 +75,10 @@ impl Control {
             let Ok(permit) = permits.clone().acquire_owned().await else { return };
             match accepted {
                 Ok((stream, _)) => {
-                    let gateway = gateway.clone();
+                    let (gateway, orders) = (gateway.clone(), orders.clone());
                     tokio::task::spawn_local(async move {
                         // A command that went away, or says nothing, is told nothing.
-                        let _ = timeout(TIMEOUT, answer(stream, &gateway)).await;
+                        let _ = answer(stream, &gateway, orders.as_ref()).await;
                         drop(permit);
                     });
                 }
@@ -113,28 +116,40 @@ impl Drop for Control {
     }
 }
 
-async fn answer(mut stream: UnixStream, gateway: &Gateway) -> io::Result<()> {
+async fn answer(mut stream: UnixStream, gateway: &Gateway, orders: Option<&Orders>) -> io::Result<()> {
     let operator = operator(stream.peer_cred()?.uid());
     let (read, mut write) = stream.split();
     let mut line = String::new();
     timeout(LINE_TIMEOUT, BufReader::new(read.take(MAX_LINE)).read_line(&mut line)).await??;
-    let answer = match serde_json::from_str(&line) {
-        Ok(command) => execute(command, operator, gateway).await,
+    let answer = match serde_json::from_str::<Command>(&line) {
+        Ok(command) => timeout(command.timeout(), execute(command, operator, gateway, orders)).await?,
         Err(_) => CommandAnswer::Refused(format!("gateway {} does not know this command", env!("CARGO_PKG_VERSION"))),
     };
     let mut line = serde_json::to_vec(&answer)?;
     line.push(b'\n');
-    write.write_all(&line).await?;
-    write.shutdown().await
+    timeout(TIMEOUT, async {
+        write.write_all(&line).await?;
+        write.shutdown().await
+    })
+    .await?
 }
 
-async fn execute(command: Command, operator: String, gateway: &Gateway) -> CommandAnswer {
+/// Has an order carried out by whoever runs the process.
+async fn order(order: Order, orders: Option<&Orders>) -> CommandAnswer {
+    let Some(orders) = orders else {
+        return CommandAnswer::Refused("nobody carries out such orders in this process".to_owned());
+    };
+    orders.give(order).await.map_or_else(CommandAnswer::Refused, CommandAnswer::Done)
+}
+
+async fn execute(command: Command, operator: String, gateway: &Gateway, orders: Option<&Orders>) -> CommandAnswer {
     // `check` asks who holds the folder, and changes nothing.
     if command != Command::Holder {
         tracing::info!(?command, operator, "a command came over the control socket");
     }
     match command {
         Command::Holder => CommandAnswer::Holder(gateway.data.holder().clone()),
+        Command::Reload => order(Order::Reload, orders).await,
         Command::Clock => CommandAnswer::Done(gateway.clock().readings().to_string()),
         Command::ClockAccept => {
             let accepted = gateway.clock().accept();

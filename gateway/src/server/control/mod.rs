@@ -53,6 +53,8 @@ pub enum Command {
     Legacy(LegacyCommand),
     /// Something about people's sessions.
     Sessions(SessionsCommand),
+    /// To read its configuration file once more, and to put it in force.
+    Reload,
 }
 
 /// What the gateway answers.
@@ -82,8 +84,28 @@ const MAX_LINE: u64 = 2 * 1024 * 1024;
 /// How long either side waits for the other.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The same where files are read and programs are started.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(90);
+
 /// The longest path of a Unix socket, in bytes (`sun_path` less its closing zero).
 const MAX_PATH: usize = 107;
+
+impl Command {
+    fn timeout(&self) -> Duration {
+        match self {
+            Self::Reload => ORDER_TIMEOUT,
+            Self::Holder
+            | Self::KeysAdopt
+            | Self::Keys(_)
+            | Self::Clock
+            | Self::ClockAccept
+            | Self::Fleet(_)
+            | Self::Held(_)
+            | Self::Legacy(_)
+            | Self::Sessions(_) => TIMEOUT,
+        }
+    }
+}
 
 /// Asks the gateway that holds the folder `data`.
 ///
@@ -93,7 +115,7 @@ pub fn ask(data: &Path, command: &Command) -> io::Result<CommandAnswer> {
     let path = data.join(SOCKET_NAME);
     fits(&path)?;
     let mut stream = UnixStream::connect(&path)?;
-    stream.set_read_timeout(Some(TIMEOUT))?;
+    stream.set_read_timeout(Some(command.timeout()))?;
     stream.set_write_timeout(Some(TIMEOUT))?;
     let mut line = serde_json::to_vec(command)?;
     line.push(b'\n');
