@@ -73,7 +73,7 @@ async fn a_changed_file() {
     fs::write(stage.config(), bad).expect("a file can be written");
     let said = stage.process.until("listen_on").await;
     assert!(!said.is_empty());
-    stage.process.until("must begin with a slash").await;
+    stage.process.until("is not a canonical path").await;
     let said = String::from_utf8(stage.process.said()).expect("text");
     assert!(said.contains("the configuration before stays in force"), "{said}");
     assert_eq!(stage.status("/open/a").await, Some(200));
