@@ -6,6 +6,7 @@
 
 pub mod authority;
 pub mod caller;
+pub mod certificates;
 pub mod chromium;
 pub mod device;
 pub mod disk;

@@ -21,7 +21,7 @@ use url::Url;
 use crate::clock::Clock;
 pub use reach::Named;
 use reach::{Connector, Reach};
-pub use tls::CaFault;
+pub use tls::{CaFault, client as tls_client};
 
 /// The longest wait that a provider can ask for.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);

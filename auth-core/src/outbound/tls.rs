@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
-        WebPkiServerVerifier,
+        WantsClientCert, WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::aws_lc_rs,
@@ -39,17 +39,24 @@ pub(super) fn config(ca: Option<&[u8]>, clock: Clock) -> Result<ClientConfig, Ca
             return Err(CaFault("there is none in it".to_owned()));
         }
     }
+    Ok(client(roots, clock)?.with_no_client_auth())
+}
+
+/// The beginning of a client that believes whom `roots` vouch for, by our clock; still to be said: who it is itself.
+///
+/// # Errors
+/// There is none in `roots`.
+pub fn client(roots: RootCertStore, clock: Clock) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, CaFault> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider.clone())
         .build()
         .map_err(|bad| CaFault(bad.to_string()))?;
-    let config = ClientConfig::builder_with_provider(provider)
+    let builder = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("the provider supports TLS 1.2 and 1.3")
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(ByOurClock { verifier, clock }))
-        .with_no_client_auth();
-    Ok(config)
+        .with_custom_certificate_verifier(Arc::new(ByOurClock { verifier, clock }));
+    Ok(builder)
 }
 
 impl ServerCertVerifier for ByOurClock {

@@ -3,7 +3,7 @@
 //! It asks by itself, not by the gateway's caches: those would answer for a provider that is long gone. It writes
 //! nothing, so that it may run beside a gateway that serves.
 
-use std::{collections::BTreeMap, error::Error, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, error::Error, sync::Arc};
 
 use auth_core::{
     Background,
@@ -16,14 +16,16 @@ use auth_core::{
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::Value;
-use tokio::{net::TcpStream, time::timeout};
 use url::{Position, Url};
 
 use super::{
     Conclusion,
     unread::{Question, answers_twice},
 };
-use crate::config::{Config, HostHeader, IdentityConfig, UpstreamConfig};
+use crate::{
+    config::{Config, HostHeader, IdentityConfig, UpstreamConfig},
+    upstream::Endpoints,
+};
 
 const DOCUMENT: usize = 256 * 1024;
 const KEYS: usize = 512 * 1024;
@@ -193,12 +195,15 @@ async fn store(config: &Config) -> Result<(), Trouble> {
 async fn bodies(config: &Config, upstream: &UpstreamConfig, endpoint: &Url) -> Result<(), Trouble> {
     let host = match &upstream.host {
         HostHeader::Public => authority(&config.server.public_url),
-        HostHeader::Endpoint => authority(endpoint),
+        HostHeader::Endpoint if endpoint.has_host() => authority(endpoint),
+        HostHeader::Endpoint => "localhost".to_owned(),
         HostHeader::Literal(host) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
     };
+    let endpoints = Endpoints::new(Clock::system());
     let post = if upstream.reuse_after_body { Question::Post } else { Question::LastPost };
     for question in [post, Question::LastGet] {
-        let stream = connect(upstream, endpoint).await.map_err(Trouble::Down)?;
+        let stream =
+            endpoints.try_connect(upstream, endpoint).await.map_err(|fault| Trouble::Down(fault.to_string()))?;
         if !answers_twice(stream, &host, question).await.map_err(Trouble::Down)? {
             continue;
         }
@@ -221,16 +226,4 @@ async fn bodies(config: &Config, upstream: &UpstreamConfig, endpoint: &Url) -> R
 
 fn authority(url: &Url) -> String {
     url[Position::BeforeHost..Position::AfterPort].to_owned()
-}
-
-async fn connect(upstream: &UpstreamConfig, endpoint: &Url) -> Result<TcpStream, String> {
-    let host = endpoint.host_str().unwrap_or_default();
-    // A literal IPv6 address stands in brackets in an address, and without them for a resolver.
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let port = endpoint.port_or_known_default().unwrap_or(80);
-    match timeout(upstream.connect_timeout.max(Duration::from_millis(1)), TcpStream::connect((host, port))).await {
-        Ok(Ok(stream)) => Ok(stream),
-        Ok(Err(cause)) => Err(cause.to_string()),
-        Err(_) => Err(format!("no connection within {:?}", upstream.connect_timeout)),
-    }
 }

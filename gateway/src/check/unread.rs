@@ -6,8 +6,7 @@
 use std::{io, time::Duration};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     time::timeout,
 };
 
@@ -37,7 +36,11 @@ pub(super) enum Question {
 ///
 /// # Errors
 /// It did not answer at all.
-pub(super) async fn answers_twice(mut stream: TcpStream, host: &str, question: Question) -> Result<bool, String> {
+pub(super) async fn answers_twice(
+    mut stream: impl AsyncRead + AsyncWrite + Unpin,
+    host: &str,
+    question: Question,
+) -> Result<bool, String> {
     let failed = |cause: io::Error| format!("it does not answer: {cause}");
     stream.write_all(text(host, question).as_bytes()).await.map_err(failed)?;
     let mut heard = Vec::new();
@@ -119,7 +122,10 @@ fn position(bytes: &[u8], what: &[u8]) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use tokio::{io::AsyncBufReadExt, net::TcpListener};
+    use tokio::{
+        io::AsyncBufReadExt,
+        net::{TcpListener, TcpStream},
+    };
 
     use super::*;
 

@@ -22,6 +22,7 @@ mod source;
 #[cfg(test)]
 mod tests;
 mod units;
+mod upstream_tls;
 mod upstreams;
 mod value;
 
@@ -49,6 +50,7 @@ pub use problem::ConfigProblem;
 pub use routes::{Cache, Expect, OnDenial, Route, RouteClientKind};
 pub use server::{AdminConfig, ForwardAuthConfig, LogConfig, ServerConfig, SessionsConfig, StoreConfig};
 pub use source::SourceFile;
+pub use upstream_tls::UpstreamTls;
 pub use upstreams::{HostHeader, IdentityHeaders, NamedHeaders, UpstreamConfig};
 pub use value::Secrets;
 

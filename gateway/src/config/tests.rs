@@ -316,7 +316,6 @@ fn what_is_not_built_yet_is_said_and_not_taken() {
     check(&route("cors = \"pass\""), &["11:1 `cors` is not built yet"]);
     check(&route("websocket_origins = []"), &["11:1 `websocket_origins` is not built yet"]);
     let endpoint = |text| LEAST.replace("[\"http://127.0.0.1:9000\"]", text);
-    check(&endpoint("[\"https://a\"]"), &["9:14 https to an upstream is not built yet"]);
     check(&endpoint("[\"http://a\", \"http://b\", \"http://a/\"]"), &["9:38 this endpoint is named twice"]);
     check(&endpoint("[]"), &["9:13 `endpoints` is empty"]);
     let many: Vec<_> = (1..=65).map(|port| format!("\"http://a:{port}\"")).collect();
@@ -924,4 +923,33 @@ fn an_access_token_is_that_of_somebody_who_signed_in() {
     let found = read(&route("[\"service\"]")).expect_err("it is refused");
     assert!(found.iter().any(|it| it.to_string().contains("nobody who signs in passes here")), "{found:?}");
     check(&with("[[routes]]", "forward_access_token = 1"), &["11:24 `forward_access_token` must be true or false"]);
+}
+
+#[test]
+fn an_endpoint_may_be_behind_tls_or_a_socket_of_this_machine() {
+    let endpoint = |text: &str| LEAST.replace("[\"http://127.0.0.1:9000\"]", text);
+    let tls = |endpoints: &str, tls: &str| endpoint(&format!("{endpoints}\ntls = {tls}"));
+    for text in ["[\"https://a\"]", "[\"https://127.0.0.1:9443\"]", "[\"https://[::1]\"]", "[\"unix:/run/a-b_1.sock\"]"]
+    {
+        assert!(read(&endpoint(text)).is_ok(), "{text}");
+    }
+    let named = read(&tls("[\"https://a\"]", "{ server_name = \"b.internal\" }")).expect("a configuration");
+    let name = named.upstreams["monolith"].tls.server_name.clone().expect("it is told");
+    assert_eq!(name.to_str(), "b.internal");
+    let socket = "9:14 the path of a socket is absolute, in letters, digits and";
+    for text in
+        ["[\"unix:run/a.sock\"]", "[\"unix:\"]", "[\"unix://host/a\"]", "[\"unix:/run/a b\"]", "[\"unix:/a/../b\"]"]
+    {
+        check(&endpoint(text), &[socket]);
+    }
+    check(&endpoint(&format!("[\"unix:/{}\"]", "a".repeat(107))), &[socket]);
+    check(&endpoint("[\"ftp://a\"]"), &["9:14 `endpoints` must begin with https:// or http://"]);
+    check(
+        &tls("[\"http://a\"]", "{ ca = \"absent.pem\" }"),
+        &["10:7 `tls` is for https", "10:14 /absent.pem cannot be read"],
+    );
+    check(&tls("[\"http://a\"]", "{}"), &["10:7 `tls` is for https endpoints, and there is none"]);
+    check(&tls("[\"https://a\"]", "\"yes\""), &["10:7 `tls` must be a table"]);
+    check(&tls("[\"https://a\"]", "{ verify = false }"), &["10:9 `tls` of an upstream has no key `verify`"]);
+    check(&tls("[\"https://a\"]", "{ server_name = \"a b\" }"), &["10:23 `server_name` must be a host name"]);
 }

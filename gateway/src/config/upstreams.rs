@@ -7,7 +7,11 @@ use url::Url;
 
 pub use crate::headers::{HostHeader, IdentityHeaders, NamedHeaders};
 
-use super::{file::Section, value::Value};
+use super::{
+    file::Section,
+    upstream_tls::{UpstreamTls, is_https, name_of},
+    value::Value,
+};
 use crate::{headers::reserved, request::path::NameRules};
 
 /// `[upstreams.NAME]`: a service behind us.
@@ -15,8 +19,11 @@ use crate::{headers::reserved, request::path::NameRules};
 pub struct UpstreamConfig {
     /// Its name.
     pub name: Arc<str>,
-    /// Where it answers: each `http://host:port`, no path. At least one, and none twice.
+    /// Where it answers: each `http://host:port`, `https://host:port`, no path, or `unix:/path/of/a/socket`. At least one, and
+    /// none twice.
     pub endpoints: Vec<Url>,
+    /// How TLS is spoken with its https endpoints. Default by the public authorities, by the endpoint's name, as nobody.
+    pub tls: Arc<UpstreamTls>,
     /// The `Host` that it sees. Default the public one.
     pub host: HostHeader,
     /// The most connections to one endpoint, all workers together. Default 512.
@@ -36,6 +43,9 @@ const ENDPOINT: &str = "[\"http://127.0.0.1:9000\"]";
 
 /// The most endpoints of one upstream: each request looks at all of them.
 const MOST_ENDPOINTS: usize = 64;
+
+/// The longest path of a socket (`sun_path`, with the zero at its end).
+const LONGEST_SOCKET: usize = 107;
 
 /// Names that mean something to HTTP or to us: none of them can carry an identity.
 const RESERVED: [&str; 14] = [
@@ -63,6 +73,13 @@ impl UpstreamConfig {
             (text.len() <= 64 && text.bytes().all(fits)).then(|| text.to_owned())
         });
         let endpoints = section.required("endpoints", ENDPOINT).and_then(|value| endpoints(&value));
+        let tls = UpstreamTls::read(section, endpoints.as_deref().unwrap_or_default()).unwrap_or_default();
+        if tls.server_name.is_none()
+            && let (Some(endpoints), Some(at)) = (&endpoints, section.value("endpoints"))
+            && let Some(nameless) = endpoints.iter().find(|url| is_https(url) && name_of(url).is_none())
+        {
+            at.problem(format!("no certificate can be for {nameless}"), "say `tls = { server_name = \"…\" }`");
+        }
         let host = section.value("host").and_then(|value| host(&value));
         let max_connections = section.value("max_connections").and_then(|value| value.count(1..=65_536));
         let connect_timeout = section
@@ -75,6 +92,7 @@ impl UpstreamConfig {
         Some(Self {
             name: name?.into(),
             endpoints: endpoints?,
+            tls,
             host: host.unwrap_or(HostHeader::Public),
             max_connections: max_connections.unwrap_or(512),
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(2)),
@@ -123,11 +141,10 @@ fn endpoints(value: &Value<'_>) -> Option<Vec<Url>> {
 }
 
 fn endpoint(value: &Value<'_>) -> Option<Url> {
-    let url = value.url("\"http://127.0.0.1:9000\"")?;
-    if url.scheme() == "https" {
-        value.problem("https to an upstream is not built yet", "use http:// on a network that you trust");
-        return None;
+    if let Some(path) = value.text(ENDPOINT)?.strip_prefix("unix:") {
+        return unix(value, path);
     }
+    let url = value.url("\"http://127.0.0.1:9000\"")?;
     if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         let origin = url.origin().ascii_serialization();
         value.problem(
@@ -137,6 +154,20 @@ fn endpoint(value: &Value<'_>) -> Option<Url> {
         return None;
     }
     Some(url)
+}
+
+/// A socket of this machine. Its path is a plain one: it stands in an address, where much would be escaped.
+fn unix(value: &Value<'_>, path: &str) -> Option<Url> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-+@,=:".contains(&byte);
+    let fits = path.starts_with('/') && !path.starts_with("//") && path.bytes().all(is_plain);
+    if !fits || path.len() > LONGEST_SOCKET || path.split('/').any(|segment| matches!(segment, "." | "..")) {
+        let message = format!(
+            "the path of a socket is absolute, in letters, digits and `/._-+@,=:`, and has {LONGEST_SOCKET} bytes at most"
+        );
+        value.problem(message, "for example \"unix:/run/monolith.sock\"");
+        return None;
+    }
+    Url::parse(&format!("unix:{path}")).ok()
 }
 
 fn host(value: &Value<'_>) -> Option<HostHeader> {

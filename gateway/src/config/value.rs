@@ -252,6 +252,14 @@ impl<'a> Value<'a> {
         None
     }
 
+    /// What the named file holds, which is a secret. Inside it is none where no secrets are needed: nothing is read then.
+    pub(super) fn key_content(&self, example: &str) -> Option<Option<Vec<u8>>> {
+        match self.file.secrets {
+            Secrets::Read(_) => self.file_content(example).map(Some),
+            Secrets::NotNeeded => self.path(example).map(|_| None),
+        }
+    }
+
     /// A secret: `{ env = "…" }` or `{ file = "…" }`. Its content is in no message. None where it is not needed, too.
     pub(super) fn secret(&self) -> Option<SecretString> {
         let forms = format!("write `{} = {{ env = \"NAME\" }}` or `{} = {{ file = \"path\" }}`", self.key, self.key);

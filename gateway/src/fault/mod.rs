@@ -7,6 +7,7 @@ mod allowed_methods;
 mod answer_word;
 mod bad_request;
 mod client_kind;
+mod connect;
 mod device_problem;
 mod status;
 
@@ -16,8 +17,13 @@ use auth_core::verdict::Unavailable;
 use http::{HeaderValue, StatusCode};
 
 pub use self::{
-    allowed_methods::AllowedMethods, answer_word::AnswerWord, bad_request::BadRequest, client_kind::ClientKind,
-    device_problem::DeviceProblem, status::FaultStatus,
+    allowed_methods::AllowedMethods,
+    answer_word::AnswerWord,
+    bad_request::BadRequest,
+    client_kind::ClientKind,
+    connect::{ConnectFault, TlsFault},
+    device_problem::DeviceProblem,
+    status::FaultStatus,
 };
 
 /// What went wrong.
@@ -74,17 +80,6 @@ pub enum Fault {
     PermitMismatch,
     /// Something else of ours that cannot be, said for the log.
     Internal(Arc<str>),
-}
-
-/// How a connection could not be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectFault {
-    /// Its name has no address (or the resolver has no answer).
-    Dns,
-    /// The machine said no.
-    Refused,
-    /// Anything else: no way there, no socket left.
-    Unreachable,
 }
 
 /// Which deadline was not kept.
@@ -228,9 +223,7 @@ impl Fault {
             | Self::RateLimited { .. } => "http_request_error",
             Self::NoSuchRoute => "destination_not_found",
             Self::NoEndpoint { .. } | Self::DisputedIdentity(_) | Self::RenewalRequired(_) => "destination_unavailable",
-            Self::ConnectFailed(ConnectFault::Dns, _) => "dns_error",
-            Self::ConnectFailed(ConnectFault::Refused, _) => "connection_refused",
-            Self::ConnectFailed(ConnectFault::Unreachable, _) => "destination_ip_unroutable",
+            Self::ConnectFailed(how, _) => how.proxy_error(),
             Self::UpstreamReset(_) => "connection_terminated",
             Self::UpstreamGarbage(_) => "http_protocol_error",
             Self::TimedOut(Deadline::Connect, _) => "connection_timeout",
@@ -317,17 +310,6 @@ pub const RENEWAL_REQUIRED: &str = "The token has run out. Keep everything, and 
 /// The `Proxy-Status` of not being able to tell: the fault is neither the request's nor the upstream's (RFC 9209
 /// §2.3.29).
 pub const VERDICT_UNAVAILABLE: &str = "candor; error=proxy_internal_error; details=\"verdict-unavailable\"";
-
-impl ConnectFault {
-    /// What the log says.
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Dns => "its name has no address, or the resolver no answer",
-            Self::Refused => "refused",
-            Self::Unreachable => "unreachable",
-        }
-    }
-}
 
 impl Deadline {
     /// The setting that says how long it is.

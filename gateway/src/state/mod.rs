@@ -200,7 +200,7 @@ impl Gateway {
             issuers: KnownIssuers::default(),
             replay: ReplayGuard::default(),
             renewals: Renewals::new(background.clone(), clock.clone(), guard.clone()),
-            endpoints: Endpoints::default(),
+            endpoints: Endpoints::new(clock.clone()),
             legacy: legacy.clone(),
         };
         let running = parts.running(config)?;

@@ -140,7 +140,7 @@ mod tests {
         );
         let parsed = config::parse(&text, Path::new("."), config::Secrets::Read(&|_| None));
         let config = parsed.expect("a configuration").upstreams.get("m").expect("it is there").clone();
-        let endpoints = Endpoints::default();
+        let endpoints = Endpoints::new(auth_core::clock::Clock::system());
         let endpoints = urls.iter().map(|url| endpoints.get(&config, url)).collect();
         Upstream { config, endpoints, turn: AtomicUsize::new(0) }
     }
@@ -219,7 +219,7 @@ mod tests {
             let (listener, url) = listen().await;
             let (mut upstream, pools) = (upstream(&[&url]), Pools::new());
             let config = config::UpstreamConfig { max_connections: 1, ..(*upstream.config).clone() };
-            upstream.endpoints = vec![Endpoints::default().get(&config, &url)];
+            upstream.endpoints = vec![Endpoints::new(auth_core::clock::Clock::system()).get(&config, &url)];
             let served = spawn_local(async move {
                 let (mut stream, _) = listener.accept().await.expect("a connection");
                 head(&mut stream).await;
@@ -295,7 +295,7 @@ mod tests {
     async fn who_finds_one_full_goes_to_the_next_and_waits_at_all() {
         let (mut upstream, urls) = three();
         let config = config::UpstreamConfig { max_connections: 1, ..(*upstream.config).clone() };
-        let endpoints = Endpoints::default();
+        let endpoints = Endpoints::new(auth_core::clock::Clock::system());
         upstream.endpoints = urls.iter().map(|url| endpoints.get(&config, url)).collect();
         let mut slots = Vec::new();
         for _ in 0..3 {

@@ -18,6 +18,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     endpoint::Endpoint,
     socket::{Socket, SocketEvents},
+    tls::TlsClient,
 };
 use crate::{
     body::{Body, Upload},
@@ -32,6 +33,8 @@ pub(super) struct Connection {
     sender: SendRequest<Body>,
     events: Arc<SocketEvents>,
     pub(super) reused: bool,
+    /// What TLS it began by.
+    tls: Option<Arc<TlsClient>>,
     /// hyper would keep the connection of a request that nobody waits for any more, for as long as the endpoint takes
     /// none of its body: it ends with this.
     _carrying: AbortOnDropHandle<()>,
@@ -54,8 +57,10 @@ impl Connection {
     /// # Errors
     /// A fault of connecting, at `deadline` at the latest.
     pub(super) async fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Self, Fault> {
+        let tls = endpoint.tls();
         let stream = endpoint.connect(deadline).await?;
-        Self::over(stream).await.map_err(|error| Fault::UpstreamReset(endpoint.at(&error.to_string())))
+        let opened = Self::over(stream).await.map_err(|error| Fault::UpstreamReset(endpoint.at(&error.to_string())))?;
+        Ok(Self { tls, ..opened })
     }
 
     /// A connection that speaks HTTP over `stream`.
@@ -71,7 +76,7 @@ impl Connection {
             // Whoever waits for an answer is told; an idle connection that ends needs no word.
             let _ = connection.await;
         }));
-        Ok(Self { sender, events, reused: false, _carrying: carrying })
+        Ok(Self { sender, events, reused: false, tls: None, _carrying: carrying })
     }
 
     /// Sends `request`, whose body `upload` tells about; the answer's head. Dropping the connection closes it, whatever is
@@ -95,6 +100,15 @@ impl Connection {
     /// The same, taken from its pool to serve again.
     pub(super) fn reused(self) -> Self {
         Self { reused: true, ..self }
+    }
+
+    /// Whether it began by what TLS with `endpoint` is spoken by now.
+    pub(super) fn is_current(&self, endpoint: &Endpoint) -> bool {
+        match (&self.tls, endpoint.tls()) {
+            (None, None) => true,
+            (Some(began), Some(now)) => Arc::ptr_eq(began, &now),
+            (None, Some(_)) | (Some(_), None) => false,
+        }
     }
 
     /// Whether it takes a request at once.

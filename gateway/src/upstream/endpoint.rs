@@ -5,31 +5,40 @@ use std::{
     convert::Infallible,
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
-use auth_core::lock::lock;
-
+use arc_swap::ArcSwap;
+use auth_core::{clock::Clock, lock::lock};
 use http::HeaderValue;
 use tokio::{
-    net::{TcpStream, lookup_host},
+    net::{TcpStream, UnixStream, lookup_host},
     sync::Semaphore,
     time::{Instant, timeout_at},
 };
 use url::{Host, Position, Url};
 
+use super::{
+    stream::EndpointStream,
+    tls::{HandshakeFailure, TlsClient},
+};
 use crate::{
-    config::UpstreamConfig,
+    config::{UpstreamConfig, UpstreamTls},
     fault::{ConnectFault, Deadline, Fault, FaultContext},
     registry::Registry,
 };
 
 /// The endpoints of this process.
-#[derive(Debug, Default)]
-pub struct Endpoints(Registry<EndpointKey, Endpoint>);
+#[derive(Debug)]
+pub struct Endpoints {
+    endpoints: Registry<EndpointKey, Endpoint>,
+    /// By which the certificates of endpoints hold or not.
+    clock: Clock,
+}
 
 /// What makes an endpoint the same one. Another upstream at the same address has slots of its own, and connections of its
 /// own: the two may not agree on whether a connection is good for more after a body.
@@ -47,6 +56,8 @@ pub(super) struct Endpoint {
     name: Arc<str>,
     upstream: Arc<str>,
     address: Address,
+    /// What TLS is spoken by, if it is. Another one, once a configuration says so.
+    tls: Option<ArcSwap<TlsClient>>,
     authority: HeaderValue,
     slots: Slots,
     /// How many slots are taken: a configuration may have said more than there are now.
@@ -75,36 +86,70 @@ pub(super) struct EndpointId(u64);
 enum Address {
     Numeric(SocketAddr),
     Named(String, u16),
+    Socket(PathBuf),
 }
 
 impl Endpoints {
+    /// None yet; the certificates of those to come hold by `clock`.
+    pub fn new(clock: Clock) -> Self {
+        Self { endpoints: Registry::default(), clock }
+    }
+
     /// The endpoint of `upstream` at `url`, whose host was checked when the configuration was read: the one that somebody
     /// holds, with as many slots as `upstream` says now, or a new one.
     pub(super) fn get(&self, upstream: &UpstreamConfig, url: &Url) -> Arc<Endpoint> {
         let (name, reuse_after_body) = (upstream.name.clone(), upstream.reuse_after_body);
         let key = EndpointKey { upstream: name, url: url.clone(), reuse_after_body };
-        let Ok(endpoint) = self.0.get_or_make(key, || Ok::<_, Infallible>(Endpoint::new(upstream, url)));
+        let make = || Ok::<_, Infallible>(Endpoint::new(upstream, url, self.tls_client(upstream, url)));
+        let Ok(endpoint) = self.endpoints.get_or_make(key, make);
         endpoint.slots.resize(upstream.max_connections);
+        if let Some(tls) = &endpoint.tls
+            && *tls.load().settings() != *upstream.tls
+            && let Some(renewed) = self.tls_client(upstream, url)
+        {
+            tls.store(Arc::new(renewed));
+        }
         endpoint
+    }
+
+    /// A connection to `upstream` at `url`, as a request would have it: to try whether there can be one.
+    ///
+    /// # Errors
+    /// A fault of connecting.
+    pub(crate) async fn try_connect(&self, upstream: &UpstreamConfig, url: &Url) -> Result<EndpointStream, Fault> {
+        self.get(upstream, url).connect(Instant::now() + upstream.connect_timeout).await
+    }
+
+    fn tls_client(&self, upstream: &UpstreamConfig, url: &Url) -> Option<TlsClient> {
+        let tls: &Arc<UpstreamTls> = &upstream.tls;
+        if url.scheme() == "https" {
+            TlsClient::new(tls.clone(), url, &[b"http/1.1"], self.clock.clone())
+        } else {
+            None
+        }
     }
 }
 
 impl Endpoint {
-    fn new(upstream: &UpstreamConfig, url: &Url) -> Self {
+    fn new(upstream: &UpstreamConfig, url: &Url, tls: Option<TlsClient>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let port = url.port_or_known_default().unwrap_or(80);
         let address = match url.host() {
             Some(Host::Ipv4(ip)) => Address::Numeric(SocketAddr::new(ip.into(), port)),
             Some(Host::Ipv6(ip)) => Address::Numeric(SocketAddr::new(ip.into(), port)),
             Some(Host::Domain(name)) => Address::Named(name.to_owned(), port),
-            None => Address::Named(String::new(), port),
+            None => Address::Socket(PathBuf::from(url.path())),
         };
-        let authority = &url[Position::BeforeHost..Position::AfterPort];
+        let authority = match url.has_host() {
+            true => &url[Position::BeforeHost..Position::AfterPort],
+            false => "localhost",
+        };
         Self {
             id: EndpointId(NEXT.fetch_add(1, Ordering::Relaxed)),
             name: url.as_str().trim_end_matches('/').into(),
             upstream: upstream.name.clone(),
             address,
+            tls: tls.map(ArcSwap::from_pointee),
             authority: HeaderValue::from_str(authority).unwrap_or_else(|_| HeaderValue::from_static("")),
             slots: Slots::new(upstream.max_connections),
             requests: AtomicUsize::new(0),
@@ -120,7 +165,7 @@ impl Endpoint {
         &self.name
     }
 
-    /// Its `host[:port]`.
+    /// Its `host[:port]`; of a socket `localhost`.
     pub(super) fn authority(&self) -> &HeaderValue {
         &self.authority
     }
@@ -153,33 +198,49 @@ impl Endpoint {
         self.requests.load(Ordering::Relaxed)
     }
 
-    /// A new connection.
+    /// What TLS is spoken by now, if it is: a connection that began by another is not to be used again.
+    pub(super) fn tls(&self) -> Option<Arc<TlsClient>> {
+        self.tls.as_ref().map(ArcSwap::load_full)
+    }
+
+    /// A new connection, over TLS that stands if it is to be.
     ///
     /// # Errors
-    /// [`Fault::ConnectFailed`], or [`Fault::TimedOut`] at `deadline`.
-    pub(super) async fn connect(&self, deadline: Instant) -> Result<TcpStream, Fault> {
+    /// [`Fault::ConnectFailed`], [`Fault::UpstreamReset`] if it ends before TLS stands, or [`Fault::TimedOut`] at `deadline`.
+    pub(super) async fn connect(&self, deadline: Instant) -> Result<EndpointStream, Fault> {
         let stream = match timeout_at(deadline, self.reach()).await {
             Ok(Ok(stream)) => stream,
             Ok(Err((how, error))) => return Err(Fault::ConnectFailed(how, self.at(&error.to_string()))),
             Err(_) => return Err(Fault::TimedOut(Deadline::Connect, self.at(""))),
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            return Err(Fault::ConnectFailed(ConnectFault::Unreachable, self.at(&error.to_string())));
+        let (stream, tls) = match (stream, self.tls()) {
+            (EndpointStream::Tcp(stream), Some(tls)) => (stream, tls),
+            (stream, _) => return Ok(stream),
+        };
+        match timeout_at(deadline, tls.handshake(stream)).await {
+            Ok(Ok(stream)) => Ok(EndpointStream::Tls(Box::new(stream))),
+            Ok(Err(HandshakeFailure::Refused(how, error))) => {
+                Err(Fault::ConnectFailed(ConnectFault::Tls(how), self.at(&error.to_string())))
+            }
+            Ok(Err(HandshakeFailure::Closed(error))) => {
+                Err(Fault::UpstreamReset(self.at(&format!("while TLS began: {error}"))))
+            }
+            Err(_) => Err(Fault::TimedOut(Deadline::Connect, self.at("it was reached, and TLS did not come to stand"))),
         }
-        Ok(stream)
     }
 
-    async fn reach(&self) -> Result<TcpStream, (ConnectFault, io::Error)> {
+    async fn reach(&self) -> Result<EndpointStream, (ConnectFault, io::Error)> {
         let (name, port) = match &self.address {
-            Address::Numeric(address) => return TcpStream::connect(address).await.map_err(kind_of),
+            Address::Numeric(address) => return tcp(*address).await,
+            Address::Socket(path) => return UnixStream::connect(path).await.map(EndpointStream::Unix).map_err(kind_of),
             Address::Named(name, port) => (name.as_str(), *port),
         };
         let addresses = lookup_host((name, port)).await.map_err(|error| (ConnectFault::Dns, error))?;
         let mut last = (ConnectFault::Dns, io::Error::other("the name has no address"));
         for address in addresses {
-            match TcpStream::connect(address).await {
+            match tcp(address).await {
                 Ok(stream) => return Ok(stream),
-                Err(error) => last = kind_of(error),
+                Err(error) => last = error,
             }
         }
         Err(last)
@@ -231,6 +292,12 @@ impl Drop for EndpointSlot {
     }
 }
 
+async fn tcp(address: SocketAddr) -> Result<EndpointStream, (ConnectFault, io::Error)> {
+    let stream = TcpStream::connect(address).await.map_err(kind_of)?;
+    stream.set_nodelay(true).map_err(|error| (ConnectFault::Unreachable, error))?;
+    Ok(EndpointStream::Tcp(stream))
+}
+
 fn kind_of(error: io::Error) -> (ConnectFault, io::Error) {
     let how = match error.kind() {
         io::ErrorKind::ConnectionRefused => ConnectFault::Refused,
@@ -266,7 +333,7 @@ mod tests {
 
     #[test]
     fn the_next_configuration_goes_on_with_the_same_endpoint() {
-        let endpoints = Endpoints::default();
+        let endpoints = Endpoints::new(Clock::system());
         let first = get(&endpoints, "m", "");
         let same = get(&endpoints, "m", "host = \"endpoint\"\nconnect_timeout = \"1s\"\nmax_connections = 3");
         assert!(Arc::ptr_eq(&first, &same));
@@ -280,7 +347,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_there_counts_under_the_next_configuration_too() {
-        let endpoints = Endpoints::default();
+        let endpoints = Endpoints::new(Clock::system());
         let endpoint = get(&endpoints, "m", "max_connections = 2");
         let (first, second) = (slot(&endpoint).await, slot(&endpoint).await);
         assert!(first.is_some() && second.is_some() && slot(&endpoint).await.is_none());

@@ -1,7 +1,7 @@
 //! One attempt of a request at one endpoint, and the head that answers it: deadlines, whose fault a failure is, and the one
 //! rule that says whether there may be another attempt. Where that one goes is for [`Upstream`](super::Upstream).
 
-use std::{pin::pin, rc::Rc, sync::Arc, time::Duration};
+use std::{error::Error, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
 use hyper::body::Incoming;
@@ -11,6 +11,7 @@ use super::{
     connection::{Connection, SendFailure},
     endpoint::Endpoint,
     pool::Pools,
+    tls,
 };
 use crate::{
     body::{Body, Upload, UploadFault, UploadState},
@@ -169,11 +170,26 @@ impl Exchange<'_> {
         match self.upload.state() {
             UploadState::Failed(fault) => of_upload(fault),
             UploadState::Done | UploadState::Stopped | UploadState::ClientOwes | UploadState::UpstreamOwes => {
-                let at = endpoint.at(&error.to_string());
+                let at = endpoint.at(&whole(error));
+                if let Some(how) = tls::fault_behind(error) {
+                    return Fault::ConnectFailed(how, at);
+                }
                 if error.is_parse() { Fault::UpstreamGarbage(at) } else { Fault::UpstreamReset(at) }
             }
         }
     }
+}
+
+/// An error with its causes: hyper's own sentence often says no more than that something failed.
+fn whole(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(deeper) = cause {
+        text.push_str(": ");
+        text.push_str(&deeper.to_string());
+        cause = deeper.source();
+    }
+    text
 }
 
 /// The same request once more, which has no body.

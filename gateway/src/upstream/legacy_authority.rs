@@ -20,13 +20,13 @@ use http_body_util::{BodyExt, Empty, Limited};
 use hyper::{body::Incoming, client::conn::http1};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::{
-    net::TcpStream,
-    time::{Instant, timeout_at},
-};
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::endpoint::{Endpoint, Endpoints};
+use super::{
+    endpoint::{Endpoint, Endpoints},
+    stream::EndpointStream,
+};
 use crate::{
     config::{LegacyConfig, LegacyFields, UpstreamConfig},
     headers::HostHeader,
@@ -98,7 +98,7 @@ impl Question {
     }
 
     /// The first endpoint that can be reached.
-    async fn reach(&self, deadline: Instant) -> Result<(&Endpoint, TcpStream), Unavailable> {
+    async fn reach(&self, deadline: Instant) -> Result<(&Endpoint, EndpointStream), Unavailable> {
         let mut last = unclear("the upstream has no endpoint");
         for endpoint in &self.endpoints {
             match endpoint.connect(deadline).await {
@@ -112,7 +112,7 @@ impl Question {
     async fn answer(
         &self,
         endpoint: &Endpoint,
-        stream: TcpStream,
+        stream: EndpointStream,
         token: HeaderValue,
     ) -> Result<LegacyAnswer, Unavailable> {
         let handshake = http1::Builder::new().max_buf_size(LONGEST).handshake(TokioIo::new(stream));

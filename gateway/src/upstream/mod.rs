@@ -16,6 +16,8 @@ pub mod response_fields;
 pub(crate) mod shared_cache;
 pub mod signed_identity;
 mod socket;
+mod stream;
+mod tls;
 mod vetting;
 
 use std::{

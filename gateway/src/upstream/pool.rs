@@ -66,7 +66,7 @@ impl Pools {
         pool.budget.deposit();
         let now = Instant::now();
         while let Some(Idle { connection, since }) = pool.idle.pop_back() {
-            if connection.is_ready() && now < since + KEEP {
+            if connection.is_ready() && now < since + KEEP && connection.is_current(endpoint) {
                 return Some(connection.reused());
             }
         }
@@ -168,7 +168,7 @@ mod tests {
         let Config { upstreams, .. } = parsed.expect("a configuration");
         let upstreams: BTreeMap<_, _> = upstreams;
         let upstream = upstreams.get("m").expect("it is there").clone();
-        Endpoints::default().get(&upstream, &upstream.endpoints[0])
+        Endpoints::new(auth_core::clock::Clock::system()).get(&upstream, &upstream.endpoints[0])
     }
 
     fn request() -> Request<Body> {

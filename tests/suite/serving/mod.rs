@@ -10,6 +10,7 @@ mod endings;
 mod line;
 mod metrics;
 mod reload;
+mod secure_upstreams;
 mod upstreams;
 
 use libtest_mimic::Trial;
@@ -24,6 +25,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         bodies::tests(),
         early::tests(),
         upstreams::tests(),
+        secure_upstreams::tests(),
         endings::tests(),
         reload::tests(),
         metrics::tests(),

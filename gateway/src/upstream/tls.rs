@@ -1,0 +1,121 @@
+//! TLS with an endpoint: who it must prove to be, as whom we come, and what went wrong, in a fault's words.
+//!
+//! Sessions are resumed within one [`TlsClient`], which all workers share. Deliberately absent: 0-RTT, since whoever
+//! replays it repeats a request.
+
+use std::{io, sync::Arc};
+
+use auth_core::{clock::Clock, outbound::tls_client};
+use rustls::{
+    AlertDescription, CertificateError, Error, RootCertStore,
+    pki_types::ServerName,
+    sign::{CertifiedKey, SingleCertAndKey},
+};
+use tokio::net::TcpStream;
+use tokio_rustls::{TlsConnector, client::TlsStream};
+use url::Url;
+
+use crate::{
+    config::UpstreamTls,
+    fault::{ConnectFault, TlsFault},
+};
+
+/// TLS as it is spoken with one endpoint.
+pub(super) struct TlsClient {
+    settings: Arc<UpstreamTls>,
+    connector: TlsConnector,
+    name: ServerName<'static>,
+}
+
+/// Why there is no TLS.
+pub(super) enum HandshakeFailure {
+    /// It was closed or reset before that stood.
+    Closed(io::Error),
+    /// One of the two did not want the other.
+    Refused(TlsFault, io::Error),
+}
+
+impl TlsClient {
+    /// For the endpoint at `url`, which must be known to speak one of `protocols` (RFC 7301); `None` if it has no name that a
+    /// certificate can be for.
+    pub(super) fn new(settings: Arc<UpstreamTls>, url: &Url, protocols: &[&[u8]], clock: Clock) -> Option<Self> {
+        let name = settings.name_at(url)?;
+        let roots = match &settings.roots {
+            Some(roots) => (**roots).clone(),
+            None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
+        };
+        let builder = tls_client(roots, clock).ok()?;
+        let mut config = match &settings.identity {
+            Some(identity) => {
+                let identity: Arc<CertifiedKey> = identity.clone();
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+            }
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
+        Some(Self { settings, connector: TlsConnector::from(Arc::new(config)), name })
+    }
+
+    /// What it was made from.
+    pub(super) fn settings(&self) -> &UpstreamTls {
+        &self.settings
+    }
+
+    /// TLS over `stream`.
+    ///
+    /// # Errors
+    /// [`HandshakeFailure`].
+    pub(super) async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeFailure> {
+        self.connector.connect(self.name.clone(), stream).await.map_err(|failure| match in_tls(&failure) {
+            Some(error) => HandshakeFailure::Refused(kind_of(error), failure),
+            None => HandshakeFailure::Closed(failure),
+        })
+    }
+}
+
+impl std::fmt::Debug for TlsClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TlsClient").field("settings", &self.settings).field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// What TLS says of a connection that failed after its handshake: whether our certificate is good, a TLS 1.3 endpoint says
+/// only then.
+pub(super) fn fault_behind(error: &(dyn std::error::Error + 'static)) -> Option<ConnectFault> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let found = error.downcast_ref::<io::Error>().and_then(in_tls);
+        if let Some(found) = found.or_else(|| error.downcast_ref()) {
+            return Some(ConnectFault::Tls(kind_of(found)));
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn in_tls(failure: &io::Error) -> Option<&Error> {
+    let inner = failure.get_ref()?;
+    inner.downcast_ref().or_else(|| inner.source()?.downcast_ref())
+}
+
+fn kind_of(error: &Error) -> TlsFault {
+    match error {
+        Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => TlsFault::WrongName,
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. } => TlsFault::Expired,
+            CertificateError::UnknownIssuer => TlsFault::UnknownAuthority,
+            _ => TlsFault::BadCertificate,
+        },
+        Error::NoCertificatesPresented | Error::UnsupportedNameType | Error::InvalidCertRevocationList(_) => {
+            TlsFault::BadCertificate
+        }
+        Error::AlertReceived(AlertDescription::NoApplicationProtocol) | Error::NoApplicationProtocol => {
+            TlsFault::HttpVersion
+        }
+        Error::AlertReceived(_) => TlsFault::Alert,
+        _ => TlsFault::Protocol,
+    }
+}
