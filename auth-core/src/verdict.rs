@@ -109,6 +109,38 @@ pub enum Reason {
     WrongIssuer,
 }
 
+/// What a refusal tells whoever asked: which of these it was, and no more. Which [`Reason`], only the log knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// Nothing was shown.
+    Missing,
+    /// What was shown is no good.
+    Invalid,
+    /// It is known who it is, and they may not.
+    NotPermitted,
+}
+
+impl Reason {
+    /// What whoever asked is told of it.
+    pub fn kind(self) -> RefusalKind {
+        match self {
+            Self::Missing => RefusalKind::Missing,
+            Self::NotPermitted => RefusalKind::NotPermitted,
+            Self::BadSeal
+            | Self::BadSignature
+            | Self::Ended
+            | Self::Expired
+            | Self::Inactive
+            | Self::Malformed
+            | Self::RefreshRefused
+            | Self::Revoked
+            | Self::UnknownKey
+            | Self::WrongAudience
+            | Self::WrongIssuer => RefusalKind::Invalid,
+        }
+    }
+}
+
 /// What the log says about a refusal. Never a part of the credential.
 #[derive(Clone, Debug)]
 pub struct Detail(Cow<'static, str>);

@@ -7,7 +7,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::{
     resource_server::NotAdmitted,
-    verdict::{Reason, Stop},
+    verdict::{RefusalKind, Stop},
 };
 
 /// Writes the answer to a request that goes no further, in one protocol. Implemented here only: whoever could choose the
@@ -22,7 +22,7 @@ pub(super) mod sealed {
     pub trait Sealed {}
 }
 
-/// What an answer says, in whichever protocol. Which refusal it was, only the log knows.
+/// What an answer says, in whichever protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answered {
     /// Nothing was shown.
@@ -47,20 +47,10 @@ impl Answered {
             NotAdmitted::Stop(Stop::Unavailable(unavailable)) => return Self::Unavailable(unavailable.retry_after),
             NotAdmitted::Stop(Stop::Rejected(rejected)) => rejected,
         };
-        match rejected.reason() {
-            Reason::Missing => Self::Missing,
-            Reason::NotPermitted => Self::NotPermitted,
-            Reason::BadSeal
-            | Reason::BadSignature
-            | Reason::Ended
-            | Reason::Expired
-            | Reason::Inactive
-            | Reason::Malformed
-            | Reason::RefreshRefused
-            | Reason::Revoked
-            | Reason::UnknownKey
-            | Reason::WrongAudience
-            | Reason::WrongIssuer => Self::Invalid,
+        match rejected.reason().kind() {
+            RefusalKind::Missing => Self::Missing,
+            RefusalKind::Invalid => Self::Invalid,
+            RefusalKind::NotPermitted => Self::NotPermitted,
         }
     }
 

@@ -15,7 +15,7 @@ mod unavailable;
 
 use auth_core::{
     alarm::{self, Alarm},
-    verdict::{Reason, Rejected},
+    verdict::{Reason, RefusalKind, Rejected},
 };
 use http::{
     HeaderName, HeaderValue, Response, StatusCode,
@@ -237,20 +237,10 @@ fn sentence(text: &str) -> String {
 }
 
 fn word_of(rejected: &Rejected) -> AnswerWord {
-    match rejected.reason() {
-        Reason::Missing => AnswerWord::CredentialMissing,
-        Reason::NotPermitted => AnswerWord::NotPermitted,
-        Reason::BadSeal
-        | Reason::BadSignature
-        | Reason::Ended
-        | Reason::Expired
-        | Reason::Inactive
-        | Reason::Malformed
-        | Reason::RefreshRefused
-        | Reason::Revoked
-        | Reason::UnknownKey
-        | Reason::WrongAudience
-        | Reason::WrongIssuer => AnswerWord::CredentialInvalid,
+    match rejected.reason().kind() {
+        RefusalKind::Missing => AnswerWord::CredentialMissing,
+        RefusalKind::Invalid => AnswerWord::CredentialInvalid,
+        RefusalKind::NotPermitted => AnswerWord::NotPermitted,
     }
 }
 
