@@ -13,7 +13,7 @@ use crate::{
     context::{Admitted, RequestContext},
     fault::{BadRequest, Fault},
     request::RequestHead,
-    response::answer::Answer,
+    response::{answer::Answer, reply::Reply},
 };
 
 /// A request for such a page.
@@ -40,6 +40,12 @@ impl FormPage<'_> {
         let form = if posted { Some(self.form(body).await?) } else { None };
         let admitted = self.context.admit(self.head, self.requirement, Harm::None).await?;
         Ok((form, admitted))
+    }
+
+    /// The reply that says what was decided.
+    pub(super) fn reply(self, decided: Result<Answer, Answer>) -> Reply {
+        let (Ok(answer) | Err(answer)) = decided;
+        Reply { recourse: self.context.recourse_of(self.head, self.requirement), ..self.context.reply(answer) }
     }
 
     async fn form<F: DeserializeOwned>(self, body: Received) -> Result<F, Answer> {

@@ -81,27 +81,18 @@ pub(super) async fn answer(
 ) -> Reply {
     context.answer_as(ClientKind::Browser);
     let requirement = installers(context);
-    let answer = match decide(context, head, parts, body, &requirement).await {
-        Ok(answer) | Err(answer) => answer,
-    };
-    let recourse = context.recourse_of(head, &requirement);
-    Reply { recourse, ..context.reply(answer) }
+    let asking = FormPage { context, head, parts, requirement: &requirement, most: FORM };
+    asking.reply(decide(asking, body).await)
 }
 
-async fn decide(
-    context: &RequestContext,
-    head: &RequestHead,
-    parts: &request::Parts,
-    body: Received,
-    requirement: &Requirement,
-) -> Result<Answer, Answer> {
+async fn decide(asking: FormPage<'_>, body: Received) -> Result<Answer, Answer> {
+    let (context, head, parts) = (asking.context, asking.head, asking.parts);
     let config = &context.running.config;
     let (Some(devices), Some(config)) = (&context.running.devices, &config.devices) else {
         return Err(Answer::Fault(Fault::NoSuchRoute));
     };
     let query = serde_html_form::from_str::<ActivateQuery>(parts.uri.query().unwrap_or_default());
     let Ok(query) = query else { return Err(bad_parameters()) };
-    let asking = FormPage { context, head, parts, requirement, most: FORM };
     let (form, admitted) = asking.asked::<ActivateForm>(body).await?;
     let principal = admitted.principal().map_err(Answer::Fault)?;
     let site = &context.running.site;

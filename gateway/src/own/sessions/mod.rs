@@ -61,21 +61,12 @@ pub(super) async fn answer(
     body: Received,
 ) -> Reply {
     let requirement = people();
-    let answer = match decide(context, head, parts, body, &requirement).await {
-        Ok(answer) | Err(answer) => answer,
-    };
-    let recourse = context.recourse_of(head, &requirement);
-    Reply { recourse, ..context.reply(answer) }
+    let asking = FormPage { context, head, parts, requirement: &requirement, most: FORM };
+    asking.reply(decide(asking, body).await)
 }
 
-async fn decide(
-    context: &RequestContext,
-    head: &RequestHead,
-    parts: &request::Parts,
-    body: Received,
-    requirement: &Requirement,
-) -> Result<Answer, Answer> {
-    let asking = FormPage { context, head, parts, requirement, most: FORM };
+async fn decide(asking: FormPage<'_>, body: Received) -> Result<Answer, Answer> {
+    let context = asking.context;
     let (form, admitted) = asking.asked::<Wanted>(body).await?;
     let principal = admitted.principal().map_err(Answer::Fault)?;
     let standing = context.gateway.standing_sessions();
