@@ -176,7 +176,7 @@ impl Database {
         W: FnOnce(PoolConnection<Sqlite>) -> F + Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send,
     {
-        self.call_with(Access::Shared, self.0.deadline * 2, work).await
+        self.call_with(Access::Shared, self.patience(), work).await
     }
 
     /// The same for an operator's order over many rows at once, which no request waits for: it may take `patience`.
@@ -189,7 +189,7 @@ impl Database {
         W: FnOnce(PoolConnection<Sqlite>) -> F + Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send,
     {
-        self.call_with(Access::Shared, patience.max(self.0.deadline * 2), work).await
+        self.call_with(Access::Shared, patience.max(self.patience()), work).await
     }
 
     /// The same on a connection that no [`Database::call`] holds. For the question who is revoked, which must not wait until
@@ -203,7 +203,12 @@ impl Database {
         W: FnOnce(PoolConnection<Sqlite>) -> F + Send + 'static,
         F: Future<Output = Result<T, sqlx::Error>> + Send,
     {
-        self.call_with(Access::Reserved, self.0.deadline * 2, work).await
+        self.call_with(Access::Reserved, self.patience(), work).await
+    }
+
+    /// How long a call may take whole: as long again as a connection may be waited for.
+    fn patience(&self) -> Duration {
+        self.0.deadline * 2
     }
 
     async fn call_with<T, W, F>(&self, access: Access, patience: Duration, work: W) -> Result<T, Unavailable>
@@ -263,7 +268,7 @@ impl Database {
     /// Looks whether the files that are open are still those at the store's path, and lets go of them if not.
     pub(crate) async fn look(&self) -> Result<Look, Unavailable> {
         let this = self.clone();
-        let patience = self.0.deadline * 2;
+        let patience = self.patience();
         let looking = async move {
             let live = this.current().await;
             if let Some(files) = live.ready.get().copied()
@@ -334,7 +339,7 @@ impl Database {
     /// # Errors
     /// Unavailable, if it cannot be read.
     pub(crate) async fn ids(&self) -> Result<Option<Ids>, Unavailable> {
-        let (this, patience) = (self.clone(), self.0.deadline * 2);
+        let (this, patience) = (self.clone(), self.patience());
         let reading = async move {
             let mut connection = this.options().connect().await?;
             let ids = read_ids(&mut connection).await?;
@@ -381,7 +386,7 @@ impl Database {
         let Some(ids) = self.0.ids.get().cloned() else {
             return Err(Unavailable::because(Dependency::Store, "nobody knows which store it was"));
         };
-        let (this, patience) = (self.clone(), self.0.deadline * 2);
+        let (this, patience) = (self.clone(), self.patience());
         // Whoever had the lost files open has let go of them then.
         let closing = async move { tokio::time::timeout(patience, this.current()).await.map(drop) };
         self.0.background.run(closing).await?.or_unavailable(Dependency::Store)?;

@@ -147,7 +147,7 @@ impl BearerBuilder {
             let shown = if url.password().is_some() { url.host_str().unwrap_or_default() } else { issuer };
             return Err(StartError::Issuer(shown.to_owned()));
         }
-        self.trusting(Trusted::new(issuer, url, false))
+        Ok(self.trusting(Trusted::new(issuer, url, false)))
     }
 
     /// Takes the identities of this gateway too. See [`Bearer::gateway_identity`].
@@ -157,7 +157,7 @@ impl BearerBuilder {
     pub fn gateway_identity(self, public_url: &str) -> Result<Self, StartError> {
         let url = address(public_url)?;
         let origin = url.origin().ascii_serialization();
-        self.trusting(Trusted::new(&origin, url, true))
+        Ok(self.trusting(Trusted::new(&origin, url, true)))
     }
 
     /// What `aud` says of this service; several are a choice. Of a gateway: the name of this service in its configuration.
@@ -336,9 +336,9 @@ impl BearerBuilder {
         }
     }
 
-    fn trusting(mut self, trusted: Trusted) -> Result<Self, StartError> {
+    fn trusting(mut self, trusted: Trusted) -> Self {
         self.trusted.push(trusted);
-        Ok(self)
+        self
     }
 
     fn of_last(mut self, what: &'static str, say: impl FnOnce(&mut Trusted)) -> Self {

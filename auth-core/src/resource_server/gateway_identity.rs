@@ -17,7 +17,7 @@ use crate::{
     dependency::Dependency,
     jws::{self, Claims, TokenKind},
     keys::{IssuerKeys, NotVerified},
-    principal::{Groups, Kind, Principal, Roles, Silence, Subject, UserName},
+    principal::{Freshness, Groups, Kind, Principal, Roles, Silence, Subject, UserName},
     verdict::{Detail, Proof, Reason, Rejected, Stop, Unavailable},
 };
 
@@ -84,7 +84,7 @@ impl GatewayIdentities {
             Err(NotVerified::Forged(proof, _)) => return Err(Rejected::proven_by(proof).into()),
             Err(NotVerified::Stop(stop)) => return Err(stop),
         };
-        let Some(principal) = stated(&claims) else {
+        let Some(principal) = stated(&claims, keys.freshness) else {
             let cause = "a gateway states an identity that cannot be read";
             return Err(Unavailable::because(Dependency::OwnJudgement, cause).into());
         };
@@ -98,13 +98,12 @@ impl GatewayIdentities {
             let cause = "a gateway's identity that is over: it was kept, or the clocks of gateway and service disagree";
             return Err(Unavailable::because(Dependency::Clock, cause).unsettled().into());
         }
-        let principal = Principal { freshness: keys.freshness, ..principal };
         Ok((principal, VerifiedClaims::new(Arc::new(claims))))
     }
 }
 
-/// The principal that good claims state. What the gateway leaves out it does not know either.
-fn stated(claims: &Claims) -> Option<Principal> {
+/// The principal that good claims state, by keys as fresh as this. What the gateway leaves out it does not know either.
+fn stated(claims: &Claims, freshness: Freshness) -> Option<Principal> {
     let text = |name| claims.text(name).map(Arc::from);
     let subject = Subject::new(text("idp")?, claims.sub.as_str());
     let user_name = match claims.text("user")? {
@@ -129,7 +128,7 @@ fn stated(claims: &Claims) -> Option<Principal> {
         device: None,
         begun: claims.iat,
         until: claims.exp,
-        freshness: crate::principal::Freshness::Live,
+        freshness,
         subject,
     })
 }
