@@ -45,9 +45,28 @@ mod tidy;
 mod trials;
 mod wycheproof;
 
-use std::{future::Future, process::ExitCode, time::Instant};
+use std::{
+    any::Any,
+    future::Future,
+    panic::{AssertUnwindSafe, catch_unwind},
+    process::ExitCode,
+    time::Instant,
+};
 
 use libtest_mimic::{Arguments, Failed, Trial};
+
+/// Those that take longest, and mostly wait: they begin first, so that nobody waits for them alone at the end.
+const LONGEST: [&str; 9] = [
+    "crashes::",
+    "incident::",
+    "the demonstration",
+    "returning::",
+    "attacks::a_provider",
+    "peers::",
+    "devices::simulated",
+    "bad_input::",
+    "model::",
+];
 
 fn main() -> ExitCode {
     let code = run();
@@ -72,7 +91,7 @@ fn run() -> ExitCode {
     }
     let mut arguments = Arguments::from_args();
     // Most tests wait for deadlines, not for a core.
-    arguments.test_threads.get_or_insert(6);
+    arguments.test_threads.get_or_insert(8);
     let tests = [
         access_tokens::tests(),
         administration::tests(),
@@ -114,6 +133,7 @@ fn run() -> ExitCode {
     ];
     let mut trials: Vec<Trial> = tests.into_iter().flatten().collect();
     trials.extend(trials::tests(&trials));
+    trials.sort_by_key(|trial| LONGEST.iter().position(|name| trial.name().starts_with(name)).unwrap_or(LONGEST.len()));
     let conclusion = libtest_mimic::run(&arguments, trials);
     if arguments.list {
         return conclusion.exit_code();
@@ -128,10 +148,19 @@ pub(crate) fn plain(name: &str, test: impl FnOnce() + Send + 'static) -> Trial {
     let named = name.to_owned();
     Trial::test(name, move || -> Result<(), Failed> {
         let begun = Instant::now();
-        test();
+        let outcome = catch_unwind(AssertUnwindSafe(test));
         report::took(&named, begun.elapsed());
-        Ok(())
+        outcome.map_err(|panic| {
+            let why = panic_message(&*panic);
+            report::failed(&named, why);
+            Failed::from(why)
+        })
     })
+}
+
+/// What somebody said who panicked.
+fn panic_message(panic: &(dyn Any + Send)) -> &str {
+    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("")
 }
 
 /// A test on a tokio runtime of its own, which ends with it. It fails by panicking.

@@ -8,6 +8,7 @@ use world::chromium::{Chromium, WIDTHS};
 static SAID: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static COUNTED: Mutex<BTreeMap<&str, usize>> = Mutex::new(BTreeMap::new());
 static TOOK: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
+static FAILED: Mutex<Vec<String>> = Mutex::new(Vec::new());
 /// Pages that were looked at in a browser, how often one was wider than the window, and what the console said of them.
 static PAGES: Mutex<[usize; 3]> = Mutex::new([0; 3]);
 static LEFT_OUT: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -29,6 +30,15 @@ const SLOWEST: usize = 20;
 pub(crate) fn took(name: &str, how_long: Duration) {
     lock(&TOOK).push((how_long, name.to_owned()));
 }
+
+/// Keeps what a test that failed said: the last lines of a run are those that are kept, and looked at first.
+pub(crate) fn failed(name: &str, why: &str) {
+    let first: String = why.chars().take(LONGEST_FAILURE).collect();
+    lock(&FAILED).push(format!("{name}: {first}"));
+}
+
+/// So much of what a failed test said is repeated at the end; whole it stands where the test ran.
+const LONGEST_FAILURE: usize = 1000;
 
 /// Counts the pages that were looked at in this browser, and what was wrong with them: all browsers together are one line at
 /// the end.
@@ -67,6 +77,9 @@ pub(crate) fn print() -> bool {
         println!("left out: {what}");
     }
     println!("left out: {}", left_out.len());
+    for failure in std::mem::take(&mut *lock(&FAILED)) {
+        println!("failed: {failure}");
+    }
     left_out.is_empty() || std::env::var("CI").as_deref() != Ok("true")
 }
 

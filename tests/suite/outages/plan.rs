@@ -103,11 +103,13 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, cache_state: CacheState
                 return Plan::LeaveOut("neither is met on this way, as each alone shows");
             }
             let each_shows = one != flow.whole() && two != flow.whole() || both != one && both != two;
-            if is_run_together(fault, other.1, each_shows) {
-                Plan::Run(cell(both))
-            } else {
-                Plan::LeaveOut("two are broken at once: a few ways of each, in turn, stand for all")
+            if !is_run_together(fault, other.1, each_shows) {
+                return Plan::LeaveOut("two are broken at once: a few ways of each, in turn, stand for all");
             }
+            if form != form_in_turn(flow, first, other) {
+                return Plan::LeaveOut("two are broken at once: it is seen in one form, each in turn");
+            }
+            Plan::Run(cell(both))
         }
     }
 }
@@ -145,6 +147,12 @@ fn is_run_together(one: Fault, other: Fault, each_shows: bool) -> bool {
         }
         (_, _) => false,
     }
+}
+
+/// In which form two that are broken at once are seen on this way: alone, each of them is seen in all.
+fn form_in_turn(flow: Flow, (one, how): Broken, (other, also): Broken) -> Form {
+    let turn = one as usize + other as usize + stand_in(how).unwrap_or(0) + stand_in(also).unwrap_or(0);
+    flow.forms()[turn % flow.forms().len()]
 }
 
 /// Where nobody is asked, all ways to break are alike: these stand for the rest.
