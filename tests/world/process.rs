@@ -83,7 +83,22 @@ impl Process {
     /// # Panics
     /// No process can be started.
     pub fn start(config: &Path) -> Self {
-        let mut child = Command::new(env::current_exe().expect("this program has a file"))
+        Self::of(Command::new(env::current_exe().expect("this program has a file")), config)
+    }
+
+    /// The same, where no more than `soft` files may be open unless it raises that limit itself.
+    ///
+    /// # Panics
+    /// No process can be started.
+    pub fn start_with_files(config: &Path, soft: u32) -> Self {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit -Sn {soft} && exec \"$0\" \"$@\"")]);
+        shell.arg(env::current_exe().expect("this program has a file"));
+        Self::of(shell, config)
+    }
+
+    fn of(mut command: Command, config: &Path) -> Self {
+        let mut child = command
             .arg(ARGUMENT)
             .arg(config)
             .stdin(Stdio::null())

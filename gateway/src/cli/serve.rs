@@ -12,7 +12,7 @@ use super::{exit, refuse, reload::Reloader};
 use crate::{
     check::{Conclusion, Loaded, load_with_files},
     config::{Config, SourceFile},
-    server::{self, Order, Ordered, ServeOptions, Started, orders},
+    server::{self, ClientRoom, Order, Ordered, ServeOptions, Started, orders},
     state::StartFault,
     telemetry::Telemetry,
 };
@@ -63,8 +63,14 @@ async fn until_told(
         tracing::warn!("configuration {warning}");
     }
     let public = config.server.public_url.origin().ascii_serialization();
+    let wanted = config.server.max_client_connections;
     let (give, mut ordered) = orders();
     let started = server::start(config, ServeOptions { orders: Some(give), ..ServeOptions::new(telemetry) }).await?;
+    let room = started.room();
+    if wanted.is_some_and(|wanted| wanted > room.clients) {
+        let ClientRoom { clients, files } = room;
+        tracing::warn!("max_client_connections is more than a limit of {files} open files leaves room for: {clients}");
+    }
     tracing::info!("{}", serving(&public, &started));
     let reloader = Reloader::new(path, files, started.gateway().clone());
     let watching = tokio::spawn(reloader.clone().watch());
@@ -89,7 +95,11 @@ fn serving(public: &str, started: &Started) -> String {
         addresses => format!("forward-auth on {}, ", listed(addresses)),
     };
     let (listen, admin) = (listed(started.addresses()), started.admin());
-    format!("serving {public} on {listen}, {forward_auth}admin on http://{admin}")
+    let ClientRoom { clients, files } = started.room();
+    format!(
+        "serving {public} on {listen} to {clients} connections at most ({files} files may be open), \
+         {forward_auth}admin on http://{admin}"
+    )
 }
 
 impl Signals {

@@ -29,6 +29,8 @@ pub struct ServerConfig {
     pub max_target: usize,
     /// The largest request head, in bytes. Default 16 KiB.
     pub max_head: usize,
+    /// How many clients may be connected at once; `None`: as many as the limit of open files leaves room for.
+    pub max_client_connections: Option<usize>,
 }
 
 /// `[log]`.
@@ -130,6 +132,7 @@ impl ServerConfig {
         if max_target > max_head {
             section.problem("`max_target` is larger than `max_head`, which holds it".to_owned(), None);
         }
+        let most = section.value("max_client_connections").and_then(|value| value.count(8..=1_000_000));
         let listen = match section.value("listen") {
             Some(value) => listeners(&value),
             None => vec![SocketAddr::from(([127, 0, 0, 1], 8080))],
@@ -151,6 +154,7 @@ impl ServerConfig {
             idle_timeout,
             max_target: usize::try_from(max_target).ok()?,
             max_head: usize::try_from(max_head).ok()?,
+            max_client_connections: most,
         })
     }
 }

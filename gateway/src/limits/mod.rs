@@ -1,5 +1,5 @@
-//! How often one address may do what costs us something: a bucket each, by address, IPv6 by its /64; and how many devices
-//! at once, wherever they are.
+//! How often one address may do what costs us something: a bucket each, by address, IPv6 by its /64; how many devices
+//! at once, wherever they are; and, in [`Shares`], how many of a fixed number of places one address may hold.
 //!
 //! Beginning a sign-in and coming back from the provider are limited, each by itself: both make us ask a provider. Being
 //! limited is 429 and no verdict. What is allowed is an argument: buckets outlive a configuration, and the next one may
@@ -10,6 +10,7 @@
 //! display that is turned away stays dark.
 
 mod backlog;
+mod shares;
 
 use std::{
     collections::HashMap,
@@ -23,7 +24,10 @@ use auth_core::{
     lock::lock,
 };
 
-pub use self::backlog::Backlog;
+pub use self::{
+    backlog::Backlog,
+    shares::{Prefix, Shares},
+};
 use crate::fault::Fault;
 
 /// How often something may be done: how many sign-ins one address may begin, and as many finish.
@@ -66,10 +70,6 @@ struct Buckets(HashMap<Prefix, Bucket>);
 struct Bucket {
     full_at: Steady,
 }
-
-/// What counts as one address: whoever has an IPv6 address usually has 2^64 of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Prefix(u128);
 
 const MINUTE: Duration = Duration::from_secs(60);
 /// How many addresses are remembered at most.
@@ -144,15 +144,6 @@ impl Buckets {
         self.0.retain(|_, bucket| bucket.full_at > now);
         if self.0.len() >= MOST {
             self.0.clear();
-        }
-    }
-}
-
-impl Prefix {
-    fn of(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(v4) => Self(u128::from(v4.to_bits())),
-            IpAddr::V6(v6) => Self(v6.to_bits() >> 64 << 64),
         }
     }
 }

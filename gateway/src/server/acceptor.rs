@@ -12,11 +12,12 @@ use socket2::{Domain, Protocol, Socket as Raw, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::spawn_local,
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    clients::Clients,
     io::Transport,
     thread::Thread,
     worker::{Listener, Worker},
@@ -31,6 +32,16 @@ const UNSENT: u32 = 128 * 1024;
 
 /// How long to wait when the machine has no sockets left: accepting again at once would fail at once.
 const OUT_OF_SOCKETS: Duration = Duration::from_millis(50);
+
+/// How often it is said that nothing can be accepted.
+const SAY_EVERY: Duration = Duration::from_secs(60);
+
+/// How often accepting failed since that was said last.
+#[derive(Default)]
+pub(super) struct AcceptFailures {
+    count: u64,
+    said: Option<Instant>,
+}
 
 /// Opens a listening socket at `address`; port 0 becomes any free one.
 ///
@@ -60,43 +71,64 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
 pub(super) async fn start(
     sockets: Vec<(Socket, Listener)>,
     workers: Arc<Vec<Worker>>,
+    clients: Arc<Clients>,
     stop: CancellationToken,
 ) -> io::Result<Thread> {
     Thread::start("acceptor".to_owned(), move || {
         for (socket, listener) in sockets {
-            spawn_local(dispatch(TcpListener::from_std(socket)?, listener, workers.clone()));
+            spawn_local(dispatch(TcpListener::from_std(socket)?, listener, workers.clone(), clients.clone()));
         }
         Ok(stop.cancelled_owned())
     })
     .await
 }
 
-async fn dispatch(socket: TcpListener, listener: Listener, workers: Arc<Vec<Worker>>) {
-    accept(&socket, |stream, peer| {
-        let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { return };
+/// Accepts clients for ever, as long as there is room for them, and gives each to the worker with the fewest.
+async fn dispatch(socket: TcpListener, listener: Listener, workers: Arc<Vec<Worker>>, clients: Arc<Clients>) {
+    let mut fails = AcceptFailures::default();
+    loop {
+        let Some((stream, peer)) = accept(&socket, &mut fails).await else {
+            clients.out_of_files();
+            continue;
+        };
+        // Meanwhile whoever else connects waits in the backlog.
+        clients.room().await;
+        let Some(phase) = clients.enter(peer.ip()) else { continue };
+        let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { continue };
         // It leaves this thread's poller for the worker's.
         if let Ok(stream) = stream.into_std() {
-            worker.hand(stream, peer, listener);
+            worker.hand(stream, peer, phase, listener);
         }
-    })
-    .await;
+    }
 }
 
-/// Accepts connections for ever, and gives each to `hand`.
-pub(super) async fn accept(listener: &TcpListener, mut hand: impl FnMut(TcpStream, SocketAddr)) {
+/// Accepts a connection; `None`, after a while, if the machine has no file left for it.
+pub(super) async fn accept(listener: &TcpListener, fails: &mut AcceptFailures) -> Option<(TcpStream, SocketAddr)> {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 // Heads and small bodies must not wait for an acknowledgement.
                 if stream.set_nodelay(true).is_ok() {
-                    hand(stream, peer);
+                    return Some((stream, peer));
                 }
             }
             Err(gone) if gone.kind() == io::ErrorKind::ConnectionAborted => {}
             Err(error) => {
-                tracing::error!(%error, "no connection can be accepted");
+                fails.note(&error, Instant::now());
                 sleep(OUT_OF_SOCKETS).await;
+                return None;
             }
+        }
+    }
+}
+
+impl AcceptFailures {
+    /// Accepting failed: said once a minute, since a flood must not fill the log.
+    fn note(&mut self, error: &io::Error, now: Instant) {
+        self.count += 1;
+        if self.said.is_none_or(|said| now >= said + SAY_EVERY) {
+            tracing::error!(%error, times = self.count, "no connection can be accepted");
+            *self = Self { count: 0, said: Some(now) };
         }
     }
 }
@@ -105,5 +137,24 @@ impl Transport for TcpStream {
     fn reset_on_close(&self) {
         // One that cannot be set up for that has been reset already.
         let _ = self.set_zero_linger();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_of_failures_is_one_line_a_minute() {
+        let (mut fails, begun) = (AcceptFailures::default(), Instant::now());
+        let error = io::Error::from_raw_os_error(24);
+        fails.note(&error, begun);
+        assert_eq!((fails.count, fails.said), (0, Some(begun)), "the first is said at once");
+        for at in 1..60 {
+            fails.note(&error, begun + Duration::from_secs(at));
+        }
+        assert_eq!((fails.count, fails.said), (59, Some(begun)));
+        fails.note(&error, begun + SAY_EVERY);
+        assert_eq!((fails.count, fails.said), (0, Some(begun + SAY_EVERY)));
     }
 }

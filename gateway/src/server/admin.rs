@@ -8,10 +8,11 @@ use tokio_util::sync::CancellationToken;
 use tower::{BoxError, Service, service_fn};
 
 use super::{
-    acceptor,
+    acceptor::{self, AcceptFailures},
     connection::{HttpServer, RequestInContext},
     control::Control,
     orders::Orders,
+    phase::Phase,
     thread::Thread,
 };
 use crate::{own, response::reply::Reply, state::Gateway};
@@ -55,8 +56,11 @@ pub(super) async fn accept<S>(listener: TcpListener, http: Rc<HttpServer<S>>)
 where
     S: Service<RequestInContext, Response = Reply, Error: Into<BoxError>> + Clone + 'static,
 {
-    acceptor::accept(&listener, |stream, peer| {
-        spawn_local(http.clone().serve(stream, peer.ip()));
-    })
-    .await;
+    let mut fails = AcceptFailures::default();
+    loop {
+        // Operators are not counted among the clients, so that they come in when no client does.
+        if let Some((stream, peer)) = acceptor::accept(&listener, &mut fails).await {
+            spawn_local(http.clone().serve(stream, peer.ip(), Phase::new(http.timeouts())));
+        }
+    }
 }

@@ -60,10 +60,10 @@ where
         Rc::new(Self { service, gateway, draining })
     }
 
-    /// Serves one connection to its end; once draining, to the end of the request that it is at.
-    pub(super) async fn serve(self: Rc<Self>, transport: impl Transport, peer: IpAddr) {
-        let (http, timeouts) = self.limits();
-        let connection = ClientConnection::new(Phase::new(timeouts));
+    /// Serves one connection, which is in `phase`, to its end; once draining, to the end of the request that it is at.
+    pub(super) async fn serve(self: Rc<Self>, transport: impl Transport, peer: IpAddr, phase: Arc<Phase>) {
+        let (http, _) = self.limits();
+        let connection = ClientConnection::new(phase);
         let Some(transport) = self.speak(http, &connection, transport, peer).await else { return };
         match connection.closing() {
             Closing::Orderly => {}
@@ -75,6 +75,11 @@ where
         }
     }
 
+    /// How long the client of a connection that begins now may take.
+    pub(super) fn timeouts(&self) -> ClientTimeouts {
+        self.limits().1
+    }
+
     /// How heads are read on a connection that begins now, and how long its client may take. The connection keeps no more of
     /// the configuration: it may outlast many.
     fn limits(&self) -> (Builder, ClientTimeouts) {
@@ -84,7 +89,7 @@ where
         // Its one timer stays off: `Io` has two.
         let head = config.max_head.max(LARGEST_HEAD);
         http.header_read_timeout(None).max_header_size(head).max_buf_size(head + BUFFER);
-        (http, ClientTimeouts { head: config.head_timeout, idle: config.idle_timeout })
+        (http, ClientTimeouts::of(config))
     }
 
     /// Speaks HTTP until the connection can serve no more; what it ran over.

@@ -10,8 +10,10 @@
 mod acceptor;
 mod access_record;
 mod admin;
+mod clients;
 mod connection;
 pub mod control;
+mod files;
 mod io;
 mod orders;
 mod phase;
@@ -34,6 +36,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 pub use self::orders::{Order, Ordered, Orders, orders};
 use self::{
+    clients::Clients,
+    files::{ClientFiles, FileLimit},
     thread::Thread,
     worker::{Listener, Worker, WorkerConfig},
 };
@@ -63,8 +67,18 @@ pub struct ServeOptions {
 pub struct Started {
     gateway: Arc<Gateway>,
     addresses: Listeners<SocketAddr>,
+    room: ClientRoom,
     stop: DropGuard,
     background: Thread,
+}
+
+/// How many clients there is room for.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientRoom {
+    /// How many may be connected at once.
+    pub clients: usize,
+    /// How many files the process may have open.
+    pub files: usize,
 }
 
 /// The threads besides the background's own.
@@ -107,14 +121,18 @@ pub async fn start(config: Config, options: ServeOptions) -> Result<Started, Sta
     let bind = |address| acceptor::bind(address).map_err(|fault| StartFault::Listen(address, fault));
     let sockets = Listeners::of(&config).map(bind)?;
     let addresses = sockets.as_ref().map(Socket::local_addr).map_err(StartFault::Machine)?;
+    let (files, wanted) = (FileLimit::raise(), config.server.max_client_connections);
+    let client_files = files.for_clients(&config);
+    let room = ClientRoom { clients: client_files.most(wanted), files: files.get() };
     let stop = CancellationToken::new();
     let (report, started) = oneshot::channel();
     let stopped = stop.clone();
-    let background =
-        Thread::start("background".to_owned(), move || Ok(run(config, options, data, sockets, stopped, report)));
+    let background = Thread::start("background".to_owned(), move || {
+        Ok(run(config, options, data, (sockets, client_files), stopped, report))
+    });
     let background = background.await.map_err(StartFault::Machine)?;
     let fault = match started.await {
-        Ok(Ok(gateway)) => return Ok(Started { gateway, addresses, stop: stop.drop_guard(), background }),
+        Ok(Ok(gateway)) => return Ok(Started { gateway, addresses, room, stop: stop.drop_guard(), background }),
         Ok(Err(fault)) => fault,
         Err(gone) => StartFault::Machine(std::io::Error::other(gone)),
     };
@@ -129,7 +147,7 @@ async fn run(
     config: Config,
     options: ServeOptions,
     data: Arc<DataFolder>,
-    sockets: Listeners<Socket>,
+    (sockets, files): (Listeners<Socket>, ClientFiles),
     stop: CancellationToken,
     report: oneshot::Sender<Result<Arc<Gateway>, StartFault>>,
 ) -> Arc<DataFolder> {
@@ -139,7 +157,7 @@ async fn run(
     let up = async {
         let gateway = Gateway::start(config, dependencies).await?;
         let config = WorkerConfig { gateway: gateway.clone(), draining: stop.clone(), drain };
-        let threads = Threads::start(config, workers, sockets, orders).await.map_err(StartFault::Machine)?;
+        let threads = Threads::start(config, workers, (sockets, files), orders).await.map_err(StartFault::Machine)?;
         Ok((gateway, threads))
     };
     let (gateway, Threads { acceptor, workers, admin, keep_admin }) = match up.await {
@@ -175,9 +193,10 @@ impl Threads {
     async fn start(
         config: WorkerConfig,
         count: NonZero<usize>,
-        sockets: Listeners<Socket>,
+        (sockets, files): (Listeners<Socket>, ClientFiles),
         orders: Option<Orders>,
     ) -> std::io::Result<Self> {
+        let clients = Clients::new(config.gateway.clone(), files);
         let Listeners { public, forward_auth, admin } = sockets;
         let (gateway, stop) = (config.gateway.clone(), config.draining.clone());
         let mut workers = Vec::with_capacity(count.get());
@@ -190,7 +209,7 @@ impl Threads {
         let keep_admin = stop_admin.drop_guard();
         let public = public.into_iter().map(|socket| (socket, Listener::Public));
         let forward_auth = forward_auth.into_iter().map(|socket| (socket, Listener::ForwardAuth));
-        let acceptor = acceptor::start(public.chain(forward_auth).collect(), workers.clone(), stop).await?;
+        let acceptor = acceptor::start(public.chain(forward_auth).collect(), workers.clone(), clients, stop).await?;
         Ok(Self { acceptor, workers, admin, keep_admin })
     }
 }
@@ -232,6 +251,11 @@ impl Started {
     /// The address of the admin listener.
     pub fn admin(&self) -> SocketAddr {
         self.addresses.admin
+    }
+
+    /// How many clients there is room for.
+    pub fn room(&self) -> ClientRoom {
+        self.room
     }
 
     /// What is running.

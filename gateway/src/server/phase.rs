@@ -13,9 +13,10 @@ use std::{
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{sync::Notify, time::Instant};
 
-use crate::telemetry::Incomplete;
+use super::clients::ClientPlace;
+use crate::{config::ServerConfig, telemetry::Incomplete};
 
 /// What a connection is doing, shared.
 pub(super) struct Phase {
@@ -30,6 +31,11 @@ pub(super) struct Phase {
     write_limit: AtomicDuration,
     client_left: AtomicBool,
     client_stalled: AtomicBool,
+    /// Whether it is to make room for another client's.
+    displaced: AtomicBool,
+    told: Notify,
+    /// Given back with the last that holds this: the connection, whatever it has become, and its streams.
+    place: Option<ClientPlace>,
 }
 
 /// What a connection is doing.
@@ -59,6 +65,15 @@ struct AtomicDuration(AtomicU64);
 impl Phase {
     /// A new connection: idle.
     pub(super) fn new(limits: ClientTimeouts) -> Arc<Self> {
+        Arc::new(Self::in_place(limits, None))
+    }
+
+    /// A new connection of a client that holds `place`: idle.
+    pub(super) fn of_client(limits: ClientTimeouts, place: ClientPlace) -> Self {
+        Self::in_place(limits, Some(place))
+    }
+
+    fn in_place(limits: ClientTimeouts, place: Option<ClientPlace>) -> Self {
         let phase = Self {
             limits,
             connected: Instant::now(),
@@ -68,9 +83,39 @@ impl Phase {
             write_limit: AtomicDuration::default(),
             client_left: AtomicBool::new(false),
             client_stalled: AtomicBool::new(false),
+            displaced: AtomicBool::new(false),
+            told: Notify::new(),
+            place,
         };
         phase.write_limit.set(limits.idle);
-        Arc::new(phase)
+        phase
+    }
+
+    /// Since when it has been waiting for its client, unless it is busy, or told to make room already.
+    pub(super) fn waiting_since(&self) -> Option<Instant> {
+        let waits = self.state() != ConnectionState::Busy && !self.displaced.load(Relaxed);
+        waits.then(|| self.connected + self.since.get())
+    }
+
+    /// It is to make room for another client's, unless it is busy by the time that it hears of it.
+    pub(super) fn displace(&self) {
+        self.displaced.store(true, Relaxed);
+        self.told.notify_one();
+    }
+
+    /// Ready when it is to make room, and is not busy. To be waited for on the thread that serves it, where nothing
+    /// changes meanwhile.
+    pub(super) async fn makes_room(&self) {
+        loop {
+            self.told.notified().await;
+            if self.state() != ConnectionState::Busy {
+                return;
+            }
+            self.displaced.store(false, Relaxed);
+            if let Some(place) = &self.place {
+                place.stays();
+            }
+        }
     }
 
     /// What the connection is doing.
@@ -140,6 +185,13 @@ impl Phase {
             ConnectionState::Busy => return None,
         };
         Some(self.connected + self.since.get() + limit)
+    }
+}
+
+impl ClientTimeouts {
+    /// What `config` says.
+    pub(super) fn of(config: &ServerConfig) -> Self {
+        Self { head: config.head_timeout, idle: config.idle_timeout }
     }
 }
 

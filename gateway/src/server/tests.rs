@@ -26,6 +26,7 @@ use tracing::subscriber::{NoSubscriber, set_global_default};
 
 use super::{
     connection::{HttpServer, RequestInContext},
+    phase::Phase,
     *,
 };
 use crate::{
@@ -177,7 +178,8 @@ async fn a_request_is_served_over_any_transport() {
         let http = HttpServer::new(service_fn(panicking), gateway, CancellationToken::new());
         // So narrow that an answer takes many writes.
         let (mut client, transport) = tokio::io::duplex(64);
-        let served = spawn_local(http.serve(transport, Ipv4Addr::LOCALHOST.into()));
+        let served =
+            spawn_local(http.clone().serve(transport, Ipv4Addr::LOCALHOST.into(), Phase::new(http.timeouts())));
         for target in ["/healthz", "/panic", "/healthz"] {
             let status = if target == "/panic" { "500" } else { "200" };
             let answer = ask(&mut client, target, "").await;
@@ -234,8 +236,10 @@ async fn a_busy_background_delays_neither_clients_nor_operators() {
         let addresses = sockets.as_ref().map(Socket::local_addr).expect("they are bound");
         let draining = CancellationToken::new();
         let config = WorkerConfig { gateway, draining: draining.clone(), drain: Duration::from_secs(10) };
-        let threads =
-            Threads::start(config, NonZero::<usize>::MIN, sockets, None).await.expect("the machine has threads");
+        let files = FileLimit::raise().for_clients(&config.gateway.running().config);
+        let threads = Threads::start(config, NonZero::<usize>::MIN, (sockets, files), None)
+            .await
+            .expect("the machine has threads");
         // This thread is the background: while it asks, it does nothing else.
         let answers = [
             ask_blocking(addresses.public[0], "/"),

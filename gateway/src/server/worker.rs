@@ -23,6 +23,7 @@ use tower::{limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
 
 use super::{
     connection::{HttpServer, RequestInContext},
+    phase::Phase,
     thread::Thread,
 };
 use crate::{handle::handle, own, response::reply::Reply, state::Gateway, upstream::Pools};
@@ -64,6 +65,7 @@ pub(super) enum Listener {
 struct Accepted {
     stream: std::net::TcpStream,
     peer: SocketAddr,
+    phase: Arc<Phase>,
     listener: Listener,
     load: LoadGuard,
 }
@@ -88,11 +90,11 @@ impl Worker {
     }
 
     /// Hands it a connection.
-    pub(super) fn hand(&self, stream: std::net::TcpStream, peer: SocketAddr, listener: Listener) {
+    pub(super) fn hand(&self, stream: std::net::TcpStream, peer: SocketAddr, phase: Arc<Phase>, listener: Listener) {
         self.load.fetch_add(1, Ordering::Relaxed);
         let load = LoadGuard(self.load.clone());
         // A worker that has ended takes none: the client sees a closed connection, as it must.
-        let _ = self.inbox.send(Accepted { stream, peer, listener, load });
+        let _ = self.inbox.send(Accepted { stream, peer, phase, listener, load });
     }
 
     /// Waits until it has ended.
@@ -119,7 +121,7 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
     let forward_auth = HttpServer::new(service(Listener::ForwardAuth), gateway, draining.clone());
     let connections = TaskTracker::new();
     loop {
-        let Accepted { stream, peer, listener, load } = tokio::select! {
+        let Accepted { stream, peer, phase, listener, load } = tokio::select! {
             accepted = inbox.recv() => match accepted {
                 Some(accepted) => accepted,
                 None => break,
@@ -133,7 +135,13 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
             Listener::ForwardAuth => forward_auth.clone(),
         };
         connections.spawn_local(async move {
-            server.serve(stream, peer.ip()).await;
+            let told = phase.clone();
+            tokio::select! {
+                biased;
+                () = server.serve(stream, peer.ip(), phase) => {}
+                // Closed as it is: nothing of it is being served.
+                () = told.makes_room() => {}
+            }
             drop(load);
         });
     }

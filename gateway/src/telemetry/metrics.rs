@@ -102,6 +102,17 @@ pub(crate) const CONFIG_SINCE: Metric<Gauge, 0> = Metric::new(
     "When the configuration in force was put in force, in seconds since 1970.",
 );
 
+/// Clients that are connected.
+pub(crate) const CLIENT_CONNECTIONS: Metric<Gauge, 0> =
+    Metric::new("candor_client_connections", [], "Connections of clients that are open.");
+
+/// Connections that had to go.
+pub(crate) const CONNECTIONS_CLOSED: Metric<Counter, 1> = Metric::new(
+    "candor_connections_closed_total",
+    ["for"],
+    "Connections of clients that were closed to make room for others, or were not let in.",
+);
+
 /// Upper bounds of the histograms' buckets, in seconds.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
@@ -159,6 +170,12 @@ fn describe() {
     CONFIG_SINCE.describe();
     for result in RELOAD_RESULTS {
         CONFIG_RELOADS.with([result]).increment(0);
+    }
+    CLIENT_CONNECTIONS.describe();
+    CONNECTIONS_CLOSED.describe();
+    CLIENT_CONNECTIONS.alone().increment(0.0);
+    for why in ["limit", "share", "refused"] {
+        CONNECTIONS_CLOSED.with([why]).increment(0);
     }
     REQUEST_FIELDS_DROPPED.alone().increment(0);
     SET_COOKIES_DROPPED.alone().increment(0);

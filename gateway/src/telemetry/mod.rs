@@ -17,6 +17,7 @@ use tracing_subscriber::{
 };
 
 pub use self::metrics::Metrics;
+pub(crate) use self::metrics::{CLIENT_CONNECTIONS, CONNECTIONS_CLOSED};
 pub use self::route_metrics::RouteMetrics;
 pub use access::{AccessLine, AccessLog, Format, Incomplete, LoggedPrincipal};
 use queue::Queue;

@@ -4,7 +4,7 @@ use std::{future::Future, net::SocketAddr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     time::timeout,
 };
 
@@ -34,6 +34,13 @@ pub(super) async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
 impl Line {
     pub(super) async fn to(address: SocketAddr) -> Self {
         Self::over(soon("a connection", TcpStream::connect(address)).await.expect("it accepts"))
+    }
+
+    /// From an address of this machine's own: 127.0.0.0/8 is all loopback.
+    pub(super) async fn from(own: [u8; 4], address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("there is a socket left");
+        socket.bind((own, 0).into()).expect("loopback is ours");
+        Self::over(soon("a connection", socket.connect(address)).await.expect("it accepts"))
     }
 
     pub(super) async fn accepted(listener: &TcpListener) -> Self {

@@ -5,6 +5,7 @@
 mod access_lines;
 mod bodies;
 mod clients;
+mod crowds;
 mod early;
 mod endings;
 mod line;
@@ -12,6 +13,8 @@ mod metrics;
 mod reload;
 mod secure_upstreams;
 mod upstreams;
+
+use std::net::SocketAddr;
 
 use libtest_mimic::Trial;
 use tokio::net::TcpListener;
@@ -22,6 +25,7 @@ use self::line::Line;
 pub(crate) fn tests() -> Vec<Trial> {
     [
         clients::tests(),
+        crowds::tests(),
         bodies::tests(),
         early::tests(),
         upstreams::tests(),
@@ -61,8 +65,16 @@ impl Setting {
 
     /// A new client.
     async fn client(&self) -> Line {
-        let address = self.world.url("/").socket_addrs(|| None).expect("a numeric address")[0];
-        Line::to(address).await
+        Line::to(self.address()).await
+    }
+
+    /// A new client at another address.
+    async fn client_from(&self, own: [u8; 4]) -> Line {
+        Line::from(own, self.address()).await
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.world.url("/").socket_addrs(|| None).expect("a numeric address")[0]
     }
 
     /// The next connection to the upstream.
