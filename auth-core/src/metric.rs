@@ -126,12 +126,19 @@ impl Metric<Counter, 0> {
     }
 }
 
-impl Metric<Gauge, 0> {
+impl<const LABELS: usize> Metric<Gauge, LABELS> {
     /// Tells the recorder what it shows.
     pub fn describe(&self) {
         metrics::describe_gauge!(self.name, self.help);
     }
 
+    /// The series of these values, which begins at zero. This looks it up.
+    pub fn with(&self, values: [impl Into<SharedString>; LABELS]) -> Gauge {
+        metrics::gauge!(self.name, self.labelled(values))
+    }
+}
+
+impl Metric<Gauge, 0> {
     /// Its one series, which begins at zero.
     pub fn alone(&self) -> Gauge {
         metrics::gauge!(self.name)

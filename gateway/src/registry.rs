@@ -30,6 +30,11 @@ impl<K: Eq + Hash, V> Registry<K, V> {
         values.insert(key, Arc::downgrade(&value));
         Ok(value)
     }
+
+    /// Every value that somebody holds.
+    pub fn held(&self) -> Vec<Arc<V>> {
+        lock(&self.0).values().filter_map(Weak::upgrade).collect()
+    }
 }
 
 impl<K, V> Default for Registry<K, V> {

@@ -98,7 +98,6 @@ impl Upload {
     }
 
     /// Of a request without a body.
-    #[cfg(test)]
     pub fn of_nothing() -> Rc<Self> {
         let upload = Self::new();
         upload.set_state(UploadState::Done);

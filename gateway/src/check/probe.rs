@@ -199,7 +199,7 @@ async fn bodies(config: &Config, upstream: &UpstreamConfig, endpoint: &Url) -> R
         HostHeader::Endpoint => "localhost".to_owned(),
         HostHeader::Literal(host) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
     };
-    let endpoints = Endpoints::new(Clock::system());
+    let endpoints = Endpoints::new(Background::current(), Clock::system());
     let post = if upstream.reuse_after_body { Question::Post } else { Question::LastPost };
     for question in [post, Question::LastGet] {
         let stream =

@@ -74,6 +74,12 @@ enum Action {
     Sessions(sessions::SessionsArguments),
     /// The audit trail of the devices.
     Audit(device::AuditArguments),
+    /// How each endpoint of each upstream is: healthy, recovering, or unhealthy and why.
+    Endpoints {
+        /// The configuration file.
+        #[arg(long, default_value = "gateway.toml")]
+        config: PathBuf,
+    },
     /// The sessions that a provider refuses to renew, and that are held instead of ended.
     #[command(subcommand)]
     Held(held::HeldAction),
@@ -137,6 +143,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Action::Device(arguments) => device::run(arguments),
         Action::Sessions(arguments) => sessions::run(arguments),
         Action::Audit(arguments) => device::audit(arguments),
+        Action::Endpoints { config } => command(&config, &Command::Endpoints, |_, _| {
+            Err("no gateway runs with this configuration: only one that runs knows how they are".to_owned())
+        }),
         Action::Held(action) => held::run(action),
         Action::Demo { port } => demo(port),
         Action::Version => {

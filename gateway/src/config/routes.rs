@@ -82,6 +82,7 @@ impl<'a> Written<'a> {
                 .as_ref()
                 .and_then(|value| value.choice(&[("private", Cache::Private), ("pass", Cache::Pass)]))
                 .unwrap_or(Cache::Private),
+            retry: section.value("retry").and_then(|value| value.boolean()).unwrap_or(true),
             forward_authorization: flag("forward_authorization"),
             forward_access_token: access_token_value.as_ref().and_then(Value::boolean).unwrap_or(false),
             underscore_headers: underscore_value
@@ -93,8 +94,6 @@ impl<'a> Written<'a> {
             // A display that waits for longer shows nothing meanwhile.
             route.response_timeout = Duration::from_secs(5);
         }
-        section
-            .not_built("retry", "leave it out: one replay on a connection that broke before an answer is always made");
         section.not_built("cors", "leave it out, and let the upstream answer preflights on a route for anyone");
         section.not_built("websocket_origins", "leave it out: a WebSocket handshake is answered with 501");
         section.finish();

@@ -312,7 +312,6 @@ fn what_is_not_built_yet_is_said_and_not_taken() {
     check(&format!("{LEAST}[store]\ndatabase = \"postgres://u:canary@h/d\"\n"), &["15:1 `database` is not built yet"]);
     check(&format!("{LEAST}[admin]\npublic_url = \"\"\n"), &["15:1 `public_url`"]);
     let route = |text| with("[[routes]]", text);
-    check(&route("retry = true"), &["11:1 `retry` is not built yet"]);
     check(&route("cors = \"pass\""), &["11:1 `cors` is not built yet"]);
     check(&route("websocket_origins = []"), &["11:1 `websocket_origins` is not built yet"]);
     let endpoint = |text| LEAST.replace("[\"http://127.0.0.1:9000\"]", text);
@@ -689,6 +688,36 @@ fn routes_have_forms() {
     );
     check(&route("underscore_headers = [\"keep_alive\"]"), &["11:23 `keep_alive` spells a name that is the gateway's"]);
     check(&route("forward_authorization = 1"), &["11:25 `forward_authorization` must be true or false"]);
+}
+
+#[test]
+fn probes_have_defaults_and_bounds() {
+    let with =
+        |health: &str| LEAST.replace("[upstreams.monolith]", &format!("[upstreams.monolith]\nhealth = {health}"));
+    let probe = |text: &str| {
+        let config = read(text).expect("a configuration");
+        config.upstreams.values().next().expect("an upstream").probe.clone()
+    };
+    assert_eq!(probe(LEAST), None);
+    let least = probe(&with("{ path = \"/healthz\" }")).expect("probes");
+    assert_eq!((least.path.as_str(), least.interval.as_secs(), least.timeout.as_secs()), ("/healthz", 2, 1));
+    assert_eq!((least.healthy_after, least.unhealthy_after, least.status, least.host), (2, 2, vec![200..=299], None));
+    let all = "{ path = \"/x?y\", host = \"s:80\", interval = \"5s\", timeout = \"2s\", healthy_after = 1, \
+               unhealthy_after = 3, status = [204, \"300-302\"] }";
+    let all = probe(&with(all)).expect("probes");
+    assert_eq!((all.healthy_after, all.unhealthy_after, all.status), (1, 3, vec![204..=204, 300..=302]));
+    assert_eq!(all.host.as_ref().map(|host| host.as_bytes()), Some(&b"s:80"[..]));
+    let named = with("{ path = \"/x\" }\nhost = \"service.example\"");
+    assert_eq!(
+        probe(&named).and_then(|probe| probe.host).as_ref().map(|host| host.as_bytes()),
+        Some(&b"service.example"[..])
+    );
+    check(&with("{}"), &["9:1 [upstreams] health has no `path`"]);
+    check(&with("{ path = \"x\" }"), &["9:19 `path` must be a path"]);
+    check(&with("{ path = \"/x\", status = [] }"), &["9:34 `status` is empty"]);
+    check(&with("{ path = \"/x\", status = [\"299-200\"] }"), &["9:35 `status` must be a status"]);
+    check(&with("{ path = \"/x\", status = [99] }"), &["9:35 `status` must be from 100 to 599"]);
+    check(&with("{ path = \"/x\", often = true }"), &["9:25 [upstreams] health has no key `often`"]);
 }
 
 #[test]

@@ -8,6 +8,7 @@ use url::Url;
 pub use crate::headers::{HostHeader, IdentityHeaders, NamedHeaders};
 
 use super::{
+    ProbeConfig,
     file::Section,
     upstream_tls::{UpstreamTls, is_https, name_of},
     value::Value,
@@ -32,6 +33,8 @@ pub struct UpstreamConfig {
     pub connect_timeout: Duration,
     /// Under what names it is told who is asking. Default `x-auth-request`.
     pub identity_headers: IdentityHeaders,
+    /// How its endpoints are probed. Default not at all.
+    pub probe: Option<ProbeConfig>,
     /// Whether a connection serves on after a request with a body. Not where the service may leave bodies unread, and
     /// take them for the next request. Default yes.
     pub reuse_after_body: bool,
@@ -86,6 +89,7 @@ impl UpstreamConfig {
             .value("connect_timeout")
             .and_then(|value| value.duration(Duration::from_millis(10)..=Duration::from_secs(60)));
         let identity_headers = section.value("identity_headers").and_then(|value| identity_headers(&value));
+        let probe = section.section("health").map(ProbeConfig::read);
         let reuse_after_body = section.value("reuse_after_body").and_then(|value| value.boolean());
         let names = names(section);
         section.finish();
@@ -93,6 +97,7 @@ impl UpstreamConfig {
             name: name?.into(),
             endpoints: endpoints?,
             tls,
+            probe: probe.unwrap_or(None).map(|probe| with_host(probe, host.as_ref())),
             host: host.unwrap_or(HostHeader::Public),
             max_connections: max_connections.unwrap_or(512),
             connect_timeout: connect_timeout.unwrap_or(Duration::from_secs(2)),
@@ -100,6 +105,14 @@ impl UpstreamConfig {
             reuse_after_body: reuse_after_body.unwrap_or(true),
             names,
         })
+    }
+}
+
+/// A probe is sent the `Host` that requests are, if it is the same for all.
+fn with_host(probe: ProbeConfig, host: Option<&HostHeader>) -> ProbeConfig {
+    match (&probe.host, host) {
+        (None, Some(HostHeader::Literal(host))) => ProbeConfig { host: Some(host.clone()), ..probe },
+        (None, Some(HostHeader::Public | HostHeader::Endpoint) | None) | (Some(_), _) => probe,
     }
 }
 

@@ -52,6 +52,8 @@ pub struct Route {
     pub client_kind: Option<RouteClientKind>,
     /// Whether shared caches may keep what is answered to somebody known. Default private.
     pub cache: Cache,
+    /// Whether a request that may be repeated without harm is sent once more where the first attempt failed. Default yes.
+    pub retry: bool,
     /// Whether `Authorization` goes upstream. Default no.
     pub forward_authorization: bool,
     /// Whether the person's access token, which their provider gave, goes upstream. Default no.
@@ -148,6 +150,7 @@ pub(crate) mod tests {
             max_body: None,
             client_kind: None,
             cache: Cache::Private,
+            retry: true,
             forward_authorization: false,
             forward_access_token: false,
             underscore_headers: Vec::new(),

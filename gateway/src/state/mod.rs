@@ -200,7 +200,7 @@ impl Gateway {
             issuers: KnownIssuers::default(),
             replay: ReplayGuard::default(),
             renewals: Renewals::new(background.clone(), clock.clone(), guard.clone()),
-            endpoints: Endpoints::new(clock.clone()),
+            endpoints: Endpoints::new(background.clone(), clock.clone()),
             legacy: legacy.clone(),
         };
         let running = parts.running(config)?;
@@ -267,6 +267,11 @@ impl Gateway {
     /// The clock, to look at and to accept by hand.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+
+    /// How each endpoint of each upstream is, a line each.
+    pub fn endpoints(&self) -> Vec<String> {
+        self.parts.endpoints.describe()
     }
 
     /// Says that no new connections should come: `/readyz` turns to 503.

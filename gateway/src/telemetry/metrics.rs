@@ -113,6 +113,41 @@ pub(crate) const CONNECTIONS_CLOSED: Metric<Counter, 1> = Metric::new(
     "Connections of clients that were closed to make room for others, or were not let in.",
 );
 
+/// Whether an endpoint is asked as others are.
+pub(crate) const ENDPOINT_HEALTHY: Metric<Gauge, 2> = Metric::new(
+    "candor_endpoint_healthy",
+    ["endpoint", "upstream"],
+    "0 while an endpoint is ejected as unhealthy, else 1.",
+);
+
+/// How endpoints failed.
+pub(crate) const ENDPOINT_FAILURES: Metric<Counter, 3> = Metric::new(
+    "candor_endpoint_failures_total",
+    ["endpoint", "failure", "upstream"],
+    "Requests that an endpoint failed, by how.",
+);
+
+/// Requests that went to an unhealthy endpoint.
+pub(crate) const UPSTREAM_ALL_UNHEALTHY: Metric<Counter, 1> = Metric::new(
+    "candor_upstream_all_unhealthy_total",
+    ["upstream"],
+    "Requests that went to an unhealthy endpoint, since no endpoint of the upstream was healthy.",
+);
+
+/// Requests that were sent once more.
+pub(crate) const REQUESTS_REPEATED: Metric<Counter, 2> = Metric::new(
+    "candor_requests_repeated_total",
+    ["reason", "upstream"],
+    "Requests that were sent to an endpoint once more, by why.",
+);
+
+/// Requests that were not.
+pub(crate) const REPEATS_WITHHELD: Metric<Counter, 1> = Metric::new(
+    "candor_repeats_withheld_total",
+    ["upstream"],
+    "Requests that were not sent once more, since too many had been already.",
+);
+
 /// Upper bounds of the histograms' buckets, in seconds.
 const BUCKETS: [f64; 13] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
@@ -177,6 +212,11 @@ fn describe() {
     for why in ["limit", "share", "refused"] {
         CONNECTIONS_CLOSED.with([why]).increment(0);
     }
+    ENDPOINT_HEALTHY.describe();
+    ENDPOINT_FAILURES.describe();
+    UPSTREAM_ALL_UNHEALTHY.describe();
+    REQUESTS_REPEATED.describe();
+    REPEATS_WITHHELD.describe();
     REQUEST_FIELDS_DROPPED.alone().increment(0);
     SET_COOKIES_DROPPED.alone().increment(0);
 }

@@ -46,9 +46,6 @@ pub(super) struct SendFailure {
     pub(super) error: hyper::Error,
     /// The request, if nothing of it was ever written.
     pub(super) unsent: Option<Box<Request<Body>>>,
-    /// Whether it is certain that no byte of an answer came, on a connection that had served before: then the endpoint
-    /// closed it as idle.
-    pub(super) stale: bool,
 }
 
 impl Connection {
@@ -92,8 +89,7 @@ impl Connection {
         self.events.begin(upload);
         self.sender.try_send_request(request).await.map_err(|mut failure| {
             let unsent = failure.take_message().map(Box::new);
-            let stale = self.reused && !self.events.heard_anything();
-            SendFailure { unsent, error: failure.into_error(), stale }
+            SendFailure { unsent, error: failure.into_error() }
         })
     }
 
@@ -129,6 +125,11 @@ impl Connection {
             return true;
         }
         !self.events.heard_early()
+    }
+
+    /// Whether anything has come since the last request was sent.
+    pub(super) fn heard_anything(&self) -> bool {
+        self.events.heard_anything()
     }
 
     /// Waits until the rest of an upload has gone, or stands still for `idle`, or the connection ends.

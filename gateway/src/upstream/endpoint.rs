@@ -13,7 +13,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use auth_core::{clock::Clock, lock::lock};
+use auth_core::{background::Background, clock::Clock, lock::lock};
 use http::HeaderValue;
 use tokio::{
     net::{TcpStream, UnixStream, lookup_host},
@@ -23,11 +23,14 @@ use tokio::{
 use url::{Host, Position, Url};
 
 use super::{
+    health::{AttemptEnd, Eligibility, EndpointHealth, HealthChange, ProbeRule},
+    metrics::EndpointMetrics,
+    probe::Probing,
     stream::EndpointStream,
     tls::{HandshakeFailure, TlsClient},
 };
 use crate::{
-    config::{UpstreamConfig, UpstreamTls},
+    config::{ProbeConfig, UpstreamConfig, UpstreamTls},
     fault::{ConnectFault, Deadline, Fault, FaultContext},
     registry::Registry,
 };
@@ -35,7 +38,9 @@ use crate::{
 /// The endpoints of this process.
 #[derive(Debug)]
 pub struct Endpoints {
-    endpoints: Registry<EndpointKey, Endpoint>,
+    known: Registry<EndpointKey, Endpoint>,
+    /// Where they are probed.
+    background: Background,
     /// By which the certificates of endpoints hold or not.
     clock: Clock,
 }
@@ -62,6 +67,9 @@ pub(super) struct Endpoint {
     slots: Slots,
     /// How many slots are taken: a configuration may have said more than there are now.
     requests: AtomicUsize,
+    health: Mutex<EndpointHealth>,
+    probing: Mutex<Option<Probing>>,
+    metrics: EndpointMetrics,
 }
 
 /// How many more requests may be at an endpoint.
@@ -90,9 +98,16 @@ enum Address {
 }
 
 impl Endpoints {
-    /// None yet; the certificates of those to come hold by `clock`.
-    pub fn new(clock: Clock) -> Self {
-        Self { endpoints: Registry::default(), clock }
+    /// No endpoint yet. What is done about them without a request is done on `background`; their certificates hold by `clock`.
+    pub fn new(background: Background, clock: Clock) -> Self {
+        Self { known: Registry::default(), background, clock }
+    }
+
+    /// How each of them is, a line each, by upstream and name.
+    pub fn describe(&self) -> Vec<String> {
+        let mut lines: Vec<_> = self.known.held().iter().map(|endpoint| endpoint.describe()).collect();
+        lines.sort();
+        lines
     }
 
     /// The endpoint of `upstream` at `url`, whose host was checked when the configuration was read: the one that somebody
@@ -101,7 +116,7 @@ impl Endpoints {
         let (name, reuse_after_body) = (upstream.name.clone(), upstream.reuse_after_body);
         let key = EndpointKey { upstream: name, url: url.clone(), reuse_after_body };
         let make = || Ok::<_, Infallible>(Endpoint::new(upstream, url, self.tls_client(upstream, url)));
-        let Ok(endpoint) = self.endpoints.get_or_make(key, make);
+        let Ok(endpoint) = self.known.get_or_make(key, make);
         endpoint.slots.resize(upstream.max_connections);
         if let Some(tls) = &endpoint.tls
             && *tls.load().settings() != *upstream.tls
@@ -109,6 +124,7 @@ impl Endpoints {
         {
             tls.store(Arc::new(renewed));
         }
+        endpoint.probe_as(upstream.probe.as_ref(), &self.background);
         endpoint
     }
 
@@ -144,15 +160,19 @@ impl Endpoint {
             true => &url[Position::BeforeHost..Position::AfterPort],
             false => "localhost",
         };
+        let name: Arc<str> = url.as_str().trim_end_matches('/').into();
         Self {
             id: EndpointId(NEXT.fetch_add(1, Ordering::Relaxed)),
-            name: url.as_str().trim_end_matches('/').into(),
+            metrics: EndpointMetrics::new(&upstream.name, &name),
+            name,
             upstream: upstream.name.clone(),
             address,
             tls: tls.map(ArcSwap::from_pointee),
             authority: HeaderValue::from_str(authority).unwrap_or_else(|_| HeaderValue::from_static("")),
             slots: Slots::new(upstream.max_connections),
             requests: AtomicUsize::new(0),
+            health: Mutex::new(EndpointHealth::new()),
+            probing: Mutex::default(),
         }
     }
 
@@ -196,6 +216,85 @@ impl Endpoint {
     /// How many requests are there, of all workers together.
     pub(super) fn requests(&self) -> usize {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// What it may be asked at `now`.
+    pub(super) fn eligibility(&self, now: Instant) -> Eligibility {
+        lock(&self.health).eligibility(now)
+    }
+
+    /// Whether it has answered well a moment before `now`.
+    pub(super) fn succeeded_lately(&self, now: Instant) -> bool {
+        lock(&self.health).succeeded_lately(now)
+    }
+
+    pub(super) fn metrics(&self) -> &EndpointMetrics {
+        &self.metrics
+    }
+
+    /// A request is sent to it. Whether it is the trial of an endpoint that was ejected.
+    pub(super) fn begin(&self, now: Instant) -> bool {
+        let (is_trial, change) = lock(&self.health).begin(now);
+        self.tell(change);
+        is_trial
+    }
+
+    /// A request has come to its end.
+    pub(super) fn end(&self, end: AttemptEnd, is_trial: bool, now: Instant) {
+        let change = lock(&self.health).end(end, is_trial, now);
+        self.tell(change);
+    }
+
+    /// A probe has ended.
+    pub(super) fn probed(&self, good: bool, rule: ProbeRule, now: Instant) {
+        let change = lock(&self.health).probed(good, rule, now);
+        self.tell(change);
+    }
+
+    /// Probes it as `config` says, from now on. Who is probed so already goes on.
+    fn probe_as(self: &Arc<Self>, config: Option<&ProbeConfig>, background: &Background) {
+        let mut probing = lock(&self.probing);
+        if probing.as_ref().map(|probing| &probing.config) == config {
+            return;
+        }
+        *probing = config.map(|config| Probing::start(Arc::downgrade(self), config.clone(), background));
+        drop(probing);
+        let change = lock(&self.health).forget_probes(Instant::now());
+        self.tell(change);
+    }
+
+    /// Tells operators of a change.
+    fn tell(&self, change: Option<HealthChange>) {
+        let (upstream, endpoint) = (&*self.upstream, &*self.name);
+        match change {
+            None => {}
+            Some(HealthChange::Unhealthy(cause)) => {
+                self.metrics.is_healthy(false);
+                let cause = cause.as_str();
+                tracing::warn!(
+                    upstream,
+                    endpoint,
+                    cause,
+                    "an endpoint is unhealthy: others are asked, if there are any"
+                );
+            }
+            Some(HealthChange::Recovering) => {
+                self.metrics.is_healthy(true);
+                tracing::info!(upstream, endpoint, "an endpoint is recovering: its share grows");
+            }
+            Some(HealthChange::Healthy) => tracing::info!(upstream, endpoint, "an endpoint is healthy again"),
+        }
+    }
+
+    /// How it is, on a line.
+    fn describe(&self) -> String {
+        let (condition, probed) = {
+            let health = lock(&self.health);
+            (health.describe(), lock(&self.probing).is_some())
+        };
+        let (upstream, name, requests) = (&self.upstream, &self.name, self.requests());
+        let probed = if probed { "probed" } else { "not probed" };
+        format!("{upstream}  {name}  {condition}, {requests} requests, {probed}")
     }
 
     /// What TLS is spoken by now, if it is: a connection that began by another is not to be used again.
@@ -331,9 +430,9 @@ mod tests {
         endpoint.slot(Instant::now()).await.ok()
     }
 
-    #[test]
-    fn the_next_configuration_goes_on_with_the_same_endpoint() {
-        let endpoints = Endpoints::new(Clock::system());
+    #[tokio::test]
+    async fn the_next_configuration_goes_on_with_the_same_endpoint() {
+        let endpoints = Endpoints::new(Background::current(), Clock::system());
         let first = get(&endpoints, "m", "");
         let same = get(&endpoints, "m", "host = \"endpoint\"\nconnect_timeout = \"1s\"\nmax_connections = 3");
         assert!(Arc::ptr_eq(&first, &same));
@@ -347,7 +446,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_there_counts_under_the_next_configuration_too() {
-        let endpoints = Endpoints::new(Clock::system());
+        let endpoints = Endpoints::new(Background::current(), Clock::system());
         let endpoint = get(&endpoints, "m", "max_connections = 2");
         let (first, second) = (slot(&endpoint).await, slot(&endpoint).await);
         assert!(first.is_some() && second.is_some() && slot(&endpoint).await.is_none());

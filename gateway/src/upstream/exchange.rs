@@ -1,5 +1,5 @@
-//! One attempt of a request at one endpoint, and the head that answers it: deadlines, whose fault a failure is, and the one
-//! rule that says whether there may be another attempt. Where that one goes is for [`Upstream`](super::Upstream).
+//! One attempt of a request at one endpoint, and the head that answers it: deadlines, and whose fault a failure is. Whether
+//! there may be another attempt is for [`Attempts`](super::attempts::Attempts).
 
 use std::{error::Error, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
@@ -9,8 +9,9 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{
     connection::{Connection, SendFailure},
-    endpoint::Endpoint,
-    pool::Pools,
+    endpoint::{Endpoint, EndpointSlot},
+    pool::{CheckedOut, Pools},
+    response_fields::trailers_from_upstream,
     tls,
 };
 use crate::{
@@ -26,20 +27,43 @@ pub(super) struct Deadlines {
     pub(super) idle_body: Duration,
 }
 
-/// One request, from its first attempt to the head of its answer.
+/// One request, with what each of its attempts needs.
+#[derive(Clone, Copy)]
 pub(super) struct Exchange<'a> {
     pub(super) pools: &'a Rc<Pools>,
     pub(super) deadlines: Deadlines,
     pub(super) upload: &'a Rc<Upload>,
-    /// Whether the request may be sent again: idempotent, and without a body.
+    /// Whether the request may be sent again: idempotent, without a body, and on a route that allows it.
     pub(super) repeatable: bool,
 }
 
-/// What came of an attempt that did not fail.
+/// What came of an attempt.
 pub(super) enum Attempt {
+    /// The head of an answer, and the connection that its body comes on.
     Answered(Response<Incoming>, Connection),
-    /// The endpoint had closed an idle connection, and the request may go once more.
-    Again(Box<Request<Body>>),
+    /// The client failed, not the endpoint.
+    ClientFailed(Fault),
+    /// Nothing of the request was written: it may go elsewhere, whatever it is.
+    Unsent {
+        request: Box<Request<Body>>,
+        fault: Fault,
+        /// Whether the connection had served before.
+        reused: bool,
+    },
+    /// It was sent, or some of it, and no whole head of an answer came.
+    Unanswered {
+        fault: Fault,
+        /// Whether the connection had served before.
+        reused: bool,
+        /// Whether it is certain that no byte of an answer came.
+        unheard: bool,
+    },
+}
+
+/// Why no head of an answer came.
+enum NoHead {
+    Late(Fault),
+    Broken(SendFailure),
 }
 
 /// Whether a request with this method may be repeated without harm (RFC 9110 §9.2.2).
@@ -69,56 +93,43 @@ pub(super) fn of_upload(fault: UploadFault) -> Fault {
 }
 
 impl Exchange<'_> {
-    /// Sends the request to `endpoint` and waits for the answer's head: on a connection that idles there if it is the
-    /// `first` attempt, and else on a new one, since an endpoint that closed one has likely closed them all. If the head
-    /// comes before the upload is done, the upload goes on beside the answer, but not to an endpoint that has refused it or
-    /// is about to close.
-    ///
-    /// # Errors
-    /// A fault: the client's if its body failed, else the endpoint's.
-    pub(super) async fn attempt(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        request: Request<Body>,
-        first: bool,
-    ) -> Result<Attempt, Fault> {
-        let pooled = if first { self.pools.reuse(endpoint) } else { None };
+    /// Sends the request to `endpoint` and waits for the answer's head: on a connection that idles there unless it must be
+    /// `fresh`. If the head comes before the upload is done, the upload goes on beside the answer, but not to an endpoint
+    /// that has refused it or is about to close.
+    pub(super) async fn attempt(&self, endpoint: &Arc<Endpoint>, request: Request<Body>, fresh: bool) -> Attempt {
+        let pooled = if fresh { None } else { self.pools.reuse(endpoint) };
         let attempt = match pooled {
-            Some(pooled) => self.on_pooled(endpoint, pooled, request).await?,
-            None => self.on_new(endpoint, request).await?,
+            Some(pooled) => self.over(endpoint, pooled, request).await,
+            None => match Connection::open(endpoint, Instant::now() + self.deadlines.connect).await {
+                Ok(opened) => self.over(endpoint, opened, request).await,
+                Err(fault) => Attempt::Unsent { request: Box::new(request), fault, reused: false },
+            },
         };
         if let Attempt::Answered(answer, _) = &attempt
             && (answer.status().as_u16() >= 400 || closes(answer.headers()))
         {
             self.upload.stop();
         }
-        Ok(attempt)
+        attempt
     }
 
-    async fn on_new(&self, endpoint: &Endpoint, request: Request<Body>) -> Result<Attempt, Fault> {
-        let mut fresh = Connection::open(endpoint, Instant::now() + self.deadlines.connect).await?;
-        match self.answer(endpoint, &mut fresh, request).await? {
-            Ok(answer) => Ok(Attempt::Answered(answer, fresh)),
-            Err(failure) => Err(self.blame(endpoint, &failure.error)),
-        }
+    /// An answer's body, which occupies `slot` and the connection until it ends.
+    pub(super) fn body(&self, incoming: Incoming, connection: Connection, slot: EndpointSlot) -> Body {
+        let (pools, upload, idle_body) = (self.pools.clone(), self.upload.clone(), self.deadlines.idle_body);
+        let held = CheckedOut { pools, connection, slot, upload, idle_body };
+        Body::from_upstream(incoming, idle_body, Box::new(held), trailers_from_upstream)
     }
 
-    /// Tries a connection that has served before, and that the endpoint may have closed meanwhile.
-    async fn on_pooled(
-        &self,
-        endpoint: &Arc<Endpoint>,
-        mut pooled: Connection,
-        request: Request<Body>,
-    ) -> Result<Attempt, Fault> {
-        let again = self.repeatable.then(|| Box::new(copy(&request)));
-        match (self.answer(endpoint, &mut pooled, request).await?, again) {
-            (Ok(answer), _) => Ok(Attempt::Answered(answer, pooled)),
-            // Nothing of it was written, so that this is no replay.
-            (Err(SendFailure { unsent: Some(unsent), .. }), _) => Ok(Attempt::Again(unsent)),
-            (Err(SendFailure { stale: true, .. }), Some(again)) if self.pools.may_replay(endpoint) => {
-                Ok(Attempt::Again(again))
-            }
-            (Err(failure), _) => Err(self.blame(endpoint, &failure.error)),
+    async fn over(&self, endpoint: &Endpoint, mut connection: Connection, request: Request<Body>) -> Attempt {
+        let reused = connection.reused;
+        match self.answer(endpoint, &mut connection, request).await {
+            Ok(answer) => Attempt::Answered(answer, connection),
+            Err(NoHead::Late(fault)) => Attempt::Unanswered { fault, reused, unheard: !connection.heard_anything() },
+            Err(NoHead::Broken(SendFailure { unsent, error })) => match (self.blame(endpoint, &error), unsent) {
+                (Err(fault), _) => Attempt::ClientFailed(fault),
+                (Ok(fault), Some(request)) => Attempt::Unsent { request, fault, reused },
+                (Ok(fault), None) => Attempt::Unanswered { fault, reused, unheard: !connection.heard_anything() },
+            },
         }
     }
 
@@ -129,7 +140,7 @@ impl Exchange<'_> {
         endpoint: &Endpoint,
         connection: &mut Connection,
         request: Request<Body>,
-    ) -> Result<Result<Response<Incoming>, SendFailure>, Fault> {
+    ) -> Result<Response<Incoming>, NoHead> {
         self.upload.restart();
         let mut answer = pin!(connection.send(request, self.upload));
         // The upload may end while we wait, and another deadline count from then on: so no wait is longer than either.
@@ -137,7 +148,7 @@ impl Exchange<'_> {
         let mut next = Instant::now() + look;
         loop {
             if let Ok(answer) = timeout_at(next, answer.as_mut()).await {
-                return Ok(answer);
+                return answer.map_err(NoHead::Broken);
             }
             let now = Instant::now();
             let deadline = match self.upload.state() {
@@ -145,7 +156,7 @@ impl Exchange<'_> {
                 _ => self.upload.moved() + self.limit(),
             };
             if deadline <= now {
-                return Err(Fault::TimedOut(self.late(), endpoint.at("")));
+                return Err(NoHead::Late(Fault::TimedOut(self.late(), endpoint.at(""))));
             }
             next = deadline.min(now + look);
         }
@@ -165,16 +176,16 @@ impl Exchange<'_> {
         }
     }
 
-    /// Whose fault it is that a connection failed.
-    fn blame(&self, endpoint: &Endpoint, error: &hyper::Error) -> Fault {
+    /// Whose fault it is that a connection failed: the endpoint's, or as an error the client's.
+    fn blame(&self, endpoint: &Endpoint, error: &hyper::Error) -> Result<Fault, Fault> {
         match self.upload.state() {
-            UploadState::Failed(fault) => of_upload(fault),
+            UploadState::Failed(fault) => Err(of_upload(fault)),
             UploadState::Done | UploadState::Stopped | UploadState::ClientOwes | UploadState::UpstreamOwes => {
                 let at = endpoint.at(&whole(error));
                 if let Some(how) = tls::fault_behind(error) {
-                    return Fault::ConnectFailed(how, at);
+                    return Ok(Fault::ConnectFailed(how, at));
                 }
-                if error.is_parse() { Fault::UpstreamGarbage(at) } else { Fault::UpstreamReset(at) }
+                Ok(if error.is_parse() { Fault::UpstreamGarbage(at) } else { Fault::UpstreamReset(at) })
             }
         }
     }
@@ -193,7 +204,7 @@ fn whole(error: &dyn Error) -> String {
 }
 
 /// The same request once more, which has no body.
-fn copy(request: &Request<Body>) -> Request<Body> {
+pub(super) fn copy(request: &Request<Body>) -> Request<Body> {
     let mut copy = Request::new(Body::empty());
     *copy.method_mut() = request.method().clone();
     *copy.uri_mut() = request.uri().clone();

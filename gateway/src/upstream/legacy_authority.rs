@@ -25,6 +25,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use super::{
     endpoint::{Endpoint, Endpoints},
+    health::Eligibility,
     stream::EndpointStream,
 };
 use crate::{
@@ -97,10 +98,13 @@ impl Question {
         .map_err(late)?
     }
 
-    /// The first endpoint that can be reached.
+    /// The first endpoint that can be reached, of those that are not ejected, else of the others.
     async fn reach(&self, deadline: Instant) -> Result<(&Endpoint, EndpointStream), Unavailable> {
         let mut last = unclear("the upstream has no endpoint");
-        for endpoint in &self.endpoints {
+        let now = Instant::now();
+        let is_eligible = |endpoint: &&Arc<Endpoint>| endpoint.eligibility(now) != Eligibility::None;
+        let (eligible, ejected): (Vec<_>, Vec<_>) = self.endpoints.iter().partition(is_eligible);
+        for endpoint in eligible.into_iter().chain(ejected) {
             match endpoint.connect(deadline).await {
                 Ok(stream) => return Ok((endpoint, stream)),
                 Err(fault) => last = unclear(fault.to_string()),

@@ -4,13 +4,18 @@
 //! know how either is shown. An `Upgrade` goes on as a plain request, and a WebSocket handshake is answered with 501: tunnels
 //! are not built yet.
 
+mod attempt_report;
+mod attempts;
 mod choice;
 mod connection;
 mod endpoint;
 mod exchange;
+mod health;
 pub mod identity_fields;
 pub mod legacy_authority;
+mod metrics;
 mod pool;
+mod probe;
 pub mod request_fields;
 pub mod response_fields;
 pub(crate) mod shared_cache;
@@ -24,18 +29,14 @@ use std::{
     collections::BTreeMap,
     rc::Rc,
     sync::{Arc, atomic::AtomicUsize},
-    time::Duration,
 };
 
 use auth_core::{
     Now,
     policy::{Holder, Permit},
 };
-use bytes::Bytes;
 use http::{Extensions, HeaderValue, Request, Uri, Version, header, request, response};
-use http_body_util::BodyExt;
 use hyper::body::Body as _;
-use tokio::{task::spawn_local, time::timeout};
 use url::Url;
 
 pub use endpoint::Endpoints;
@@ -43,13 +44,13 @@ pub use pool::Pools;
 pub use vetting::VettedResponse;
 
 use self::{
-    choice::Answered,
+    attempts::Answered,
     endpoint::Endpoint,
     exchange::{Deadlines, Exchange},
     identity_fields::IdentityFields,
-    pool::CheckedOut,
+    metrics::UpstreamMetrics,
     request_fields::{RequestFields, to_upstream},
-    response_fields::{ResponseFields, from_upstream, trailers_from_upstream},
+    response_fields::{ResponseFields, from_upstream},
     signed_identity::IdentitySigner,
     vetting::UnvettedResponse,
 };
@@ -61,12 +62,6 @@ use crate::{
     request::RequestHead,
     route::{Cache, Route},
 };
-
-/// How much of a disputed answer is read, so that its connection can serve again.
-const DRAIN: usize = 64 * 1024;
-
-/// And for how long: until then it occupies a place on its endpoint.
-const DRAIN_FOR: Duration = Duration::from_secs(1);
 
 /// A request's body that says it is no longer than this is read whole before it takes a place at an endpoint: a slow
 /// client occupies none, and no answer can come before its end.
@@ -90,6 +85,7 @@ struct Upstream {
     endpoints: Vec<Arc<Endpoint>>,
     /// Counts choices, so that endpoints with as much to do take turns.
     turn: AtomicUsize,
+    metrics: UpstreamMetrics,
 }
 
 /// By which route and right a request goes on, and what goes with it.
@@ -109,7 +105,7 @@ impl Upstreams {
     pub fn new(config: &Config, site: &Site, signer: IdentitySigner, endpoints: &Endpoints) -> Self {
         let upstream = |upstream: &Arc<config::UpstreamConfig>| {
             let endpoints = upstream.endpoints.iter().map(|url| endpoints.get(upstream, url)).collect();
-            Upstream { config: upstream.clone(), endpoints, turn: AtomicUsize::new(0) }
+            Upstream::new(upstream.clone(), endpoints)
         };
         Self {
             upstreams: config.upstreams.iter().map(|(name, config)| (name.clone(), upstream(config))).collect(),
@@ -157,24 +153,16 @@ impl Upstreams {
         let body = Body::from_client(received, deadlines.idle_body, route.max_body, upload.clone());
         let body = body.buffered(SMALL).await.map_err(exchange::of_upload)?;
 
-        let repeatable = exchange::is_idempotent(&parts.method) && bare;
+        let repeatable = exchange::is_idempotent(&parts.method) && bare && route.retry;
+        #[cfg(candor_mutants)]
+        let repeatable = repeatable || bare && auth_core::mutants::is("post-is-repeated");
         let exchange = Exchange { pools, deadlines, upload: &upload, repeatable };
         let request = Request::from_parts(parts, body);
-        let Answered { response, connection, slot } = upstream.ask(&exchange, request, &head.forwarded).await?;
-
-        let (parts, incoming) = response.into_parts();
-        let (pools, endpoint, idle_body) = (pools.clone(), slot.endpoint().name().clone(), deadlines.idle_body);
-        let connection = CheckedOut { pools, connection, slot, upload: upload.clone(), idle_body };
-        let body = Body::from_upstream(incoming, idle_body, Box::new(connection), trailers_from_upstream);
-        let unvetted = UnvettedResponse { route, permit, target: &target, endpoint: &endpoint, sign_in: &self.sign_in };
-        match unvetted.vet(parts) {
-            Ok(vetted) => Ok(vetted.pass(body, |head| self.clean(head, upstream, is_private(route, permit)))),
-            Err(fault) => {
-                upload.stop();
-                spawn_local(timeout(DRAIN_FOR, discard(body)));
-                Err(fault)
-            }
-        }
+        let judge = |endpoint: &Arc<str>, head: response::Parts| {
+            UnvettedResponse { route, permit, target: &target, endpoint, sign_in: &self.sign_in }.vet(head)
+        };
+        let Answered { head: vetted, body } = upstream.ask(exchange, request, &head.forwarded, &judge).await?;
+        Ok(vetted.pass(body, |head| self.clean(head, upstream, is_private(route, permit))))
     }
 
     /// What the route's upstream is told of who holds `permit`.
@@ -239,6 +227,11 @@ impl Upstreams {
 }
 
 impl Upstream {
+    fn new(config: Arc<config::UpstreamConfig>, endpoints: Vec<Arc<Endpoint>>) -> Self {
+        let metrics = UpstreamMetrics::new(&config.name);
+        Self { config, endpoints, turn: AtomicUsize::new(0), metrics }
+    }
+
     /// Says how long a request's body is, if its head does not, and that nothing comes after a body that it may leave
     /// unread: what it does not read, it would take for the next request.
     fn frame(&self, head: &mut request::Parts) {
@@ -274,16 +267,5 @@ fn is_private(route: &Route, permit: &Permit) -> bool {
     match permit.holder() {
         Holder::Anyone | Holder::Lapsed => false,
         Holder::Undecided(_) | Holder::Known(_) => route.cache == Cache::Private,
-    }
-}
-
-/// Reads a little of an answer that nobody gets, so that its connection can serve again.
-async fn discard(mut body: Body) {
-    let mut left = DRAIN;
-    while let Some(Ok(frame)) = body.frame().await {
-        match left.checked_sub(frame.data_ref().map_or(0, Bytes::len)) {
-            Some(rest) => left = rest,
-            None => return,
-        }
     }
 }

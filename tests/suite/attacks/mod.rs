@@ -37,6 +37,7 @@ mod device_keys;
 mod devices;
 mod displays;
 mod ending;
+mod endpoints;
 mod folder;
 mod forward_auth;
 mod headers;
@@ -100,6 +101,7 @@ const FILES: &[&[Attack]] = &[
     devices::ATTACKS,
     displays::ATTACKS,
     ending::ATTACKS,
+    endpoints::ATTACKS,
     forward_auth::ATTACKS,
     folder::ATTACKS,
     headers::ATTACKS,

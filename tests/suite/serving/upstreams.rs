@@ -1,15 +1,18 @@
 //! What upstreams may do to their connection, and who pays for it.
 
 use libtest_mimic::Trial;
-use tokio::net::{TcpSocket, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
-use super::{OK, Setting, line::Line, request};
+use super::{OK, Setting, line::Line, patient, request};
 use crate::in_a_runtime;
 
 pub(super) fn tests() -> Vec<Trial> {
     vec![
         in_a_runtime("serving::a_stale_connection_costs_one_replay", a_stale_connection_costs_one_replay),
         in_a_runtime("serving::only_what_is_harmless_is_replayed", only_what_is_harmless_is_replayed),
+        in_a_runtime("serving::who_answers_well_at_times_is_asked_again", who_answers_well_at_times_is_asked_again),
+        in_a_runtime("serving::one_of_three_endpoints_is_gone", one_of_three_is_gone),
+        in_a_runtime("serving::probes_find_out_by_themselves", probes_find_out_by_themselves),
         in_a_runtime("serving::connecting_has_a_deadline", connecting_has_a_deadline),
         in_a_runtime("serving::an_answer_has_a_deadline", an_answer_has_a_deadline),
         in_a_runtime("serving::garbage_is_a_bad_gateway", garbage_is_a_bad_gateway),
@@ -74,12 +77,100 @@ async fn only_what_is_harmless_is_replayed() {
         let (_, _, head) = setting.asked(&request("GET", "next", "")).await;
         assert!(head.starts_with("GET /public/next "), "it never came again: {head}");
     }
-    // A connection that never served was not closed as idle.
-    let (mut client, upstream, _) = setting.asked(&request("GET", "once", "Connection: close\r\n")).await;
+}
+
+/// An endpoint that has answered well a moment ago, and closes a connection that never served, is asked once more; where
+/// the route says so, it is not.
+async fn who_answers_well_at_times_is_asked_again() {
+    let mut setting = Setting::patient().await;
+    drop(warm(&setting).await);
+    let (mut client, upstream, _) = setting.asked(&request("GET", "once", "")).await;
     drop(upstream);
-    assert!(client.message().await.starts_with("HTTP/1.1 502 "));
-    let (_, _, head) = setting.asked(&request("GET", "next", "")).await;
-    assert!(head.starts_with("GET /public/next "), "it never came again: {head}");
+    let mut again = setting.upstream().await;
+    assert!(again.head().await.starts_with("GET /public/once "));
+    again.say(OK).await;
+    assert!(client.message().await.ends_with("ok"), "nobody noticed");
+    drop(again);
+    setting.world.settings.replace("path = \"/public/\"", "path = \"/public/\"\nretry = false");
+    setting.world.reconfigure();
+    let (mut client, upstream, _) = setting.asked(&request("GET", "once", "")).await;
+    drop(upstream);
+    assert!(client.message().await.starts_with("HTTP/1.1 502 "), "no second time");
+}
+
+/// Three endpoints, of which one is gone: nobody notices. Once it is back, its share grows from one request on.
+async fn one_of_three_is_gone() {
+    let others = [listener().await, listener().await];
+    let address = |listener: &TcpListener| listener.local_addr().expect("it is bound");
+    let more = others.each_ref().map(|other| format!("\"http://{}\"", address(other))).join(", ");
+    let mut setting = Setting::with(|settings| {
+        patient(settings);
+        settings.replace("endpoints = [", &format!("endpoints = [{more}, "));
+    })
+    .await;
+    let serving = others.map(|other| {
+        tokio::spawn(async move {
+            loop {
+                let mut line = Line::accepted(&other).await;
+                tokio::spawn(async move {
+                    // Its connections serve one request each.
+                    line.head().await;
+                    line.try_say("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok").await;
+                });
+            }
+        })
+    });
+    // The one that is spoken by hand is gone.
+    let gone = address(&setting.upstream);
+    setting.upstream = listener().await;
+    for method in ["GET", "POST"] {
+        for _ in 0..10 {
+            let mut client = setting.client().await;
+            client.say(request(method, "x", "Connection: close\r\n")).await;
+            let answer = client.message().await;
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{method}: {answer}");
+        }
+    }
+    let healthy =
+        |value: &str| format!("candor_endpoint_healthy{{endpoint=\"http://{gone}\",upstream=\"monolith\"}} {value}");
+    let shown = setting.world.metrics().await;
+    assert!(shown.lines().any(|line| line == healthy("0")), "{shown}");
+    serving.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// A probe says so before any request can fail, and says when it is back; it shows nothing of anybody's.
+async fn probes_find_out_by_themselves() {
+    let setting = Setting::with(|settings| {
+        patient(settings);
+        let probed = "health = { path = \"/well?x=1\", interval = \"100ms\", host = \"probe.example\", status = [204] }\nendpoints = [";
+        settings.replace("endpoints = [", probed);
+    })
+    .await;
+    let endpoint = setting.upstream.local_addr().expect("it is bound");
+    let shows = async |value: &str| {
+        let line = format!("candor_endpoint_healthy{{endpoint=\"http://{endpoint}\",upstream=\"monolith\"}} {value}");
+        setting.world.metrics().await.lines().any(|shown| shown == line)
+    };
+    for (answer, expected) in [("503 No", "0"), ("204 Yes", "1"), ("200 Not what counts", "0"), ("204 Yes", "1")] {
+        let mut tries = 0;
+        while !shows(expected).await {
+            let mut probe = setting.upstream().await;
+            let head = probe.head().await;
+            let version = concat!("candor/", env!("CARGO_PKG_VERSION"));
+            let whole = format!(
+                "GET /well?x=1 HTTP/1.1\r\nhost: probe.example\r\nuser-agent: {version}\r\nconnection: close\r\n\r\n"
+            );
+            assert_eq!(head, whole);
+            probe.say(format!("HTTP/1.1 {answer}\r\nContent-Length: 0\r\n\r\n")).await;
+            probe.end().await;
+            tries += 1;
+            assert!(tries < 20, "{answer} has shown nothing");
+        }
+    }
+}
+
+async fn listener() -> TcpListener {
+    TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free")
 }
 
 async fn connecting_has_a_deadline() {

@@ -14,7 +14,9 @@ use tokio::{
     time::{interval, sleep, timeout},
 };
 
-use super::{Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, fits, fleet, held, keys, legacy, sessions};
+use super::{
+    Command, CommandAnswer, MAX_LINE, SOCKET_NAME, TIMEOUT, endpoints, fits, fleet, held, keys, legacy, sessions,
+};
 use crate::{
     server::orders::{Order, Orders},
     state::Gateway,
@@ -156,6 +158,7 @@ async fn execute(command: Command, operator: String, gateway: &Gateway, orders: 
             gateway.clock().written().await;
             CommandAnswer::Done(accepted.to_string())
         }
+        Command::Endpoints => endpoints::list(gateway),
         Command::Fleet(command) => match gateway.devices() {
             Some(devices) => fleet::execute(&devices, command, operator, gateway.now()).await,
             None => {

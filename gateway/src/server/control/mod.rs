@@ -4,6 +4,7 @@
 //! A command never writes in a folder that a gateway holds: it asks the gateway to. Without one, the command takes the
 //! folder itself.
 
+pub mod endpoints;
 pub mod fleet;
 pub mod held;
 mod holder;
@@ -45,6 +46,8 @@ pub enum Command {
     Clock,
     /// To take the wall clock at its word.
     ClockAccept,
+    /// To say how the endpoints of each upstream are.
+    Endpoints,
     /// Something about devices.
     Fleet(FleetCommand),
     /// Something about held sessions.
@@ -102,6 +105,7 @@ impl Command {
             | Self::Fleet(_)
             | Self::Held(_)
             | Self::Legacy(_)
+            | Self::Endpoints
             | Self::Sessions(_) => TIMEOUT,
         }
     }
