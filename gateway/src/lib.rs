@@ -12,6 +12,7 @@
 //! - 1 [`headers`]: lists, cookies, the fields of one hop, and the names that are ours, in every spelling.
 //! - 1 [`telemetry`]: access lines, diagnostics, metrics.
 //! - 1 [`limits`]: how often one address may do what costs us something.
+//! - 2 [`certificates`]: what clients are shown over TLS, read again when it changes.
 //! - 2 [`request`]: a request as its client sent it, understood: path, host, which way it came, what it shows.
 //! - 3 [`route`]: who may pass where; our own paths; where it is safe to come back to.
 //! - 4 [`config`]: the file, read whole, all its problems at once.
@@ -26,6 +27,7 @@
 //! - 13 [`cli`]: the commands.
 
 pub mod body;
+pub mod certificates;
 pub mod check;
 pub mod cli;
 pub mod config;

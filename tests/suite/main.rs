@@ -43,6 +43,7 @@ mod serving;
 mod sources;
 mod tidy;
 mod trials;
+mod wires;
 mod wycheproof;
 
 use std::{
@@ -129,6 +130,7 @@ fn run() -> ExitCode {
         secrets::tests(),
         serving::tests(),
         tidy::tests(),
+        wires::tests(),
         wycheproof::tests(),
     ];
     let mut trials: Vec<Trial> = tests.into_iter().flatten().collect();

@@ -20,8 +20,17 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// An authority, a certificate of its own for loopback, and one for the same names that it did not sign.
 pub struct Authority {
     certificate: String,
+    issuer: Issuer<'static, KeyPair>,
     acceptor: TlsAcceptor,
     impostor: TlsAcceptor,
+}
+
+/// A certificate with its key, PEM.
+pub struct Issued {
+    /// The certificate.
+    pub certificate: String,
+    /// Its key.
+    pub key: String,
 }
 
 impl Authority {
@@ -29,15 +38,27 @@ impl Authority {
     pub fn shared() -> &'static Self {
         static SHARED: OnceLock<Authority> = OnceLock::new();
         SHARED.get_or_init(|| {
-            let (certificate, acceptor) = made("Candor's test authority");
-            let (_, impostor) = made("Somebody else's authority");
-            Self { certificate, acceptor, impostor }
+            let (certificate, issuer) = authority("Candor's test authority");
+            let (_, impostor) = authority("Somebody else's authority");
+            let acceptor = acceptor(&issuer);
+            Self { certificate, issuer, acceptor, impostor: self::acceptor(&impostor) }
         })
     }
 
     /// Its certificate, PEM.
     pub fn pem(&self) -> &str {
         &self.certificate
+    }
+
+    /// A certificate for `names` that holds now.
+    pub fn issue(&self, names: &[&str]) -> Issued {
+        self.issue_until(names, 300)
+    }
+
+    /// The same, good for so many days, or since so many no more.
+    pub fn issue_until(&self, names: &[&str], days: i64) -> Issued {
+        let (certificate, key) = issue(&self.issuer, names, days);
+        Issued { certificate: pem("CERTIFICATE", &certificate), key: pem("PRIVATE KEY", &key.serialize_der()) }
     }
 
     /// Accepts TLS connections with a certificate that it signed.
@@ -51,35 +72,43 @@ impl Authority {
     }
 }
 
-fn made(name: &str) -> (String, TlsAcceptor) {
+fn authority(name: &str) -> (String, Issuer<'static, KeyPair>) {
     let mut authority = CertificateParams::new(Vec::new()).expect("no names are good names");
     authority.distinguished_name.push(DnType::CommonName, name);
     authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let key = KeyPair::generate().expect("a key can be made");
-    let certificate = pem(authority.self_signed(&key).expect("it signs itself").der());
-    let issuer = Issuer::new(authority, key);
+    let certificate = pem("CERTIFICATE", authority.self_signed(&key).expect("it signs itself").der());
+    (certificate, Issuer::new(authority, key))
+}
 
-    let mut server = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).expect("good names");
+/// A certificate that `issuer` signed, and its key.
+fn issue(issuer: &Issuer<'static, KeyPair>, names: &[&str], days: i64) -> (CertificateDer<'static>, KeyPair) {
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut server = CertificateParams::new(names).expect("good names");
     // Over in less than a year, as all are: a clock that is a year wrong sees none that holds.
-    let now = Clock::system().now().wall().since(Timestamp::default());
-    server.not_before = date_time_ymd(1970, 1, 1) + (now - DAY * 30);
-    server.not_after = date_time_ymd(1970, 1, 1) + (now + DAY * 300);
-    let server_key = KeyPair::generate().expect("a key can be made");
-    let signed = server.signed_by(&server_key, &issuer).expect("it signs others");
-    let chain: Vec<CertificateDer<'static>> = vec![signed.der().clone()];
-    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(server_key.serialize_der()));
+    let now = date_time_ymd(1970, 1, 1) + Clock::system().now().wall().since(Timestamp::default());
+    server.not_before = now - DAY * 30;
+    let (away, past) = (DAY * u32::try_from(days.unsigned_abs()).unwrap_or(0), days < 0);
+    server.not_after = if past { now - away } else { now + away };
+    let key = KeyPair::generate().expect("a key can be made");
+    (server.signed_by(&key, issuer).expect("it signs others").der().clone(), key)
+}
+
+fn acceptor(issuer: &Issuer<'static, KeyPair>) -> TlsAcceptor {
+    let (certificate, key) = issue(issuer, &["127.0.0.1", "localhost"], 300);
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
         .expect("the provider knows the versions")
         .with_no_client_auth()
-        .with_single_cert(chain, private)
+        .with_single_cert(vec![certificate], private)
         .expect("the key is the certificate's");
-    (certificate, TlsAcceptor::from(Arc::new(config)))
+    TlsAcceptor::from(Arc::new(config))
 }
 
-/// RFC 7468 §5.
-fn pem(certificate: &CertificateDer<'_>) -> String {
-    let text = BASE64_STANDARD.encode(certificate);
+/// RFC 7468 §5 and §10.
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = BASE64_STANDARD.encode(der);
     let lines: Vec<&str> = (0..text.len()).step_by(64).map(|at| &text[at..text.len().min(at + 64)]).collect();
-    format!("-----BEGIN CERTIFICATE-----\n{}\n-----END CERTIFICATE-----\n", lines.join("\n"))
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }

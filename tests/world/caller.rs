@@ -13,6 +13,8 @@ use gateway::demo::{
 use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
+use crate::wire;
+
 /// How long a caller waits: well beyond every deadline of the gateway's in a test. Who is told nothing by then has
 /// found a hang.
 pub const PATIENCE: Duration = Duration::from_secs(8);
@@ -62,7 +64,7 @@ impl Form {
 impl Caller {
     /// Somebody without any credential.
     pub fn new(form: Form) -> Self {
-        let browser = match form {
+        let mut browser = match form {
             Form::Browser => Browser::navigating(PATIENCE),
             Form::Script | Form::Device => {
                 let mut headers = HeaderMap::new();
@@ -70,6 +72,7 @@ impl Caller {
                 Browser::with_headers(PATIENCE, headers)
             }
         };
+        browser.reach_by(wire::of);
         Self { browser, form }
     }
 

@@ -22,9 +22,11 @@ pub mod scripted;
 pub mod settings;
 pub mod step;
 pub mod store;
+pub mod wire;
 
 use std::{
     net::SocketAddr,
+    num::NonZero,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -47,6 +49,7 @@ use self::{
     log::Log,
     settings::Settings,
     store::Store,
+    wire::Protocol,
 };
 
 /// The deadline of everything that has one.
@@ -73,6 +76,7 @@ pub struct World {
     log: Log,
     access: AccessLog,
     folder: Folder,
+    workers: NonZero<usize>,
 }
 
 /// A fault proxy before each thing that the gateway depends on over the network.
@@ -101,6 +105,7 @@ pub struct Builder {
     clock: Option<Clock>,
     provider_clock: Option<Clock>,
     further: String,
+    protocol: Protocol,
 }
 
 impl Builder {
@@ -124,6 +129,12 @@ impl Builder {
     /// The provider goes by a clock of its own: its `Date` and its `iat` are not moved by what moves the gateway's.
     pub fn provider_clock(mut self, clock: Clock) -> Self {
         self.provider_clock = Some(clock);
+        self
+    }
+
+    /// The gateway is spoken to in `protocol`, by everybody who asks it through a [`Caller`].
+    pub fn over(mut self, protocol: Protocol) -> Self {
+        self.protocol = protocol;
         self
     }
 
@@ -153,11 +164,31 @@ impl Builder {
         if self.secure {
             std::fs::write(folder.path().join("ca.pem"), Authority::shared().pem()).expect("a file can be written");
         }
-        let settings = Settings::new(&proxies, &idp, self.secure, self.further);
+        let mut settings = Settings::new(&proxies, &idp, self.secure, self.further);
+        if self.protocol.is_encrypted() {
+            let own = Authority::shared().issue(&["127.0.0.1", "localhost"]);
+            std::fs::write(folder.path().join("tls.pem"), own.certificate).expect("a file can be written");
+            std::fs::write(folder.path().join("tls.key"), own.key).expect("a file can be written");
+            settings.speak_tls();
+        }
+        self.protocol.speak_to(&settings.public_url());
         let store = Store::at(folder.path().join("data/candor.sqlite"));
         let log = Log::default();
         let access = AccessLog::to(Box::new(log.clone()), Format::Json);
-        World { idp, monolith, proxies, store, settings, gateway: None, clock, provider_clock, log, access, folder }
+        World {
+            idp,
+            monolith,
+            proxies,
+            store,
+            settings,
+            gateway: None,
+            clock,
+            provider_clock,
+            log,
+            access,
+            folder,
+            workers: NonZero::<usize>::MIN,
+        }
     }
 }
 
@@ -206,8 +237,14 @@ impl World {
     /// Starts the gateway, or says why it would not.
     async fn try_start(&self) -> Result<Started, String> {
         let config = self.config()?;
-        let options = ServeOptions { clock: self.clock.clone(), ..settings::options_with(self.access.clone()) };
+        let (clock, workers) = (self.clock.clone(), self.workers);
+        let options = ServeOptions { clock, workers, ..settings::options_with(self.access.clone()) };
         server::start(config, options).await.map_err(|fault| fault.to_string())
+    }
+
+    /// So many workers, from the next start of the gateway on, in place of one.
+    pub fn workers(&mut self, workers: NonZero<usize>) {
+        self.workers = workers;
     }
 
     fn config(&self) -> Result<Config, String> {

@@ -22,6 +22,7 @@ pub struct Settings {
     port: u16,
     verify_port: u16,
     text: String,
+    encrypted: bool,
 }
 
 impl Settings {
@@ -68,7 +69,7 @@ connect_timeout = "{deadline}"
 
 {routes}{further}"#
         );
-        Self { port, verify_port, text }
+        Self { port, verify_port, text, encrypted: false }
     }
 
     /// The whole configuration, TOML.
@@ -78,7 +79,15 @@ connect_timeout = "{deadline}"
 
     /// Where people reach the gateway.
     pub fn public_url(&self) -> Url {
-        Url::parse(&format!("http://127.0.0.1:{}", self.port)).expect("an address")
+        let scheme = if self.encrypted { "https" } else { "http" };
+        Url::parse(&format!("{scheme}://127.0.0.1:{}", self.port)).expect("an address")
+    }
+
+    /// The gateway speaks TLS, with the certificate in `tls.pem`.
+    pub(crate) fn speak_tls(&mut self) {
+        self.encrypted = true;
+        let tls = "tls = { certificate = \"tls.pem\", key = \"tls.key\" }";
+        self.replace("public_url = \"http://", &format!("{tls}\npublic_url = \"https://"));
     }
 
     /// Where another proxy asks about a request, once [`Settings::trust_loopback`] was said.
@@ -172,7 +181,14 @@ pub(crate) fn options_with(access: AccessLog) -> ServeOptions {
     let level = std::env::var("CANDOR_LOG").ok().and_then(|level| level.parse().ok());
     let telemetry = Telemetry::start_with(access, Format::Json, level.unwrap_or(tracing::Level::ERROR));
     let revocations = RevocationPolicy { poll: DEADLINE / 4, patience: DEADLINE };
-    let tuning = Tuning { connect: DEADLINE, call: DEADLINE, store: DEADLINE, revocations, ..Tuning::default() };
+    let tuning = Tuning {
+        connect: DEADLINE,
+        call: DEADLINE,
+        store: DEADLINE,
+        revocations,
+        certificates: DEADLINE / 4,
+        ..Tuning::default()
+    };
     ServeOptions { tuning, workers: NonZero::<usize>::MIN, drain: DEADLINE, ..ServeOptions::new(telemetry) }
 }
 

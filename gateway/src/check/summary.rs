@@ -1,11 +1,22 @@
 //! What a good configuration means, on one screen.
 
-use std::{collections::BTreeSet, fmt::Write as _};
+use std::{collections::BTreeSet, fmt::Write as _, time::Duration};
 
-use auth_core::{policy::Allow, principal::Kind};
+use auth_core::{
+    clock::{Clock, Timestamp},
+    policy::Allow,
+    principal::Kind,
+};
 
+use crate::certificates::Metadata;
 use crate::config::{Config, OnDenial, Route};
 use crate::server::control;
+
+/// The seconds of a day.
+const DAY: u64 = 24 * 3600;
+
+/// Who renews certificates by a program has done it long before.
+const SOON: Duration = Duration::from_secs(14 * DAY);
 
 /// Listeners, issuers, routes, and what our own paths shadow.
 pub(super) fn of(config: &Config) -> String {
@@ -20,6 +31,7 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
     for listen in &config.server.listen {
         writeln!(text, "listens  {listen}, known as {public}")?;
     }
+    tls(text, config)?;
     writeln!(text, "admin    {}", config.admin.listen)?;
     for (may, role) in [("ended", &config.admin.security_admin), ("seen", &config.admin.viewer)] {
         if !role.is_empty() {
@@ -75,6 +87,51 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(text, "shadows  {}/… of route {place} is the gateway's own", config.own_prefix)?;
     }
     Ok(())
+}
+
+/// What clients are shown over TLS, and what they may not like about it.
+fn tls(text: &mut String, config: &Config) -> std::fmt::Result {
+    let server = &config.server;
+    for redirect in &server.tls.redirect_http {
+        writeln!(text, "redirect {redirect}, to https")?;
+    }
+    let read: Vec<_> = server.tls.certificates.iter().map(|files| (files, files.read())).collect();
+    for (files, certificate) in &read {
+        let file = files.certificate.display();
+        match certificate {
+            Ok(certificate) => {
+                let metadata = &certificate.metadata;
+                writeln!(text, "tls      {file}, for {}, until {}", metadata.subjects(), metadata.expires)?;
+                for doubt in doubts(metadata, Clock::system().now().wall()) {
+                    writeln!(text, "warning {file}: {doubt}")?;
+                }
+            }
+            Err(fault) => writeln!(text, "warning {fault}")?,
+        }
+    }
+    let host = server.public_url.host_str().unwrap_or_default();
+    let covered = read.iter().any(|(_, read)| read.as_ref().is_ok_and(|certificate| certificate.metadata.covers(host)));
+    if !read.is_empty() && !covered {
+        writeln!(text, "warning no certificate is for {host}, the host of `public_url`")?;
+    }
+    Ok(())
+}
+
+/// What clients may not like about a certificate.
+fn doubts(metadata: &Metadata, now: Timestamp) -> Vec<String> {
+    let mut doubts = Vec::new();
+    if metadata.expires <= now {
+        doubts.push("it has expired".to_owned());
+    } else if metadata.expires.since(now) < SOON {
+        doubts.push(format!("it expires in {} days", metadata.expires.since(now).as_secs() / DAY));
+    }
+    if metadata.begins > now {
+        doubts.push(format!("it is good from {} on", metadata.begins));
+    }
+    if !metadata.in_order {
+        doubts.push("the chain is out of order: each certificate belongs after the one that it has issued".to_owned());
+    }
+    doubts
 }
 
 fn place(route: &Route) -> String {

@@ -7,6 +7,8 @@ impl Config {
     pub fn fixed_changes(&self, next: &Self) -> Vec<&'static str> {
         let fixed = [
             ("[server] listen", self.server.listen != next.server.listen),
+            ("[server] redirect_http", self.server.tls.redirect_http != next.server.tls.redirect_http),
+            ("[server] tls", self.server.tls.is_on() != next.server.tls.is_on()),
             ("[server] data", self.server.data != next.server.data),
             ("[admin] listen", self.admin.listen != next.admin.listen),
             ("[forward_auth] listen", self.forward_auth.listen != next.forward_auth.listen),

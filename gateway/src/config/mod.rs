@@ -22,6 +22,7 @@ pub mod site;
 mod source;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod units;
 mod upstream_tls;
 mod upstreams;
@@ -52,6 +53,7 @@ pub use problem::ConfigProblem;
 pub use routes::{Cache, Expect, OnDenial, Route, RouteClientKind};
 pub use server::{AdminConfig, ForwardAuthConfig, LogConfig, ServerConfig, SessionsConfig, StoreConfig};
 pub use source::SourceFile;
+pub use tls::{Hsts, TlsConfig};
 pub use upstream_tls::UpstreamTls;
 pub use upstreams::{HostHeader, IdentityHeaders, NamedHeaders, UpstreamConfig};
 pub use value::Secrets;

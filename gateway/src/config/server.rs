@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use tracing::Level;
 use url::{Host, Url};
 
-use super::{allow, file::Section, issuer_names::IssuerNames, value::Value};
+use super::{allow, file::Section, issuer_names::IssuerNames, tls::TlsConfig, value::Value};
 use crate::{limits::Allowance, telemetry::Format};
 
 /// `[server]`: the public listener, and where our own files lie.
@@ -31,6 +31,8 @@ pub struct ServerConfig {
     pub max_head: usize,
     /// How many clients may be connected at once; `None`: as many as the limit of open files leaves room for.
     pub max_client_connections: Option<usize>,
+    /// How TLS is spoken.
+    pub tls: TlsConfig,
 }
 
 /// `[log]`.
@@ -119,7 +121,6 @@ const HOUR: Duration = Duration::from_secs(3600);
 impl ServerConfig {
     /// Reads `[server]`; `None` if something that has no default is missing or wrong.
     pub(super) fn read(section: &Section<'_>) -> Option<Self> {
-        section.not_built("tls", "leave it out, and let something before the gateway speak TLS");
         let timeout = |key, default| {
             section.value(key).and_then(|value| value.duration(Duration::from_millis(10)..=HOUR)).unwrap_or(default)
         };
@@ -141,7 +142,9 @@ impl ServerConfig {
         let data = section.value("data").and_then(|value| value.path("\"data\""));
         let public_url = section.required("public_url", "\"https://app.example.com\"").and_then(|value| public(&value));
         let trusted_proxies = trusted.unwrap_or_default();
-        if public_url.as_ref().is_some_and(|url| url.scheme() == "https") && trusted_proxies.is_empty() {
+        let secure = public_url.as_ref().map(|url| url.scheme() == "https");
+        let tls = TlsConfig::read(section, secure);
+        if secure == Some(true) && trusted_proxies.is_empty() && !section.has("tls") {
             let message = "something before the gateway speaks https, and every client will seem to be that";
             section.warning(message.to_owned(), "name its address in `trusted_proxies`, for example [\"127.0.0.1\"]");
         }
@@ -155,6 +158,7 @@ impl ServerConfig {
             max_target: usize::try_from(max_target).ok()?,
             max_head: usize::try_from(max_head).ok()?,
             max_client_connections: most,
+            tls,
         })
     }
 }
@@ -287,14 +291,14 @@ fn one_or_more(value: &Value<'_>) -> Vec<SocketAddr> {
     if value.is_text() { address(value).into_iter().collect() } else { listeners(value) }
 }
 
-fn listeners(value: &Value<'_>) -> Vec<SocketAddr> {
+pub(super) fn listeners(value: &Value<'_>) -> Vec<SocketAddr> {
     let Some(addresses) = value.each("[\"127.0.0.1:8080\"]", address) else { return Vec::new() };
     if value.list("[]").is_some_and(|list| list.is_empty()) {
-        value.problem("`listen` names no address", "for example [\"127.0.0.1:8080\"]");
+        value.problem(format!("`{}` names no address", value.key()), "for example [\"127.0.0.1:8080\"]");
     }
     for (at, address) in addresses.iter().enumerate() {
         if address.port() != 0 && addresses[..at].contains(address) {
-            value.problem(format!("`listen` names {address} twice"), "");
+            value.problem(format!("`{}` names {address} twice", value.key()), "");
         }
     }
     addresses
@@ -342,7 +346,10 @@ fn public(value: &Value<'_>) -> Option<Url> {
         return None;
     }
     if url.scheme() == "http" && !is_loopback(&url) {
-        value.warning("cookies travel in the clear over http", "use https, with TLS spoken before the gateway");
+        value.warning(
+            "cookies travel in the clear over http",
+            "use https, with `tls`, or with TLS spoken before the gateway",
+        );
     }
     Some(url)
 }

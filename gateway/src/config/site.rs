@@ -14,6 +14,7 @@ pub struct Site {
     host: String,
     secure: bool,
     signs_in: bool,
+    hsts: Option<HeaderValue>,
 }
 
 /// What a link to our own sign-in says.
@@ -36,7 +37,9 @@ pub struct LoginLink<'a> {
 impl Site {
     /// The site that `config` describes.
     pub fn new(config: &Config) -> Self {
-        Self::of(&config.own_prefix, &config.server.public_url, !config.identity.is_empty())
+        let hsts = config.server.tls.hsts.and_then(|hsts| HeaderValue::try_from(hsts.value()).ok());
+        let named = Self::of(&config.own_prefix, &config.server.public_url, !config.identity.is_empty());
+        Self { hsts, ..named }
     }
 
     /// A site by its parts: the prefix of our own paths, the public address, and whether people can sign in at all.
@@ -47,7 +50,13 @@ impl Site {
             host: public_url.host_str().unwrap_or_default().trim_end_matches('.').to_owned(),
             secure: public_url.scheme() == "https",
             signs_in,
+            hsts: None,
         }
+    }
+
+    /// `Strict-Transport-Security`, on every answer over TLS of ours.
+    pub fn hsts(&self) -> Option<&HeaderValue> {
+        self.hsts.as_ref()
     }
 
     /// The public address without a path, as `Origin` spells it (RFC 6454 §6.2).

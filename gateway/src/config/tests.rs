@@ -308,7 +308,6 @@ fn what_is_not_built_yet_is_said_and_not_taken() {
         &format!("{LEAST}[store]\ndatabase = \"postgres://x\"\n"),
         &["15:1 `database` is not built yet in [store] / leave it out"],
     );
-    check(&with("[server]", "tls = { certificate = \"a\", key = \"b\" }"), &["3:1 `tls` is not built yet"]);
     check(&format!("{LEAST}[store]\ndatabase = \"postgres://u:canary@h/d\"\n"), &["15:1 `database` is not built yet"]);
     check(&format!("{LEAST}[admin]\npublic_url = \"\"\n"), &["15:1 `public_url`"]);
     let route = |text| with("[[routes]]", text);
@@ -981,4 +980,26 @@ fn an_endpoint_may_be_behind_tls_or_a_socket_of_this_machine() {
     check(&tls("[\"https://a\"]", "\"yes\""), &["10:7 `tls` must be a table"]);
     check(&tls("[\"https://a\"]", "{ verify = false }"), &["10:9 `tls` of an upstream has no key `verify`"]);
     check(&tls("[\"https://a\"]", "{ server_name = \"a b\" }"), &["10:23 `server_name` must be a host name"]);
+}
+
+#[test]
+fn tls_is_two_files_that_can_be_read() {
+    let tls = |text: &str| with("[server]", text);
+    check(&tls("tls = { certificate = \"a\", key = \"b\" }"), &["3:7 /etc/candor/a cannot be read / relative paths"]);
+    check(&tls("tls = { certificate = \"a\" }"), &["3:7 must name `certificate` and `key`"]);
+    check(&tls("tls = []"), &["3:7 names no certificate"]);
+    check(&tls("tls = [\"a\"]"), &["3:8 a table of two files"]);
+    check(&tls("tls = { certificat = \"a\" }"), &["3:7 must name", "3:9 `tls` has no key `certificat`"]);
+    check(&tls("hsts = \"365d\""), &["3:8 there is no `tls` here"]);
+    check(&tls("hsts = { max_age = \"1d\", sub = true }"), &["3:8 there is no `tls` here", "3:26 has no key `sub`"]);
+    let plain = tls("redirect_http = [\"0.0.0.0:80\"]").replace("https://app", "http://app");
+    check(&plain, &["3:17 `redirect_http` is for a `public_url` that is https"]);
+    check(&tls("redirect_http = []"), &["3:17 `redirect_http` names no address"]);
+    // Commands need no keys.
+    let text =
+        tls("tls = { certificate = \"a\", key = \"b\" }\nhsts = { max_age = \"2d\", include_subdomains = true }");
+    let config = parse(&text, Path::new("/etc/candor"), Secrets::NotNeeded).expect("it reads");
+    assert_eq!(config.server.tls.certificates[0].key, PathBuf::from("/etc/candor/b"));
+    assert_eq!(config.server.tls.hsts.map(Hsts::value).as_deref(), Some("max-age=172800; includeSubDomains"));
+    compare(&text, &config.warnings, &[]);
 }

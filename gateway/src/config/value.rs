@@ -260,6 +260,11 @@ impl<'a> Value<'a> {
         }
     }
 
+    /// Whether files that hold secrets are to be read.
+    pub(super) fn may_read_secrets(&self) -> bool {
+        matches!(self.file.secrets, Secrets::Read(_))
+    }
+
     /// A secret: `{ env = "…" }` or `{ file = "…" }`. Its content is in no message. None where it is not needed, too.
     pub(super) fn secret(&self) -> Option<SecretString> {
         let forms = format!("write `{} = {{ env = \"NAME\" }}` or `{} = {{ file = \"path\" }}`", self.key, self.key);

@@ -1,7 +1,7 @@
 //! A small real browser for programs: an HTTP client with a cookie jar, which reads forms and follows redirects only
 //! when told to, so that every answer on the way can be looked at.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use cookie::Cookie;
@@ -10,17 +10,15 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE, COOKIE, HOST, LOCATION, ORIGIN, SET_COOKIE},
 };
 use http_body_util::{BodyExt, Full};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
 use url::Url;
+
+use super::wire::Wire;
 
 const REDIRECTS: usize = 10;
 
 /// A client with a cookie jar. Cookies are kept by host and path, as browsers do, whatever the port.
 pub struct Browser {
-    client: Client<HttpConnector, Full<Bytes>>,
+    wire: Arc<dyn Fn(&Url) -> Wire + Send + Sync>,
     jar: BTreeMap<Kept, String>,
     headers: HeaderMap,
     deadline: Duration,
@@ -82,11 +80,12 @@ impl Browser {
 
     /// A program that sends `headers` with every request.
     pub fn with_headers(deadline: Duration, headers: HeaderMap) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        // A fresh connection each time: a kept one would hide that the other side is down.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
-        Self { client, jar: BTreeMap::new(), headers, deadline }
+        Self { wire: Arc::new(|_| Wire::default()), jar: BTreeMap::new(), headers, deadline }
+    }
+
+    /// Reaches each address as `wire` says; without this, in HTTP/1.1 over TCP.
+    pub fn reach_by(&mut self, wire: impl Fn(&Url) -> Wire + Send + Sync + 'static) {
+        self.wire = Arc::new(wire);
     }
 
     /// A program with a bearer token.
@@ -187,7 +186,7 @@ impl Browser {
     async fn send(&mut self, method: Method, url: &Url, sent: Option<Sent>) -> Result<SeenPage, NoAnswer> {
         let asked = self.request(method, url, sent)?;
         let exchange = async {
-            let answer = self.client.request(asked).await.map_err(|error| NoAnswer::Broken(chain(&error)))?;
+            let answer = (self.wire)(url).send(url, asked).await.map_err(|error| NoAnswer::Broken(chain(&*error)))?;
             let (head, body) = answer.into_parts();
             let body = body.collect().await.map_err(|error| NoAnswer::Broken(chain(&error)))?.to_bytes();
             Ok(SeenPage { url: url.clone(), status: head.status, headers: head.headers, body })

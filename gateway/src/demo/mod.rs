@@ -21,6 +21,7 @@ pub mod show;
 pub mod simulate;
 mod stage;
 mod state;
+pub mod wire;
 
 pub use displays::LegacyDisplay;
 pub use idp::{AccessTokenSpec, Health, Idp, Lie, Login, Part, Twin, User};

@@ -10,6 +10,7 @@ pub mod forward_auth;
 mod legacy_pin;
 mod logout;
 mod me;
+pub mod redirect;
 mod sessions;
 mod sign_in;
 

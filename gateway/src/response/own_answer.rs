@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderName, HeaderValue, header::CONTENT_SECURITY_POLICY};
+use http::{HeaderName, HeaderValue, header::CONTENT_SECURITY_POLICY, uri::PathAndQuery};
 use serde_json::Value;
 use url::Url;
 
@@ -40,6 +40,8 @@ pub(super) enum OwnContent {
     Json(Value),
     /// A way elsewhere, always with 303.
     Redirect(Destination),
+    /// The same at another address, always with 308.
+    Moved(Destination),
     Text {
         text: String,
         media_type: &'static str,
@@ -95,7 +97,8 @@ pub enum OwnFailure {
     },
 }
 
-/// Where a browser may be sent: to a provider, or to a page of this site that neither begins nor ends a session.
+/// Where a browser may be sent: to a provider, to a page of this site that neither begins nor ends a session, or to the same
+/// address by https.
 #[derive(Debug)]
 pub struct Destination(String);
 
@@ -161,6 +164,11 @@ impl OwnAnswer {
         Self::of(OwnContent::Redirect(to))
     }
 
+    /// 308: the same request, with its method and its body, belongs elsewhere (RFC 9110 §15.4.9).
+    pub fn moved(to: Destination) -> Self {
+        Self::of(OwnContent::Moved(to))
+    }
+
     /// Plain text, with 200.
     pub fn text(text: impl Into<String>) -> Self {
         Self::text_as(PLAIN, text)
@@ -223,6 +231,12 @@ impl Destination {
     /// A page of this site.
     pub fn page(page: &ReturnTo) -> Self {
         Self(page.as_str().to_owned())
+    }
+
+    /// The same path and query at one of our own hosts, by https.
+    pub fn https(host: &str, port: Option<u16>, target: &PathAndQuery) -> Self {
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        Self(format!("https://{host}{port}{target}"))
     }
 
     pub(super) fn as_str(&self) -> &str {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use http::{Request, Response};
+use http::{Request, Response, header::STRICT_TRANSPORT_SECURITY};
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -63,7 +63,7 @@ where
     /// Serves one connection, which is in `phase`, to its end; once draining, to the end of the request that it is at.
     pub(super) async fn serve(self: Rc<Self>, transport: impl Transport, peer: IpAddr, phase: Arc<Phase>) {
         let (http, _) = self.limits();
-        let connection = ClientConnection::new(phase);
+        let connection = ClientConnection::new(phase, transport.is_encrypted());
         let Some(transport) = self.speak(http, &connection, transport, peer).await else { return };
         match connection.closing() {
             Closing::Orderly => {}
@@ -137,13 +137,17 @@ where
             };
             context.send(reply)
         };
-        let response = match AssertUnwindSafe(respond).catch_unwind().await {
+        let mut response = match AssertUnwindSafe(respond).catch_unwind().await {
             Ok(response) => response,
             Err(panic) => {
                 tracing::error!(panic = panic_message(&*panic), id = %context.id, "a request panicked");
                 context.send(context.fault(Fault::Panicked))
             }
         };
+        if let Some(hsts) = context.running.site.hsts().filter(|_| connection.is_encrypted()) {
+            // In place of an upstream's own: two of them, and browsers take the first (RFC 6797 §8.1).
+            response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
         record.of(response.map(|body| stream.answer(body)))
     }
 }

@@ -1,6 +1,6 @@
 //! A client's connection as hyper reads and writes it, with the two deadlines that hyper has one timer for.
 //!
-//! [`Io`] works over any [`Transport`]: TCP today, TLS over it once that is built.
+//! [`Io`] works over any [`Transport`]: TCP, and TLS over it.
 
 use std::{
     io,
@@ -19,6 +19,11 @@ use super::phase::{ConnectionState, Phase};
 
 /// What a client's connection runs over. Each one compiles hyper's server anew, and none costs a copy or an allocation.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
+    /// Whether nobody on the way can read it or write to it.
+    fn is_encrypted(&self) -> bool {
+        false
+    }
+
     /// From here on, closing it resets it, so that nobody takes its end for the end of an answer.
     fn reset_on_close(&self);
 }

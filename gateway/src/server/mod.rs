@@ -21,6 +21,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod thread;
+mod tls;
 mod worker;
 
 use std::{
@@ -93,6 +94,7 @@ struct Threads {
 /// Something of each listener.
 struct Listeners<T> {
     public: Vec<T>,
+    redirect: Vec<T>,
     forward_auth: Vec<T>,
     admin: T,
 }
@@ -197,7 +199,7 @@ impl Threads {
         orders: Option<Orders>,
     ) -> std::io::Result<Self> {
         let clients = Clients::new(config.gateway.clone(), files);
-        let Listeners { public, forward_auth, admin } = sockets;
+        let Listeners { public, redirect, forward_auth, admin } = sockets;
         let (gateway, stop) = (config.gateway.clone(), config.draining.clone());
         let mut workers = Vec::with_capacity(count.get());
         for number in 0..count.get() {
@@ -209,7 +211,9 @@ impl Threads {
         let keep_admin = stop_admin.drop_guard();
         let public = public.into_iter().map(|socket| (socket, Listener::Public));
         let forward_auth = forward_auth.into_iter().map(|socket| (socket, Listener::ForwardAuth));
-        let acceptor = acceptor::start(public.chain(forward_auth).collect(), workers.clone(), clients, stop).await?;
+        let redirect = redirect.into_iter().map(|socket| (socket, Listener::Redirect));
+        let sockets = public.chain(redirect).chain(forward_auth).collect();
+        let acceptor = acceptor::start(sockets, workers.clone(), clients, stop).await?;
         Ok(Self { acceptor, workers, admin, keep_admin })
     }
 }
@@ -217,7 +221,7 @@ impl Threads {
 impl Listeners<SocketAddr> {
     fn of(config: &Config) -> Self {
         let (public, forward_auth) = (config.server.listen.clone(), config.forward_auth.listen.clone());
-        Self { public, forward_auth, admin: config.admin.listen }
+        Self { public, redirect: config.server.tls.redirect_http.clone(), forward_auth, admin: config.admin.listen }
     }
 }
 
@@ -226,14 +230,15 @@ impl<T> Listeners<T> {
     fn map<U, E>(self, make: impl Fn(T) -> Result<U, E>) -> Result<Listeners<U>, E> {
         Ok(Listeners {
             public: self.public.into_iter().map(&make).collect::<Result<_, _>>()?,
+            redirect: self.redirect.into_iter().map(&make).collect::<Result<_, _>>()?,
             forward_auth: self.forward_auth.into_iter().map(&make).collect::<Result<_, _>>()?,
             admin: make(self.admin)?,
         })
     }
 
     fn as_ref(&self) -> Listeners<&T> {
-        let (public, forward_auth) = (self.public.iter().collect(), self.forward_auth.iter().collect());
-        Listeners { public, forward_auth, admin: &self.admin }
+        let (public, redirect) = (self.public.iter().collect(), self.redirect.iter().collect());
+        Listeners { public, redirect, forward_auth: self.forward_auth.iter().collect(), admin: &self.admin }
     }
 }
 
@@ -241,6 +246,11 @@ impl Started {
     /// The addresses of the public listener, with the ports that port 0 became.
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses.public
+    }
+
+    /// The addresses where plain HTTP is answered with the way to https.
+    pub fn redirects(&self) -> &[SocketAddr] {
+        &self.addresses.redirect
     }
 
     /// The addresses of the forward-auth listener; none if there is none.

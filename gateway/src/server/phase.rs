@@ -177,6 +177,11 @@ impl Phase {
         }
     }
 
+    /// How long the two kinds of waiting may last.
+    pub(super) fn limits(&self) -> ClientTimeouts {
+        self.limits
+    }
+
     /// When waiting for the client ends.
     pub(super) fn deadline(&self) -> Option<Instant> {
         let limit = match self.state() {

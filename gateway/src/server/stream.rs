@@ -22,6 +22,7 @@ use crate::body::{Body, BodyError};
 /// A client's connection, as its streams know it.
 pub(super) struct ClientConnection {
     phase: Arc<Phase>,
+    encrypted: bool,
     last: Cell<LastStream>,
 }
 
@@ -61,9 +62,14 @@ pub(super) struct ResponseBody {
 }
 
 impl ClientConnection {
-    /// A connection in `phase`.
-    pub(super) fn new(phase: Arc<Phase>) -> Rc<Self> {
-        Rc::new(Self { phase, last: Cell::new(LastStream::Complete) })
+    /// A connection in `phase`, `encrypted` or not.
+    pub(super) fn new(phase: Arc<Phase>, encrypted: bool) -> Rc<Self> {
+        Rc::new(Self { phase, encrypted, last: Cell::new(LastStream::Complete) })
+    }
+
+    /// Whether we speak TLS on it.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.encrypted
     }
 
     /// What it is doing.
@@ -135,7 +141,7 @@ mod tests {
     #[test]
     fn a_connection_is_busy_for_as_long_as_any_of_its_streams_is_held() {
         let limits = ClientTimeouts { head: Duration::from_secs(1), idle: Duration::from_secs(1) };
-        let connection = ClientConnection::new(Phase::new(limits));
+        let connection = ClientConnection::new(Phase::new(limits), false);
         let open = |body: &'static str| connection.open(&Request::new(body.to_owned()));
         let state = || connection.phase.state();
         let (first, second) = (open(""), open(""));

@@ -232,7 +232,9 @@ async fn a_busy_background_delays_neither_clients_nor_operators() {
         let (gateway, _folder) = gateway().await;
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let bind = |address| acceptor::bind(address);
-        let sockets = Listeners { public: vec![any], forward_auth: vec![any], admin: any }.map(bind).expect("ports");
+        let sockets = Listeners { public: vec![any], redirect: Vec::new(), forward_auth: vec![any], admin: any }
+            .map(bind)
+            .expect("ports");
         let addresses = sockets.as_ref().map(Socket::local_addr).expect("they are bound");
         let draining = CancellationToken::new();
         let config = WorkerConfig { gateway, draining: draining.clone(), drain: Duration::from_secs(10) };

@@ -57,6 +57,8 @@ pub(super) struct WorkerConfig {
 pub(super) enum Listener {
     /// The public one: requests are forwarded.
     Public,
+    /// Where plain HTTP is answered with the way to https.
+    Redirect,
     /// The forward-auth one: another proxy asks whether it may forward them.
     ForwardAuth,
 }
@@ -117,8 +119,10 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
         });
         LoadShed::new(ConcurrencyLimit::with_semaphore(answers, requests.clone()))
     };
-    let public = HttpServer::new(service(Listener::Public), gateway.clone(), draining.clone());
-    let forward_auth = HttpServer::new(service(Listener::ForwardAuth), gateway, draining.clone());
+    let tls = gateway.tls();
+    let server = |listener| HttpServer::new(service(listener), gateway.clone(), draining.clone());
+    let (public, redirect) = (server(Listener::Public), server(Listener::Redirect));
+    let forward_auth = server(Listener::ForwardAuth);
     let connections = TaskTracker::new();
     loop {
         let Accepted { stream, peer, phase, listener, load } = tokio::select! {
@@ -130,15 +134,22 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
         };
         // A socket that cannot be used is one that its client has left.
         let Ok(stream) = TcpStream::from_std(stream) else { continue };
-        let server = match listener {
-            Listener::Public => public.clone(),
-            Listener::ForwardAuth => forward_auth.clone(),
+        let (server, tls) = match listener {
+            Listener::Public => (public.clone(), tls.clone()),
+            Listener::Redirect => (redirect.clone(), None),
+            Listener::ForwardAuth => (forward_auth.clone(), None),
         };
         connections.spawn_local(async move {
             let told = phase.clone();
+            let served = async {
+                match tls {
+                    Some(tls) => server.serve_tls(tls, stream, peer.ip(), phase).await,
+                    None => server.serve(stream, peer.ip(), phase).await,
+                }
+            };
             tokio::select! {
                 biased;
-                () = server.serve(stream, peer.ip(), phase) => {}
+                () = served => {}
                 // Closed as it is: nothing of it is being served.
                 () = told.makes_room() => {}
             }
@@ -159,6 +170,7 @@ async fn answer(listener: Listener, pools: &Rc<Pools>, (context, request): Reque
     }
     match listener {
         Listener::Public => handle(pools, &context, request).await,
+        Listener::Redirect => own::redirect::answer(&context, request),
         Listener::ForwardAuth => own::forward_auth::answer(&context, request).await,
     }
 }

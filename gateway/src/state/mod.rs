@@ -46,6 +46,7 @@ use self::{
     process::ProcessParts,
 };
 use crate::{
+    certificates::{CertificateFault, Certificates},
     config::{Config, site::Site},
     limits::RateLimits,
     request::HeadPolicy,
@@ -80,6 +81,8 @@ pub struct Gateway {
     pub data: Arc<DataFolder>,
     /// Whether the folder at its path is not the one that we hold, and that has been said.
     folder_replaced: Arc<AtomicBool>,
+    /// What clients are shown over TLS, if we speak it.
+    certificates: Option<Arc<Certificates>>,
     parts: ProcessParts,
     clock: Clock,
     draining: AtomicBool,
@@ -144,6 +147,8 @@ pub struct Tuning {
     pub revocations: RevocationPolicy,
     /// Refusing, and not refusing, tokens of before.
     pub legacy: LegacyPolicy,
+    /// How often it is looked whether certificates have changed. Default 5 s.
+    pub certificates: Duration,
 }
 
 /// Why a gateway does not start: always something that its operator must put right (exit code 20).
@@ -164,6 +169,9 @@ pub enum StartFault {
     /// An issuer is no address.
     #[error("the issuer {0:?} is not an address")]
     Issuer(String),
+    /// A certificate cannot be served.
+    #[error(transparent)]
+    Certificate(#[from] CertificateFault),
     /// An issuer's own certificates cannot be used.
     #[error("the issuer {0}: its certificate authorities cannot be used: {1}")]
     Ca(String, String),
@@ -185,6 +193,14 @@ impl Gateway {
                 .await;
         revocations.start();
         let every = tuning.revocations.poll;
+        let files = &config.server.tls.certificates;
+        let certificates = match files[..] {
+            [] => None,
+            [..] => Some(Arc::new(Certificates::read(files, clock.now().wall())?)),
+        };
+        if let Some(certificates) = &certificates {
+            background.spawn(certificates.clone().watch(clock.clone(), tuning.certificates));
+        }
         let guard = Arc::new(RefusalGuard::new());
         let registry = Registry::new(store.clone(), revocations.clone());
         let legacy = LegacyTokens::new(registry, background.clone(), clock.clone(), tuning.legacy.clone());
@@ -215,6 +231,7 @@ impl Gateway {
             logout_tokens: LogoutTokensTaken::default(),
             limits: RateLimits::default(),
             telemetry,
+            certificates,
             data,
             folder_replaced: Arc::default(),
             parts,
@@ -234,9 +251,20 @@ impl Gateway {
     /// # Errors
     /// [`StartFault`]: the configuration before stays in force.
     pub fn reconfigure(&self, config: Config) -> Result<Arc<Running>, StartFault> {
+        let files = config.server.tls.certificates.clone();
         let running = self.parts.running(config)?;
+        match &self.certificates {
+            // Whether TLS is spoken is the listener's, and stays.
+            Some(certificates) if !files.is_empty() => certificates.replace(&files, self.now().wall())?,
+            Some(_) | None => {}
+        }
         running.measured();
         Ok(self.running.swap(Arc::new(running)))
+    }
+
+    /// What speaks TLS with clients, if we do.
+    pub fn tls(&self) -> Option<Arc<rustls::ServerConfig>> {
+        self.certificates.as_ref().map(|certificates| certificates.tls().clone())
     }
 
     /// The configuration that is in force: take it once a request.
@@ -311,6 +339,7 @@ impl Default for Tuning {
             keys: KeyPolicy::default(),
             revocations: RevocationPolicy::default(),
             legacy: LegacyPolicy::default(),
+            certificates: Duration::from_secs(5),
         }
     }
 }

@@ -71,6 +71,27 @@ pub(crate) const SET_COOKIES_DROPPED: Metric<Counter, 0> = Metric::new(
     "Cookies of upstreams that were dropped, since they are under the gateway's own names.",
 );
 
+/// How long certificates are good for.
+pub(crate) const CERTIFICATE_REMAINING: Metric<Gauge, 1> = Metric::new(
+    "candor_certificate_remaining_seconds",
+    ["certificate"],
+    "How long the certificate in this file, as it is served, is still good for; below 0 once it has expired.",
+);
+
+/// Certificates that were read again.
+pub(crate) const CERTIFICATES_READ: Metric<Counter, 1> = Metric::new(
+    "candor_certificates_read_total",
+    ["result"],
+    "Certificate files that had changed: taken, or kept as it was since the new one is no good.",
+);
+
+/// Handshakes of clients.
+pub(crate) const TLS_HANDSHAKES: Metric<Counter, 1> = Metric::new(
+    "candor_tls_handshakes_total",
+    ["result"],
+    "TLS handshakes of clients: full, resumed, failed, or late.",
+);
+
 /// Devices that did not get what they asked for.
 pub(crate) const DEVICE_PROBLEMS: Metric<Counter, 1> = Metric::new(
     "candor_device_problems_total",
@@ -217,6 +238,15 @@ fn describe() {
     UPSTREAM_ALL_UNHEALTHY.describe();
     REQUESTS_REPEATED.describe();
     REPEATS_WITHHELD.describe();
+    CERTIFICATE_REMAINING.describe();
+    CERTIFICATES_READ.describe();
+    TLS_HANDSHAKES.describe();
+    for result in ["taken", "kept"] {
+        CERTIFICATES_READ.with([result]).increment(0);
+    }
+    for result in ["full", "resumed", "failed", "late"] {
+        TLS_HANDSHAKES.with([result]).increment(0);
+    }
     REQUEST_FIELDS_DROPPED.alone().increment(0);
     SET_COOKIES_DROPPED.alone().increment(0);
 }

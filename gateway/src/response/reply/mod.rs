@@ -109,9 +109,11 @@ fn blames_the_caller(response: &Response<Body>, site: &Site) -> bool {
         [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::PROXY_AUTHENTICATION_REQUIRED];
     const WORDS: [AnswerWord; 3] =
         [AnswerWord::CredentialInvalid, AnswerWord::CredentialMissing, AnswerWord::NotPermitted];
+    // The same request by https leads to sign-in only whoever was on the way there.
+    let elsewhere = response.status() != StatusCode::PERMANENT_REDIRECT;
     STATUSES.contains(&response.status())
         || WORDS.contains(&kind_of(response))
-        || response.headers().get(LOCATION).is_some_and(|location| site.is_login(location))
+        || (elsewhere && response.headers().get(LOCATION).is_some_and(|location| site.is_login(location)))
 }
 
 impl Form<'_> {

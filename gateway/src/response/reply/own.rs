@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use auth_core::verdict::Unavailable;
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, header::LOCATION};
 
 use super::{Form, Head, PROXY_STATUS, append, set};
 use crate::{
@@ -34,6 +34,12 @@ impl Form<'_> {
             (OwnContent::Page(page), _) => self.page(&head, page),
             (OwnContent::Json(value), _) => self.content(&head, value.to_string(), "application/json"),
             (OwnContent::Redirect(to), _) => self.see_other(to.as_str(), AnswerWord::Own),
+            (OwnContent::Moved(to), _) => {
+                let head = Head::new(StatusCode::PERMANENT_REDIRECT, AnswerWord::Own);
+                let mut response = self.respond(&head, Body::empty());
+                set(&mut response, LOCATION, to.as_str());
+                response
+            }
             (OwnContent::Text { text, media_type }, _) => self.content(&head, text, media_type),
             (OwnContent::Identity(stated), _) => {
                 let mut response = self.respond(&head, Body::empty());
