@@ -4,6 +4,7 @@
 //! more, so back-pressure costs nothing here. A body that breaks is an error, never an end: whoever reads it sees the
 //! connection cut, and cannot take half an answer for a whole one.
 
+mod answer;
 mod upload;
 
 use std::{
@@ -18,9 +19,9 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
 use tokio::time::{Instant, Sleep};
 
+pub use answer::{AnswerBody, AnswerBroken, StreamBody};
 pub use upload::{Delivery, Received, Upload, UploadFault, UploadState};
 
 use upload::FromClient;
@@ -39,7 +40,7 @@ enum Kind {
 
 /// An upstream's answer on its way to a client.
 struct FromUpstream {
-    incoming: Incoming,
+    incoming: AnswerBody,
     idle: IdleTimer,
     slot: Option<Box<dyn Slot>>,
     trailers: fn(&mut HeaderMap),
@@ -59,7 +60,7 @@ pub enum BodyError {
     Client(UploadFault),
     /// The upstream's part broke off.
     #[error("the upstream's answer broke off")]
-    UpstreamBroken(#[source] hyper::Error),
+    UpstreamBroken(#[source] AnswerBroken),
     /// The upstream's part stood still for too long.
     #[error("the upstream's answer stood still for {0:?}")]
     UpstreamStalled(Duration),
@@ -120,7 +121,7 @@ impl Body {
     /// An upstream's body, never still for longer than `idle`; it occupies `slot` until it ends. `trailers` removes
     /// what must not pass.
     pub fn from_upstream(
-        incoming: Incoming,
+        incoming: AnswerBody,
         idle: Duration,
         slot: Box<dyn Slot>,
         trailers: fn(&mut HeaderMap),
@@ -130,6 +131,16 @@ impl Body {
             return Self::empty();
         }
         Self(Kind::Upstream(FromUpstream { incoming, idle: IdleTimer::new(idle), slot: Some(slot), trailers }))
+    }
+
+    /// The same once more, if it is here to the end.
+    pub(crate) fn again(&self) -> Option<Self> {
+        match &self.0 {
+            Kind::Empty => Some(Self::empty()),
+            Kind::Full(bytes) => Some(Self(Kind::Full(bytes.clone()))),
+            Kind::Buffered(bytes, upload) => Some(Self(Kind::Buffered(bytes.clone(), upload.clone()))),
+            Kind::Client(_) | Kind::Upstream(_) => None,
+        }
     }
 
     /// How long this body may stand still; `None` for one that cannot.

@@ -23,7 +23,8 @@ use super::{
     unread::{Question, answers_twice},
 };
 use crate::{
-    config::{Config, HostHeader, IdentityConfig, UpstreamConfig},
+    config::{Config, HostHeader, IdentityConfig, UpstreamConfig, UpstreamProtocol},
+    request::id::RequestId,
     upstream::Endpoints,
 };
 
@@ -200,6 +201,12 @@ async fn bodies(config: &Config, upstream: &UpstreamConfig, endpoint: &Url) -> R
         HostHeader::Literal(host) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
     };
     let endpoints = Endpoints::new(Background::current(), Clock::system());
+    if upstream.protocol == UpstreamProtocol::Http2 {
+        // Each request has a stream of its own there: no body can be taken for the next request.
+        let path = format!("/candor-check-{}", RequestId::new());
+        let answered = endpoints.try_http2(upstream, endpoint, &path).await;
+        return answered.map_err(|fault| Trouble::Down(fault.to_string()));
+    }
     let post = if upstream.reuse_after_body { Question::Post } else { Question::LastPost };
     for question in [post, Question::LastGet] {
         let stream =

@@ -977,6 +977,9 @@ fn an_endpoint_may_be_behind_tls_or_a_socket_of_this_machine() {
         &["10:7 `tls` is for https", "10:14 /absent.pem cannot be read"],
     );
     check(&tls("[\"http://a\"]", "{}"), &["10:7 `tls` is for https endpoints, and there is none"]);
+    let two = read(&endpoint("[\"https://a\"]\nprotocol = \"http2\"")).expect("a configuration");
+    assert_eq!(two.upstreams["monolith"].protocol, UpstreamProtocol::Http2);
+    check(&endpoint("[\"https://a\"]\nprotocol = \"h2\""), &["10:12 `protocol` must be \"http1\" or \"http2\""]);
     check(&tls("[\"https://a\"]", "\"yes\""), &["10:7 `tls` must be a table"]);
     check(&tls("[\"https://a\"]", "{ verify = false }"), &["10:9 `tls` of an upstream has no key `verify`"]);
     check(&tls("[\"https://a\"]", "{ server_name = \"a b\" }"), &["10:23 `server_name` must be a host name"]);

@@ -15,6 +15,16 @@ use super::{
 };
 use crate::{headers::reserved, request::path::NameRules};
 
+/// Which version of HTTP an upstream speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum UpstreamProtocol {
+    /// HTTP/1.1 (RFC 9112).
+    #[default]
+    Http1,
+    /// HTTP/2 (RFC 9113): over TLS by ALPN, else by prior knowledge.
+    Http2,
+}
+
 /// `[upstreams.NAME]`: a service behind us.
 #[derive(Clone, Debug)]
 pub struct UpstreamConfig {
@@ -23,6 +33,8 @@ pub struct UpstreamConfig {
     /// Where it answers: each `http://host:port`, `https://host:port`, no path, or `unix:/path/of/a/socket`. At least one, and
     /// none twice.
     pub endpoints: Vec<Url>,
+    /// Which version of HTTP it speaks. Default HTTP/1.1.
+    pub protocol: UpstreamProtocol,
     /// How TLS is spoken with its https endpoints. Default by the public authorities, by the endpoint's name, as nobody.
     pub tls: Arc<UpstreamTls>,
     /// The `Host` that it sees. Default the public one.
@@ -83,6 +95,8 @@ impl UpstreamConfig {
         {
             at.problem(format!("no certificate can be for {nameless}"), "say `tls = { server_name = \"…\" }`");
         }
+        let versions = [("http1", UpstreamProtocol::Http1), ("http2", UpstreamProtocol::Http2)];
+        let protocol = section.value("protocol").and_then(|value| value.choice(&versions));
         let host = section.value("host").and_then(|value| host(&value));
         let max_connections = section.value("max_connections").and_then(|value| value.count(1..=65_536));
         let connect_timeout = section
@@ -97,6 +111,7 @@ impl UpstreamConfig {
             name: name?.into(),
             endpoints: endpoints?,
             tls,
+            protocol: protocol.unwrap_or_default(),
             probe: probe.unwrap_or(None).map(|probe| with_host(probe, host.as_ref())),
             host: host.unwrap_or(HostHeader::Public),
             max_connections: max_connections.unwrap_or(512),

@@ -5,6 +5,7 @@
 
 pub(crate) mod connection;
 pub(crate) mod cookie_field;
+pub(crate) mod grpc;
 mod list;
 mod naming;
 pub mod reserved;

@@ -15,7 +15,6 @@ use std::{
 use bytes::Bytes;
 use http::{Request, Response, header, response};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::{
     task::spawn_local,
     time::{Instant, timeout},
@@ -31,7 +30,7 @@ use super::{
     vetting::VettedHead,
 };
 use crate::{
-    body::{Body, Upload},
+    body::{AnswerBody, Body, Upload},
     fault::Fault,
 };
 
@@ -160,7 +159,7 @@ impl<'a> Attempts<'a> {
 
     fn answered(
         &mut self,
-        (answer, connection): (Response<Incoming>, Connection),
+        (answer, connection): (Response<AnswerBody>, Connection),
         slot: EndpointSlot,
         report: AttemptReport,
         again: Option<Box<Request<Body>>>,

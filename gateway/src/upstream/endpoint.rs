@@ -10,30 +10,35 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
 use auth_core::{background::Background, clock::Clock, lock::lock};
-use http::HeaderValue;
+use http::{HeaderValue, Request, header, uri::Scheme};
 use tokio::{
     net::{TcpStream, UnixStream, lookup_host},
     sync::Semaphore,
-    time::{Instant, timeout_at},
+    time::{Instant, timeout, timeout_at},
 };
 use url::{Host, Position, Url};
 
 use super::{
     health::{AttemptEnd, Eligibility, EndpointHealth, HealthChange, ProbeRule},
+    http2::ask_once,
     metrics::EndpointMetrics,
     probe::Probing,
     stream::EndpointStream,
     tls::{HandshakeFailure, TlsClient},
 };
 use crate::{
-    config::{ProbeConfig, UpstreamConfig, UpstreamTls},
+    config::{ProbeConfig, UpstreamConfig, UpstreamProtocol, UpstreamTls},
     fault::{ConnectFault, Deadline, Fault, FaultContext},
     registry::Registry,
 };
+
+/// How long an answer to a trial by HTTP/2 may take.
+const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 
 /// The endpoints of this process.
 #[derive(Debug)]
@@ -51,6 +56,7 @@ pub struct Endpoints {
 struct EndpointKey {
     upstream: Arc<str>,
     url: Url,
+    protocol: UpstreamProtocol,
     reuse_after_body: bool,
 }
 
@@ -61,6 +67,7 @@ pub(super) struct Endpoint {
     name: Arc<str>,
     upstream: Arc<str>,
     address: Address,
+    protocol: UpstreamProtocol,
     /// What TLS is spoken by, if it is. Another one, once a configuration says so.
     tls: Option<ArcSwap<TlsClient>>,
     authority: HeaderValue,
@@ -114,7 +121,7 @@ impl Endpoints {
     /// holds, with as many slots as `upstream` says now, or a new one.
     pub(super) fn get(&self, upstream: &UpstreamConfig, url: &Url) -> Arc<Endpoint> {
         let (name, reuse_after_body) = (upstream.name.clone(), upstream.reuse_after_body);
-        let key = EndpointKey { upstream: name, url: url.clone(), reuse_after_body };
+        let key = EndpointKey { upstream: name, url: url.clone(), protocol: upstream.protocol, reuse_after_body };
         let make = || Ok::<_, Infallible>(Endpoint::new(upstream, url, self.tls_client(upstream, url)));
         let Ok(endpoint) = self.known.get_or_make(key, make);
         endpoint.slots.resize(upstream.max_connections);
@@ -136,10 +143,27 @@ impl Endpoints {
         self.get(upstream, url).connect(Instant::now() + upstream.connect_timeout).await
     }
 
+    /// Whether `upstream` at `url` answers anything at all to a question by HTTP/2, about a path that nobody knows.
+    ///
+    /// # Errors
+    /// A fault of connecting, or of what came instead.
+    pub(crate) async fn try_http2(&self, upstream: &UpstreamConfig, url: &Url, path: &str) -> Result<(), Fault> {
+        let (endpoint, deadline) = (self.get(upstream, url), Instant::now() + upstream.connect_timeout);
+        let stream = endpoint.connect(deadline).await?;
+        let request = Request::get(path).header(header::HOST, endpoint.authority()).body(());
+        let request = request.map_err(|error| Fault::Internal(error.to_string().into()))?;
+        match timeout(ANSWERS_WITHIN, ask_once(stream, &endpoint.scheme(), request)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error)) if error.is_garbage() => Err(Fault::UpstreamGarbage(endpoint.at(&error.to_string()))),
+            Ok(Err(error)) => Err(Fault::UpstreamReset(endpoint.at(&error.to_string()))),
+            Err(_) => Err(Fault::TimedOut(Deadline::ResponseHead, endpoint.at("it was asked by HTTP/2"))),
+        }
+    }
+
     fn tls_client(&self, upstream: &UpstreamConfig, url: &Url) -> Option<TlsClient> {
         let tls: &Arc<UpstreamTls> = &upstream.tls;
         if url.scheme() == "https" {
-            TlsClient::new(tls.clone(), url, &[b"http/1.1"], self.clock.clone())
+            TlsClient::new(tls.clone(), url, upstream.protocol, self.clock.clone())
         } else {
             None
         }
@@ -167,6 +191,7 @@ impl Endpoint {
             name,
             upstream: upstream.name.clone(),
             address,
+            protocol: upstream.protocol,
             tls: tls.map(ArcSwap::from_pointee),
             authority: HeaderValue::from_str(authority).unwrap_or_else(|_| HeaderValue::from_static("")),
             slots: Slots::new(upstream.max_connections),
@@ -295,6 +320,16 @@ impl Endpoint {
         let (upstream, name, requests) = (&self.upstream, &self.name, self.requests());
         let probed = if probed { "probed" } else { "not probed" };
         format!("{upstream}  {name}  {condition}, {requests} requests, {probed}")
+    }
+
+    /// Which version of HTTP it speaks.
+    pub(super) fn protocol(&self) -> UpstreamProtocol {
+        self.protocol
+    }
+
+    /// How its addresses begin, to itself.
+    pub(super) fn scheme(&self) -> Scheme {
+        if self.tls.is_some() { Scheme::HTTPS } else { Scheme::HTTP }
     }
 
     /// What TLS is spoken by now, if it is: a connection that began by another is not to be used again.

@@ -4,18 +4,18 @@
 use std::{error::Error, pin::pin, rc::Rc, sync::Arc, time::Duration};
 
 use http::{HeaderMap, HeaderValue, Method, Request, Response, header};
-use hyper::body::Incoming;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
-    connection::{Connection, SendFailure},
+    connection::{Connection, SendError, SendFailure},
     endpoint::{Endpoint, EndpointSlot},
     pool::{CheckedOut, Pools},
     response_fields::trailers_from_upstream,
     tls,
 };
 use crate::{
-    body::{Body, Upload, UploadFault, UploadState},
+    body::{AnswerBody, Body, Upload, UploadFault, UploadState},
+    config::UpstreamProtocol,
     fault::{BadRequest, Deadline, Fault},
 };
 
@@ -40,7 +40,7 @@ pub(super) struct Exchange<'a> {
 /// What came of an attempt.
 pub(super) enum Attempt {
     /// The head of an answer, and the connection that its body comes on.
-    Answered(Response<Incoming>, Connection),
+    Answered(Response<AnswerBody>, Connection),
     /// The client failed, not the endpoint.
     ClientFailed(Fault),
     /// Nothing of the request was written: it may go elsewhere, whatever it is.
@@ -100,7 +100,7 @@ impl Exchange<'_> {
         let pooled = if fresh { None } else { self.pools.reuse(endpoint) };
         let attempt = match pooled {
             Some(pooled) => self.over(endpoint, pooled, request).await,
-            None => match Connection::open(endpoint, Instant::now() + self.deadlines.connect).await {
+            None => match self.open(endpoint, fresh).await {
                 Ok(opened) => self.over(endpoint, opened, request).await,
                 Err(fault) => Attempt::Unsent { request: Box::new(request), fault, reused: false },
             },
@@ -113,8 +113,25 @@ impl Exchange<'_> {
         attempt
     }
 
+    /// A connection to `endpoint` for this request. One that requests share is opened once for all who wait for it.
+    async fn open(&self, endpoint: &Arc<Endpoint>, fresh: bool) -> Result<Connection, Fault> {
+        let deadline = Instant::now() + self.deadlines.connect;
+        if endpoint.protocol() == UpstreamProtocol::Http1 {
+            return Connection::open(endpoint, deadline).await;
+        }
+        let opening = self.pools.opening(endpoint);
+        let late = || Fault::TimedOut(Deadline::Connect, endpoint.at("others wait for the same connection"));
+        let _alone = timeout_at(deadline, opening.lock()).await.map_err(|_| late())?;
+        if !fresh && let Some(shared) = self.pools.join(endpoint) {
+            return Ok(shared);
+        }
+        let opened = Connection::open(endpoint, deadline).await?;
+        self.pools.share(endpoint, &opened);
+        Ok(opened)
+    }
+
     /// An answer's body, which occupies `slot` and the connection until it ends.
-    pub(super) fn body(&self, incoming: Incoming, connection: Connection, slot: EndpointSlot) -> Body {
+    pub(super) fn body(&self, incoming: AnswerBody, connection: Connection, slot: EndpointSlot) -> Body {
         let (pools, upload, idle_body) = (self.pools.clone(), self.upload.clone(), self.deadlines.idle_body);
         let held = CheckedOut { pools, connection, slot, upload, idle_body };
         Body::from_upstream(incoming, idle_body, Box::new(held), trailers_from_upstream)
@@ -124,7 +141,10 @@ impl Exchange<'_> {
         let reused = connection.reused;
         match self.answer(endpoint, &mut connection, request).await {
             Ok(answer) => Attempt::Answered(answer, connection),
-            Err(NoHead::Late(fault)) => Attempt::Unanswered { fault, reused, unheard: !connection.heard_anything() },
+            Err(NoHead::Late(fault)) => {
+                connection.is_late();
+                Attempt::Unanswered { fault, reused, unheard: !connection.heard_anything() }
+            }
             Err(NoHead::Broken(SendFailure { unsent, error })) => match (self.blame(endpoint, &error), unsent) {
                 (Err(fault), _) => Attempt::ClientFailed(fault),
                 (Ok(fault), Some(request)) => Attempt::Unsent { request, fault, reused },
@@ -140,7 +160,7 @@ impl Exchange<'_> {
         endpoint: &Endpoint,
         connection: &mut Connection,
         request: Request<Body>,
-    ) -> Result<Response<Incoming>, NoHead> {
+    ) -> Result<Response<AnswerBody>, NoHead> {
         self.upload.restart();
         let mut answer = pin!(connection.send(request, self.upload));
         // The upload may end while we wait, and another deadline count from then on: so no wait is longer than either.
@@ -177,7 +197,7 @@ impl Exchange<'_> {
     }
 
     /// Whose fault it is that a connection failed: the endpoint's, or as an error the client's.
-    fn blame(&self, endpoint: &Endpoint, error: &hyper::Error) -> Result<Fault, Fault> {
+    fn blame(&self, endpoint: &Endpoint, error: &SendError) -> Result<Fault, Fault> {
         match self.upload.state() {
             UploadState::Failed(fault) => Err(of_upload(fault)),
             UploadState::Done | UploadState::Stopped | UploadState::ClientOwes | UploadState::UpstreamOwes => {
@@ -185,7 +205,7 @@ impl Exchange<'_> {
                 if let Some(how) = tls::fault_behind(error) {
                     return Ok(Fault::ConnectFailed(how, at));
                 }
-                Ok(if error.is_parse() { Fault::UpstreamGarbage(at) } else { Fault::UpstreamReset(at) })
+                Ok(if error.is_garbage() { Fault::UpstreamGarbage(at) } else { Fault::UpstreamReset(at) })
             }
         }
     }

@@ -17,7 +17,7 @@ use auth_core::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{body::Incoming, client::conn::http1};
+use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
@@ -26,10 +26,12 @@ use tokio_util::task::AbortOnDropHandle;
 use super::{
     endpoint::{Endpoint, Endpoints},
     health::Eligibility,
+    http2::ask_once,
     stream::EndpointStream,
 };
 use crate::{
-    config::{LegacyConfig, LegacyFields, UpstreamConfig},
+    body::AnswerBody,
+    config::{LegacyConfig, LegacyFields, UpstreamConfig, UpstreamProtocol},
     headers::HostHeader,
 };
 
@@ -119,12 +121,22 @@ impl Question {
         stream: EndpointStream,
         token: HeaderValue,
     ) -> Result<LegacyAnswer, Unavailable> {
-        let handshake = http1::Builder::new().max_buf_size(LONGEST).handshake(TokioIo::new(stream));
-        let (mut sender, connection) = handshake.await.or_unavailable(Dependency::Adoption)?;
-        // It ends with the question, whatever the service does.
-        let _carrying = AbortOnDropHandle::new(self.background.spawn(connection));
         let request = self.request(endpoint, token).or_unavailable(Dependency::Adoption)?;
-        let response = sender.send_request(request).await.or_unavailable(Dependency::Adoption)?;
+        // What carries it ends with the question, whatever the service does.
+        let (response, _carrying) = match endpoint.protocol() {
+            UpstreamProtocol::Http1 => {
+                let handshake = http1::Builder::new().max_buf_size(LONGEST).handshake(TokioIo::new(stream));
+                let (mut sender, connection) = handshake.await.or_unavailable(Dependency::Adoption)?;
+                let carrying = AbortOnDropHandle::new(self.background.spawn(async move {
+                    let _ = connection.await;
+                }));
+                let response = sender.send_request(request).await.or_unavailable(Dependency::Adoption)?;
+                (response.map(AnswerBody::Http1), carrying)
+            }
+            UpstreamProtocol::Http2 => {
+                ask_once(stream, &endpoint.scheme(), request.map(drop)).await.or_unavailable(Dependency::Adoption)?
+            }
+        };
         self.read(response).await
     }
 
@@ -139,7 +151,7 @@ impl Question {
             .body(Empty::new())
     }
 
-    async fn read(&self, response: Response<Incoming>) -> Result<LegacyAnswer, Unavailable> {
+    async fn read(&self, response: Response<AnswerBody>) -> Result<LegacyAnswer, Unavailable> {
         let (head, body) = response.into_parts();
         #[cfg(candor_mutants)]
         if head.status == StatusCode::OK && !is_json(&head.headers) && auth_core::mutants::is("adoption-believes-html")

@@ -11,6 +11,7 @@ mod connection;
 mod endpoint;
 mod exchange;
 mod health;
+mod http2;
 pub mod identity_fields;
 pub mod legacy_authority;
 mod metrics;

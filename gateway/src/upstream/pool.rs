@@ -12,11 +12,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{task::spawn_local, time::Instant};
+use tokio::{sync::Mutex, task::spawn_local, time::Instant};
 use tower::retry::budget::{Budget, TpsBudget};
 
 use super::{
-    connection::Connection,
+    connection::{Connection, SharedConnection},
     endpoint::{Endpoint, EndpointId, EndpointSlot},
 };
 use crate::body::{Slot, Upload};
@@ -35,6 +35,10 @@ pub struct Pools(RefCell<HashMap<EndpointId, Pool>>);
 struct Pool {
     endpoint: Weak<Endpoint>,
     idle: VecDeque<Idle>,
+    /// Those by HTTP/2, which requests share.
+    shared: Vec<SharedConnection>,
+    /// Held by whoever opens one of these.
+    opening: Rc<Mutex<()>>,
     budget: TpsBudget,
 }
 
@@ -65,12 +69,31 @@ impl Pools {
         let pool = Pool::of(endpoint, &mut pools);
         pool.budget.deposit();
         let now = Instant::now();
+        if let Some(shared) = pool.join(endpoint, now) {
+            return Some(shared);
+        }
         while let Some(Idle { connection, since }) = pool.idle.pop_back() {
             if connection.is_ready() && now < since + KEEP && connection.is_current(endpoint) {
                 return Some(connection.reused());
             }
         }
         None
+    }
+
+    /// A part of a connection to `endpoint` that others have, if there is one with room.
+    pub(super) fn join(&self, endpoint: &Arc<Endpoint>) -> Option<Connection> {
+        Pool::of(endpoint, &mut self.0.borrow_mut()).join(endpoint, Instant::now())
+    }
+
+    /// Others may share `connection`, if it is of that kind.
+    pub(super) fn share(&self, endpoint: &Arc<Endpoint>, connection: &Connection) {
+        Pool::of(endpoint, &mut self.0.borrow_mut()).shared.extend(connection.shared());
+    }
+
+    /// Held by whoever opens a connection to `endpoint` that is to be shared, so that others wait for it instead of opening
+    /// theirs.
+    pub(super) fn opening(&self, endpoint: &Arc<Endpoint>) -> Rc<Mutex<()>> {
+        Pool::of(endpoint, &mut self.0.borrow_mut()).opening.clone()
     }
 
     /// Whether the budget allows one more replay at `endpoint`.
@@ -83,6 +106,7 @@ impl Pools {
         let now = Instant::now();
         self.0.borrow_mut().retain(|_, pool| {
             pool.idle.retain(|idle| now < idle.since + KEEP && !idle.connection.is_closed());
+            pool.shared.retain(|shared| shared.is_alive(now));
             pool.endpoint.strong_count() > 0
         });
     }
@@ -115,11 +139,18 @@ impl Slot for CheckedOut {
 }
 
 impl Pool {
+    fn join(&mut self, endpoint: &Endpoint, now: Instant) -> Option<Connection> {
+        self.shared.retain(|shared| shared.is_good(endpoint, now));
+        self.shared.iter().find_map(SharedConnection::begin)
+    }
+
     /// The pool of `endpoint`.
     fn of<'p>(endpoint: &Arc<Endpoint>, pools: &'p mut HashMap<EndpointId, Self>) -> &'p mut Self {
         pools.entry(endpoint.id()).or_insert_with(|| Self {
             endpoint: Arc::downgrade(endpoint),
             idle: VecDeque::new(),
+            shared: Vec::new(),
+            opening: Rc::default(),
             // One replay for five requests, and ten a second in any case: a restart of the endpoint breaks every idle
             // connection at once, and that must not double its load.
             budget: TpsBudget::new(Duration::from_secs(10), 10, 0.2),

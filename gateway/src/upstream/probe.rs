@@ -14,8 +14,11 @@ use hyper_util::rt::TokioIo;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout_at};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{endpoint::Endpoint, health::ProbeRule};
-use crate::config::ProbeConfig;
+use super::{endpoint::Endpoint, health::ProbeRule, http2::ask_once};
+use crate::{
+    body::AnswerBody,
+    config::{ProbeConfig, UpstreamProtocol},
+};
 
 /// What is read of an answer's body: one that does not end is no good one.
 const LONGEST: usize = 64 * 1024;
@@ -58,16 +61,23 @@ async fn is_good(endpoint: &Endpoint, config: &ProbeConfig, timeout: Duration) -
 /// The status of its answer.
 async fn ask(endpoint: &Endpoint, config: &ProbeConfig, deadline: Instant) -> Option<u16> {
     let stream = endpoint.connect(deadline).await.ok()?;
-    let (mut sender, connection) =
-        http1::Builder::new().max_buf_size(LONGEST).handshake(TokioIo::new(stream)).await.ok()?;
-    let _carrying = AbortOnDropHandle::new(tokio::spawn(connection));
     let request = Request::get(&config.path)
         .header(header::HOST, config.host.as_ref().unwrap_or_else(|| endpoint.authority()))
         .header(header::USER_AGENT, concat!("candor/", env!("CARGO_PKG_VERSION")))
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .ok()?;
-    let (head, body) = sender.send_request(request).await.ok()?.into_parts();
+        .header(header::CONNECTION, "close");
+    let (answer, _carrying) = match endpoint.protocol() {
+        UpstreamProtocol::Http1 => {
+            let (mut sender, connection) =
+                http1::Builder::new().max_buf_size(LONGEST).handshake(TokioIo::new(stream)).await.ok()?;
+            let carrying = AbortOnDropHandle::new(tokio::spawn(async move {
+                let _ = connection.await;
+            }));
+            let answer = sender.send_request(request.body(Empty::<Bytes>::new()).ok()?).await.ok()?;
+            (answer.map(AnswerBody::Http1), carrying)
+        }
+        UpstreamProtocol::Http2 => ask_once(stream, &endpoint.scheme(), request.body(()).ok()?).await.ok()?,
+    };
+    let (head, body) = answer.into_parts();
     Limited::new(body, LONGEST).collect().await.ok()?;
     Some(head.status.as_u16())
 }

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -15,11 +15,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::body::{Delivery, Upload};
 
+/// How much may come before the head of an answer is whole, in bytes: the largest head, and as much again three times for
+/// interim answers and what is read beyond it.
+const MOST_BEFORE_HEAD: usize = 4 * super::connection::MAX_HEAD;
+
 /// What a connection and its socket tell each other about the request that is under way.
 #[derive(Default)]
 pub(super) struct SocketEvents {
     /// Whether anything has come since the request was handed over.
     heard: AtomicBool,
+    /// How many bytes have come before the head of the answer; none are counted once that is there.
+    before_head: AtomicUsize,
     /// Whether some of it came before the request had gone to its last byte.
     early: AtomicBool,
     request: Arc<Delivery>,
@@ -36,6 +42,7 @@ impl SocketEvents {
     pub(super) fn begin(&self, upload: &Upload) {
         self.heard.store(false, Ordering::Relaxed);
         self.early.store(false, Ordering::Relaxed);
+        self.before_head.store(1, Ordering::Relaxed);
         upload.follow(self.request.clone());
     }
 
@@ -49,9 +56,23 @@ impl SocketEvents {
         self.early.load(Ordering::Relaxed)
     }
 
-    /// Something came.
-    fn received(&self) {
+    /// The head of the answer is there.
+    pub(super) fn head_came(&self) {
+        self.before_head.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether more came before the head of the answer than any head has: interim answers, which hyper reads without an end.
+    pub(super) fn was_flooded(&self) -> bool {
+        self.before_head.load(Ordering::Relaxed) > MOST_BEFORE_HEAD
+    }
+
+    /// So many bytes came.
+    fn received(&self, bytes: usize) {
         self.heard.store(true, Ordering::Relaxed);
+        let before = self.before_head.load(Ordering::Relaxed);
+        if before > 0 {
+            self.before_head.store(before + bytes, Ordering::Relaxed);
+        }
         if !self.request.is_sent() {
             self.early.store(true, Ordering::Relaxed);
         }
@@ -67,8 +88,12 @@ impl<T: AsyncRead + Unpin> AsyncRead for Socket<T> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.events.received();
+        let came = buf.filled().len() - before;
+        if came > 0 {
+            self.events.received(came);
+            if self.events.was_flooded() {
+                return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "interim answers without an end")));
+            }
         }
         read
     }

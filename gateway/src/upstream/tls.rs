@@ -16,7 +16,7 @@ use tokio_rustls::{TlsConnector, client::TlsStream};
 use url::Url;
 
 use crate::{
-    config::UpstreamTls,
+    config::{UpstreamProtocol, UpstreamTls},
     fault::{ConnectFault, TlsFault},
 };
 
@@ -25,6 +25,7 @@ pub(super) struct TlsClient {
     settings: Arc<UpstreamTls>,
     connector: TlsConnector,
     name: ServerName<'static>,
+    protocol: UpstreamProtocol,
 }
 
 /// Why there is no TLS.
@@ -36,9 +37,9 @@ pub(super) enum HandshakeFailure {
 }
 
 impl TlsClient {
-    /// For the endpoint at `url`, which must be known to speak one of `protocols` (RFC 7301); `None` if it has no name that a
+    /// For the endpoint at `url`, which must be known to speak `protocol` (RFC 7301); `None` if it has no name that a
     /// certificate can be for.
-    pub(super) fn new(settings: Arc<UpstreamTls>, url: &Url, protocols: &[&[u8]], clock: Clock) -> Option<Self> {
+    pub(super) fn new(settings: Arc<UpstreamTls>, url: &Url, protocol: UpstreamProtocol, clock: Clock) -> Option<Self> {
         let name = settings.name_at(url)?;
         let roots = match &settings.roots {
             Some(roots) => (**roots).clone(),
@@ -52,8 +53,8 @@ impl TlsClient {
             }
             None => builder.with_no_client_auth(),
         };
-        config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-        Some(Self { settings, connector: TlsConnector::from(Arc::new(config)), name })
+        config.alpn_protocols = vec![in_alpn(protocol).to_vec()];
+        Some(Self { settings, connector: TlsConnector::from(Arc::new(config)), name, protocol })
     }
 
     /// What it was made from.
@@ -66,10 +67,18 @@ impl TlsClient {
     /// # Errors
     /// [`HandshakeFailure`].
     pub(super) async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeFailure> {
-        self.connector.connect(self.name.clone(), stream).await.map_err(|failure| match in_tls(&failure) {
-            Some(error) => HandshakeFailure::Refused(kind_of(error), failure),
-            None => HandshakeFailure::Closed(failure),
-        })
+        let stream =
+            self.connector.connect(self.name.clone(), stream).await.map_err(|failure| match in_tls(&failure) {
+                Some(error) => HandshakeFailure::Refused(kind_of(error), failure),
+                None => HandshakeFailure::Closed(failure),
+            })?;
+        // A server that knows nothing of ALPN speaks HTTP/1.1.
+        let chosen = stream.get_ref().1.alpn_protocol();
+        if self.protocol == UpstreamProtocol::Http2 && chosen != Some(in_alpn(UpstreamProtocol::Http2)) {
+            let failure = io::Error::other("it does not say that it speaks HTTP/2 (ALPN)");
+            return Err(HandshakeFailure::Refused(TlsFault::HttpVersion, failure));
+        }
+        Ok(stream)
     }
 }
 
@@ -91,6 +100,13 @@ pub(super) fn fault_behind(error: &(dyn std::error::Error + 'static)) -> Option<
         next = error.source();
     }
     None
+}
+
+fn in_alpn(protocol: UpstreamProtocol) -> &'static [u8] {
+    match protocol {
+        UpstreamProtocol::Http1 => b"http/1.1",
+        UpstreamProtocol::Http2 => b"h2",
+    }
 }
 
 fn in_tls(failure: &io::Error) -> Option<&Error> {

@@ -8,6 +8,7 @@ mod clients;
 mod crowds;
 mod early;
 mod endings;
+mod http2_upstreams;
 mod line;
 mod metrics;
 mod reload;
@@ -30,6 +31,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         early::tests(),
         upstreams::tests(),
         secure_upstreams::tests(),
+        http2_upstreams::tests(),
         endings::tests(),
         reload::tests(),
         metrics::tests(),
