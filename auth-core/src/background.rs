@@ -1,22 +1,30 @@
 //! The runtime on which every call to a store or a provider runs.
 //!
 //! A request's future is dropped when its client goes away. What was begun for it (a code spent, a row written)
-//! must not be: so such work is spawned here, on a runtime of its own, and the request only awaits its result.
+//! must not be: so such work is spawned here, on a runtime of its own, and the request only awaits its result. A process
+//! that ends waits for it too.
 
-use std::future::Future;
+use std::{future::Future, sync::Arc};
 
-use tokio::{runtime::Handle, task::JoinHandle};
+use tokio::{runtime::Handle, sync::watch, task::JoinHandle};
 
 use crate::{dependency::Dependency, verdict::Unavailable};
 
 /// A handle to the background runtime. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Background(Handle);
+pub struct Background {
+    runtime: Handle,
+    /// How many pieces of work are under way that must come to their end.
+    under_way: Arc<watch::Sender<usize>>,
+}
+
+/// A piece of work that is under way.
+struct UnderWay(Arc<watch::Sender<usize>>);
 
 impl Background {
     /// The handle to `runtime`.
     pub fn new(runtime: Handle) -> Self {
-        Self(runtime)
+        Self { runtime, under_way: Arc::default() }
     }
 
     /// The handle to the runtime that this is called from.
@@ -24,7 +32,7 @@ impl Background {
     /// # Panics
     /// Outside a tokio runtime.
     pub fn current() -> Self {
-        Self(Handle::current())
+        Self::new(Handle::current())
     }
 
     /// Runs `work` to its end, whoever stops waiting for it.
@@ -35,12 +43,41 @@ impl Background {
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, Unavailable> {
-        self.0.spawn(work).await.map_err(|gone| Unavailable::because(Dependency::Background, gone))
+        self.begin(work).await.map_err(|gone| Unavailable::because(Dependency::Background, gone))
     }
 
-    /// Starts `work` without waiting for it.
+    /// Starts `work`, which must come to its end, without waiting for it.
+    pub fn begin<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        let under_way = UnderWay::new(&self.under_way);
+        self.runtime.spawn(async move {
+            let done = work.await;
+            drop(under_way);
+            done
+        })
+    }
+
+    /// Waits until nothing is under way that must come to its end.
+    pub async fn idle(&self) {
+        // Its sender is ours.
+        let _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    /// Starts `work` without waiting for it. It is cut off when the process ends.
     pub fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        self.0.spawn(work)
+        self.runtime.spawn(work)
+    }
+}
+
+impl UnderWay {
+    fn new(counted: &Arc<watch::Sender<usize>>) -> Self {
+        counted.send_modify(|count| *count += 1);
+        Self(counted.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count = count.saturating_sub(1));
     }
 }
 
@@ -65,6 +102,26 @@ mod tests {
         drop(request);
         go.send(()).expect("the work still waits");
         assert_eq!(finished.await, Ok("kept"));
+    }
+
+    #[tokio::test]
+    async fn it_is_idle_when_all_that_was_begun_has_ended() {
+        let background = Background::current();
+        background.idle().await;
+        let (go, gate) = tokio::sync::oneshot::channel::<()>();
+        let begun = background.begin(gate);
+        drop(background.spawn(std::future::pending::<()>()));
+        let mut idle = Box::pin(background.idle());
+        tokio::select! {
+            biased;
+            () = &mut idle => panic!("something is under way"),
+            () = std::future::ready(()) => {}
+        }
+        go.send(()).expect("the work still waits");
+        idle.await;
+        begun.await.expect("it ended").expect("the gate was opened");
+        let _ = background.begin(async { panic!("planned") }).await;
+        background.idle().await;
     }
 
     #[tokio::test]

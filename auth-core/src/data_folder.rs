@@ -3,14 +3,19 @@
 //! Keyring, store and revocation set are each read once and then held in memory, so two processes on one folder would
 //! undo each other's writes. Whoever takes the folder holds a lock of the operating system's on `data/lock` for as long
 //! as it lives; the lock goes with its process, however that ends. The file says who holds it, for whoever comes second.
+//!
+//! A process may hand the folder over to its successor while it still ends what it has begun. Both hold the one lock then, so
+//! that nobody comes between, and the successor alone writes: what the other one still has to say goes to the store, of
+//! which the successor is told at once.
 
 use std::{
     fmt,
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
     path::{Path, PathBuf},
+    pin::Pin,
     process,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard},
 };
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +40,19 @@ pub struct FolderPath {
     path: Arc<Path>,
     /// The lock file that we hold.
     held: Arc<Mutex<FileId>>,
+    /// Whom it was handed over to, if it was. Read-locked by whoever writes in the folder, while they do.
+    successor: Arc<RwLock<Option<Arc<dyn Successor>>>>,
 }
+
+/// The process that a data folder was handed over to.
+pub trait Successor: fmt::Debug + Send + Sync {
+    /// Lets it read the store at once: this process has written something there that counts from now on. Returns when it
+    /// has read it, or cannot be reached; then it reads the store as soon as it does by itself.
+    fn read_store(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>>;
+}
+
+/// While this lives the folder is not handed over.
+pub(crate) struct Writing<'a>(#[expect(dead_code, reason = "held")] RwLockReadGuard<'a, Option<Arc<dyn Successor>>>);
 
 /// Who holds a data folder.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,8 +113,45 @@ impl DataFolder {
     pub fn take(path: &Path, now: Now) -> Result<Self, FolderFault> {
         let holder = LockHolder::ourselves(now);
         let (locked, held) = locked(path, &holder)?;
-        let place = FolderPath { path: path.into(), held: Arc::new(Mutex::new(held)) };
-        Ok(Self { place, holder, locked: Mutex::new(locked) })
+        Ok(Self { place: FolderPath::held(path, held), holder, locked: Mutex::new(locked) })
+    }
+
+    /// Takes the folder at `path` over from the process that holds it, with the lock that it handed over.
+    ///
+    /// # Errors
+    /// [`FolderFault`]: the lock is not that of this folder.
+    pub fn take_over(path: &Path, mut lock: File, now: Now) -> Result<Self, FolderFault> {
+        let holder = LockHolder::ourselves(now);
+        let io = |error| FolderFault::Io { path: path.to_owned(), error };
+        let id = FileId::of(&lock.metadata().map_err(io)?);
+        if disk::id(&path.join(NAME)).map_err(io)? != Some(id) {
+            return Err(io(io::Error::other("the lock that was handed over is another folder's")));
+        }
+        holder.write(&mut lock).map_err(io)?;
+        Ok(Self { place: FolderPath::held(path, id), holder, locked: Mutex::new(lock) })
+    }
+
+    /// Hands the folder over: from the return of this on, this process writes nothing in it. Waits for what is being written.
+    /// The lock, for [`DataFolder::take_over`]; it is ours as well until this is dropped. Blocks.
+    ///
+    /// # Errors
+    /// The system gives us no second handle of the lock; then the folder is ours alone, as before.
+    pub fn hand_over(&self, successor: Arc<dyn Successor>) -> io::Result<File> {
+        let locked = lock(&self.locked).try_clone()?;
+        *self.place.successor.write().unwrap_or_else(PoisonError::into_inner) = Some(successor);
+        Ok(locked)
+    }
+
+    /// Takes back what was handed over to a process that is gone. Blocks.
+    pub fn take_back(&self) {
+        // Who holds it is for people to read: that it is written matters to nothing else.
+        let _ = self.holder.write(&mut lock(&self.locked));
+        *self.place.successor.write().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether it was handed over: this process only ends what it has begun.
+    pub fn is_handed_over(&self) -> bool {
+        self.place.successor().is_some()
     }
 
     /// Takes what is now at the folder's path, after somebody moved or removed what was there.
@@ -128,6 +182,30 @@ impl DataFolder {
 }
 
 impl FolderPath {
+    fn held(path: &Path, held: FileId) -> Self {
+        Self { path: path.into(), held: Arc::new(Mutex::new(held)), successor: Arc::default() }
+    }
+
+    fn successor(&self) -> Option<Arc<dyn Successor>> {
+        self.successor.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether the folder was handed over.
+    pub(crate) fn is_handed_over(&self) -> bool {
+        self.successor().is_some()
+    }
+
+    /// Tells the process that the folder was handed over to, if it was, that there is something new in the store.
+    pub(crate) async fn tell_successor(&self) {
+        #[cfg(candor_mutants)]
+        if crate::mutants::is("successor-untold") {
+            return;
+        }
+        if let Some(successor) = self.successor() {
+            successor.read_store().await;
+        }
+    }
+
     /// Whether the folder that we hold is the one at its path.
     pub fn is_ours(&self) -> bool {
         let found = disk::id(&self.path.join(NAME));
@@ -135,15 +213,19 @@ impl FolderPath {
         found.map_or(true, |found| found == Some(*lock(&self.held)))
     }
 
-    /// The same, for `?`.
+    /// That we may write in it, for as long as what this returns lives: the folder at its path is the one that we hold, and it
+    /// was not handed over.
     ///
     /// # Errors
-    /// It is not.
-    pub fn must_be_ours(&self) -> io::Result<()> {
-        if self.is_ours() {
-            return Ok(());
-        }
-        Err(io::Error::new(io::ErrorKind::NotFound, format!("{} is not the folder that we hold", self.path.display())))
+    /// It is not, or it was.
+    pub(crate) fn writing(&self) -> io::Result<Writing<'_>> {
+        let successor = self.successor.read().unwrap_or_else(PoisonError::into_inner);
+        let elsewhere = match (successor.is_some(), self.is_ours()) {
+            (false, true) => return Ok(Writing(successor)),
+            (true, _) => "was handed over to a newer process",
+            (false, false) => "is not the folder that we hold",
+        };
+        Err(io::Error::new(io::ErrorKind::NotFound, format!("{} {elsewhere}", self.path.display())))
     }
 
     /// The path of `name` in it.
@@ -288,6 +370,48 @@ mod tests {
         }
     }
 
+    #[derive(Debug)]
+    struct Nobody;
+
+    impl Successor for Nobody {
+        fn read_store(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+            Box::pin(std::future::ready(()))
+        }
+    }
+
+    #[test]
+    fn of_two_that_hold_it_the_successor_alone_writes() {
+        let folder = Folder::new();
+        let path = folder.path().join("data");
+        let before = DataFolder::take(&path, NOW).expect("nobody has it");
+        let lock = before.hand_over(Arc::new(Nobody)).expect("a handle");
+        assert!(before.is_handed_over());
+        assert!(before.place().writing().is_err_and(|fault| fault.to_string().contains("newer process")));
+        let other = folder.path().join("other");
+        let _other = DataFolder::take(&other, NOW).expect("nobody has it");
+        let of_another = lock.try_clone().expect("a handle");
+        DataFolder::take_over(&other, of_another, NOW).expect_err("it is the lock of the first");
+        let after = DataFolder::take_over(&path, lock, NOW).expect("it is its lock");
+        assert!(after.place().writing().is_ok());
+        DataFolder::take(&path, NOW).expect_err("both have it");
+        drop(before);
+        DataFolder::take(&path, NOW).expect_err("the successor has it");
+        drop(after);
+        let _ = DataFolder::take(&path, NOW).expect("nobody has it any more");
+    }
+
+    #[test]
+    fn what_was_taken_back_is_ours_as_before() {
+        let folder = Folder::new();
+        let path = folder.path().join("data");
+        let ours = DataFolder::take(&path, NOW).expect("nobody has it");
+        drop(DataFolder::take_over(&path, ours.hand_over(Arc::new(Nobody)).expect("a handle"), NOW));
+        assert!(ours.place().writing().is_err());
+        ours.take_back();
+        assert!(ours.place().writing().is_ok() && !ours.is_handed_over());
+        DataFolder::take(&path, NOW).expect_err("we have it");
+    }
+
     #[test]
     fn a_folder_that_was_replaced_is_not_ours_until_it_is_taken_again() {
         let folder = Folder::new();
@@ -303,6 +427,6 @@ mod tests {
         ours.take_again().expect("nobody has it any more");
         assert!(ours.place().is_ours());
         fs::remove_file(path.join(NAME)).expect("it is there");
-        assert!(ours.place().must_be_ours().is_err(), "anybody could lock another");
+        assert!(ours.place().writing().is_err(), "anybody could lock another");
     }
 }

@@ -74,6 +74,8 @@ struct Inner {
     /// Where it is written down, once [`Clock::keep_in`] has said so. Held while the reckoning is changed.
     kept: Mutex<Kept>,
     writing: Mutex<()>,
+    /// Whether another process writes it down now.
+    left: AtomicBool,
     unwritten: AtomicBool,
 }
 
@@ -119,6 +121,7 @@ impl Clock {
             doubts: watch::Sender::new(0),
             kept: Mutex::default(),
             writing: Mutex::new(()),
+            left: AtomicBool::new(false),
             unwritten: AtomicBool::new(false),
         }))
     }
@@ -203,8 +206,23 @@ impl Clock {
     /// Whatever the file system says.
     pub fn write(&self) -> io::Result<()> {
         let _writing = lock(&self.0.writing);
+        if self.0.left.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let Some(path) = lock(&self.0.kept).path.clone() else { return Ok(()) };
         record::write(&path, &self.0.source, **self.0.reckoning.load())
+    }
+
+    /// Leaves it to another process to write down where the clock stands, or takes that up again. Returns when nothing is being
+    /// written. Blocks.
+    pub fn leave_writing(&self, left: bool) {
+        let _writing = lock(&self.0.writing);
+        self.0.left.store(left, Ordering::Relaxed);
+    }
+
+    /// Microseconds by CLOCK_MONOTONIC, as service managers compare them.
+    pub fn monotonic_micros() -> i64 {
+        source::monotonic_micros()
     }
 
     /// Tells when doubt begins. One that goes on now is told of too.

@@ -104,6 +104,12 @@ fn since_boot() -> i64 {
     read.tv_sec.saturating_mul(1000).saturating_add(read.tv_nsec / 1_000_000)
 }
 
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads a clock")]
+pub(super) fn monotonic_micros() -> i64 {
+    let read = clock_gettime(ClockId::Monotonic);
+    read.tv_sec.saturating_mul(1_000_000).saturating_add(read.tv_nsec / 1000)
+}
+
 fn boot_id() -> io::Result<String> {
     Ok(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned())
 }

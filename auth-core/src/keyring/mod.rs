@@ -270,7 +270,7 @@ impl Keyring {
         if disk::id(&path).map_err(io)?.is_some() {
             return Ok(());
         }
-        place.must_be_ours().map_err(io)?;
+        let _writing = place.writing().map_err(io)?;
         let written = file.write(&path);
         let then = if written.is_ok() { "it is written again" } else { "it cannot be written again" };
         let told = format!("the keyring {} was removed; {then}", path.display());

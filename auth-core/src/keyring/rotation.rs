@@ -155,7 +155,7 @@ impl Keyring {
             return Ok(false);
         }
         let path = place.join("keyring");
-        place.must_be_ours().map_err(|error| KeyringFault::Io { path: path.clone(), error })?;
+        let _writing = place.writing().map_err(|error| KeyringFault::Io { path: path.clone(), error })?;
         another(&path, &next)?;
         // What cannot be used is not written.
         let keys = super::Keys::of(&path, &next)?;

@@ -78,7 +78,11 @@ impl DiskCopy {
         let Some(CopyFile { path, folder, kind }) = self.0.clone() else { return Ok(()) };
         let writing = move || {
             let _writing = lock(&WRITING);
-            folder.must_be_ours()?;
+            if kind == CopyKind::OfAnIssuer && folder.is_handed_over() {
+                // The successor asks for itself.
+                return Ok(());
+            }
+            let _ours = folder.writing()?;
             if kind == CopyKind::OfAnIssuer {
                 // The data folder itself is not ours to make: it may have been moved away a moment ago.
                 disk::make_subfolder(&folder.join(ISSUERS))?;
@@ -90,9 +94,10 @@ impl DiskCopy {
 
     /// Says that it could not be written. What is in memory stands.
     pub(super) fn unwritten(&self, fault: &io::Error) {
-        let Some(CopyFile { path, kind, .. }) = &self.0 else { return };
+        let Some(CopyFile { path, kind, folder }) = &self.0 else { return };
         let path = path.display();
         match kind {
+            _ if folder.is_handed_over() => tracing::debug!("{path}: {fault}"),
             CopyKind::OfAnIssuer => alarm::ring(Alarm::LastGoodUnwritten, &format!("{path}: {fault}")),
             CopyKind::Revocations => tracing::warn!("the revocation set, or its age, is not in {path}: {fault}"),
         }

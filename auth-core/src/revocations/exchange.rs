@@ -191,7 +191,8 @@ async fn mend(cell: &LastKnownGood<RevocationSource>, exchanged: &mut Exchanged)
         let why = "its file is gone, and what it said of who is revoked was never read";
         return Err(Unavailable::because(Dependency::Store, why));
     }
-    source.folder.must_be_ours().or_unavailable(Dependency::Store)?;
+    // A successor makes it, where there is one.
+    drop(source.folder.writing().or_unavailable(Dependency::Store)?);
     source.store.make_again().await?;
     let ends = cell.load().value.all().count();
     tracing::warn!("the store was made again from what is held: {ends} revocations; no rows of earlier sessions");

@@ -179,6 +179,7 @@ impl Revocations {
             }
             cell.change(|set| set.with(|set| entries.iter().for_each(|entry| set.add(entry))));
             cell.write(None).await;
+            cell.source().folder.tell_successor().await;
             Ok(())
         };
         self.0.background().run(work).await?
@@ -227,6 +228,7 @@ impl Revocations {
         let work = async move {
             cell.change(|set| set.with(|set| entries.iter().for_each(|entry| set.add(entry))));
             cell.write(None).await;
+            cell.source().folder.tell_successor().await;
         };
         self.0.background().run(work).await
     }
@@ -265,6 +267,7 @@ async fn end(cell: &LastKnownGood<RevocationSource>, entry: Arc<RevocationEntry>
                     set.mark_stored(&entry);
                 })
             });
+            cell.source().folder.tell_successor().await;
             Ok(LogoutReach::Everywhere)
         }
         Err(down) => {

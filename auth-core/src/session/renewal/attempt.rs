@@ -303,7 +303,7 @@ impl Sessions {
     /// Writes what the store did not take, again and again, until it does.
     fn keep_writing(&self, session: SessionId) {
         let this = self.clone();
-        self.0.renewals.0.background.spawn(async move {
+        self.0.renewals.0.background.begin(async move {
             loop {
                 tokio::time::sleep(AGAIN).await;
                 let Some(unsaved) = this.flights().unsaved(session) else { return };

@@ -98,7 +98,7 @@ impl RenewalFlights {
         entry.begun = now.steady();
         let (work, process) = (begin(), process.clone());
         let renewals = process.clone();
-        process.0.background.spawn(async move {
+        process.0.background.begin(async move {
             let outcome = work.await;
             renewals.0.flights.land(session, &outcome, renewals.0.clock.now());
             // Fails only when nobody waits any more.
