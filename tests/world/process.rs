@@ -5,12 +5,13 @@ use std::{
     env,
     io::{self, Read, Write as _},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     sync::Arc,
     thread,
 };
 
+use gateway::server::control;
 use tokio::sync::watch;
 use url::Url;
 
@@ -19,6 +20,11 @@ pub const ARGUMENT: &str = "--gateway";
 
 /// With this argument the suite is the program, with the arguments after it.
 const PROGRAM: &str = "--program";
+
+/// Whoever holds a data folder when this is dropped is killed: a gateway that a gateway of ours has handed over to.
+pub struct LastHolder {
+    data: PathBuf,
+}
 
 /// What a gateway says when it serves, and what stands before the address of its admin listener.
 const SERVING: (&str, &str) = ("serving http", "admin on ");
@@ -77,13 +83,39 @@ pub fn instead() -> Option<Vec<std::ffi::OsString>> {
     (first == ARGUMENT).then(|| ["gateway".into(), "serve".into(), "--config".into(), config].into())
 }
 
+impl LastHolder {
+    /// Of the folder `data`, which only gateways of this test hold.
+    pub fn of(data: &Path) -> Self {
+        Self { data: data.to_owned() }
+    }
+
+    /// Its process id, if there is one.
+    pub fn id(&self) -> Option<u32> {
+        control::holder(&self.data).map(|holder| holder.pid)
+    }
+
+    /// Sends it a signal, by the name that `kill` knows.
+    pub fn signal(&self, name: &str) {
+        if let Some(id) = self.id().filter(|id| *id != std::process::id()) {
+            let _ = Command::new("kill").arg(format!("-{name}")).arg(id.to_string()).status();
+        }
+    }
+}
+
+impl Drop for LastHolder {
+    fn drop(&mut self) {
+        self.signal("KILL");
+    }
+}
+
 impl Process {
     /// Starts a gateway with this configuration file. [`Process::serving`] waits until it serves.
     ///
     /// # Panics
     /// No process can be started.
     pub fn start(config: &Path) -> Self {
-        Self::of(Command::new(env::current_exe().expect("this program has a file")), config)
+        let mut command = Command::new(env::current_exe().expect("this program has a file"));
+        Self::run(command.arg(ARGUMENT).arg(config).stdin(Stdio::null()))
     }
 
     /// The same, where no more than `soft` files may be open unless it raises that limit itself.
@@ -94,18 +126,16 @@ impl Process {
         let mut shell = Command::new("sh");
         shell.args(["-c", &format!("ulimit -Sn {soft} && exec \"$0\" \"$@\"")]);
         shell.arg(env::current_exe().expect("this program has a file"));
-        Self::of(shell, config)
+        Self::run(shell.arg(ARGUMENT).arg(config).stdin(Stdio::null()))
     }
 
-    fn of(mut command: Command, config: &Path) -> Self {
-        let mut child = command
-            .arg(ARGUMENT)
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("a process can be started");
+    /// A gateway that `command` becomes. Its outputs are ours.
+    ///
+    /// # Panics
+    /// No process can be started.
+    pub fn run(command: &mut Command) -> Self {
+        let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let mut child = child.expect("a process can be started");
         let (say, said) = watch::channel(Vec::new());
         let say = Arc::new(say);
         let outputs: [Option<Box<dyn Read + Send>>; 2] = [

@@ -187,9 +187,10 @@ pub(crate) fn options_with(access: AccessLog) -> ServeOptions {
         store: DEADLINE,
         revocations,
         certificates: DEADLINE / 4,
+        drain: Some(DEADLINE),
         ..Tuning::default()
     };
-    ServeOptions { tuning, workers: NonZero::<usize>::MIN, drain: DEADLINE, ..ServeOptions::new(telemetry) }
+    ServeOptions { tuning, workers: NonZero::<usize>::MIN, ..ServeOptions::new(telemetry) }
 }
 
 /// A port that nobody listens on, and that the system does not give away by itself: so it is still free when the

@@ -7,6 +7,7 @@ use gateway::{
     config,
     demo::january::{Turn, WrongAnswer},
     server::{self, ServeOptions},
+    state::Tuning,
     telemetry::{AccessLog, Format, Telemetry},
 };
 use tokio::task::JoinSet;
@@ -36,7 +37,8 @@ async fn start(file: &str, clock: &Clock) -> server::Started {
     let config = config::parse(&text, folder, config::Secrets::Read(&|_| None)).expect("it can be read");
     let mut telemetry = Telemetry::start(Format::Human, tracing::Level::ERROR);
     telemetry.access = AccessLog::to(Box::new(std::io::sink()), Format::Human);
-    let options = ServeOptions { clock: clock.clone(), drain: Duration::ZERO, ..ServeOptions::new(telemetry) };
+    let tuning = Tuning { drain: Some(Duration::ZERO), ..Tuning::default() };
+    let options = ServeOptions { clock: clock.clone(), tuning, ..ServeOptions::new(telemetry) };
     server::start(config, options).await.expect("it starts")
 }
 

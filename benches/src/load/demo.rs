@@ -11,6 +11,7 @@ use gateway::{
     config,
     demo::{AccessTokenSpec, Health, Idp, Login, Mode, Monolith, Twin, idp::IdpOptions},
     server::{self, ServeOptions, Started},
+    state::Tuning,
     telemetry::{AccessLog, Format, Telemetry},
 };
 
@@ -56,7 +57,8 @@ impl Demo {
         // An access line for each of thousands of requests would drown the report.
         let mut telemetry = Telemetry::start(Format::Human, tracing::Level::ERROR);
         telemetry.access = AccessLog::to(Box::new(io::sink()), Format::Human);
-        let options = ServeOptions { drain: Duration::from_millis(200), ..ServeOptions::new(telemetry) };
+        let tuning = Tuning { drain: Some(Duration::from_millis(200)), ..Tuning::default() };
+        let options = ServeOptions { tuning, ..ServeOptions::new(telemetry) };
         let gateway = server::start(config, options).await.map_err(io::Error::other)?;
         Ok(Self { provider, service, gateway, folder })
     }

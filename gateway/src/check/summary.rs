@@ -42,7 +42,15 @@ fn write(text: &mut String, config: &Config) -> std::fmt::Result {
         writeln!(text, "verify   {listen}{}/verify, for trusted_proxies alone", config.own_prefix)?;
     }
     let held = control::holder(&config.server.data).map(|holder| format!(", held by {holder}"));
+    let runs = held.is_some();
     writeln!(text, "data     {}{}", config.server.data.display(), held.unwrap_or_default())?;
+    if runs {
+        writeln!(
+            text,
+            "         a reload changes none of {}: a restart or `gateway upgrade` does",
+            Config::FIXED.join(", ")
+        )?;
+    }
     for identity in &config.identity {
         writeln!(text, "people   {}: {}", identity.name, identity.issuer)?;
         writeln!(text, "         register the callback {public}{}/callback/{}", config.own_prefix, identity.name)?;

@@ -8,10 +8,12 @@ mod held;
 mod inventory;
 mod keys;
 mod legacy;
+mod notify;
 mod reload;
 mod serve;
 mod sessions;
 mod simulate;
+mod upgrade;
 
 use std::{
     ffi::OsString,
@@ -96,6 +98,13 @@ enum Action {
         #[arg(long, default_value = "gateway.toml")]
         config: PathBuf,
     },
+    /// Have the gateway that runs start its program once more and hand over to that: no client notices. For a newer release,
+    /// or for what a reload cannot change.
+    Upgrade {
+        /// The configuration file.
+        #[arg(long, default_value = "gateway.toml")]
+        config: PathBuf,
+    },
     /// Print the version.
     Version,
 }
@@ -124,6 +133,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match arguments.command {
         Action::Serve { config } => serve::run(config),
         Action::Reload { config } => reload::run(&config),
+        Action::Upgrade { config } => upgrade::run(&config),
         Action::Check { config, probe } => exit(check::check(&config, probe, &mut io::stdout())),
         Action::Keys(action) => keys::run(action),
         Action::Clock { config, order: None } => command(&config, &Command::Clock, |folder, _| {

@@ -18,7 +18,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use super::{conclude, refuse};
+use super::{conclude, notify::Supervisor, refuse};
 use crate::{
     check::{self, Loaded, Unreadable, load_without_secrets},
     config::{Config, SourceFile},
@@ -34,6 +34,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Reloader {
     path: PathBuf,
     gateway: Arc<Gateway>,
+    supervisor: Supervisor,
     /// Held while one is under way: each begins with what the files hold then.
     one_at_a_time: Mutex<()>,
     files: std::sync::Mutex<WatchedFiles>,
@@ -59,9 +60,14 @@ pub(super) fn run(config: &Path) -> ExitCode {
 
 impl Reloader {
     /// For `gateway`, which was started with the file at `path`, read from `files`.
-    pub(super) fn new(path: PathBuf, files: Vec<SourceFile>, gateway: Arc<Gateway>) -> Arc<Self> {
+    pub(super) fn new(
+        path: PathBuf,
+        files: Vec<SourceFile>,
+        gateway: Arc<Gateway>,
+        supervisor: Supervisor,
+    ) -> Arc<Self> {
         let files = std::sync::Mutex::new(WatchedFiles { read: files, differing: None });
-        Arc::new(Self { path, gateway, one_at_a_time: Mutex::default(), files })
+        Arc::new(Self { path, gateway, supervisor, one_at_a_time: Mutex::default(), files })
     }
 
     /// Reads the configuration and puts it in force. What to tell whoever ordered it.
@@ -70,6 +76,13 @@ impl Reloader {
     /// The one before stays in force, and why: a line for each problem.
     pub(super) async fn reload(&self, because: &str) -> Result<String, String> {
         let _alone = self.one_at_a_time.lock().await;
+        self.supervisor.reloading();
+        let told = self.take_anew(because).await;
+        self.supervisor.ready();
+        told
+    }
+
+    async fn take_anew(&self, because: &str) -> Result<String, String> {
         let path = self.path.clone();
         let loaded = spawn_blocking(move || check::load_with_files(&path)).await.map_err(|fault| fault.to_string())?;
         let Loaded { config, files } = loaded;
@@ -116,7 +129,7 @@ impl Reloader {
         let Config { hash, warnings, .. } = &config;
         let mut told = vec![format!("the configuration {hash} is in force, in place of {}", before.config.hash)];
         for key in before.config.fixed_changes(&config) {
-            let what = format!("{key} stays as it was: to change it takes a restart");
+            let what = format!("{key} stays as it was: to change it takes a restart or `gateway upgrade`");
             tracing::warn!("{what}");
             told.push(what);
         }

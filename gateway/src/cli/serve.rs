@@ -1,6 +1,6 @@
 //! `gateway serve`: serves until somebody says stop, and carries out the orders that take more than the gateway.
 
-use std::{net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{env, io, net::SocketAddr, path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
     runtime, select,
@@ -8,11 +8,11 @@ use tokio::{
     sync::mpsc,
 };
 
-use super::{exit, refuse, reload::Reloader};
+use super::{exit, notify::Supervisor, refuse, reload::Reloader, upgrade::Upgrade};
 use crate::{
     check::{Conclusion, Loaded, load_with_files},
     config::{Config, SourceFile},
-    server::{self, ClientRoom, Order, Ordered, ServeOptions, Started, orders},
+    server::{self, ClientRoom, GivenSockets, Order, Ordered, ServeOptions, Started, hand_over::Predecessor, orders},
     state::StartFault,
     telemetry::Telemetry,
 };
@@ -27,8 +27,28 @@ struct Signals {
     hangup: Signal,
 }
 
+/// What a process begins with besides its configuration.
+struct Beginning {
+    /// Where its program is: what is there later may be a newer one.
+    program: io::Result<PathBuf>,
+    given: GivenSockets,
+    predecessor: Option<Predecessor>,
+}
+
+/// Why a process stops.
+enum Stop {
+    /// Somebody said so.
+    Told,
+    /// Another one serves now.
+    HandedOver,
+}
+
 /// Runs `gateway serve`.
 pub(super) fn run(path: PathBuf) -> ExitCode {
+    let beginning = match Beginning::of_this_process() {
+        Ok(beginning) => beginning,
+        Err(fault) => return refuse(&format!("what this process was started with cannot be used: {fault}")),
+    };
     let Loaded { config, files } = load_with_files(&path);
     let config = match config {
         Ok(config) => config,
@@ -37,7 +57,7 @@ pub(super) fn run(path: PathBuf) -> ExitCode {
     let telemetry = Telemetry::start(config.log.format, config.log.level);
     let served = match runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => {
-            let served = runtime.block_on(until_told(config, path, files, telemetry.clone()));
+            let served = runtime.block_on(until_told(config, beginning, Reading { path, files }, telemetry.clone()));
             // What is read at this moment, from a file system that hangs, is waited for by nobody.
             runtime.shutdown_background();
             served
@@ -51,11 +71,17 @@ pub(super) fn run(path: PathBuf) -> ExitCode {
     if served.is_ok() { ExitCode::SUCCESS } else { exit(Conclusion::Refused) }
 }
 
+/// The configuration file, and what it was read from.
+struct Reading {
+    path: PathBuf,
+    files: Vec<SourceFile>,
+}
+
 /// Serves until somebody says stop; a second time means at once.
 async fn until_told(
     config: Config,
-    path: PathBuf,
-    files: Vec<SourceFile>,
+    beginning: Beginning,
+    reading: Reading,
     telemetry: Telemetry,
 ) -> Result<(), StartFault> {
     let mut signals = Signals::listen().map_err(StartFault::Machine)?;
@@ -65,24 +91,46 @@ async fn until_told(
     let public = config.server.public_url.origin().ascii_serialization();
     let wanted = config.server.max_client_connections;
     let (give, mut ordered) = orders();
-    let started = server::start(config, ServeOptions { orders: Some(give), ..ServeOptions::new(telemetry) }).await?;
+    let Beginning { program, given, predecessor } = beginning;
+    let options = ServeOptions { orders: Some(give), given, predecessor, ..ServeOptions::new(telemetry) };
+    let started = server::start(config, options).await?;
     let room = started.room();
     if wanted.is_some_and(|wanted| wanted > room.clients) {
         let ClientRoom { clients, files } = room;
         tracing::warn!("max_client_connections is more than a limit of {files} open files leaves room for: {clients}");
     }
     tracing::info!("{}", serving(&public, &started));
-    let reloader = Reloader::new(path, files, started.gateway().clone());
+    let supervisor = Supervisor::of_this_process();
+    supervisor.ready();
+    let reloader = Reloader::new(reading.path, reading.files, started.gateway().clone(), supervisor.clone());
     let watching = tokio::spawn(reloader.clone().watch());
-    signals.until_stop(&mut ordered, &reloader).await;
+    let upgrade = Upgrade { started: &started, program, supervisor: &supervisor };
+    let stop = signals.until_stop(&mut ordered, &reloader, &upgrade).await;
     watching.abort();
-    tracing::info!("stopping: no new connections, finishing what is under way");
+    match stop {
+        Stop::Told => {
+            supervisor.stopping();
+            tracing::info!("stopping: no new connections, finishing what is under way");
+        }
+        Stop::HandedOver => tracing::info!("handed over: finishing what is under way"),
+    }
     select! {
         () = started.shutdown() => {}
         () = signals.stop() => {}
     }
     tracing::info!("stopped");
     Ok(())
+}
+
+impl Beginning {
+    /// Changes the environment: nothing else may run yet.
+    fn of_this_process() -> io::Result<Self> {
+        Ok(Self {
+            program: env::current_exe(),
+            given: GivenSockets::from_environment()?,
+            predecessor: Predecessor::from_environment()?,
+        })
+    }
 }
 
 /// The line that says where we listen.
@@ -119,23 +167,37 @@ impl Signals {
         }
     }
 
-    /// Carries out what is ordered, until somebody says stop. No order keeps them from it.
-    async fn until_stop(&mut self, ordered: &mut mpsc::Receiver<Ordered>, reloader: &std::sync::Arc<Reloader>) {
+    /// Carries out what is ordered, until this process is to stop. No order keeps a signal waiting.
+    async fn until_stop(
+        &mut self,
+        ordered: &mut mpsc::Receiver<Ordered>,
+        reloader: &Arc<Reloader>,
+        upgrade: &Upgrade<'_>,
+    ) -> Stop {
         loop {
-            let (because, answer) = select! {
-                _ = self.terminate.recv() => return,
-                _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => ("SIGHUP", None),
-                Some(Ordered { order: Order::Reload, answer }) = ordered.recv() => ("gateway reload", Some(answer)),
+            let (order, because, answer) = select! {
+                _ = self.terminate.recv() => return Stop::Told,
+                _ = self.interrupt.recv() => return Stop::Told,
+                _ = self.hangup.recv() => (Order::Reload, "SIGHUP", None),
+                Some(Ordered { order, answer }) = ordered.recv() => (order, "gateway reload", Some(answer)),
             };
-            let reloader = reloader.clone();
-            tokio::spawn(async move {
-                let came_of_it = reloader.reload(because).await;
-                if let Some(answer) = answer {
-                    // Whoever ordered it may have gone; the log says it too.
-                    let _ = answer.send(came_of_it);
-                }
-            });
+            let came_of_it = select! {
+                () = self.stop() => return Stop::Told,
+                came_of_it = async {
+                    match order {
+                        Order::Reload => reloader.reload(because).await,
+                        Order::Upgrade => upgrade.run().await,
+                    }
+                } => came_of_it,
+            };
+            let handed_over = order == Order::Upgrade && came_of_it.is_ok();
+            if let Some(answer) = answer {
+                // Whoever ordered it may have gone; the log says it too.
+                let _ = answer.send(came_of_it);
+            }
+            if handed_over {
+                return Stop::HandedOver;
+            }
         }
     }
 }

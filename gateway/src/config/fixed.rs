@@ -3,18 +3,30 @@
 use super::Config;
 
 impl Config {
-    /// The keys that `next` says something else of, and that no reload changes: they take a restart, or `gateway upgrade`.
-    pub fn fixed_changes(&self, next: &Self) -> Vec<&'static str> {
-        let fixed = [
-            ("[server] listen", self.server.listen != next.server.listen),
-            ("[server] redirect_http", self.server.tls.redirect_http != next.server.tls.redirect_http),
-            ("[server] tls", self.server.tls.is_on() != next.server.tls.is_on()),
-            ("[server] data", self.server.data != next.server.data),
-            ("[admin] listen", self.admin.listen != next.admin.listen),
-            ("[forward_auth] listen", self.forward_auth.listen != next.forward_auth.listen),
-            ("[log] format", self.log.format != next.log.format),
-            ("[log] level", self.log.level != next.log.level),
+    /// The keys that no reload changes: they take a restart, or `gateway upgrade`.
+    pub const FIXED: [&str; 8] = [
+        "[server] listen",
+        "[server] redirect_http",
+        "[server] tls",
+        "[server] data",
+        "[admin] listen",
+        "[forward_auth] listen",
+        "[log] format",
+        "[log] level",
+    ];
+
+    /// Those of [`Config::FIXED`] that `next` says something else of. Other certificates under `tls` are no change of it.
+    pub fn fixed_changes(&self, next: &Self) -> impl Iterator<Item = &'static str> {
+        let differs = [
+            self.server.listen != next.server.listen,
+            self.server.tls.redirect_http != next.server.tls.redirect_http,
+            self.server.tls.is_on() != next.server.tls.is_on(),
+            self.server.data != next.server.data,
+            self.admin.listen != next.admin.listen,
+            self.forward_auth.listen != next.forward_auth.listen,
+            self.log.format != next.log.format,
+            self.log.level != next.log.level,
         ];
-        fixed.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+        Self::FIXED.into_iter().zip(differs).filter(|(_, differs)| *differs).map(|(key, _)| key)
     }
 }

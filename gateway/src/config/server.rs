@@ -25,6 +25,10 @@ pub struct ServerConfig {
     pub head_timeout: Duration,
     /// How long a connection may be idle between requests. Default 75 s.
     pub idle_timeout: Duration,
+    /// How long what is under way may take to end when the gateway stops. Default 30 s.
+    pub drain: Duration,
+    /// How long it goes on accepting while it says that it is not ready any more. Default 0 s.
+    pub ready_off_for: Duration,
     /// The longest request target, in bytes. Default 8 KiB.
     pub max_target: usize,
     /// The largest request head, in bytes. Default 16 KiB.
@@ -125,6 +129,10 @@ impl ServerConfig {
             section.value(key).and_then(|value| value.duration(Duration::from_millis(10)..=HOUR)).unwrap_or(default)
         };
         let (head_timeout, idle_timeout) = (timeout("head_timeout", 10 * SECOND), timeout("idle_timeout", 75 * SECOND));
+        let stopping = |key, default| {
+            section.value(key).and_then(|value| value.duration(Duration::ZERO..=HOUR)).unwrap_or(default)
+        };
+        let (drain, ready_off_for) = (stopping("drain", 30 * SECOND), stopping("ready_off_for", Duration::ZERO));
         let max_target = section.value("max_target").and_then(|value| value.size(256..=64 << 10));
         let max_head_value = section.value("max_head");
         // hyper reads a head into a buffer of at least 8 KiB.
@@ -155,6 +163,8 @@ impl ServerConfig {
             trusted_proxies,
             head_timeout,
             idle_timeout,
+            drain,
+            ready_off_for,
             max_target: usize::try_from(max_target).ok()?,
             max_head: usize::try_from(max_head).ok()?,
             max_client_connections: most,

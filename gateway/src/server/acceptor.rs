@@ -3,18 +3,17 @@
 
 use std::{
     io,
-    net::{SocketAddr, TcpListener as Socket},
+    net::{SocketAddr, TcpListener as Socket, TcpStream as Client},
     sync::Arc,
     time::Duration,
 };
 
-use socket2::{Domain, Protocol, Socket as Raw, Type};
+use socket2::{Domain, Protocol, SockRef, Socket as Raw, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::spawn_local,
     time::{Instant, sleep},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     clients::Clients,
@@ -43,6 +42,18 @@ pub(super) struct AcceptFailures {
     said: Option<Instant>,
 }
 
+/// Makes a listening socket that somebody else opened like one of ours.
+///
+/// # Errors
+/// It takes no such options.
+pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
+    // Whether a client takes bytes is seen by how the unsent ones dwindle: without this, a slow client with a large
+    // send buffer in between would look like one that takes none.
+    #[cfg(target_os = "linux")]
+    SockRef::from(socket).set_tcp_notsent_lowat(UNSENT)?;
+    socket.set_nonblocking(true)
+}
+
 /// Opens a listening socket at `address`; port 0 becomes any free one.
 ///
 /// # Errors
@@ -54,14 +65,11 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
     if address.is_ipv6() {
         socket.set_only_v6(true)?;
     }
-    // Whether a client takes bytes is seen by how the unsent ones dwindle: without this, a slow client with a large
-    // send buffer in between would look like one that takes none.
-    #[cfg(target_os = "linux")]
-    socket.set_tcp_notsent_lowat(UNSENT)?;
-    socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    let socket = socket.into();
+    prepare(&socket)?;
+    Ok(socket)
 }
 
 /// Starts the thread that accepts connections and hands each to the worker with the fewest, until `stop`.
@@ -75,29 +83,56 @@ pub(super) async fn start(
     stop: CancellationToken,
 ) -> io::Result<Thread> {
     Thread::start("acceptor".to_owned(), move || {
+        let accepting = TaskTracker::new();
         for (socket, listener) in sockets {
-            spawn_local(dispatch(TcpListener::from_std(socket)?, listener, workers.clone(), clients.clone()));
+            let socket = TcpListener::from_std(socket)?;
+            accepting.spawn_local(dispatch(socket, listener, workers.clone(), clients.clone(), stop.clone()));
         }
-        Ok(stop.cancelled_owned())
+        accepting.close();
+        Ok(async move { accepting.wait().await })
     })
     .await
 }
 
-/// Accepts clients for ever, as long as there is room for them, and gives each to the worker with the fewest.
-async fn dispatch(socket: TcpListener, listener: Listener, workers: Arc<Vec<Worker>>, clients: Arc<Clients>) {
-    let mut fails = AcceptFailures::default();
-    loop {
-        let Some((stream, peer)) = accept(&socket, &mut fails).await else {
-            clients.out_of_files();
-            continue;
-        };
-        // Meanwhile whoever else connects waits in the backlog.
-        clients.room().await;
-        let Some(phase) = clients.enter(peer.ip()) else { continue };
-        let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) else { continue };
-        // It leaves this thread's poller for the worker's.
-        if let Ok(stream) = stream.into_std() {
+/// Accepts clients until `stop`, as long as there is room for them, and gives each to the worker with the fewest.
+async fn dispatch(
+    socket: TcpListener,
+    listener: Listener,
+    workers: Arc<Vec<Worker>>,
+    clients: Arc<Clients>,
+    stop: CancellationToken,
+) {
+    let hand = |stream: Client, peer: SocketAddr| {
+        let Some(phase) = clients.enter(peer.ip()) else { return };
+        if let Some(worker) = workers.iter().min_by_key(|worker| worker.load()) {
             worker.hand(stream, peer, phase, listener);
+        }
+    };
+    let accepting = async {
+        let mut fails = AcceptFailures::default();
+        loop {
+            let Some((stream, peer)) = accept(&socket, &mut fails).await else {
+                clients.out_of_files();
+                continue;
+            };
+            // Meanwhile whoever else connects waits in the backlog.
+            clients.room().await;
+            // It leaves this thread's poller for the worker's.
+            if let Ok(stream) = stream.into_std() {
+                hand(stream, peer);
+            }
+        }
+    };
+    tokio::select! {
+        () = accepting => {}
+        () = stop.cancelled() => {}
+    }
+    // Closing the socket would reset whoever the system has let in for us: they are served too.
+    let Ok(socket) = socket.into_std() else { return };
+    for _ in 0..BACKLOG {
+        let Ok((stream, peer)) = socket.accept() else { return };
+        if stream.set_nonblocking(true).and_then(|()| stream.set_nodelay(true)).is_ok() {
+            hand(stream, peer);
         }
     }
 }

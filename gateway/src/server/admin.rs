@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{own, response::reply::Reply, state::Gateway};
 
-/// Starts the admin thread, which ends at `stop`.
+/// Starts the admin thread, which takes nobody new from `leaving` on, and ends at `stop`.
 ///
 /// # Errors
 /// The machine has no thread or poller left.
@@ -25,6 +25,7 @@ pub(super) async fn start(
     socket: Socket,
     gateway: Arc<Gateway>,
     orders: Option<Orders>,
+    leaving: CancellationToken,
     stop: CancellationToken,
 ) -> io::Result<Thread> {
     Thread::start("admin".to_owned(), move || {
@@ -34,10 +35,11 @@ pub(super) async fn start(
         let service = service_fn(|(context, request): RequestInContext| async move {
             Ok::<_, Infallible>(own::admin::answer(&context, request).await)
         });
-        let http = HttpServer::new(service, gateway.clone(), CancellationToken::new());
-        Ok(async move {
+        let under_way = commands.as_ref().map(Control::under_way).ok();
+        let http = HttpServer::new(service, gateway.clone(), leaving.clone());
+        let serve = async move {
             tokio::select! {
-                () = stop.cancelled() => {}
+                () = leaving.cancelled() => {}
                 () = accept(listener, http) => {}
                 () = async {
                     match commands {
@@ -45,6 +47,16 @@ pub(super) async fn start(
                         Err(_) => std::future::pending().await,
                     }
                 } => {}
+            }
+        };
+        Ok(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = async { serve.await; std::future::pending().await } => {}
+            }
+            // Whoever has ordered something is told what came of it.
+            if let Some(under_way) = under_way {
+                under_way.ended().await;
             }
         })
     })

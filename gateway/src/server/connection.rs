@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures_util::FutureExt;
-use http::{Request, Response, header::STRICT_TRANSPORT_SECURITY};
+use http::{
+    HeaderValue, Request, Response, StatusCode,
+    header::{CONNECTION, STRICT_TRANSPORT_SECURITY},
+};
 use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -22,7 +25,7 @@ use tower::{BoxError, Service, ServiceExt, load_shed::error::Overloaded};
 use super::{
     access_record::{AccessRecord, RecordedBody},
     io::{Io, Transport},
-    phase::{ClientTimeouts, Phase},
+    phase::{ClientTimeouts, ConnectionState, Phase},
     stream::{ClientConnection, Closing, ResponseBody},
 };
 use crate::{body::Received, context::RequestContext, fault::Fault, response::reply::Reply, state::Gateway};
@@ -30,6 +33,10 @@ use crate::{body::Received, context::RequestContext, fault::Fault, response::rep
 /// How much of what a client still sends is read after the last answer, and for how long: closing a socket with unread
 /// bytes in it resets the connection, and the answer with it.
 const LINGER: (usize, Duration) = (64 * 1024, Duration::from_secs(1));
+
+/// How long a connection may be idle, at most, before it is closed because the gateway stops: a client that asks again and
+/// again has asked once more by then, and has read that the answer is the last of its connection.
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 
 /// The same patience while draining: nobody waits long for a gateway that goes down.
 const LINGER_DRAINING: Duration = Duration::from_millis(100);
@@ -92,6 +99,11 @@ where
         (http, ClientTimeouts::of(config))
     }
 
+    /// For how long a connection that is idle is still listened to once the gateway stops.
+    fn last_request(&self) -> Duration {
+        LAST_REQUEST.min(self.gateway.drain_time() / 4)
+    }
+
     /// Speaks HTTP until the connection can serve no more; what it ran over.
     async fn speak<T: Transport>(
         self: &Rc<Self>,
@@ -111,8 +123,13 @@ where
             _ = &mut http => false,
             () = self.draining.cancelled() => true,
         };
-        if drains {
-            Pin::new(&mut http).graceful_shutdown();
+        // What a client sends at this moment would be lost with an idle connection: it has a little longer for that, and the
+        // answer says that it is the last.
+        if drains && timeout(self.last_request(), &mut http).await.is_err() {
+            // Of a head that has begun the rest is waited for, as ever.
+            if connection.phase().state() != ConnectionState::Head {
+                Pin::new(&mut http).graceful_shutdown();
+            }
             let _ = (&mut http).await;
         }
         connection.phase().client_left();
@@ -147,6 +164,9 @@ where
         if let Some(hsts) = context.running.site.hsts().filter(|_| connection.is_encrypted()) {
             // In place of an upstream's own: two of them, and browsers take the first (RFC 6797 §8.1).
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
+        }
+        if self.draining.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         record.of(response.map(|body| stream.answer(body)))
     }

@@ -5,7 +5,9 @@
 //! `admin` serves operators and commands. Who asks on the forward-auth listener waits with a client's request in hand:
 //! workers answer there too, under the same limit.
 //!
-//! They end in this order: accepting, the workers once their requests are done, the admin listener, the background.
+//! They end in this order: accepting, once whoever the system has let in was accepted; the workers once their requests are
+//! done; the admin listener; the background, once what it has begun is done. Another process may take over before that: then
+//! it has the listening sockets, the data folder and the commands, and this one ends what it has begun.
 
 mod acceptor;
 mod access_record;
@@ -14,9 +16,11 @@ mod clients;
 mod connection;
 pub mod control;
 mod files;
+pub mod hand_over;
 mod io;
 mod orders;
 mod phase;
+mod sockets;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -27,26 +31,39 @@ mod worker;
 use std::{
     net::{SocketAddr, TcpListener as Socket},
     num::NonZero,
+    process,
     sync::Arc,
     time::Duration,
 };
 
 use auth_core::{Background, Clock, data_folder::DataFolder};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::oneshot,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use self::orders::{Order, Ordered, Orders, orders};
 use self::{
     clients::Clients,
     files::{ClientFiles, FileLimit},
+    hand_over::{HandOver, HandOverFault, Inheritance, Predecessor},
     thread::Thread,
     worker::{Listener, Worker, WorkerConfig},
+};
+pub use self::{
+    orders::{Order, Ordered, Orders, orders},
+    sockets::GivenSockets,
 };
 use crate::{
     config::Config,
     state::{Dependencies, Gateway, StartFault, Tuning},
     telemetry::Telemetry,
 };
+
+/// How long what was begun towards stores and providers may take to end, after the last request: a call to a provider may
+/// take five seconds, and what it brings is then written.
+const LAST_WORK: Duration = Duration::from_secs(6);
 
 /// What a start is told besides the configuration.
 pub struct ServeOptions {
@@ -58,10 +75,12 @@ pub struct ServeOptions {
     pub tuning: Tuning,
     /// How many workers; by default one a core.
     pub workers: NonZero<usize>,
-    /// How long requests may take to finish once the gateway is shut down. Default 10 s.
-    pub drain: Duration,
     /// Whither orders go that take more than the gateway: from [`orders`]. Default: nobody carries them out.
     pub orders: Option<Orders>,
+    /// Listening sockets that are open already. Default: none.
+    pub given: GivenSockets,
+    /// The process that this one takes over from. Default: none.
+    pub predecessor: Option<Predecessor>,
 }
 
 /// A gateway that serves. Dropping it stops it too, without waiting.
@@ -69,6 +88,8 @@ pub struct Started {
     gateway: Arc<Gateway>,
     addresses: Listeners<SocketAddr>,
     room: ClientRoom,
+    /// What a process that takes over is given: the sockets, with the addresses that the configuration calls them by.
+    sockets: Vec<(SocketAddr, Socket)>,
     stop: DropGuard,
     background: Thread,
 }
@@ -91,7 +112,19 @@ struct Threads {
     keep_admin: DropGuard,
 }
 
+/// How the threads are told to end, one after another.
+#[derive(Clone, Default)]
+struct EndSteps {
+    /// The acceptor: once whoever has connected was accepted.
+    accepting: CancellationToken,
+    /// The workers' connections: as soon as their requests do.
+    draining: CancellationToken,
+    /// The admin listener and the commands take nobody new, since another process does.
+    leaving: CancellationToken,
+}
+
 /// Something of each listener.
+#[derive(Clone)]
 struct Listeners<T> {
     public: Vec<T>,
     redirect: Vec<T>,
@@ -107,8 +140,9 @@ impl ServeOptions {
             telemetry,
             tuning: Tuning::default(),
             workers: std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
-            drain: Duration::from_secs(10),
             orders: None,
+            given: GivenSockets::default(),
+            predecessor: None,
         }
     }
 }
@@ -117,15 +151,18 @@ impl ServeOptions {
 ///
 /// # Errors
 /// [`StartFault`]: something that its operator must put right.
-pub async fn start(config: Config, options: ServeOptions) -> Result<Started, StartFault> {
+pub async fn start(config: Config, mut options: ServeOptions) -> Result<Started, StartFault> {
     // Before anything is made or changed in it, and so that whoever comes second is told who has it, not what port.
-    let data = Arc::new(DataFolder::take(&config.server.data, options.clock.now())?);
-    let bind = |address| acceptor::bind(address).map_err(|fault| StartFault::Listen(address, fault));
-    let sockets = Listeners::of(&config).map(bind)?;
+    let (data, mut given) = take(&config, &mut options).await?;
+    let (data, configured) = (Arc::new(data), Listeners::of(&config));
+    let sockets = configured.clone().map(|address| given.take_or_open(address))?;
+    given.all_fit()?;
     let addresses = sockets.as_ref().map(Socket::local_addr).map_err(StartFault::Machine)?;
     let (files, wanted) = (FileLimit::raise(), config.server.max_client_connections);
     let client_files = files.for_clients(&config);
     let room = ClientRoom { clients: client_files.most(wanted), files: files.get() };
+    let kept = sockets.as_ref().map(Socket::try_clone).map_err(StartFault::Machine)?;
+    let kept = configured.into_iter().zip(kept.into_iter()).collect();
     let stop = CancellationToken::new();
     let (report, started) = oneshot::channel();
     let stopped = stop.clone();
@@ -134,13 +171,32 @@ pub async fn start(config: Config, options: ServeOptions) -> Result<Started, Sta
     });
     let background = background.await.map_err(StartFault::Machine)?;
     let fault = match started.await {
-        Ok(Ok(gateway)) => return Ok(Started { gateway, addresses, room, stop: stop.drop_guard(), background }),
+        Ok(Ok(gateway)) => {
+            return Ok(Started { gateway, addresses, room, sockets: kept, stop: stop.drop_guard(), background });
+        }
         Ok(Err(fault)) => fault,
         Err(gone) => StartFault::Machine(std::io::Error::other(gone)),
     };
     // Then the data folder is free again.
     background.ended().await;
     Err(fault)
+}
+
+/// Takes the data folder: from the process before, with its sockets, if there is one.
+async fn take(config: &Config, options: &mut ServeOptions) -> Result<(DataFolder, GivenSockets), StartFault> {
+    let (data, now) = (config.server.data.clone(), options.clock.now());
+    let Some(before) = options.predecessor.take() else {
+        return Ok((DataFolder::take(&data, now)?, std::mem::take(&mut options.given)));
+    };
+    let (before, received) = spawn_blocking(move || {
+        let received = before.take();
+        (before, received)
+    })
+    .await
+    .map_err(|gone| StartFault::Machine(std::io::Error::other(gone)))?;
+    let Inheritance { lock, sockets } = received.map_err(StartFault::NotHandedOver)?;
+    options.predecessor = Some(before);
+    Ok((DataFolder::take_over(&data, lock, now)?, sockets))
 }
 
 /// The background thread's whole life: it starts the others, and ends when they have. The data folder is its to give up,
@@ -153,20 +209,28 @@ async fn run(
     stop: CancellationToken,
     report: oneshot::Sender<Result<Arc<Gateway>, StartFault>>,
 ) -> Arc<DataFolder> {
-    let ServeOptions { clock, telemetry, tuning, workers, drain, orders } = options;
+    let ServeOptions { clock, telemetry, tuning, workers, orders, given: _, predecessor } = options;
     let background = Background::current();
-    let dependencies = Dependencies { data: data.clone(), clock, background, telemetry, tuning };
+    let dependencies = Dependencies { data: data.clone(), clock, background: background.clone(), telemetry, tuning };
+    let ends = EndSteps::default();
     let up = async {
         let gateway = Gateway::start(config, dependencies).await?;
-        let config = WorkerConfig { gateway: gateway.clone(), draining: stop.clone(), drain };
-        let threads = Threads::start(config, workers, (sockets, files), orders).await.map_err(StartFault::Machine)?;
+        let before = predecessor.map(Arc::new);
+        if let Some(before) = before.clone() {
+            await_turn(before, &gateway).await.map_err(StartFault::NotHandedOver)?;
+        }
+        let threads = Threads::start(gateway.clone(), workers, (sockets, files), orders, &ends).await;
+        let threads = threads.map_err(StartFault::Machine)?;
+        if let Some(before) = before {
+            before.serving();
+        }
         Ok((gateway, threads))
     };
-    let (gateway, Threads { acceptor, workers, admin, keep_admin }) = match up.await {
+    let (gateway, threads) = match up.await {
         Ok(up) => up,
         Err(fault) => {
             // Threads that did start end.
-            stop.cancel();
+            ends.all();
             let _ = report.send(Err(fault));
             return data;
         }
@@ -174,17 +238,31 @@ async fn run(
     let _ = report.send(Ok(gateway.clone()));
 
     stop.cancelled().await;
-    gateway.drain();
-    acceptor.ended().await;
-    for worker in Arc::into_inner(workers).unwrap_or_default() {
-        worker.ended().await;
+    threads.end(&gateway, &ends).await;
+    let last = gateway.drain_time().min(LAST_WORK);
+    if timeout(last, background.idle()).await.is_err() {
+        tracing::warn!("stopping cuts off what is under way to a store or a provider");
     }
-    // Operators, and load balancers that ask whether we are ready, are served until here.
-    drop(keep_admin);
-    admin.ended().await;
     gateway.repair_before_exit().await;
     gateway.clock().written().await;
     data
+}
+
+/// Waits until the process before lets us serve, and reads what it wrote last.
+async fn await_turn(before: Arc<Predecessor>, gateway: &Gateway) -> std::io::Result<()> {
+    spawn_blocking(move || before.ready()).await.map_err(std::io::Error::other)??;
+    if let Err(down) = gateway.revocations.poll().await {
+        tracing::warn!("the store could not be read when taking over: {down}");
+    }
+    Ok(())
+}
+
+impl EndSteps {
+    fn all(&self) {
+        self.accepting.cancel();
+        self.draining.cancel();
+        self.leaving.cancel();
+    }
 }
 
 impl Threads {
@@ -193,28 +271,50 @@ impl Threads {
     /// # Errors
     /// The machine has no thread or poller left.
     async fn start(
-        config: WorkerConfig,
+        gateway: Arc<Gateway>,
         count: NonZero<usize>,
         (sockets, files): (Listeners<Socket>, ClientFiles),
         orders: Option<Orders>,
+        ends: &EndSteps,
     ) -> std::io::Result<Self> {
-        let clients = Clients::new(config.gateway.clone(), files);
+        let clients = Clients::new(gateway.clone(), files);
         let Listeners { public, redirect, forward_auth, admin } = sockets;
-        let (gateway, stop) = (config.gateway.clone(), config.draining.clone());
+        let config = WorkerConfig { gateway: gateway.clone(), draining: ends.draining.clone() };
         let mut workers = Vec::with_capacity(count.get());
         for number in 0..count.get() {
             workers.push(Worker::start(number, config.clone()).await?);
         }
         let workers = Arc::new(workers);
         let stop_admin = CancellationToken::new();
-        let admin = admin::start(admin, gateway, orders, stop_admin.clone()).await?;
+        let admin = admin::start(admin, gateway, orders, ends.leaving.clone(), stop_admin.clone()).await?;
         let keep_admin = stop_admin.drop_guard();
         let public = public.into_iter().map(|socket| (socket, Listener::Public));
         let forward_auth = forward_auth.into_iter().map(|socket| (socket, Listener::ForwardAuth));
         let redirect = redirect.into_iter().map(|socket| (socket, Listener::Redirect));
         let sockets = public.chain(redirect).chain(forward_auth).collect();
-        let acceptor = acceptor::start(sockets, workers.clone(), clients, stop).await?;
+        let acceptor = acceptor::start(sockets, workers.clone(), clients, ends.accepting.clone()).await?;
         Ok(Self { acceptor, workers, admin, keep_admin })
+    }
+
+    /// Ends them, each when nothing is left for it to do.
+    async fn end(self, gateway: &Gateway, ends: &EndSteps) {
+        let Self { acceptor, workers, admin, keep_admin } = self;
+        if gateway.data.is_handed_over() {
+            // Whoever asks there is to find the process that serves now; and the gateway is as ready as it was.
+            ends.leaving.cancel();
+        } else {
+            gateway.drain();
+            sleep(gateway.ready_off_for()).await;
+        }
+        ends.accepting.cancel();
+        acceptor.ended().await;
+        ends.draining.cancel();
+        for worker in Arc::into_inner(workers).unwrap_or_default() {
+            worker.ended().await;
+        }
+        // Operators, and load balancers that ask whether we are ready, are served until here.
+        drop(keep_admin);
+        admin.ended().await;
     }
 }
 
@@ -227,13 +327,18 @@ impl Listeners<SocketAddr> {
 
 impl<T> Listeners<T> {
     /// The same listeners, of each what `make` makes of it.
-    fn map<U, E>(self, make: impl Fn(T) -> Result<U, E>) -> Result<Listeners<U>, E> {
+    fn map<U, E>(self, mut make: impl FnMut(T) -> Result<U, E>) -> Result<Listeners<U>, E> {
         Ok(Listeners {
-            public: self.public.into_iter().map(&make).collect::<Result<_, _>>()?,
-            redirect: self.redirect.into_iter().map(&make).collect::<Result<_, _>>()?,
-            forward_auth: self.forward_auth.into_iter().map(&make).collect::<Result<_, _>>()?,
+            public: self.public.into_iter().map(&mut make).collect::<Result<_, _>>()?,
+            redirect: self.redirect.into_iter().map(&mut make).collect::<Result<_, _>>()?,
+            forward_auth: self.forward_auth.into_iter().map(&mut make).collect::<Result<_, _>>()?,
             admin: make(self.admin)?,
         })
+    }
+
+    /// All of them, in one order.
+    fn into_iter(self) -> impl Iterator<Item = T> {
+        self.public.into_iter().chain(self.redirect).chain(self.forward_auth).chain(std::iter::once(self.admin))
     }
 
     fn as_ref(&self) -> Listeners<&T> {
@@ -273,10 +378,29 @@ impl Started {
         &self.gateway
     }
 
-    /// Stops: no new connections, idle ones closed at once, busy ones when their requests are done or the time for it
+    /// Starts `program` in this one's place, and hands over to it: it serves when this returns its process id. What is left to do
+    /// here is to end what was begun: [`Started::shutdown`].
+    ///
+    /// # Errors
+    /// [`HandOverFault`]: then this one serves on, and has everything that it had.
+    pub async fn hand_over(&self, program: process::Command) -> Result<u32, HandOverFault> {
+        if self.gateway.data.is_handed_over() {
+            return Err(HandOverFault::UnderWay);
+        }
+        let again = |(address, socket): &(SocketAddr, Socket)| Ok((*address, socket.try_clone()?));
+        let sockets = self.sockets.iter().map(again).collect::<std::io::Result<_>>();
+        let sockets = sockets.map_err(HandOverFault::NotStarted)?;
+        let what = HandOver { gateway: self.gateway.clone(), sockets };
+        let given = spawn_blocking(move || hand_over::give(&what, program)).await;
+        given.unwrap_or_else(|gone| Err(HandOverFault::NotStarted(std::io::Error::other(gone))))
+    }
+
+    /// Stops: no new connections; idle ones are closed after a second, busy ones when their requests are done or the time for it
     /// has passed. Returns when every thread has ended.
     pub async fn shutdown(self) {
-        let Self { stop, background, .. } = self;
+        let Self { stop, sockets, background, .. } = self;
+        // Or the system would let clients in whom nobody accepts.
+        drop(sockets);
         drop(stop);
         background.ended().await;
     }

@@ -10,6 +10,8 @@ const WAITING: usize = 8;
 pub enum Order {
     /// To read the configuration file once more, and to put it in force.
     Reload,
+    /// To start its program once more, and to hand over to that.
+    Upgrade,
 }
 
 /// An order, and whom to tell what came of it: what was done, or why it was not.

@@ -38,7 +38,7 @@ use crate::{
 };
 
 /// A folder of its own, removed with it.
-struct Folder(PathBuf);
+pub(super) struct Folder(PathBuf);
 
 impl Drop for Folder {
     fn drop(&mut self) {
@@ -47,7 +47,7 @@ impl Drop for Folder {
 }
 
 /// A gateway with a provider and an upstream that are not there. Its background is the runtime of the test.
-async fn gateway() -> (Arc<Gateway>, Folder) {
+pub(super) async fn gateway() -> (Arc<Gateway>, Folder) {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     // Panics that are planned are no news.
     let _ = set_global_default(NoSubscriber::new());
@@ -236,12 +236,10 @@ async fn a_busy_background_delays_neither_clients_nor_operators() {
             .map(bind)
             .expect("ports");
         let addresses = sockets.as_ref().map(Socket::local_addr).expect("they are bound");
-        let draining = CancellationToken::new();
-        let config = WorkerConfig { gateway, draining: draining.clone(), drain: Duration::from_secs(10) };
-        let files = FileLimit::raise().for_clients(&config.gateway.running().config);
-        let threads = Threads::start(config, NonZero::<usize>::MIN, (sockets, files), None)
-            .await
-            .expect("the machine has threads");
+        let ends = EndSteps::default();
+        let files = FileLimit::raise().for_clients(&gateway.running().config);
+        let threads = Threads::start(gateway, NonZero::<usize>::MIN, (sockets, files), None, &ends);
+        let threads = threads.await.expect("the machine has threads");
         // This thread is the background: while it asks, it does nothing else.
         let answers = [
             ask_blocking(addresses.public[0], "/"),
@@ -253,7 +251,7 @@ async fn a_busy_background_delays_neither_clients_nor_operators() {
             assert!(answer.starts_with(expected), "{expected}: {answer}");
         }
         // Who no longer accepts does not end the admin listener.
-        draining.cancel();
+        ends.accepting.cancel();
         threads.acceptor.ended().await;
         assert!(BlockingStream::connect(addresses.public[0]).is_err(), "nobody listens any more");
         assert!(ask_blocking(addresses.admin, "/healthz").starts_with("HTTP/1.1 200 "));

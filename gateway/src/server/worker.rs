@@ -48,8 +48,6 @@ pub(super) struct WorkerConfig {
     pub(super) gateway: Arc<Gateway>,
     /// Once this is cancelled, connections end as soon as their requests do.
     pub(super) draining: CancellationToken,
-    /// How long they may take for that.
-    pub(super) drain: Duration,
 }
 
 /// Which listener a connection came to.
@@ -109,7 +107,7 @@ impl Worker {
 async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig) {
     let pools = Pools::new();
     spawn_local(sweep(pools.clone()));
-    let WorkerConfig { gateway, draining, drain } = config;
+    let WorkerConfig { gateway, draining } = config;
     let requests = Arc::new(Semaphore::new(MAX_REQUESTS));
     let service = |listener| {
         let pools = pools.clone();
@@ -124,16 +122,10 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
     let (public, redirect) = (server(Listener::Public), server(Listener::Redirect));
     let forward_auth = server(Listener::ForwardAuth);
     let connections = TaskTracker::new();
-    loop {
-        let Accepted { stream, peer, phase, listener, load } = tokio::select! {
-            accepted = inbox.recv() => match accepted {
-                Some(accepted) => accepted,
-                None => break,
-            },
-            () = draining.cancelled() => break,
-        };
+    let serve = |accepted| {
+        let Accepted { stream, peer, phase, listener, load } = accepted;
         // A socket that cannot be used is one that its client has left.
-        let Ok(stream) = TcpStream::from_std(stream) else { continue };
+        let Ok(stream) = TcpStream::from_std(stream) else { return };
         let (server, tls) = match listener {
             Listener::Public => (public.clone(), tls.clone()),
             Listener::Redirect => (redirect.clone(), None),
@@ -155,9 +147,23 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
             }
             drop(load);
         });
+    };
+    loop {
+        tokio::select! {
+            accepted = inbox.recv() => match accepted {
+                Some(accepted) => serve(accepted),
+                None => break,
+            },
+            () = draining.cancelled() => break,
+        }
     }
+    // Who was accepted last is served too: nobody is accepted any more.
+    while let Ok(accepted) = inbox.try_recv() {
+        serve(accepted);
+    }
+    draining.cancelled().await;
     connections.close();
-    if timeout(drain, connections.wait()).await.is_err() {
+    if timeout(gateway.drain_time(), connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "shutting down cuts connections that are still busy");
     }
 }

@@ -75,6 +75,10 @@ pub(super) async fn keep_repaired(gateway: Weak<Gateway>, every: Duration) {
 /// Takes the folder again where it was replaced, unless the new one is another's; writes the keyring again where it was
 /// removed, and with the keys whose time has come. Blocks.
 fn repair(data: &DataFolder, keyring: &Keyring, replaced: &AtomicBool, now: Now) -> Result<(), RepairFault> {
+    if data.is_handed_over() {
+        // Another process looks after it.
+        return Ok(());
+    }
     if !data.place().is_ours() {
         let again = keyring.may_lie_in(data.path()).map_err(RepairFault::from).and_then(|()| Ok(data.take_again()?));
         if !replaced.swap(true, Ordering::SeqCst) {

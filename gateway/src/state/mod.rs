@@ -149,6 +149,9 @@ pub struct Tuning {
     pub legacy: LegacyPolicy,
     /// How often it is looked whether certificates have changed. Default 5 s.
     pub certificates: Duration,
+    /// How long what is under way may take to end when the gateway stops, whatever the configuration says. Default: as
+    /// `[server] drain` says.
+    pub drain: Option<Duration>,
 }
 
 /// Why a gateway does not start: always something that its operator must put right (exit code 20).
@@ -160,6 +163,15 @@ pub enum StartFault {
     /// An address cannot be listened on.
     #[error("{0} cannot be listened on: {1}")]
     Listen(std::net::SocketAddr, #[source] std::io::Error),
+    /// A service manager gave us a socket for which there is no listener.
+    #[error(
+        "the socket for {0} that the service manager opened is none of `[server] listen`, `[admin] listen` and \
+         `[forward_auth] listen`. Way out: write the same address in both places"
+    )]
+    SocketFitsNothing(std::net::SocketAddr),
+    /// The process before does not hand over.
+    #[error("the process before does not hand over: {0}")]
+    NotHandedOver(#[source] std::io::Error),
     /// The machine has no thread, poller or socket left.
     #[error("the machine gives us no thread or socket: {0}")]
     Machine(#[source] std::io::Error),
@@ -302,6 +314,16 @@ impl Gateway {
         self.parts.endpoints.describe()
     }
 
+    /// How long what is under way may take to end when the gateway stops.
+    pub fn drain_time(&self) -> Duration {
+        self.parts.tuning.drain.unwrap_or_else(|| self.running.load().config.server.drain)
+    }
+
+    /// How long clients are accepted while we say that we are not ready any more.
+    pub fn ready_off_for(&self) -> Duration {
+        self.running.load().config.server.ready_off_for
+    }
+
     /// Says that no new connections should come: `/readyz` turns to 503.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -340,6 +362,7 @@ impl Default for Tuning {
             revocations: RevocationPolicy::default(),
             legacy: LegacyPolicy::default(),
             certificates: Duration::from_secs(5),
+            drain: None,
         }
     }
 }

@@ -40,6 +40,7 @@ mod ending;
 mod endpoints;
 mod folder;
 mod forward_auth;
+mod hand_over;
 mod headers;
 mod hosts;
 mod issuers;
@@ -104,6 +105,7 @@ const FILES: &[&[Attack]] = &[
     endpoints::ATTACKS,
     forward_auth::ATTACKS,
     folder::ATTACKS,
+    hand_over::ATTACKS,
     headers::ATTACKS,
     hosts::ATTACKS,
     issuers::ATTACKS,

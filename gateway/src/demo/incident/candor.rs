@@ -119,7 +119,7 @@ impl CandorGate {
 
 /// Writes the fleet down before the process has the folder, in one piece however many they are.
 async fn write_down(fleet: Vec<NewDevice>, file: &Path) -> io::Result<()> {
-    let gateway = deployment::start(file, |options| options.drain = Duration::ZERO).await?;
+    let gateway = deployment::start(file, |options| options.tuning.drain = Some(Duration::ZERO)).await?;
     let imported = match gateway.gateway().devices() {
         Some(devices) => {
             let order = Order { who: "operator".to_owned(), why: "a fleet".to_owned() };

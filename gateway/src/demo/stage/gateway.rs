@@ -26,7 +26,7 @@ pub(super) async fn start_gateway(
     let listen = SocketAddr::from((GATEWAY, port));
     let file = Deployment { listen, provider, monolith, deadline: show.deadline }.write_into(data.path())?;
     deployment::start(&file, |options| {
-        options.drain = Duration::from_millis(200);
+        options.tuning.drain = Some(Duration::from_millis(200));
         options.tuning.legacy.settle = show.settle;
     })
     .await

@@ -28,6 +28,9 @@ const MAX_COMMANDS: usize = 8;
 /// How long a connection may take to say its command: silent ones must not keep others out.
 const LINE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How long the last ones may take to be answered when the gateway stops.
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+
 /// How often it is checked whether the socket is still in its place.
 const CHECK_EVERY: Duration = Duration::from_secs(3);
 
@@ -40,7 +43,11 @@ pub struct Control {
     path: PathBuf,
     /// The socket's file.
     file: Option<FileId>,
+    permits: Arc<Semaphore>,
 }
+
+/// The commands that are being executed.
+pub struct CommandsUnderWay(Arc<Semaphore>);
 
 impl Control {
     /// Listens in `data`. The folder is ours, so whoever left a socket there is gone.
@@ -59,12 +66,16 @@ impl Control {
         // It gets its name when nobody else can connect to it any more.
         fs::set_permissions(&fresh, fs::Permissions::from_mode(0o600))?;
         fs::rename(&fresh, &path)?;
-        Ok(Self { listener, path, file })
+        Ok(Self { listener, path, file, permits: Arc::new(Semaphore::new(MAX_COMMANDS)) })
+    }
+
+    /// The commands that are being executed, for whoever stops this.
+    pub fn under_way(&self) -> CommandsUnderWay {
+        CommandsUnderWay(self.permits.clone())
     }
 
     /// Answers commands to `gateway` for ever. What it cannot do itself is given to `orders`.
     pub async fn serve(mut self, gateway: Arc<Gateway>, orders: Option<Orders>) {
-        let permits = Arc::new(Semaphore::new(MAX_COMMANDS));
         let mut check = interval(CHECK_EVERY);
         loop {
             let accepted = select! {
@@ -74,7 +85,7 @@ impl Control {
                     continue;
                 }
             };
-            let Ok(permit) = permits.clone().acquire_owned().await else { return };
+            let Ok(permit) = self.permits.clone().acquire_owned().await else { return };
             match accepted {
                 Ok((stream, _)) => {
                     let (gateway, orders) = (gateway.clone(), orders.clone());
@@ -98,14 +109,24 @@ impl Control {
     fn listen_again(&mut self, data: &DataFolder) {
         if !self.is_in_place()
             && data.place().is_ours()
-            && let Ok(again) = Self::listen(data)
+            && !data.is_handed_over()
+            && let Ok(mut again) = Self::listen(data)
         {
+            again.permits = self.permits.clone();
             *self = again;
         }
     }
 
     fn is_in_place(&self) -> bool {
         disk::id(&self.path).is_ok_and(|found| found == self.file)
+    }
+}
+
+impl CommandsUnderWay {
+    /// Waits until they have been answered, or not much longer.
+    pub async fn ended(self) {
+        let all = u32::try_from(MAX_COMMANDS).unwrap_or(u32::MAX);
+        let _ = timeout(LAST_ANSWERS, self.0.acquire_many(all)).await;
     }
 }
 
@@ -145,13 +166,18 @@ async fn order(order: Order, orders: Option<&Orders>) -> CommandAnswer {
 }
 
 async fn execute(command: Command, operator: String, gateway: &Gateway, orders: Option<&Orders>) -> CommandAnswer {
-    // `check` asks who holds the folder, and changes nothing.
-    if command != Command::Holder {
+    // These change nothing: `check` asks who holds the folder, and a process that ends asks for its last revocations.
+    if !matches!(command, Command::Holder | Command::ReadRevocations) {
         tracing::info!(?command, operator, "a command came over the control socket");
     }
     match command {
         Command::Holder => CommandAnswer::Holder(gateway.data.holder().clone()),
         Command::Reload => order(Order::Reload, orders).await,
+        Command::Upgrade => order(Order::Upgrade, orders).await,
+        Command::ReadRevocations => match gateway.revocations.poll().await {
+            Ok(()) => CommandAnswer::Done("read".to_owned()),
+            Err(down) => CommandAnswer::Refused(down.to_string()),
+        },
         Command::Clock => CommandAnswer::Done(gateway.clock().readings().to_string()),
         Command::ClockAccept => {
             let accepted = gateway.clock().accept();

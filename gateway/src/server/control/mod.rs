@@ -58,6 +58,10 @@ pub enum Command {
     Sessions(SessionsCommand),
     /// To read its configuration file once more, and to put it in force.
     Reload,
+    /// To start its program once more, and to hand over to that.
+    Upgrade,
+    /// To read now who is revoked: the process before it has written something.
+    ReadRevocations,
 }
 
 /// What the gateway answers.
@@ -96,7 +100,7 @@ const MAX_PATH: usize = 107;
 impl Command {
     fn timeout(&self) -> Duration {
         match self {
-            Self::Reload => ORDER_TIMEOUT,
+            Self::Reload | Self::Upgrade => ORDER_TIMEOUT,
             Self::Holder
             | Self::KeysAdopt
             | Self::Keys(_)
@@ -106,7 +110,8 @@ impl Command {
             | Self::Held(_)
             | Self::Legacy(_)
             | Self::Endpoints
-            | Self::Sessions(_) => TIMEOUT,
+            | Self::Sessions(_)
+            | Self::ReadRevocations => TIMEOUT,
         }
     }
 }
