@@ -15,6 +15,7 @@ pub mod fault_proxy;
 pub mod folder;
 pub mod keyring;
 pub mod log;
+pub mod names;
 pub mod process;
 pub mod raw;
 pub mod registered;
@@ -36,7 +37,7 @@ use gateway::{
     config::{self, Config},
     demo::{AccessTokenSpec, Idp, Login, Monolith, Part, browser::SeenPage, idp},
     server::{self, ServeOptions, Started},
-    state::Gateway,
+    state::{Gateway, Tuning},
     telemetry::{AccessLog, Format},
 };
 use url::{Position, Url};
@@ -47,6 +48,7 @@ use self::{
     fault_proxy::FaultProxy,
     folder::Folder,
     log::Log,
+    names::Names,
     settings::Settings,
     store::Store,
     wire::Protocol,
@@ -65,6 +67,8 @@ pub struct World {
     pub monolith: Monolith,
     /// The fault proxies before them.
     pub proxies: FaultProxies,
+    /// What the gateway is told of the names of endpoints.
+    pub names: Names,
     /// The gateway's database.
     pub store: Store,
     /// What the gateway is configured with.
@@ -95,6 +99,8 @@ pub struct FaultProxies {
     pub front: FaultProxy,
     /// To the monolith.
     pub monolith: FaultProxy,
+    /// To it by another endpoint.
+    pub endpoint: FaultProxy,
 }
 
 /// A world that is not started yet.
@@ -179,6 +185,7 @@ impl Builder {
             idp,
             monolith,
             proxies,
+            names: Names::default(),
             store,
             settings,
             gateway: None,
@@ -210,6 +217,7 @@ impl FaultProxies {
             introspection: towards_idp().await,
             front: towards_idp().await,
             monolith: FaultProxy::to(monolith.address()).await.expect("a proxy can be started"),
+            endpoint: FaultProxy::to(monolith.address()).await.expect("a proxy can be started"),
         };
         idp.stands_at(Part::Discovery, &proxies.discovery.base());
         idp.stands_at(Part::Keys, &proxies.keys.base());
@@ -237,8 +245,10 @@ impl World {
     /// Starts the gateway, or says why it would not.
     async fn try_start(&self) -> Result<Started, String> {
         let config = self.config()?;
+        let options = settings::options_with(self.access.clone());
+        let tuning = Tuning { resolver: self.names.resolver(), ..options.tuning };
         let (clock, workers) = (self.clock.clone(), self.workers);
-        let options = ServeOptions { clock, workers, ..settings::options_with(self.access.clone()) };
+        let options = ServeOptions { clock, workers, tuning, ..options };
         server::start(config, options).await.map_err(|fault| fault.to_string())
     }
 

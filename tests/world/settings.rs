@@ -8,14 +8,14 @@ use std::{
 
 use auth_core::revocations::RevocationPolicy;
 use gateway::{
-    demo::{Idp, displays},
+    demo::{Idp, Monolith, displays},
     server::ServeOptions,
     state::Tuning,
     telemetry::{AccessLog, Format, Telemetry},
 };
 use url::Url;
 
-use crate::{DEADLINE, FaultProxies};
+use crate::{DEADLINE, FaultProxies, names};
 
 /// The configuration of one world.
 pub struct Settings {
@@ -114,6 +114,18 @@ connect_timeout = "{deadline}"
     pub fn administer_sessions(&mut self) {
         let roles = r#"allow = { security-admin = ["role:security"], viewer = ["role:view"] }"#;
         self.replace("[admin]", &format!("[admin]\n{roles}"));
+    }
+
+    /// The monolith has three endpoints, of which one can be broken alone, from the next start of the gateway on.
+    pub fn add_endpoints(&mut self, proxies: &FaultProxies, monolith: &Monolith) {
+        let first = format!("\"{}\"", proxies.monolith.base());
+        let three = format!("\"{}\", {first}, \"http://{}\"", proxies.endpoint.base(), monolith.address());
+        self.replace(&first, &three);
+    }
+
+    /// The monolith's endpoint has a name, from the next start of the gateway on.
+    pub fn name_the_endpoint(&mut self, proxies: &FaultProxies) {
+        self.replace(&proxies.monolith.base(), &format!("http://{}:9000", names::SERVICE));
     }
 
     /// Userinfo is asked whether it is about the person of the ID token, from the next start of the gateway on.

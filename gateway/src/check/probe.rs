@@ -25,7 +25,7 @@ use super::{
 use crate::{
     config::{Config, HostHeader, IdentityConfig, UpstreamConfig, UpstreamProtocol},
     request::id::RequestId,
-    upstream::Endpoints,
+    upstream::{Endpoints, Resolver},
 };
 
 const DOCUMENT: usize = 256 * 1024;
@@ -200,7 +200,7 @@ async fn bodies(config: &Config, upstream: &UpstreamConfig, endpoint: &Url) -> R
         HostHeader::Endpoint => "localhost".to_owned(),
         HostHeader::Literal(host) => String::from_utf8_lossy(host.as_bytes()).into_owned(),
     };
-    let endpoints = Endpoints::new(Background::current(), Clock::system());
+    let endpoints = Endpoints::new(Background::current(), Clock::system(), Resolver::system());
     if upstream.protocol == UpstreamProtocol::Http2 {
         // Each request has a stream of its own there: no body can be taken for the next request.
         let path = format!("/candor-check-{}", RequestId::new());

@@ -55,7 +55,7 @@ pub use server::{AdminConfig, ForwardAuthConfig, LogConfig, ServerConfig, Sessio
 pub use source::SourceFile;
 pub use tls::{Hsts, TlsConfig};
 pub use upstream_tls::UpstreamTls;
-pub use upstreams::{HostHeader, IdentityHeaders, NamedHeaders, UpstreamConfig, UpstreamProtocol};
+pub use upstreams::{Affinity, HostHeader, IdentityHeaders, NamedHeaders, UpstreamConfig, UpstreamProtocol};
 pub use value::Secrets;
 
 /// Everything that the file says, with the defaults of what it does not say.

@@ -690,6 +690,21 @@ fn routes_have_forms() {
 }
 
 #[test]
+fn affinity_is_by_principal_or_by_a_named_cookie() {
+    let with =
+        |said: &str| LEAST.replace("[upstreams.monolith]", &format!("[upstreams.monolith]\naffinity = \"{said}\""));
+    let affinity = |said: &str| {
+        let config = read(&with(said)).expect("a configuration");
+        config.upstreams.values().next().expect("an upstream").affinity.clone()
+    };
+    assert_eq!(affinity("principal"), Some(Affinity::Principal));
+    assert_eq!(affinity("cookie:JSESSIONID"), Some(Affinity::Cookie("JSESSIONID".to_owned())));
+    for wrong in ["cookie", "cookie:", "cookie:a b", "cookie:a=b", "address"] {
+        check(&with(wrong), &["9:12 `affinity` must be \"principal\", or"]);
+    }
+}
+
+#[test]
 fn probes_have_defaults_and_bounds() {
     let with =
         |health: &str| LEAST.replace("[upstreams.monolith]", &format!("[upstreams.monolith]\nhealth = {health}"));

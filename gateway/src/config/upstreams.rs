@@ -45,6 +45,8 @@ pub struct UpstreamConfig {
     pub connect_timeout: Duration,
     /// Under what names it is told who is asking. Default `x-auth-request`.
     pub identity_headers: IdentityHeaders,
+    /// By what the same endpoint is chosen again. Default nothing.
+    pub affinity: Option<Affinity>,
     /// How its endpoints are probed. Default not at all.
     pub probe: Option<ProbeConfig>,
     /// Whether a connection serves on after a request with a body. Not where the service may leave bodies unread, and
@@ -52,6 +54,15 @@ pub struct UpstreamConfig {
     pub reuse_after_body: bool,
     /// How it tells names in paths apart: `case_sensitive` and `windows`. Default in a way that we do not know.
     pub names: NameRules,
+}
+
+/// By what the same endpoint is chosen again, where a service keeps sessions in its own memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Affinity {
+    /// Who asks.
+    Principal,
+    /// The service's own session cookie of this name.
+    Cookie(String),
 }
 
 const ENDPOINT: &str = "[\"http://127.0.0.1:9000\"]";
@@ -103,6 +114,7 @@ impl UpstreamConfig {
             .value("connect_timeout")
             .and_then(|value| value.duration(Duration::from_millis(10)..=Duration::from_secs(60)));
         let identity_headers = section.value("identity_headers").and_then(|value| identity_headers(&value));
+        let affinity = section.value("affinity").and_then(|value| affinity(&value));
         let probe = section.section("health").map(ProbeConfig::read);
         let reuse_after_body = section.value("reuse_after_body").and_then(|value| value.boolean());
         let names = names(section);
@@ -112,6 +124,7 @@ impl UpstreamConfig {
             endpoints: endpoints?,
             tls,
             protocol: protocol.unwrap_or_default(),
+            affinity,
             probe: probe.unwrap_or(None).map(|probe| with_host(probe, host.as_ref())),
             host: host.unwrap_or(HostHeader::Public),
             max_connections: max_connections.unwrap_or(512),
@@ -121,6 +134,17 @@ impl UpstreamConfig {
             names,
         })
     }
+}
+
+fn affinity(value: &Value<'_>) -> Option<Affinity> {
+    value.parsed("\"principal\", or \"cookie:NAME\" with a cookie's name", "\"cookie:JSESSIONID\"", |text| {
+        if text == "principal" {
+            return Some(Affinity::Principal);
+        }
+        let name = text.strip_prefix("cookie:")?;
+        // A token, as cookies' names are (RFC 6265 §4.1.1): the same as a header's.
+        HeaderName::from_bytes(name.as_bytes()).ok().map(|_| Affinity::Cookie(name.to_owned()))
+    })
 }
 
 /// A probe is sent the `Host` that requests are, if it is the same for all.

@@ -25,17 +25,38 @@ impl CookieNames {
 
 /// Takes our own cookies out, and leaves every other byte where it is.
 pub(crate) fn remove_ours(headers: &mut HeaderMap, names: CookieNames) {
-    let is_ours = |part: &[u8]| names.cover(name_of(part));
+    remove(headers, |part| names.cover(name_of(part)));
+}
+
+fn remove(headers: &mut HeaderMap, is_ours: impl Fn(&[u8]) -> bool) {
     let fields = headers.get_all(header::COOKIE);
-    if !fields.iter().any(|field| field.as_bytes().split(|byte| *byte == b';').any(is_ours)) {
+    if !fields.iter().any(|field| field.as_bytes().split(|byte| *byte == b';').any(&is_ours)) {
         return;
     }
-    let left: Vec<_> = fields.iter().filter_map(|field| without(field, is_ours)).collect();
+    let left: Vec<_> = fields.iter().filter_map(|field| without(field, &is_ours)).collect();
     headers.remove(header::COOKIE);
     for mut field in left {
         field.set_sensitive(true);
         headers.append(header::COOKIE, field);
     }
+}
+
+/// The value of the first cookie `name`; of several, browsers send the one of the longest path first.
+pub(crate) fn value(headers: &HeaderMap, name: &str) -> Option<Vec<u8>> {
+    let fields = headers.get_all(header::COOKIE).iter();
+    let mut parts = fields.flat_map(|field| field.as_bytes().split(|byte| *byte == b';'));
+    parts.find_map(|part| {
+        let is_it = name_of(part) == name.as_bytes();
+        let at = part.iter().position(|byte| *byte == b'=').filter(|_| is_it)?;
+        Some(trim_blanks(&part[at + 1..]).to_vec())
+    })
+}
+
+/// Takes the cookie `name` out, and leaves every other byte where it is; its value.
+pub(crate) fn take(headers: &mut HeaderMap, name: &str) -> Option<Vec<u8>> {
+    let taken = value(headers, name)?;
+    remove(headers, |part| name_of(part) == name.as_bytes());
+    Some(taken)
 }
 
 /// Whether a `Set-Cookie` sets a cookie of ours, for any browser: a nameless `=name=value` has been taken for
@@ -97,6 +118,17 @@ mod tests {
             &["__Host-candora=1; x__Host-candor=2; y=__Host-candor=3"],
             &["__Host-candora=1; x__Host-candor=2; y=__Host-candor=3"],
         );
+    }
+
+    #[test]
+    fn one_cookie_is_read_or_taken_and_the_others_stay_as_they_are() {
+        let mut headers = headers(&["a=1; SID = x=y ;SIDE=2", "SID=second; b"]);
+        assert_eq!(value(&headers, "SID").as_deref(), Some(&b"x=y"[..]));
+        assert_eq!(value(&headers, "sid"), None, "names have a case");
+        assert_eq!(take(&mut headers, "SID").as_deref(), Some(&b"x=y"[..]));
+        let left: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+        assert_eq!(left, [&b"a=1;SIDE=2"[..], b"b"]);
+        assert_eq!(take(&mut headers, "SID"), None);
     }
 
     #[test]

@@ -55,7 +55,7 @@ use crate::{
         RouteMetrics, Telemetry,
         metrics::{CONFIG_HASH, CONFIG_SINCE},
     },
-    upstream::{Endpoints, Upstreams},
+    upstream::{Endpoints, Resolver, Upstreams},
 };
 
 /// The process: what every configuration of it shares.
@@ -141,6 +141,8 @@ pub struct Tuning {
     pub call: Duration,
     /// Towards the store: a whole call. Default 1 s.
     pub store: Duration,
+    /// Looking up the names of endpoints.
+    pub resolver: Resolver,
     /// Refreshing keys, and refusing by them.
     pub keys: KeyPolicy,
     /// Asking who is revoked.
@@ -216,6 +218,7 @@ impl Gateway {
         let guard = Arc::new(RefusalGuard::new());
         let registry = Registry::new(store.clone(), revocations.clone());
         let legacy = LegacyTokens::new(registry, background.clone(), clock.clone(), tuning.legacy.clone());
+        let resolver = tuning.resolver.clone();
         let parts = ProcessParts {
             data: data.clone(),
             clock: clock.clone(),
@@ -228,7 +231,7 @@ impl Gateway {
             issuers: KnownIssuers::default(),
             replay: ReplayGuard::default(),
             renewals: Renewals::new(background.clone(), clock.clone(), guard.clone()),
-            endpoints: Endpoints::new(background.clone(), clock.clone()),
+            endpoints: Endpoints::new(background.clone(), clock.clone(), resolver),
             legacy: legacy.clone(),
         };
         let running = parts.running(config)?;
@@ -358,6 +361,7 @@ impl Default for Tuning {
             connect: outbound.connect,
             call: outbound.total,
             store: Database::DEADLINE,
+            resolver: Resolver::system(),
             keys: KeyPolicy::default(),
             revocations: RevocationPolicy::default(),
             legacy: LegacyPolicy::default(),

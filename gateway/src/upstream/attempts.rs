@@ -22,7 +22,9 @@ use tokio::{
 
 use super::{
     Upstream,
+    affinity::AffinityKey,
     attempt_report::{AttemptReport, EndpointFailure},
+    choice::Wish,
     connection::Connection,
     endpoint::{Endpoint, EndpointSlot},
     exchange::{Attempt, Exchange, copy},
@@ -47,6 +49,8 @@ pub(super) type Judge<'a> = &'a dyn Fn(&Arc<str>, response::Parts) -> Result<Vet
 pub(super) struct Answered {
     pub(super) head: VettedHead,
     pub(super) body: Body,
+    /// Whose answer it is.
+    pub(super) endpoint: Arc<Endpoint>,
 }
 
 /// One request on its way.
@@ -54,15 +58,17 @@ pub(super) struct Attempts<'a> {
     upstream: &'a Upstream,
     exchange: Exchange<'a>,
     judge: Judge<'a>,
+    /// Where its session is.
+    key: Option<AffinityKey>,
     /// That of the attempt under way.
     upload: Rc<Upload>,
     begun: Instant,
     /// Whether it may yet be sent a second time.
-    pub(super) repeatable: bool,
+    repeatable: bool,
     /// Whether the next attempt takes no connection that idles.
     fresh: bool,
     /// The endpoints that it does not go to any more.
-    pub(super) tried: Vec<Arc<Endpoint>>,
+    tried: Vec<Arc<Endpoint>>,
     /// The endpoint that it goes to once more, and to no other.
     pub(super) only: Option<Arc<Endpoint>>,
 }
@@ -72,10 +78,16 @@ pub(super) struct Attempts<'a> {
 pub(super) type AfterAttempt = ControlFlow<Result<Answered, Fault>, (Box<Request<Body>>, Option<EndpointSlot>)>;
 
 impl<'a> Attempts<'a> {
-    pub(super) fn new(upstream: &'a Upstream, exchange: Exchange<'a>, judge: Judge<'a>) -> Self {
+    pub(super) fn new(
+        upstream: &'a Upstream,
+        exchange: Exchange<'a>,
+        judge: Judge<'a>,
+        key: Option<AffinityKey>,
+    ) -> Self {
         Self {
             upstream,
             judge,
+            key,
             upload: exchange.upload.clone(),
             begun: Instant::now(),
             repeatable: exchange.repeatable,
@@ -84,6 +96,11 @@ impl<'a> Attempts<'a> {
             only: None,
             exchange,
         }
+    }
+
+    /// What is asked of the choice for the next one.
+    pub(super) fn wish(&self) -> Wish<'_> {
+        Wish { tried: &self.tried, repeatable: self.repeatable, key: self.key.as_ref() }
     }
 
     /// Until when a place for the next one is waited for.
@@ -184,7 +201,7 @@ impl<'a> Attempts<'a> {
         let upload = self.upload.clone();
         let again = again.filter(|_| reason.is_some_and(|reason| self.may_repeat(&endpoint, true, reason)));
         let next = match (again, judged) {
-            (None, Ok(head)) => return Break(Ok(Answered { head, body })),
+            (None, Ok(head)) => return Break(Ok(Answered { head, body, endpoint })),
             (None, Err(fault)) => Break(Err(fault)),
             (Some(again), _) => Continue((again, None)),
         };
@@ -197,7 +214,8 @@ impl<'a> Attempts<'a> {
     /// times. If so, it will.
     fn may_repeat(&mut self, endpoint: &Arc<Endpoint>, here: bool, reason: RepeatReason) -> bool {
         let now = Instant::now();
-        let elsewhere = self.upstream.has_another(endpoint, &self.tried, now);
+        // No other endpoint knows the session of who belongs here.
+        let elsewhere = self.key.is_none() && self.upstream.has_another(endpoint, &self.tried, now);
         let is_hopeful = elsewhere || here && endpoint.succeeded_lately(now);
         if !is_hopeful || !self.is_within_budget(endpoint, reason) {
             return false;

@@ -32,6 +32,8 @@ pub(super) const MAX_HEAD: usize = 64 * 1024;
 pub(super) struct Connection {
     protocol: Protocol,
     pub(super) reused: bool,
+    /// Where the endpoint was when it began.
+    since: u64,
     /// What TLS it began by.
     tls: Option<Arc<TlsClient>>,
 }
@@ -52,6 +54,7 @@ struct Http1Connection {
 /// A connection that several requests of one worker share.
 pub(super) struct SharedConnection {
     connection: Http2Connection,
+    since: u64,
     tls: Option<Arc<TlsClient>>,
 }
 
@@ -82,7 +85,7 @@ impl Connection {
     /// # Errors
     /// A fault of connecting, at `deadline` at the latest.
     pub(super) async fn open(endpoint: &Endpoint, deadline: Instant) -> Result<Self, Fault> {
-        let tls = endpoint.tls();
+        let (tls, since) = (endpoint.tls(), endpoint.since());
         let stream = endpoint.connect(deadline).await?;
         let protocol = match endpoint.protocol() {
             UpstreamProtocol::Http1 => Http1Connection::over(stream).await.map(Protocol::Http1),
@@ -92,7 +95,7 @@ impl Connection {
             }
         };
         let protocol = protocol.map_err(|error| Fault::UpstreamReset(endpoint.at(&error.to_string())))?;
-        Ok(Self { protocol, reused: false, tls })
+        Ok(Self { protocol, reused: false, since, tls })
     }
 
     /// What others may share of it.
@@ -100,7 +103,8 @@ impl Connection {
         match &self.protocol {
             Protocol::Http1(_) => None,
             Protocol::Http2(exchange) => {
-                Some(SharedConnection { connection: exchange.connection().clone(), tls: self.tls.clone() })
+                let connection = exchange.connection().clone();
+                Some(SharedConnection { connection, since: self.since, tls: self.tls.clone() })
             }
         }
     }
@@ -126,9 +130,9 @@ impl Connection {
         Self { reused: true, ..self }
     }
 
-    /// Whether it began by what TLS with `endpoint` is spoken by now.
+    /// Whether it leads where `endpoint` is now, and began by what TLS is spoken by there.
     pub(super) fn is_current(&self, endpoint: &Endpoint) -> bool {
-        is_current(self.tls.as_ref(), endpoint)
+        is_current(self.tls.as_ref(), self.since, endpoint)
     }
 
     /// Whether it takes a request at once.
@@ -235,7 +239,7 @@ impl Http1Connection {
 impl SharedConnection {
     /// Whether requests to `endpoint` may begin on it.
     pub(super) fn is_good(&self, endpoint: &Endpoint, now: Instant) -> bool {
-        self.connection.is_good(now) && is_current(self.tls.as_ref(), endpoint)
+        self.connection.is_good(now) && is_current(self.tls.as_ref(), self.since, endpoint)
     }
 
     /// A part of it, for one more request, if the endpoint takes one more at once.
@@ -244,13 +248,9 @@ impl SharedConnection {
         begins.then(|| Connection {
             protocol: Protocol::Http2(self.connection.begin()),
             reused: true,
+            since: self.since,
             tls: self.tls.clone(),
         })
-    }
-
-    /// Whether it is still of use to anybody.
-    pub(super) fn is_alive(&self, now: Instant) -> bool {
-        self.connection.is_good(now)
     }
 }
 
@@ -301,12 +301,15 @@ impl Error for SendError {
     }
 }
 
-fn is_current(began: Option<&Arc<TlsClient>>, endpoint: &Endpoint) -> bool {
-    match (began, endpoint.tls()) {
+/// Whether a connection that began when `endpoint` was at `since`, by this TLS, leads where it is now, by what TLS is spoken
+/// by there.
+fn is_current(began: Option<&Arc<TlsClient>>, since: u64, endpoint: &Endpoint) -> bool {
+    let as_ever = match (began, endpoint.tls()) {
         (None, None) => true,
         (Some(began), Some(now)) => Arc::ptr_eq(began, &now),
         (None, Some(_)) | (Some(_), None) => false,
-    }
+    };
+    as_ever && since == endpoint.since()
 }
 
 #[cfg(test)]

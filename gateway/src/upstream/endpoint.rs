@@ -3,9 +3,6 @@
 
 use std::{
     convert::Infallible,
-    io,
-    net::SocketAddr,
-    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -17,13 +14,14 @@ use arc_swap::ArcSwap;
 use auth_core::{background::Background, clock::Clock, lock::lock};
 use http::{HeaderValue, Request, header, uri::Scheme};
 use tokio::{
-    net::{TcpStream, UnixStream, lookup_host},
     sync::Semaphore,
     time::{Instant, timeout, timeout_at},
 };
-use url::{Host, Position, Url};
+use url::{Position, Url};
 
 use super::{
+    address::{Address, Resolver},
+    affinity::EndpointTag,
     health::{AttemptEnd, Eligibility, EndpointHealth, HealthChange, ProbeRule},
     http2::ask_once,
     metrics::EndpointMetrics,
@@ -48,6 +46,7 @@ pub struct Endpoints {
     background: Background,
     /// By which the certificates of endpoints hold or not.
     clock: Clock,
+    resolver: Resolver,
 }
 
 /// What makes an endpoint the same one. Another upstream at the same address has slots of its own, and connections of its
@@ -77,6 +76,7 @@ pub(super) struct Endpoint {
     health: Mutex<EndpointHealth>,
     probing: Mutex<Option<Probing>>,
     metrics: EndpointMetrics,
+    tag: EndpointTag,
 }
 
 /// How many more requests may be at an endpoint.
@@ -97,17 +97,11 @@ pub(super) struct EndpointSlot(Arc<Endpoint>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct EndpointId(u64);
 
-#[derive(Debug)]
-enum Address {
-    Numeric(SocketAddr),
-    Named(String, u16),
-    Socket(PathBuf),
-}
-
 impl Endpoints {
-    /// No endpoint yet. What is done about them without a request is done on `background`; their certificates hold by `clock`.
-    pub fn new(background: Background, clock: Clock) -> Self {
-        Self { known: Registry::default(), background, clock }
+    /// No endpoint yet. What is done about them without a request is done on `background`; their certificates hold by
+    /// `clock`, and their names are looked up by `resolver`.
+    pub fn new(background: Background, clock: Clock, resolver: Resolver) -> Self {
+        Self { known: Registry::default(), background, clock, resolver }
     }
 
     /// How each of them is, a line each, by upstream and name.
@@ -122,7 +116,10 @@ impl Endpoints {
     pub(super) fn get(&self, upstream: &UpstreamConfig, url: &Url) -> Arc<Endpoint> {
         let (name, reuse_after_body) = (upstream.name.clone(), upstream.reuse_after_body);
         let key = EndpointKey { upstream: name, url: url.clone(), protocol: upstream.protocol, reuse_after_body };
-        let make = || Ok::<_, Infallible>(Endpoint::new(upstream, url, self.tls_client(upstream, url)));
+        let make = || {
+            let address = Address::of(url, &self.resolver, &self.background);
+            Ok::<_, Infallible>(Endpoint::new(upstream, url, address, self.tls_client(upstream, url)))
+        };
         let Ok(endpoint) = self.known.get_or_make(key, make);
         endpoint.slots.resize(upstream.max_connections);
         if let Some(tls) = &endpoint.tls
@@ -171,15 +168,8 @@ impl Endpoints {
 }
 
 impl Endpoint {
-    fn new(upstream: &UpstreamConfig, url: &Url, tls: Option<TlsClient>) -> Self {
+    fn new(upstream: &UpstreamConfig, url: &Url, address: Address, tls: Option<TlsClient>) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        let port = url.port_or_known_default().unwrap_or(80);
-        let address = match url.host() {
-            Some(Host::Ipv4(ip)) => Address::Numeric(SocketAddr::new(ip.into(), port)),
-            Some(Host::Ipv6(ip)) => Address::Numeric(SocketAddr::new(ip.into(), port)),
-            Some(Host::Domain(name)) => Address::Named(name.to_owned(), port),
-            None => Address::Socket(PathBuf::from(url.path())),
-        };
         let authority = match url.has_host() {
             true => &url[Position::BeforeHost..Position::AfterPort],
             false => "localhost",
@@ -188,6 +178,7 @@ impl Endpoint {
         Self {
             id: EndpointId(NEXT.fetch_add(1, Ordering::Relaxed)),
             metrics: EndpointMetrics::new(&upstream.name, &name),
+            tag: EndpointTag::of(&name),
             name,
             upstream: upstream.name.clone(),
             address,
@@ -208,6 +199,16 @@ impl Endpoint {
     /// As configured.
     pub(super) fn name(&self) -> &Arc<str> {
         &self.name
+    }
+
+    /// Its name towards browsers.
+    pub(super) fn tag(&self) -> EndpointTag {
+        self.tag
+    }
+
+    /// Which connections still lead to it: those that began at this number.
+    pub(super) fn since(&self) -> u64 {
+        self.address.since()
     }
 
     /// Its `host[:port]`; of a socket `localhost`.
@@ -342,7 +343,7 @@ impl Endpoint {
     /// # Errors
     /// [`Fault::ConnectFailed`], [`Fault::UpstreamReset`] if it ends before TLS stands, or [`Fault::TimedOut`] at `deadline`.
     pub(super) async fn connect(&self, deadline: Instant) -> Result<EndpointStream, Fault> {
-        let stream = match timeout_at(deadline, self.reach()).await {
+        let stream = match timeout_at(deadline, self.address.connect(deadline)).await {
             Ok(Ok(stream)) => stream,
             Ok(Err((how, error))) => return Err(Fault::ConnectFailed(how, self.at(&error.to_string()))),
             Err(_) => return Err(Fault::TimedOut(Deadline::Connect, self.at(""))),
@@ -361,23 +362,6 @@ impl Endpoint {
             }
             Err(_) => Err(Fault::TimedOut(Deadline::Connect, self.at("it was reached, and TLS did not come to stand"))),
         }
-    }
-
-    async fn reach(&self) -> Result<EndpointStream, (ConnectFault, io::Error)> {
-        let (name, port) = match &self.address {
-            Address::Numeric(address) => return tcp(*address).await,
-            Address::Socket(path) => return UnixStream::connect(path).await.map(EndpointStream::Unix).map_err(kind_of),
-            Address::Named(name, port) => (name.as_str(), *port),
-        };
-        let addresses = lookup_host((name, port)).await.map_err(|error| (ConnectFault::Dns, error))?;
-        let mut last = (ConnectFault::Dns, io::Error::other("the name has no address"));
-        for address in addresses {
-            match tcp(address).await {
-                Ok(stream) => return Ok(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
     }
 
     /// This endpoint, in a fault's words.
@@ -426,20 +410,6 @@ impl Drop for EndpointSlot {
     }
 }
 
-async fn tcp(address: SocketAddr) -> Result<EndpointStream, (ConnectFault, io::Error)> {
-    let stream = TcpStream::connect(address).await.map_err(kind_of)?;
-    stream.set_nodelay(true).map_err(|error| (ConnectFault::Unreachable, error))?;
-    Ok(EndpointStream::Tcp(stream))
-}
-
-fn kind_of(error: io::Error) -> (ConnectFault, io::Error) {
-    let how = match error.kind() {
-        io::ErrorKind::ConnectionRefused => ConnectFault::Refused,
-        _ => ConnectFault::Unreachable,
-    };
-    (how, error)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -467,7 +437,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_next_configuration_goes_on_with_the_same_endpoint() {
-        let endpoints = Endpoints::new(Background::current(), Clock::system());
+        let endpoints = Endpoints::new(Background::current(), Clock::system(), Resolver::system());
         let first = get(&endpoints, "m", "");
         let same = get(&endpoints, "m", "host = \"endpoint\"\nconnect_timeout = \"1s\"\nmax_connections = 3");
         assert!(Arc::ptr_eq(&first, &same));
@@ -481,7 +451,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_is_there_counts_under_the_next_configuration_too() {
-        let endpoints = Endpoints::new(Background::current(), Clock::system());
+        let endpoints = Endpoints::new(Background::current(), Clock::system(), Resolver::system());
         let endpoint = get(&endpoints, "m", "max_connections = 2");
         let (first, second) = (slot(&endpoint).await, slot(&endpoint).await);
         assert!(first.is_some() && second.is_some() && slot(&endpoint).await.is_none());

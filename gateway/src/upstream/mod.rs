@@ -4,6 +4,8 @@
 //! know how either is shown. An `Upgrade` goes on as a plain request, and a WebSocket handshake is answered with 501: tunnels
 //! are not built yet.
 
+pub mod address;
+mod affinity;
 mod attempt_report;
 mod attempts;
 mod choice;
@@ -36,15 +38,17 @@ use auth_core::{
     Now,
     policy::{Holder, Permit},
 };
-use http::{Extensions, HeaderValue, Request, Uri, Version, header, request, response};
+use http::{Extensions, HeaderMap, HeaderValue, Request, Uri, Version, header, request, response};
 use hyper::body::Body as _;
 use url::Url;
 
+pub use address::Resolver;
 pub use endpoint::Endpoints;
 pub use pool::Pools;
 pub use vetting::VettedResponse;
 
 use self::{
+    affinity::AffinityKey,
     attempts::Answered,
     endpoint::Endpoint,
     exchange::{Deadlines, Exchange},
@@ -57,7 +61,7 @@ use self::{
 };
 use crate::{
     body::{Body, Received, Upload},
-    config::{self, Config, site::Site},
+    config::{self, Affinity, Config, site::Site},
     fault::Fault,
     headers::{CookieNames, connection::opens_websocket, reserved::Reserved},
     request::RequestHead,
@@ -143,6 +147,7 @@ impl Upstreams {
         }
         let upstream = self.find(route)?;
         let identity = self.identity(route, permit, now)?;
+        let key = upstream.affinity_of(permit, &mut parts.headers);
         let target = self.prepare(&mut parts, upstream, (route, head, identity))?;
         request_fields::hand(&mut parts.headers, access_token.as_ref());
         let bare = received.is_end_stream();
@@ -162,8 +167,12 @@ impl Upstreams {
         let judge = |endpoint: &Arc<str>, head: response::Parts| {
             UnvettedResponse { route, permit, target: &target, endpoint, sign_in: &self.sign_in }.vet(head)
         };
-        let Answered { head: vetted, body } = upstream.ask(exchange, request, &head.forwarded, &judge).await?;
-        Ok(vetted.pass(body, |head| self.clean(head, upstream, is_private(route, permit))))
+        let Answered { head: vetted, body, endpoint } =
+            upstream.ask(exchange, request, &head.forwarded, &judge, key).await?;
+        Ok(vetted.pass(body, |head| {
+            self.clean(head, upstream, is_private(route, permit));
+            upstream.bind(head, &endpoint);
+        }))
     }
 
     /// What the route's upstream is told of who holds `permit`.
@@ -246,6 +255,24 @@ impl Upstream {
         }
         if !self.config.reuse_after_body || !exchange::expects_a_body(&head.method) {
             head.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+
+    /// Where a request of who holds `permit` belongs, if that can be told. Takes out of `headers` what is for us alone.
+    fn affinity_of(&self, permit: &Permit, headers: &mut HeaderMap) -> Option<AffinityKey> {
+        match (&self.config.affinity, permit.holder()) {
+            (Some(Affinity::Cookie(name)), _) => AffinityKey::of_cookie(name, headers),
+            (Some(Affinity::Principal), Holder::Known(principal)) => {
+                Some(AffinityKey::of_principal(&principal.subject))
+            }
+            (Some(Affinity::Principal), Holder::Anyone | Holder::Lapsed | Holder::Undecided(_)) | (None, _) => None,
+        }
+    }
+
+    /// Says beside the service's own session cookie that `endpoint` has set it.
+    fn bind(&self, head: &mut response::Parts, endpoint: &Endpoint) {
+        if let Some(Affinity::Cookie(name)) = &self.config.affinity {
+            affinity::bind(&mut head.headers, name, endpoint.tag());
         }
     }
 

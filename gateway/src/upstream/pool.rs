@@ -101,13 +101,17 @@ impl Pools {
         Pool::of(endpoint, &mut self.0.borrow_mut()).budget.withdraw()
     }
 
-    /// Closes what has been idle for too long, and what leads to endpoints that nobody holds. To be called now and then.
+    /// Closes what has been idle for too long, and what leads to an address that an endpoint has left or to endpoints that
+    /// nobody holds. To be called now and then.
     pub fn sweep(&self) {
         let now = Instant::now();
         self.0.borrow_mut().retain(|_, pool| {
-            pool.idle.retain(|idle| now < idle.since + KEEP && !idle.connection.is_closed());
-            pool.shared.retain(|shared| shared.is_alive(now));
-            pool.endpoint.strong_count() > 0
+            let Some(endpoint) = pool.endpoint.upgrade() else { return false };
+            pool.idle.retain(|Idle { connection, since }| {
+                now < *since + KEEP && !connection.is_closed() && connection.is_current(&endpoint)
+            });
+            pool.shared.retain(|shared| shared.is_good(&endpoint, now));
+            true
         });
     }
 
@@ -170,7 +174,10 @@ mod tests {
         task::LocalSet,
     };
 
-    use super::{super::endpoint::Endpoints, *};
+    use super::{
+        super::{address::Resolver, endpoint::Endpoints},
+        *,
+    };
     use crate::{
         body::Body,
         config::{self, Config},
@@ -200,7 +207,7 @@ mod tests {
         let Config { upstreams, .. } = parsed.expect("a configuration");
         let upstreams: BTreeMap<_, _> = upstreams;
         let upstream = upstreams.get("m").expect("it is there").clone();
-        let endpoints = Endpoints::new(Background::current(), auth_core::clock::Clock::system());
+        let endpoints = Endpoints::new(Background::current(), auth_core::clock::Clock::system(), Resolver::system());
         endpoints.get(&upstream, &upstream.endpoints[0])
     }
 

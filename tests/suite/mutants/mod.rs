@@ -17,7 +17,7 @@ use self::until_red::{Order, RED};
 use crate::{
     attacks::{self, Attack},
     outages::table::{
-        Dependency::{self, Clock, Discovery, Disk, Introspection, Keyring, Keys, Monolith, Store, Token},
+        Dependency::{self, Clock, Discovery, Disk, Dns, Introspection, Keyring, Keys, Monolith, Store, Token},
         Flow::{
             self, Adoption, BackChannelLogout, BearerKnownKid, BearerUnknownKid, Callback, DeviceToken,
             ForwardedRequest, KeyRotation, LegacyToken, Logout, LogoutAtProvider, OldPinPoll, OpaqueUnknown,
@@ -36,7 +36,7 @@ pub(crate) const UNTIL_RED: &str = "--until-red";
 /// The words of the faults that the matrix must catch, each with the flow and the dependency where it shows soonest:
 /// those cells run first, and then all others. The faults that attacks must catch stand with the attacks; the last of these
 /// are among them too.
-const FAULTS: [(&str, Flow, Dependency); 40] = [
+const FAULTS: [(&str, Flow, Dependency); 41] = [
     ("unknown-kid-is-refused", BearerUnknownKid, Keys),
     ("signature-skipped", BearerUnknownKid, Keys),
     ("empty-set-replaces", BearerUnknownKid, Keys),
@@ -77,6 +77,7 @@ const FAULTS: [(&str, Flow, Dependency); 40] = [
     ("logout-token-unverified", BackChannelLogout, Token),
     ("introspection-500-is-inactive", OpaqueUnknown, Introspection),
     ("userinfo-foreign-sub-passes", UserinfoCallback, Keyring),
+    ("dns-outage-is-believed", ForwardedRequest, Dns),
 ];
 
 /// At least so many mutants there must be, and each must be caught.

@@ -9,11 +9,12 @@ use world::{
     disk,
     fault_proxy::FaultProxy,
     keyring,
+    names::DnsBreak,
 };
 
 use super::{
     oracle::{self, Complaints},
-    table::{Cell, Dependency, Fault, Outcome},
+    table::{CacheState, Cell, Dependency, Fault, Outcome},
 };
 
 /// Breaks everything that is broken in the cell. What the gateway says of its requests counts from here on.
@@ -31,7 +32,16 @@ pub(super) async fn break_all(world: &mut World, cell: &Cell) {
             Fault::Keyring(how) => how.apply(&world.data()).expect("the keyring can be broken"),
             Fault::Disk(how) => how.apply(&world.data()).expect("the folder can be broken"),
             Fault::Step(how) => how.take(world.clock()),
+            Fault::Dns(how) => set_names(world, cell, Some(how)).await,
         }
+    }
+}
+
+/// What comes of it was taken in by a gateway that runs.
+async fn set_names(world: &World, cell: &Cell, how: Option<DnsBreak>) {
+    world.names.set_broken(how);
+    if cell.cache_state != CacheState::Cold {
+        world.names.looked_up().await;
     }
 }
 
@@ -46,6 +56,10 @@ pub(super) async fn heal_all(world: &mut World, cell: &Cell) {
             Fault::Keyring(_) => keyring::heal(&world.data()).expect("the keyring can be healed"),
             Fault::Disk(_) => disk::heal(&world.data()).expect("the folder can be healed"),
             Fault::Step(how) => how.take_back(world.clock()),
+            Fault::Dns(_) => {
+                world.names.set_broken(None);
+                world.names.looked_up().await;
+            }
         }
     }
 }
@@ -82,7 +96,7 @@ fn was_met(world: &World, dependency: Dependency, fault: Fault, confirmed: bool,
         (Fault::Proxy(_), Some(proxy)) => proxy.touched() > 0,
         (Fault::Store(_) | Fault::Within(_), _) => !confirmed,
         (Fault::DemandsName(_), _) => world.monolith.denied() > 0,
-        (Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) | Fault::Proxy(_), _) => false,
+        (Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) | Fault::Dns(_) | Fault::Proxy(_), _) => false,
     };
     // Nobody can count a connection that is refused, nor a write that fails: but who made it says so.
     counted || is_said(world, dependency, heard)
@@ -104,7 +118,7 @@ fn is_said(world: &World, dependency: Dependency, heard: &Heard) -> bool {
         Dependency::Keyring => &["keyring"],
         Dependency::Clock => &["clock"],
         // It is what says whose a token of before is.
-        Dependency::Monolith => {
+        Dependency::Monolith | Dependency::Endpoint | Dependency::Dns => {
             return world.access().iter().any(|line| line.get("fault").is_some() || line["reason"] == "adoption");
         }
     };
@@ -126,6 +140,7 @@ fn proxy(world: &World, dependency: Dependency) -> Option<&FaultProxy> {
         Dependency::Introspection => Some(&world.proxies.introspection),
         Dependency::EndOfSession => Some(&world.proxies.front),
         Dependency::Monolith => Some(&world.proxies.monolith),
-        Dependency::Store | Dependency::Keyring | Dependency::Disk | Dependency::Clock => None,
+        Dependency::Endpoint => Some(&world.proxies.endpoint),
+        Dependency::Store | Dependency::Dns | Dependency::Keyring | Dependency::Disk | Dependency::Clock => None,
     }
 }

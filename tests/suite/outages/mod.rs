@@ -130,6 +130,13 @@ async fn judged(cell: Cell, index: usize) -> Complaints {
     if cell.flow.is_opaque() {
         world.settings.introspect();
     }
+    if cell.breaks().any(|(dependency, _)| dependency == Dependency::Endpoint) {
+        world.settings.add_endpoints(&world.proxies, &world.monolith);
+    }
+    if cell.breaks().any(|(dependency, _)| dependency == Dependency::Dns) {
+        world.settings.name_the_endpoint(&world.proxies);
+        world.names.lead_to(world.proxies.monolith.address());
+    }
     world.start_gateway().await;
     let mut going = Going::prepare(&mut world, &cell, index).await;
     if cell.cache_state == CacheState::Cold {

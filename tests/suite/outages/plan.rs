@@ -84,6 +84,10 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, cache_state: CacheState
     if also.is_some_and(|(other, _)| flow.is_of_the_protocol() && (first.0, other) != (Dependency::Store, Monolith)) {
         return Plan::LeaveOut("only the registry counts on the paths of the protocol");
     }
+    let is_of_endpoints = |dependency| matches!(dependency, Dependency::Endpoint | Dependency::Dns);
+    if also.is_some_and(|(other, _)| is_of_endpoints(first.0) || is_of_endpoints(other)) {
+        return Plan::LeaveOut("one endpoint of several, and names, are broken alone");
+    }
     let alone = |(dependency, fault)| entry(flow, dependency, cache_state, fault, form);
     let (dependency, fault) = first;
     let cell = |expected| Cell { flow, dependency, fault, also, cache_state, form, expected };
@@ -164,7 +168,8 @@ fn stands_for_others(fault: Fault) -> bool {
         | Fault::DemandsName(_)
         | Fault::Keyring(_)
         | Fault::Disk(_)
-        | Fault::Step(_) => true,
+        | Fault::Step(_)
+        | Fault::Dns(_) => true,
     }
 }
 
@@ -181,6 +186,6 @@ fn stand_in(fault: Fault) -> Option<usize> {
         Fault::Keyring(how) => Some(how as usize),
         Fault::Disk(how) => Some(how as usize),
         Fault::Step(how) => Some(how as usize),
-        Fault::Proxy(_) | Fault::Store(_) | Fault::Within(_) => None,
+        Fault::Proxy(_) | Fault::Store(_) | Fault::Within(_) | Fault::Dns(_) => None,
     }
 }

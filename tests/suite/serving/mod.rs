@@ -3,6 +3,7 @@
 //! Whoever tests no deadline sets them so long that a slow machine changes nothing; who tests one waits for its event.
 
 mod access_lines;
+mod affinity;
 mod bodies;
 mod clients;
 mod crowds;
@@ -30,6 +31,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         bodies::tests(),
         early::tests(),
         upstreams::tests(),
+        affinity::tests(),
         secure_upstreams::tests(),
         http2_upstreams::tests(),
         endings::tests(),

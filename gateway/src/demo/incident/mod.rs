@@ -90,6 +90,8 @@ pub struct IncidentOutcome {
     pub revoked_served: usize,
     /// How many requests there were.
     pub requests: u64,
+    /// Of a hundred requests while it lasted, so many were answered with what was asked for.
+    pub served_percent: u64,
 }
 
 /// Who is not back by then, by the devices' time, is late.
@@ -171,7 +173,9 @@ async fn replay(options: IncidentOptions, through_candor: bool) -> io::Result<In
     for number in unmodified / 2..unmodified - 1 {
         stage.switch_on(number, &fleet, &mut running)?;
     }
+    let (asked, served) = (fleet.tally.requests(), fleet.tally.requests_served());
     stage.live_through().await?;
+    let (asked, served) = (fleet.tally.requests() - asked, fleet.tally.requests_served() - served);
     let served_before: Vec<bool> = fleet.tally.screens().iter().map(|seen| seen.served).collect();
     stage.monolith.set_mode(Mode::Healthy);
     fleet.tally.forget_served();
@@ -183,6 +187,7 @@ async fn replay(options: IncidentOptions, through_candor: bool) -> io::Result<In
     let recovered_in = fleet.pace.now() - healed;
     running.shutdown().await;
     let outcome = judged(&fleet, &served_before, recovered_in, is_revoked);
+    let outcome = IncidentOutcome { served_percent: 100 * served / asked.max(1), ..outcome };
     stage.strike()?;
     Ok(outcome)
 }
@@ -207,6 +212,7 @@ fn judged(
         recovered_in,
         revoked_served: revoked_served.count(),
         requests: fleet.tally.requests(),
+        served_percent: 0,
     }
 }
 
@@ -242,12 +248,13 @@ impl std::fmt::Display for IncidentOutcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(
             f,
-            "incident: {} devices, {} wiped, {} asked for a PIN, {} recovered in {:.0} s",
+            "incident: {} devices, {} wiped, {} asked for a PIN, {} recovered in {:.0} s, {} % of requests served meanwhile",
             self.devices,
             self.wiped,
             self.asked_for_a_pin,
             self.recovered,
-            self.recovered_in.as_secs_f64()
+            self.recovered_in.as_secs_f64(),
+            self.served_percent
         )
     }
 }

@@ -36,6 +36,7 @@ pub enum Shows {
 pub struct Tally {
     screens: Mutex<Vec<Seen>>,
     requests: AtomicU64,
+    served: AtomicU64,
     counted: AtomicU64,
     /// What they were answered.
     pub answers: Answers,
@@ -61,7 +62,13 @@ impl Seen {
 impl Tally {
     pub(super) fn of(count: usize) -> Self {
         let screens = Mutex::new(vec![Seen::OFF; count]);
-        Self { screens, requests: AtomicU64::new(0), counted: AtomicU64::new(0), answers: Answers::default() }
+        Self {
+            screens,
+            requests: AtomicU64::new(0),
+            served: AtomicU64::new(0),
+            counted: AtomicU64::new(0),
+            answers: Answers::default(),
+        }
     }
 
     /// Every screen, by number.
@@ -88,6 +95,11 @@ impl Tally {
         self.requests.load(Relaxed)
     }
 
+    /// How many of them were answered with what was asked for.
+    pub fn requests_served(&self) -> u64 {
+        self.served.load(Relaxed)
+    }
+
     pub(super) fn shows(&self, number: usize, shows: Shows) {
         if let Some(seen) = lock(&self.screens).get_mut(number) {
             seen.shows = shows;
@@ -96,6 +108,7 @@ impl Tally {
     }
 
     pub(super) fn served(&self, number: usize) {
+        self.served.fetch_add(1, Relaxed);
         if let Some(seen) = lock(&self.screens).get_mut(number) {
             seen.served = true;
         }

@@ -2,7 +2,8 @@
 //!
 //! Each goes to the endpoint with the fewest requests, of all workers together; those with as few take turns. Who finds
 //! it full goes to the next before they wait. An endpoint that is unhealthy is asked only where no other is healthy:
-//! nobody is left without an endpoint by what we believe of them. The loop over attempts stands above the choice: each
+//! nobody is left without an endpoint by what we believe of them. Where a service keeps sessions in memory, requests go
+//! where their session is, and wait there (see [`affinity`](super::affinity)). The loop over attempts stands above the choice: each
 //! attempt asks for an endpoint anew, and the request is addressed to what it gets.
 
 use std::{
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use super::{
     Upstream,
+    affinity::AffinityKey,
     attempts::{Answered, Attempts, Judge},
     endpoint::{Endpoint, EndpointSlot},
     exchange::Exchange,
@@ -23,6 +25,17 @@ use super::{
     request_fields,
 };
 use crate::{body::Body, fault::Fault, headers::HostHeader, request::Forwarded};
+
+/// What is asked of the choice.
+#[derive(Clone, Copy)]
+pub(super) struct Wish<'a> {
+    /// Not these.
+    pub(super) tried: &'a [Arc<Endpoint>],
+    /// Whether the request may be sent elsewhere if this attempt fails.
+    pub(super) repeatable: bool,
+    /// Where its session is.
+    pub(super) key: Option<&'a AffinityKey>,
+}
 
 /// How well an endpoint fits a request; the first is the best.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,14 +61,15 @@ impl Upstream {
         mut request: Request<Body>,
         forwarded: &Forwarded,
         judge: Judge<'_>,
+        key: Option<AffinityKey>,
     ) -> Result<Answered, Fault> {
-        let mut attempts = Attempts::new(self, exchange, judge);
+        let mut attempts = Attempts::new(self, exchange, judge, key);
         let mut kept: Option<EndpointSlot> = None;
         loop {
             let slot = match (kept.take(), &attempts.only) {
                 (Some(slot), _) => slot,
                 (None, Some(only)) => only.slot(attempts.deadline()).await?,
-                (None, None) => self.slot(&attempts.tried, attempts.repeatable, attempts.deadline()).await?,
+                (None, None) => self.slot(&attempts.wish(), attempts.deadline()).await?,
             };
             request_fields::address(request.headers_mut(), self.host(slot.endpoint(), forwarded));
             match attempts.attempt(request, slot).await {
@@ -72,14 +86,22 @@ impl Upstream {
         })
     }
 
-    /// A slot for the next attempt of a request that went to those `tried`: at another endpoint. Where all that are healthy
-    /// are full, the first that is given back until `deadline`.
+    /// A slot for the next attempt: where the request belongs, else at the endpoint with the fewest requests. Where all that
+    /// are healthy are full, the first that is given back until `deadline`.
     ///
     /// # Errors
     /// [`Fault::NoEndpoint`], if there is none.
-    async fn slot(&self, tried: &[Arc<Endpoint>], repeatable: bool, deadline: Instant) -> Result<EndpointSlot, Fault> {
+    async fn slot(&self, wish: &Wish<'_>, deadline: Instant) -> Result<EndpointSlot, Fault> {
         let none = || Fault::NoEndpoint { upstream: self.config.name.clone() };
-        let (now, turn) = (Instant::now(), self.turn());
+        let Wish { tried, repeatable, key } = *wish;
+        let now = Instant::now();
+        if let Some(key) = key {
+            let (rank, home) = self.home(key, tried, repeatable, now).ok_or_else(none)?;
+            self.note_rank(rank, tried);
+            // Its session is there and nowhere else: so it is waited for.
+            return home.slot(deadline).await;
+        }
+        let turn = self.turn();
         let mut full: Vec<Arc<Endpoint>> = Vec::new();
         let mut full_and_healthy = false;
         while let Some((rank, endpoint)) = self.best(turn, |endpoint| {
@@ -94,9 +116,7 @@ impl Upstream {
                 break;
             }
             if let Some(slot) = endpoint.free_slot() {
-                if rank == Rank::Ejected && tried.is_empty() {
-                    self.metrics.all_unhealthy.increment(1);
-                }
+                self.note_rank(rank, tried);
                 return Ok(slot);
             }
             full_and_healthy |= rank != Rank::Ejected;
@@ -117,6 +137,36 @@ impl Upstream {
         let (before, from_first) = self.endpoints.split_at(turn % self.endpoints.len().max(1));
         let ranked = from_first.iter().chain(before).filter_map(|endpoint| Some((rank(endpoint)?, endpoint)));
         ranked.min_by_key(|(rank, endpoint)| (*rank, endpoint.requests()))
+    }
+
+    /// Where the requests of `key` belong: at the endpoint that is named in them, or that they are drawn to most, of those
+    /// that are not ejected; if all are, of all. Who is of the share of one that recovers is so until it is whole.
+    fn home(
+        &self,
+        key: &AffinityKey,
+        tried: &[Arc<Endpoint>],
+        repeatable: bool,
+        now: Instant,
+    ) -> Option<(Rank, &Arc<Endpoint>)> {
+        let left = self.endpoints.iter().filter(|endpoint| !is_among(tried, endpoint));
+        let ranked = left.map(|endpoint| (rank(endpoint.eligibility(now), repeatable, key.turn()), endpoint));
+        ranked.min_by_key(|(rank, endpoint)| {
+            let bound = key.is_bound_to(endpoint.tag());
+            // What is named in the request is there, whatever the share.
+            let standing = match rank {
+                Rank::Ejected => 2,
+                Rank::Spare if !bound => 1,
+                Rank::Trial | Rank::Eligible | Rank::Spare => 0,
+            };
+            (standing, !bound, std::cmp::Reverse(key.weight(endpoint.name())))
+        })
+    }
+
+    /// Counts a request that goes to an ejected endpoint, since there is no other.
+    fn note_rank(&self, rank: Rank, tried: &[Arc<Endpoint>]) {
+        if rank == Rank::Ejected && tried.is_empty() {
+            self.metrics.all_unhealthy.increment(1);
+        }
     }
 
     fn turn(&self) -> usize {

@@ -18,6 +18,8 @@ use url::{Position, Url};
 
 use super::{
     super::{
+        address::Resolver,
+        affinity::AffinityKey,
         endpoint::Endpoints,
         exchange::Deadlines,
         health::AttemptEnd,
@@ -43,7 +45,7 @@ fn upstream_with(urls: &[&Url], max_connections: usize) -> Upstream {
     );
     let parsed = config::parse(&text, Path::new("."), config::Secrets::Read(&|_| None));
     let config = parsed.expect("a configuration").upstreams.get("m").expect("it is there").clone();
-    let endpoints = Endpoints::new(Background::current(), auth_core::clock::Clock::system());
+    let endpoints = Endpoints::new(Background::current(), auth_core::clock::Clock::system(), Resolver::system());
     let endpoints = urls.iter().map(|url| endpoints.get(&config, url)).collect();
     Upstream::new(config, endpoints)
 }
@@ -110,7 +112,7 @@ async fn ask(upstream: &Upstream, pools: &Rc<Pools>, method: &'static str) -> Re
         UnvettedResponse { route: &route, permit: &permit, target: &target, endpoint, sign_in: "/.candor/login" }
             .vet(head)
     };
-    let Answered { head, body } = upstream.ask(exchange, request, &forwarded, &judge).await?;
+    let Answered { head, body, .. } = upstream.ask(exchange, request, &forwarded, &judge, None).await?;
     Ok(head.pass(body, |_| {}).status())
 }
 
@@ -284,10 +286,13 @@ fn three() -> (Upstream, Vec<Url>) {
     (upstream(&[&urls[0], &urls[1], &urls[2]]), urls)
 }
 
+/// Any endpoint will do.
+const ANY: Wish<'_> = Wish { tried: &[], repeatable: true, key: None };
+
 /// A slot where one is free at once, at one that was not tried.
 async fn slot(upstream: &Upstream, tried: &[Arc<Endpoint>]) -> EndpointSlot {
     let at_once = Instant::now();
-    upstream.slot(tried, true, at_once).await.unwrap_or_else(|fault| panic!("{fault}"))
+    upstream.slot(&Wish { tried, repeatable: true, key: None }, at_once).await.unwrap_or_else(|fault| panic!("{fault}"))
 }
 
 #[tokio::test]
@@ -329,7 +334,7 @@ async fn what_was_not_tried_comes_first() {
     }
     drop(busy);
     let none = Upstream::new(upstream.config.clone(), Vec::new());
-    assert!(matches!(none.slot(&[], true, Instant::now()).await, Err(Fault::NoEndpoint { .. })));
+    assert!(matches!(none.slot(&ANY, Instant::now()).await, Err(Fault::NoEndpoint { .. })));
 }
 
 #[tokio::test]
@@ -340,13 +345,44 @@ async fn who_finds_one_full_goes_to_the_next_and_waits_at_all() {
     for _ in 0..3 {
         slots.push(slot(&upstream, &[]).await);
     }
-    let full = upstream.slot(&[], true, Instant::now()).await;
+    let full = upstream.slot(&ANY, Instant::now()).await;
     assert!(matches!(full, Err(Fault::NoEndpoint { .. })), "all are full");
     let deadline = Instant::now() + Duration::from_secs(25);
     let left = slots.remove(1);
     let expected = left.endpoint().clone();
-    let waiting = upstream.slot(&[], true, deadline);
+    let waiting = upstream.slot(&ANY, deadline);
     let (found, ()) = tokio::join!(biased; waiting, async { drop(left) });
     let found = found.unwrap_or_else(|fault| panic!("{fault}"));
     assert!(Arc::ptr_eq(found.endpoint(), &expected), "whichever is given back first");
+}
+
+#[tokio::test]
+async fn who_belongs_somewhere_goes_there_and_comes_back() {
+    let (upstream, _) = three();
+    let people: Vec<_> = (0..30)
+        .map(|person| AffinityKey::of_principal(&Subject::new("https://idp.example", person.to_string())))
+        .collect();
+    let now = Instant::now();
+    let homes = |except: &[Arc<Endpoint>]| -> Vec<_> {
+        let home = |key| upstream.home(key, except, true, now).expect("there is one").1.id();
+        people.iter().map(home).collect()
+    };
+    let before = homes(&[]);
+    let [a, b, c] = &upstream.endpoints[..] else { panic!("there are three") };
+    assert!([a, b, c].iter().all(|endpoint| before.contains(&endpoint.id())), "they are spread");
+    let busy: Vec<_> = (0..100).filter_map(|_| a.free_slot()).collect();
+    assert_eq!(homes(&[]), before, "however much there is to do");
+    drop(busy);
+    for _ in 0..5 {
+        a.end(AttemptEnd::Failure, a.begin(now), now);
+    }
+    let meanwhile = homes(&[]);
+    for (before, meanwhile) in before.iter().zip(&meanwhile) {
+        assert!(*meanwhile != a.id() && (before == meanwhile || *before == a.id()), "only who was there moves");
+    }
+    let later = now + Duration::from_secs(60);
+    a.end(AttemptEnd::Success, a.begin(later), later);
+    let much_later = later + Duration::from_secs(60);
+    let home = |key| upstream.home(key, &[], true, much_later).expect("there is one").1.id();
+    assert_eq!(people.iter().map(home).collect::<Vec<_>>(), before, "and comes back");
 }

@@ -9,6 +9,7 @@ use world::{
         Status, WrongCertificate,
     },
     keyring::KeyringBreak,
+    names::DnsBreak,
     step::Step,
     store::StoreBreak,
 };
@@ -32,6 +33,10 @@ pub(crate) enum Dependency {
     Store,
     /// The legacy service.
     Monolith,
+    /// One of its endpoints, where there are three.
+    Endpoint,
+    /// The resolver that knows the name of its endpoint.
+    Dns,
     /// The file of the gateway's own keys.
     Keyring,
     /// The folder of everything that the gateway keeps.
@@ -68,6 +73,8 @@ pub(crate) enum Fault {
     Disk(DiskBreak),
     /// As a clock breaks.
     Step(Step),
+    /// As DNS breaks.
+    Dns(DnsBreak),
 }
 
 impl CacheState {
@@ -75,7 +82,7 @@ impl CacheState {
 }
 
 impl Dependency {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Discovery,
         Self::Keys,
         Self::Token,
@@ -84,6 +91,8 @@ impl Dependency {
         Self::EndOfSession,
         Self::Store,
         Self::Monolith,
+        Self::Endpoint,
+        Self::Dns,
         Self::Keyring,
         Self::Disk,
         Self::Clock,
@@ -116,6 +125,8 @@ impl Dependency {
                 let demands = DenialMode::ALL.map(Fault::DemandsName);
                 proxy.into_iter().chain(challenges).map(Fault::Proxy).chain(demands).collect()
             }
+            Self::Endpoint => [Refused, Hang, Reset, Status(401), Status(500)].map(Fault::Proxy).to_vec(),
+            Self::Dns => DnsBreak::ALL.into_iter().map(Fault::Dns).collect(),
             Self::Keyring => KeyringBreak::ALL.into_iter().map(Fault::Keyring).collect(),
             Self::Disk => DiskBreak::ALL.into_iter().map(Fault::Disk).collect(),
             Self::Clock => Step::ALL.into_iter().map(Fault::Step).collect(),
@@ -137,6 +148,7 @@ impl Fault {
             Self::Keyring(how) => format!("{how:?}").to_lowercase(),
             Self::Disk(how) => format!("{how:?}").to_lowercase(),
             Self::Step(how) => format!("{how:?}").to_lowercase(),
+            Self::Dns(how) => format!("{how:?}").to_lowercase(),
         }
     }
 }

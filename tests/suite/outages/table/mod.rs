@@ -5,6 +5,7 @@
 
 mod dependency;
 mod flow;
+mod of_endpoints;
 mod of_requests;
 mod of_sessions;
 mod of_the_fleet;
@@ -177,6 +178,9 @@ impl Cell {
 /// The table itself: what cannot be, for any way; then each kind of way has its part.
 pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState, fault: Fault, form: Form) -> Entry {
     use {CacheState::*, Entry::*, Flow as F};
+    if matches!(dependency, Dependency::Endpoint | Dependency::Dns) {
+        return of_endpoints::entry(flow, dependency, cache_state, fault, form);
+    }
     match (fault, cache_state) {
         (Fault::Store(StoreBreak::Garbage | StoreBreak::LockedOut), Warm | Stale) => {
             return Nothing("who has the file open keeps it: from within, its connections end first");
@@ -193,7 +197,8 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
             | Fault::DemandsName(_)
             | Fault::Keyring(_)
             | Fault::Disk(_)
-            | Fault::Step(_),
+            | Fault::Step(_)
+            | Fault::Dns(_),
             Warm | Cold | Stale,
         ) => {}
     }

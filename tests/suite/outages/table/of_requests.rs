@@ -38,7 +38,9 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
             | F::OldPinPoll,
             ..,
         ) => unreachable!("these have a table of their own"),
-        (_, D::Userinfo | D::Introspection | D::EndOfSession, Warm | Cold | Stale) => Nothing(NOBODY_ASKS_IT),
+        (_, D::Userinfo | D::Introspection | D::EndOfSession | D::Endpoint | D::Dns, Warm | Cold | Stale) => {
+            Nothing(NOBODY_ASKS_IT)
+        }
         (_, _, Stale) => stale(flow, dependency, fault, form),
         (F::ForwardedRequest, D::Keyring | D::Disk | D::Clock, Warm | Cold) => {
             Nothing("the flows by ticket and by bearer are this")
@@ -152,9 +154,10 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
             D::Discovery | D::Keys | D::Token | D::Monolith | D::Keyring | D::Disk | D::Clock,
         )
         | (F::BearerKnownKid, D::Token | D::Monolith | D::Keyring | D::Disk | D::Clock)
-        | (F::Ticket | F::StrictRoute | F::BearerKnownKid, D::Userinfo | D::Introspection | D::EndOfSession) => {
-            Nothing("it does not stand on that")
-        }
+        | (
+            F::Ticket | F::StrictRoute | F::BearerKnownKid,
+            D::Userinfo | D::Introspection | D::EndOfSession | D::Endpoint | D::Dns,
+        ) => Nothing("it does not stand on that"),
         (F::BearerUnknownKid | F::PublicRoute | F::Verify | F::ForwardedRequest, _) => {
             Nothing("the flow by a known key is this")
         }

@@ -46,7 +46,7 @@ fn with_userinfo(flow: Flow, dependency: Dependency, cache_state: CacheState, fa
         (D::Discovery | D::Keys | D::Token | D::Monolith, Warm | Cold) => {
             Nothing("the same way without userinfo is this")
         }
-        (D::Introspection | D::EndOfSession, Warm | Cold) => Nothing(NOBODY_ASKS_IT),
+        (D::Introspection | D::EndOfSession | D::Endpoint | D::Dns, Warm | Cold) => Nothing(NOBODY_ASKS_IT),
     }
 }
 
@@ -66,7 +66,7 @@ fn opaque(flow: Flow, dependency: Dependency, cache_state: CacheState, fault: Fa
         (D::Clock, Warm | Cold) => Expect(of_clock(flow, fault)),
         (D::Token, Warm | Cold) => Nothing("a program has no part in the code flow"),
         (D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
-        (D::Userinfo | D::EndOfSession, Warm | Cold) => Nothing(NOBODY_ASKS_IT),
+        (D::Userinfo | D::EndOfSession | D::Endpoint | D::Dns, Warm | Cold) => Nothing(NOBODY_ASKS_IT),
     }
 }
 
@@ -83,7 +83,7 @@ fn of_logout(dependency: Dependency, cache_state: CacheState, fault: Fault) -> E
             }
         }
         (D::Monolith, Warm | Cold) => Nothing("the monolith has no part in it"),
-        (D::Userinfo | D::Introspection, Warm | Cold) => Nothing(NOBODY_ASKS_IT),
+        (D::Userinfo | D::Introspection | D::Endpoint | D::Dns, Warm | Cold) => Nothing(NOBODY_ASKS_IT),
     }
 }
 
@@ -105,6 +105,8 @@ fn by_rows(flow: Flow, dependency: Dependency, cache_state: CacheState, fault: F
         (D::Disk, Warm | Cold) => of_disk(flow, fault, cache_state),
         (D::Clock, Warm | Cold) => Expect(of_clock(flow, fault)),
         (D::Monolith, Warm | Cold) => Nothing("the monolith has no part in it"),
-        (D::Userinfo | D::Introspection | D::EndOfSession, Warm | Cold) => Nothing(NOBODY_ASKS_IT),
+        (D::Userinfo | D::Introspection | D::EndOfSession | D::Endpoint | D::Dns, Warm | Cold) => {
+            Nothing(NOBODY_ASKS_IT)
+        }
     }
 }

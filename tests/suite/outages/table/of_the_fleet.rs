@@ -19,7 +19,7 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
         return of_the_protocol(flow, dependency, cache_state, fault);
     }
     match (dependency, cache_state) {
-        (D::Userinfo | D::Introspection | D::EndOfSession, _) => Nothing(NOBODY_ASKS_IT),
+        (D::Userinfo | D::Introspection | D::EndOfSession | D::Endpoint | D::Dns, _) => Nothing(NOBODY_ASKS_IT),
         (D::Discovery | D::Keys | D::Token, _) => Nothing("no display signs in through a provider"),
         (D::Monolith | D::Keyring | D::Disk | D::Clock, Stale) => Nothing("it does not stand on that"),
         (D::Store, Stale) if flow == Flow::Adoption => Nothing("nothing that it needs goes stale"),
@@ -48,7 +48,7 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
 fn of_the_protocol(flow: Flow, dependency: Dependency, cache_state: CacheState, fault: Fault) -> Entry {
     use {CacheState::*, Dependency as D, Entry::*};
     match (dependency, cache_state) {
-        (D::Userinfo | D::Introspection | D::EndOfSession, _) => Nothing(NOBODY_ASKS_IT),
+        (D::Userinfo | D::Introspection | D::EndOfSession | D::Endpoint | D::Dns, _) => Nothing(NOBODY_ASKS_IT),
         (_, Stale) => Nothing("nothing that they need goes stale"),
         (D::Discovery | D::Keys | D::Token, Warm | Cold) if flow != Flow::Confirmation => {
             Nothing("no display signs in through a provider")

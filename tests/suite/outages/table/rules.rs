@@ -76,7 +76,12 @@ pub(super) fn of_revocations(fault: Fault) -> Outcome {
 /// Whether a broken store cannot be read. What stops only writing stops no poll.
 pub(super) fn stops_reading(fault: Fault) -> bool {
     match fault {
-        Fault::Proxy(_) | Fault::DemandsName(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
+        Fault::Proxy(_)
+        | Fault::DemandsName(_)
+        | Fault::Keyring(_)
+        | Fault::Disk(_)
+        | Fault::Step(_)
+        | Fault::Dns(_) => {
             unreachable!("that is no way of the store's")
         }
         Fault::Store(StoreBreak::Emptied | StoreBreak::Garbage | StoreBreak::LockedOut)
@@ -89,7 +94,7 @@ pub(super) fn stops_reading(fault: Fault) -> bool {
 /// 403, and HTML where JSON is expected. Others may be told that.
 pub(crate) fn of_monolith(fault: Fault, form: Form) -> Outcome {
     match fault {
-        Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
+        Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) | Fault::Dns(_) => {
             unreachable!("that is no way of the monolith's")
         }
         Fault::DemandsName(_) => Outcome::Served,
@@ -112,8 +117,12 @@ pub(crate) fn of_monolith_for_the_undecided(fault: Fault, form: Form) -> Outcome
         Fault::DemandsName(_) | Fault::Proxy(Status(401 | 403) | Challenge(_) | NoChallenge | LoginRedirect) => {
             Outcome::UnavailableSinceDenied
         }
-        Fault::Proxy(_) | Fault::Store(_) | Fault::Within(_) | Fault::Keyring(_) | Fault::Disk(_) | Fault::Step(_) => {
-            of_monolith(fault, form)
-        }
+        Fault::Proxy(_)
+        | Fault::Store(_)
+        | Fault::Within(_)
+        | Fault::Keyring(_)
+        | Fault::Disk(_)
+        | Fault::Step(_)
+        | Fault::Dns(_) => of_monolith(fault, form),
     }
 }
