@@ -5,6 +5,7 @@
 //! connection cut, and cannot take half an answer for a whole one.
 
 mod answer;
+mod pace;
 mod upload;
 
 use std::{
@@ -22,6 +23,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::{Instant, Sleep};
 
 pub use answer::{AnswerBody, AnswerBroken, StreamBody};
+pub use pace::{MinRate, Pace, TooSlow};
 pub use upload::{Delivery, Received, Upload, UploadFault, UploadState};
 
 use upload::FromClient;
@@ -44,6 +46,7 @@ struct FromUpstream {
     idle: IdleTimer,
     slot: Option<Box<dyn Slot>>,
     trailers: fn(&mut HeaderMap),
+    min_rate: Option<MinRate>,
 }
 
 /// A place on an endpoint, which an answer occupies until it has ended. Dropping it gives the place back.
@@ -130,7 +133,31 @@ impl Body {
             slot.finished();
             return Self::empty();
         }
-        Self(Kind::Upstream(FromUpstream { incoming, idle: IdleTimer::new(idle), slot: Some(slot), trailers }))
+        Self(Kind::Upstream(FromUpstream {
+            incoming,
+            idle: IdleTimer::new(idle),
+            slot: Some(slot),
+            trailers,
+            min_rate: None,
+        }))
+    }
+
+    /// Its client may not be slower than `least` from here on: at sending it, or at taking it.
+    pub fn at_least(mut self, least: MinRate) -> Self {
+        match &mut self.0 {
+            Kind::Client(body) => body.at_least(least),
+            Kind::Upstream(body) => body.min_rate = Some(least),
+            Kind::Empty | Kind::Full(_) | Kind::Buffered(..) => {}
+        }
+        self
+    }
+
+    /// How fast its client must take it; `None` for one that occupies nothing.
+    pub fn min_rate(&self) -> Option<MinRate> {
+        match &self.0 {
+            Kind::Upstream(body) => body.min_rate,
+            Kind::Empty | Kind::Full(_) | Kind::Client(_) | Kind::Buffered(..) => None,
+        }
     }
 
     /// The same once more, if it is here to the end.

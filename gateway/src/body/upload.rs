@@ -18,7 +18,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{BodyError, IdleTimer};
+use super::{BodyError, IdleTimer, MinRate, Pace};
 
 /// A request's body as its connection reads it.
 pub struct Received {
@@ -36,6 +36,8 @@ pub(super) struct FromClient {
     /// How many bytes it may still have.
     left: Option<u64>,
     upload: Rc<Upload>,
+    /// How fast it must come, once it occupies a place at an endpoint, and how fast it has.
+    pace: Option<(MinRate, Pace)>,
 }
 
 /// How far a request's body has come: what tells a slow client from a slow upstream, and an answer that came in its turn
@@ -76,7 +78,7 @@ pub enum UploadState {
 pub enum UploadFault {
     /// It broke off, or its framing did.
     Broken,
-    /// It stood still for too long.
+    /// It stood still for too long, or came too slowly.
     Stalled,
     /// It is larger than the route takes.
     TooLarge,
@@ -185,7 +187,11 @@ impl Delivery {
 
 impl FromClient {
     pub(super) fn new(received: Received, idle: Duration, left: Option<u64>, upload: Rc<Upload>) -> Self {
-        Self { received, idle: IdleTimer::new(idle), left, upload }
+        Self { received, idle: IdleTimer::new(idle), left, upload, pace: None }
+    }
+
+    pub(super) fn at_least(&mut self, least: MinRate) {
+        self.pace = Some((least, Pace::default()));
     }
 
     pub(super) fn upload(&self) -> &Rc<Upload> {
@@ -206,6 +212,9 @@ impl FromClient {
                 if self.upload.state() != UploadState::ClientOwes {
                     self.upload.set_state(UploadState::ClientOwes);
                 }
+                if let Some((_, pace)) = &mut self.pace {
+                    pace.waits(Instant::now());
+                }
                 ready!(self.idle.poll(cx));
                 return Poll::Ready(Some(Err(self.upload.fail(UploadFault::Stalled))));
             };
@@ -222,6 +231,9 @@ impl FromClient {
                     Err(_) => continue,
                 },
             };
+            if self.is_slow(data.len()) {
+                return Poll::Ready(Some(Err(self.upload.fail(UploadFault::Stalled))));
+            }
             if !self.fits(data.len()) {
                 return Poll::Ready(Some(Err(self.upload.fail(UploadFault::TooLarge))));
             }
@@ -237,6 +249,11 @@ impl FromClient {
 
     pub(super) fn size_hint(&self) -> SizeHint {
         self.received.size_hint()
+    }
+
+    fn is_slow(&mut self, bytes: usize) -> bool {
+        let Some((least, pace)) = &mut self.pace else { return false };
+        pace.moves(bytes, *least, Instant::now).is_err()
     }
 
     fn fits(&mut self, bytes: usize) -> bool {

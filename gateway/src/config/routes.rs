@@ -68,6 +68,7 @@ impl<'a> Written<'a> {
             expect: section.value("expect").and_then(|value| value.choice(&[("json", Expect::Json)])),
             response_timeout: response_timeout.unwrap_or(Duration::from_secs(30)),
             idle_body_timeout: idle_body_timeout.unwrap_or(Duration::from_secs(30)),
+            min_body_rate: section.value("min_body_rate").and_then(|value| value.size(0..=1 << 30)).unwrap_or(256),
             login_paths: section
                 .value("login_paths")
                 .and_then(|value| value.each("[\"/accounts/login\"]", login_path))

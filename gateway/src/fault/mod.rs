@@ -58,6 +58,11 @@ pub enum Fault {
         /// The upstream's name in the configuration.
         upstream: Arc<str>,
     },
+    /// The client's address has as many requests at the endpoint as it may while places there are short.
+    OverShare {
+        /// The upstream's name in the configuration.
+        upstream: Arc<str>,
+    },
     /// No connection to the endpoint could be made.
     ConnectFailed(ConnectFault, FaultContext),
     /// The endpoint closed or reset the connection before its answer's head was whole.
@@ -141,6 +146,7 @@ impl Fault {
             Self::WebSocket => FaultStatus::NotImplemented,
             Self::RateLimited { .. } => FaultStatus::TooManyRequests,
             Self::NoEndpoint { .. }
+            | Self::OverShare { .. }
             | Self::DisputedIdentity(_)
             | Self::UndecidedIdentity(_)
             | Self::RenewalRequired(_)
@@ -170,7 +176,7 @@ impl Fault {
             | Self::ExpectationUnknown
             | Self::WebSocket => AnswerWord::BadRequest,
             Self::NoSuchRoute => AnswerWord::NoSuchRoute,
-            Self::RateLimited { .. } | Self::Overloaded => AnswerWord::Overloaded,
+            Self::RateLimited { .. } | Self::OverShare { .. } | Self::Overloaded => AnswerWord::Overloaded,
             Self::NoEndpoint { .. } => AnswerWord::NoEndpoint,
             Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) => AnswerWord::UpstreamFailed,
             Self::DisputedIdentity(_) => AnswerWord::UpstreamDisputed,
@@ -188,6 +194,7 @@ impl Fault {
             Self::UndecidedIdentity(undecided) => Some(undecided.unavailable.retry_after),
             Self::Overloaded => Some(Duration::from_secs(2)),
             Self::NoEndpoint { .. }
+            | Self::OverShare { .. }
             | Self::ConnectFailed(..)
             | Self::UpstreamReset(_)
             | Self::UpstreamGarbage(_)
@@ -229,7 +236,7 @@ impl Fault {
             Self::TimedOut(Deadline::Connect, _) => "connection_timeout",
             Self::TimedOut(Deadline::ResponseHead, _) => "http_response_timeout",
             Self::TimedOut(Deadline::RequestBody, _) => "connection_write_timeout",
-            Self::Overloaded => "connection_limit_reached",
+            Self::OverShare { .. } | Self::Overloaded => "connection_limit_reached",
             Self::UndecidedIdentity(_) | Self::Panicked | Self::PermitMismatch | Self::Internal(_) => {
                 "proxy_internal_error"
             }
@@ -283,6 +290,9 @@ impl Fault {
             Self::WebSocket => "WebSocket connections are not supported yet.",
             Self::RateLimited { .. } => "Too many requests came from your network address. Please wait a little.",
             Self::NoEndpoint { .. } => "The service is not reachable at the moment. Your sign-in is not affected.",
+            Self::OverShare { .. } => {
+                "Too many requests from your network address are under way. Please wait a little. Your sign-in is not affected."
+            }
             Self::ConnectFailed(..) | Self::UpstreamReset(_) => {
                 "The service could not be reached. Your sign-in is not affected."
             }
@@ -344,6 +354,9 @@ impl fmt::Display for Fault {
             Self::WebSocket => f.write_str("a WebSocket handshake, which is not supported yet"),
             Self::RateLimited { .. } => f.write_str("rate limited"),
             Self::NoEndpoint { upstream } => write!(f, "no endpoint of upstream {upstream:?} can be reached"),
+            Self::OverShare { upstream } => {
+                write!(f, "the client's address has its share of the places at upstream {upstream:?}")
+            }
             Self::ConnectFailed(how, at) => write!(f, "no connection ({}) to {at}", how.as_str()),
             Self::UpstreamReset(at) => write!(f, "connection closed by {at}"),
             Self::UpstreamGarbage(at) => write!(f, "an answer that is not HTTP, or too large a head, from {at}"),

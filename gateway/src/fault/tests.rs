@@ -42,6 +42,7 @@ fn every_fault() -> Vec<Fault> {
         Fault::Panicked,
         Fault::PermitMismatch,
         Fault::Internal("x".into()),
+        Fault::OverShare { upstream: "monolith".into() },
     ]
 }
 

@@ -41,6 +41,9 @@ pub struct Route {
     pub response_timeout: Duration,
     /// How long a body may stand still, in either direction. Default 30 s.
     pub idle_body_timeout: Duration,
+    /// How slow a client may be that occupies a place at the upstream, in bytes a second: at sending its body, and at taking
+    /// the answer, averaged over `idle_body_timeout` of waiting for it. Default 256; 0: as slow as it likes.
+    pub min_body_rate: u64,
     /// The upstream's own sign-in pages: a redirect there is a denial.
     pub login_paths: Vec<String>,
     /// Challenge schemes that are the application's own business, lower case; only where nobody but people may pass.
@@ -145,6 +148,7 @@ pub(crate) mod tests {
             expect: None,
             response_timeout: Duration::from_secs(30),
             idle_body_timeout: Duration::from_secs(30),
+            min_body_rate: 256,
             login_paths: Vec::new(),
             own_challenges: Vec::new(),
             max_body: None,

@@ -16,6 +16,7 @@ use tokio::{
 };
 
 use super::phase::{ConnectionState, Phase};
+use crate::body::Pace;
 
 /// What a client's connection runs over. Each one compiles hyper's server anew, and none costs a copy or an allocation.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -34,6 +35,8 @@ pub(super) struct Io<T> {
     phase: Arc<Phase>,
     waiting: Timer,
     stalled: Timer,
+    /// How fast the client takes bytes.
+    pace: Pace,
 }
 
 /// A timer that is set seldom: it is moved only when it fires, or when it would fire too late.
@@ -43,7 +46,7 @@ struct Timer(Option<Pin<Box<Sleep>>>);
 impl<T> Io<T> {
     /// A connection in `phase`.
     pub(super) fn new(transport: T, phase: Arc<Phase>) -> Self {
-        Self { transport, phase, waiting: Timer::default(), stalled: Timer::default() }
+        Self { transport, phase, waiting: Timer::default(), stalled: Timer::default(), pace: Pace::default() }
     }
 
     /// What it ran over: to close it in a way that loses nothing.
@@ -51,12 +54,24 @@ impl<T> Io<T> {
         self.transport
     }
 
-    /// Passes on a write's result; one that the client holds up for too long fails.
-    fn unless_stalled<W>(&mut self, cx: &mut Context<'_>, wrote: Poll<io::Result<W>>) -> Poll<io::Result<W>> {
-        if wrote.is_ready() {
+    /// Passes on a write's result; one that the client holds up for too long fails, and so does one after many that were
+    /// held up a little.
+    fn unless_stalled<W>(
+        &mut self,
+        cx: &mut Context<'_>,
+        wrote: Poll<io::Result<W>>,
+        bytes: impl Fn(&W) -> usize,
+    ) -> Poll<io::Result<W>> {
+        if let Poll::Ready(result) = wrote {
             self.stalled = Timer::default();
-            return wrote;
+            let bytes = result.as_ref().map(bytes).unwrap_or(0);
+            if self.pace.moves(bytes, self.phase.min_rate(), Instant::now).is_ok() {
+                return Poll::Ready(result);
+            }
+            self.phase.client_stalled();
+            return Poll::Ready(Err(timed_out("the client takes bytes too slowly")));
         }
+        self.pace.waits(Instant::now());
         match self.stalled.poll_after(cx, self.phase.write_limit()) {
             Poll::Ready(()) => {
                 self.phase.client_stalled();
@@ -112,7 +127,7 @@ impl<T: Transport> AsyncRead for Io<T> {
 impl<T: Transport> AsyncWrite for Io<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.transport).poll_write(cx, buf);
-        self.unless_stalled(cx, wrote)
+        self.unless_stalled(cx, wrote, |bytes| *bytes)
     }
 
     fn poll_write_vectored(
@@ -121,7 +136,7 @@ impl<T: Transport> AsyncWrite for Io<T> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.transport).poll_write_vectored(cx, bufs);
-        self.unless_stalled(cx, wrote)
+        self.unless_stalled(cx, wrote, |bytes| *bytes)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -130,7 +145,7 @@ impl<T: Transport> AsyncWrite for Io<T> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.transport).poll_flush(cx);
-        self.unless_stalled(cx, flushed)
+        self.unless_stalled(cx, flushed, |()| 0)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

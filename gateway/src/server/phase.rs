@@ -16,7 +16,7 @@ use std::{
 use tokio::{sync::Notify, time::Instant};
 
 use super::clients::ClientPlace;
-use crate::{config::ServerConfig, telemetry::Incomplete};
+use crate::{body::MinRate, config::ServerConfig, telemetry::Incomplete};
 
 /// What a connection is doing, shared.
 pub(super) struct Phase {
@@ -29,6 +29,8 @@ pub(super) struct Phase {
     /// Whether some of a head has been seen.
     head_begun: AtomicBool,
     write_limit: AtomicDuration,
+    /// How many bytes a second the client must take while it is waited for.
+    min_rate: AtomicU64,
     client_left: AtomicBool,
     client_stalled: AtomicBool,
     /// Whether it is to make room for another client's.
@@ -81,6 +83,7 @@ impl Phase {
             streams: AtomicUsize::new(0),
             head_begun: AtomicBool::new(false),
             write_limit: AtomicDuration::default(),
+            min_rate: AtomicU64::new(0),
             client_left: AtomicBool::new(false),
             client_stalled: AtomicBool::new(false),
             displaced: AtomicBool::new(false),
@@ -132,6 +135,7 @@ impl Phase {
         self.streams.fetch_add(1, Relaxed);
         self.head_begun.store(false, Relaxed);
         self.write_limit.set(self.limits.idle);
+        self.min_rate.store(0, Relaxed);
     }
 
     /// A stream was closed. After the last one the connection is idle.
@@ -148,6 +152,16 @@ impl Phase {
     /// How long the client may refuse to take bytes of the answer that now begins.
     pub(super) fn set_write_limit(&self, limit: Duration) {
         self.write_limit.set(limit);
+    }
+
+    /// How fast the client must take bytes, on average over the time that it may take none.
+    pub(super) fn min_rate(&self) -> MinRate {
+        MinRate { bytes: self.min_rate.load(Relaxed), over: self.write_limit() }
+    }
+
+    /// How fast the client must take the answer that now begins.
+    pub(super) fn set_min_rate(&self, least: MinRate) {
+        self.min_rate.store(least.bytes, Relaxed);
     }
 
     /// The client took no bytes for too long, and is given up.

@@ -100,6 +100,9 @@ impl Stream {
         if let Some(limit) = body.idle_limit() {
             self.connection.phase.set_write_limit(limit);
         }
+        if let Some(least) = body.min_rate() {
+            self.connection.phase.set_min_rate(least);
+        }
         ResponseBody { body, stream: self }
     }
 }

@@ -100,7 +100,8 @@ impl<'a> Attempts<'a> {
 
     /// What is asked of the choice for the next one.
     pub(super) fn wish(&self) -> Wish<'_> {
-        Wish { tried: &self.tried, repeatable: self.repeatable, key: self.key.as_ref() }
+        let client = self.exchange.client;
+        Wish { tried: &self.tried, repeatable: self.repeatable, key: self.key.as_ref(), client }
     }
 
     /// Until when a place for the next one is waited for.

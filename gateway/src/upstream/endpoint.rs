@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use auth_core::{background::Background, clock::Clock, lock::lock};
 use http::{HeaderValue, Request, header, uri::Scheme};
 use tokio::{
-    sync::Semaphore,
+    sync::{Notify, Semaphore},
     time::{Instant, timeout, timeout_at},
 };
 use url::{Position, Url};
@@ -32,6 +32,7 @@ use super::{
 use crate::{
     config::{ProbeConfig, UpstreamConfig, UpstreamProtocol, UpstreamTls},
     fault::{ConnectFault, Deadline, Fault, FaultContext},
+    limits::{Prefix, Shares},
     registry::Registry,
 };
 
@@ -83,15 +84,35 @@ pub(super) struct Endpoint {
 #[derive(Debug)]
 struct Slots {
     free: Semaphore,
-    /// How many there are, taken or free.
-    most: Mutex<usize>,
+    counts: Mutex<SlotCounts>,
+    /// One was given back.
+    given_back: Notify,
     /// How many of those that are taken are not given back, since there are fewer now.
     surplus: AtomicUsize,
 }
 
+/// How many slots there are, and who has them.
+#[derive(Debug)]
+struct SlotCounts {
+    /// Taken or free.
+    most: usize,
+    /// Of each client's address, with those that it stands in line for.
+    shares: Shares,
+}
+
 /// The right of one request to be at an endpoint. Dropping it gives it back.
 #[derive(Debug)]
-pub(super) struct EndpointSlot(Arc<Endpoint>);
+pub(super) struct EndpointSlot {
+    endpoint: Arc<Endpoint>,
+    _share: Option<ShareHeld>,
+}
+
+/// One slot of a client's share: taken, or stood in line for.
+#[derive(Debug)]
+struct ShareHeld {
+    endpoint: Arc<Endpoint>,
+    client: Prefix,
+}
 
 /// Names an endpoint within this process, so that a later one at the same address has pools of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -216,27 +237,64 @@ impl Endpoint {
         &self.authority
     }
 
-    /// A slot for one request, if one is free.
-    pub(super) fn free_slot(self: &Arc<Self>) -> Option<EndpointSlot> {
+    /// A slot for one request of `client` (`None`: it counts for nobody in particular), if one is free that it may have.
+    pub(super) fn free_slot(self: &Arc<Self>, client: Option<Prefix>) -> Option<EndpointSlot> {
+        let share = match client {
+            Some(client) => Some(self.share_left(client)?),
+            None => None,
+        };
         let slot = self.slots.free.try_acquire().ok()?;
         slot.forget();
-        Some(self.taken())
+        Some(self.taken(share))
     }
 
-    /// A slot for one request, waited for until `deadline`.
+    /// The same, waited for until `deadline`.
     ///
     /// # Errors
-    /// [`Fault::NoEndpoint`] if all are taken until then.
-    pub(super) async fn slot(self: &Arc<Self>, deadline: Instant) -> Result<EndpointSlot, Fault> {
+    /// [`Fault::NoEndpoint`] if all are taken until then; [`Fault::OverShare`] if the client has too many of them.
+    pub(super) async fn slot(
+        self: &Arc<Self>,
+        client: Option<Prefix>,
+        deadline: Instant,
+    ) -> Result<EndpointSlot, Fault> {
+        let share = match client {
+            Some(client) => Some(self.share(client, deadline).await?),
+            None => None,
+        };
         let none = || Fault::NoEndpoint { upstream: self.upstream.clone() };
         let slot = timeout_at(deadline, self.slots.free.acquire()).await.map_err(|_| none())?;
         slot.map_err(|_| none())?.forget();
-        Ok(self.taken())
+        Ok(self.taken(share))
     }
 
-    fn taken(self: &Arc<Self>) -> EndpointSlot {
+    fn taken(self: &Arc<Self>, share: Option<ShareHeld>) -> EndpointSlot {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        EndpointSlot(self.clone())
+        EndpointSlot { endpoint: self.clone(), _share: share }
+    }
+
+    /// One more slot of what `client` may have, which it waits for outside the line: who has fewer goes first.
+    async fn share(self: &Arc<Self>, client: Prefix, deadline: Instant) -> Result<ShareHeld, Fault> {
+        loop {
+            let given_back = self.slots.given_back.notified();
+            if let Some(share) = self.share_left(client) {
+                return Ok(share);
+            }
+            timeout_at(deadline, given_back).await.map_err(|_| self.no_share())?;
+        }
+    }
+
+    /// Where all are taken, whoever comes is told so; a share matters while some are left for others.
+    fn no_share(&self) -> Fault {
+        let upstream = self.upstream.clone();
+        if self.slots.free.available_permits() == 0 {
+            Fault::NoEndpoint { upstream }
+        } else {
+            Fault::OverShare { upstream }
+        }
+    }
+
+    fn share_left(self: &Arc<Self>, client: Prefix) -> Option<ShareHeld> {
+        self.slots.take_share(client).then(|| ShareHeld { endpoint: self.clone(), client })
     }
 
     /// How many requests are there, of all workers together.
@@ -372,20 +430,33 @@ impl Endpoint {
 
 impl Slots {
     fn new(most: usize) -> Self {
-        Self { free: Semaphore::new(most), most: Mutex::new(most), surplus: AtomicUsize::new(0) }
+        let counts = Mutex::new(SlotCounts { most, shares: Shares::default() });
+        Self { free: Semaphore::new(most), counts, given_back: Notify::new(), surplus: AtomicUsize::new(0) }
+    }
+
+    /// Whether `client` may have one more; then it is counted.
+    fn take_share(&self, client: Prefix) -> bool {
+        let mut counts = lock(&self.counts);
+        let SlotCounts { most, shares } = &mut *counts;
+        let allowed = shares.allow(client, most.saturating_sub(self.free.available_permits()), *most);
+        if allowed {
+            shares.add(client);
+        }
+        allowed
     }
 
     /// Makes them `most`. Who has one keeps it: where there are too many, those given back next are gone.
     fn resize(&self, most: usize) {
-        let mut before = lock(&self.most);
-        if most < *before {
-            let fewer = *before - most;
+        let mut counts = lock(&self.counts);
+        let before = counts.most;
+        if most < before {
+            let fewer = before - most;
             let still_taken = fewer - self.free.forget_permits(fewer);
             self.surplus.fetch_add(still_taken, Ordering::Relaxed);
         } else {
-            (*before..most).for_each(|_| self.put_back());
+            (before..most).for_each(|_| self.put_back());
         }
-        *before = most;
+        counts.most = most;
     }
 
     fn put_back(&self) {
@@ -393,25 +464,36 @@ impl Slots {
         if gone.is_err() {
             self.free.add_permits(1);
         }
+        self.given_back.notify_waiters();
     }
 }
 
 impl EndpointSlot {
     /// Where it is.
     pub(super) fn endpoint(&self) -> &Arc<Endpoint> {
-        &self.0
+        &self.endpoint
     }
 }
 
 impl Drop for EndpointSlot {
     fn drop(&mut self) {
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
-        self.0.slots.put_back();
+        self.endpoint.requests.fetch_sub(1, Ordering::Relaxed);
+        self.endpoint.slots.put_back();
+    }
+}
+
+impl Drop for ShareHeld {
+    fn drop(&mut self) {
+        let slots = &self.endpoint.slots;
+        lock(&slots.counts).shares.remove(self.client);
+        slots.given_back.notify_waiters();
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::config;
 
@@ -432,7 +514,7 @@ mod tests {
 
     /// A slot, if there is one at once.
     async fn slot(endpoint: &Arc<Endpoint>) -> Option<EndpointSlot> {
-        endpoint.slot(Instant::now()).await.ok()
+        endpoint.slot(None, Instant::now()).await.ok()
     }
 
     #[tokio::test]
@@ -447,6 +529,48 @@ mod tests {
         let id = first.id();
         drop((first, same));
         assert_ne!(id, get(&endpoints, "m", "").id(), "nobody named it any more");
+    }
+
+    #[tokio::test]
+    async fn who_has_most_of_the_slots_waits_until_one_of_theirs_is_given_back() {
+        let endpoints = Endpoints::new(Background::current(), Clock::system(), Resolver::system());
+        let endpoint = get(&endpoints, "m", "max_connections = 8");
+        let client = |number: u8| Some(Prefix::of([192, 0, 2, number].into()));
+        let mut crowd = Vec::new();
+        while let Ok(slot) = endpoint.slot(client(1), Instant::now()).await {
+            crowd.push(slot);
+        }
+        assert_eq!(crowd.len(), 6, "three quarters");
+        let over = endpoint.slot(client(1), Instant::now()).await;
+        assert!(matches!(over, Err(Fault::OverShare { .. })), "{over:?}");
+        let others = (endpoint.slot(client(2), Instant::now()).await, endpoint.slot(client(3), Instant::now()).await);
+        assert!(others.0.is_ok() && others.1.is_ok(), "one each");
+        let full = endpoint.slot(client(4), Instant::now()).await;
+        assert!(matches!(full, Err(Fault::NoEndpoint { .. })), "{full:?}");
+
+        // Of two that wait, the one with fewer goes first, however long the other has stood there.
+        let far = Instant::now() + std::time::Duration::from_secs(60);
+        let (crowds, newcomers) = (endpoint.slot(client(1), far), endpoint.slot(client(4), far));
+        let mut crowds = std::pin::pin!(crowds);
+        assert!(crowds.as_mut().now_or_never().is_none());
+        let mut newcomers = std::pin::pin!(newcomers);
+        assert!(newcomers.as_mut().now_or_never().is_none());
+        crowd.pop();
+        assert!(newcomers.await.is_ok());
+        assert!(crowds.as_mut().now_or_never().is_none(), "it still holds five of eight");
+        crowd.clear();
+        assert!(crowds.await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_is_nobody_in_particular_has_no_share() {
+        let endpoints = Endpoints::new(Background::current(), Clock::system(), Resolver::system());
+        let endpoint = get(&endpoints, "m", "max_connections = 8");
+        let mut all = Vec::new();
+        while let Some(slot) = slot(&endpoint).await {
+            all.push(slot);
+        }
+        assert_eq!(all.len(), 8);
     }
 
     #[tokio::test]

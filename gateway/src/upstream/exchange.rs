@@ -17,6 +17,7 @@ use crate::{
     body::{AnswerBody, Body, Upload, UploadFault, UploadState},
     config::UpstreamProtocol,
     fault::{BadRequest, Deadline, Fault},
+    limits::Prefix,
 };
 
 /// How long each part of an exchange may take.
@@ -35,6 +36,8 @@ pub(super) struct Exchange<'a> {
     pub(super) upload: &'a Rc<Upload>,
     /// Whether the request may be sent again: idempotent, without a body, and on a route that allows it.
     pub(super) repeatable: bool,
+    /// Whose share of the endpoint's slots it takes; `None`: nobody's in particular.
+    pub(super) client: Option<Prefix>,
 }
 
 /// What came of an attempt.

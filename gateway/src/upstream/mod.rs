@@ -40,6 +40,7 @@ use auth_core::{
 };
 use http::{Extensions, HeaderMap, HeaderValue, Request, Uri, Version, header, request, response};
 use hyper::body::Body as _;
+use ipnet::IpNet;
 use url::Url;
 
 pub use address::Resolver;
@@ -60,11 +61,12 @@ use self::{
     vetting::UnvettedResponse,
 };
 use crate::{
-    body::{Body, Received, Upload},
+    body::{Body, MinRate, Received, Upload},
     config::{self, Affinity, Config, site::Site},
     fault::Fault,
     headers::{CookieNames, connection::opens_websocket, reserved::Reserved},
-    request::RequestHead,
+    limits::Prefix,
+    request::{Forwarded, RequestHead},
     route::{Cache, Route},
 };
 
@@ -82,6 +84,8 @@ pub struct Upstreams {
     public_url: Url,
     /// The path of our own sign-in.
     sign_in: String,
+    /// Who stands for everybody behind them.
+    proxies: Vec<IpNet>,
 }
 
 #[derive(Debug)]
@@ -119,6 +123,7 @@ impl Upstreams {
             cookies: site.cookies(),
             public_url: config.server.public_url.clone(),
             sign_in: site.own("login"),
+            proxies: config.server.trusted_proxies.clone(),
         }
     }
 
@@ -158,18 +163,21 @@ impl Upstreams {
         let upload = Upload::new();
         let body = Body::from_client(received, deadlines.idle_body, route.max_body, upload.clone());
         let body = body.buffered(SMALL).await.map_err(exchange::of_upload)?;
+        let least = MinRate { bytes: route.min_body_rate, over: deadlines.idle_body };
+        // A stream of messages is as slow as what it tells of.
+        let body = if is_grpc(&parts.headers) { body } else { body.at_least(least) };
 
         let repeatable = exchange::is_idempotent(&parts.method) && bare && route.retry;
         #[cfg(candor_mutants)]
         let repeatable = repeatable || bare && auth_core::mutants::is("post-is-repeated");
-        let exchange = Exchange { pools, deadlines, upload: &upload, repeatable };
+        let exchange = Exchange { pools, deadlines, upload: &upload, repeatable, client: self.client(&head.forwarded) };
         let request = Request::from_parts(parts, body);
         let judge = |endpoint: &Arc<str>, head: response::Parts| {
             UnvettedResponse { route, permit, target: &target, endpoint, sign_in: &self.sign_in }.vet(head)
         };
         let Answered { head: vetted, body, endpoint } =
             upstream.ask(exchange, request, &head.forwarded, &judge, key).await?;
-        Ok(vetted.pass(body, |head| {
+        Ok(vetted.pass(body.at_least(least), |head| {
             self.clean(head, upstream, is_private(route, permit));
             upstream.bind(head, &endpoint);
         }))
@@ -231,6 +239,12 @@ impl Upstreams {
         head.extensions = Extensions::new();
     }
 
+    /// Whose share a request takes. A proxy that names no client is nobody in particular.
+    fn client(&self, forwarded: &Forwarded) -> Option<Prefix> {
+        let is_proxy = self.proxies.iter().any(|network| network.contains(&forwarded.client));
+        (!is_proxy).then(|| Prefix::of(forwarded.client))
+    }
+
     fn find(&self, route: &Route) -> Result<&Upstream, Fault> {
         self.upstreams.get(&route.upstream).ok_or_else(|| Fault::NoEndpoint { upstream: route.upstream.clone() })
     }
@@ -283,6 +297,11 @@ impl Upstream {
             idle_body: route.idle_body_timeout,
         }
     }
+}
+
+/// Whether a request is one of gRPC, whose content may be a stream of messages that goes on for days.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// Whether the answer to who holds `permit` must not be kept by a shared cache: it may be for them alone. What was said

@@ -32,6 +32,7 @@ mod audit_trail;
 mod bearers;
 mod bodies;
 mod clock;
+mod crowds;
 mod denials;
 mod device_keys;
 mod devices;
@@ -97,6 +98,7 @@ const FILES: &[&[Attack]] = &[
     bearers::ATTACKS,
     bodies::ATTACKS,
     clock::ATTACKS,
+    crowds::ATTACKS,
     denials::ATTACKS,
     device_keys::ATTACKS,
     devices::ATTACKS,

@@ -14,6 +14,7 @@ mod line;
 mod metrics;
 mod reload;
 mod secure_upstreams;
+mod slow;
 mod upstreams;
 
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ pub(crate) fn tests() -> Vec<Trial> {
     [
         clients::tests(),
         crowds::tests(),
+        slow::tests(),
         bodies::tests(),
         early::tests(),
         upstreams::tests(),

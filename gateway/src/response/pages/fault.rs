@@ -43,9 +43,11 @@ fn what_became(fault: &Fault) -> Option<&'static str> {
     const UNKNOWN: &str = "What you sent may have arrived or not. It is not lost: go back to the page before, which \
                            usually still holds what you typed. Before you send it again, look whether it has arrived.";
     match fault {
-        Fault::RateLimited { .. } | Fault::NoEndpoint { .. } | Fault::ConnectFailed(..) | Fault::Overloaded => {
-            Some(NOTHING)
-        }
+        Fault::RateLimited { .. }
+        | Fault::NoEndpoint { .. }
+        | Fault::OverShare { .. }
+        | Fault::ConnectFailed(..)
+        | Fault::Overloaded => Some(NOTHING),
         Fault::UpstreamReset(_)
         | Fault::UpstreamGarbage(_)
         | Fault::DisputedIdentity(_)

@@ -443,6 +443,7 @@ fn faults_have_the_status_that_the_table_says() {
     check(Fault::UpstreamReset(at()), [502, 502, 503, 502], failed);
     check(Fault::UpstreamGarbage(at()), [502, 502, 503, 502], failed);
     check(Fault::NoEndpoint { upstream: "u".into() }, [503; 4], "no-endpoint");
+    check(Fault::OverShare { upstream: "u".into() }, [503; 4], "overloaded");
     check(Fault::TimedOut(Deadline::ResponseHead, at()), [504, 504, 503, 504], "upstream-timeout");
     check(Fault::DisputedIdentity(dispute()), [503; 4], "upstream-disputed");
     check(Fault::Panicked, [500, 500, 503, 500], "internal-error");

@@ -24,7 +24,7 @@ use super::{
     health::Eligibility,
     request_fields,
 };
-use crate::{body::Body, fault::Fault, headers::HostHeader, request::Forwarded};
+use crate::{body::Body, fault::Fault, headers::HostHeader, limits::Prefix, request::Forwarded};
 
 /// What is asked of the choice.
 #[derive(Clone, Copy)]
@@ -35,6 +35,8 @@ pub(super) struct Wish<'a> {
     pub(super) repeatable: bool,
     /// Where its session is.
     pub(super) key: Option<&'a AffinityKey>,
+    /// Whose share of an endpoint's places it takes.
+    pub(super) client: Option<Prefix>,
 }
 
 /// How well an endpoint fits a request; the first is the best.
@@ -68,7 +70,7 @@ impl Upstream {
         loop {
             let slot = match (kept.take(), &attempts.only) {
                 (Some(slot), _) => slot,
-                (None, Some(only)) => only.slot(attempts.deadline()).await?,
+                (None, Some(only)) => only.slot(attempts.wish().client, attempts.deadline()).await?,
                 (None, None) => self.slot(&attempts.wish(), attempts.deadline()).await?,
             };
             request_fields::address(request.headers_mut(), self.host(slot.endpoint(), forwarded));
@@ -90,16 +92,16 @@ impl Upstream {
     /// are healthy are full, the first that is given back until `deadline`.
     ///
     /// # Errors
-    /// [`Fault::NoEndpoint`], if there is none.
+    /// [`Fault::NoEndpoint`], if there is none; [`Fault::OverShare`], if the client has too many places there.
     async fn slot(&self, wish: &Wish<'_>, deadline: Instant) -> Result<EndpointSlot, Fault> {
         let none = || Fault::NoEndpoint { upstream: self.config.name.clone() };
-        let Wish { tried, repeatable, key } = *wish;
+        let Wish { tried, repeatable, key, client } = *wish;
         let now = Instant::now();
         if let Some(key) = key {
             let (rank, home) = self.home(key, tried, repeatable, now).ok_or_else(none)?;
             self.note_rank(rank, tried);
             // Its session is there and nowhere else: so it is waited for.
-            return home.slot(deadline).await;
+            return home.slot(client, deadline).await;
         }
         let turn = self.turn();
         let mut full: Vec<Arc<Endpoint>> = Vec::new();
@@ -115,7 +117,7 @@ impl Upstream {
             if rank == Rank::Ejected && full_and_healthy {
                 break;
             }
-            if let Some(slot) = endpoint.free_slot() {
+            if let Some(slot) = endpoint.free_slot(client) {
                 self.note_rank(rank, tried);
                 return Ok(slot);
             }
@@ -124,9 +126,9 @@ impl Upstream {
         }
         match &full[..] {
             [] => Err(none()),
-            [only] => only.slot(deadline).await,
+            [only] => only.slot(client, deadline).await,
             several => {
-                let waiting = several.iter().map(|endpoint| Box::pin(endpoint.slot(deadline)));
+                let waiting = several.iter().map(|endpoint| Box::pin(endpoint.slot(client, deadline)));
                 select_ok(waiting).await.map(|(slot, _)| slot)
             }
         }

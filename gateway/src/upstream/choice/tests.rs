@@ -102,7 +102,7 @@ fn people() -> route::Route {
 async fn ask(upstream: &Upstream, pools: &Rc<Pools>, method: &'static str) -> Result<StatusCode, Fault> {
     let (upload, wait) = (Upload::of_nothing(), Duration::from_secs(25));
     let deadlines = Deadlines { connect: wait, response: wait, idle_body: wait };
-    let exchange = Exchange { pools, deadlines, upload: &upload, repeatable: method == "GET" };
+    let exchange = Exchange { pools, deadlines, upload: &upload, repeatable: method == "GET", client: None };
     let named = Host::parse(&HeaderValue::from_static("app.example")).expect("a host");
     let policy = ForwardedPolicy::default();
     let forwarded = Forwarded::of(&HeaderMap::new(), [192, 0, 2, 1].into(), named, &policy).expect("it is believed");
@@ -287,12 +287,15 @@ fn three() -> (Upstream, Vec<Url>) {
 }
 
 /// Any endpoint will do.
-const ANY: Wish<'_> = Wish { tried: &[], repeatable: true, key: None };
+const ANY: Wish<'_> = Wish { tried: &[], repeatable: true, key: None, client: None };
 
 /// A slot where one is free at once, at one that was not tried.
 async fn slot(upstream: &Upstream, tried: &[Arc<Endpoint>]) -> EndpointSlot {
     let at_once = Instant::now();
-    upstream.slot(&Wish { tried, repeatable: true, key: None }, at_once).await.unwrap_or_else(|fault| panic!("{fault}"))
+    upstream
+        .slot(&Wish { tried, repeatable: true, key: None, client: None }, at_once)
+        .await
+        .unwrap_or_else(|fault| panic!("{fault}"))
 }
 
 #[tokio::test]
@@ -326,7 +329,7 @@ async fn each_goes_where_the_fewest_are() {
 async fn what_was_not_tried_comes_first() {
     let (upstream, _) = three();
     let [a, b, c] = &upstream.endpoints[..] else { panic!("there are three") };
-    let busy = (a.free_slot(), a.free_slot(), b.free_slot());
+    let busy = (a.free_slot(None), a.free_slot(None), b.free_slot(None));
     for (tried, expected) in [(vec![], c), (vec![c], b), (vec![b, c], a)] {
         let tried: Vec<_> = tried.into_iter().cloned().collect();
         let chosen = slot(&upstream, &tried).await;
@@ -370,7 +373,7 @@ async fn who_belongs_somewhere_goes_there_and_comes_back() {
     let before = homes(&[]);
     let [a, b, c] = &upstream.endpoints[..] else { panic!("there are three") };
     assert!([a, b, c].iter().all(|endpoint| before.contains(&endpoint.id())), "they are spread");
-    let busy: Vec<_> = (0..100).filter_map(|_| a.free_slot()).collect();
+    let busy: Vec<_> = (0..100).filter_map(|_| a.free_slot(None)).collect();
     assert_eq!(homes(&[]), before, "however much there is to do");
     drop(busy);
     for _ in 0..5 {
