@@ -17,7 +17,7 @@ use crate::{
 /// Answers one request: reads its head, finds its route, asks who it is, sends it on, and vets what comes back.
 pub async fn handle(pools: &Rc<Pools>, context: &RequestContext, request: Request<Received>) -> Reply {
     let running = &context.running;
-    let (head, request) = match context.read(request) {
+    let (mut head, mut request) = match context.read(request) {
         Ok(read) => read,
         Err(fault) => return context.fault(fault),
     };
@@ -27,12 +27,17 @@ pub async fn handle(pools: &Rc<Pools>, context: &RequestContext, request: Reques
     if running.routes.is_for_devices(&head.path) {
         context.answer_as(ClientKind::Device);
     }
-    let route = match running.routes.find(&head.path, head.host(), &head.method) {
-        Ok(Target::Own(path)) => return own::answer(&path, context, &head, request).await,
-        Ok(Target::Upstream(route)) => route,
-        Err(fault) => return context.reply(Answer::Fault(fault)),
+    let route = match context.preflight(&mut head, &mut request) {
+        Some(route) => route,
+        None => match running.routes.find(&head.path, head.host(), &head.method) {
+            Ok(Target::Own(path)) => return own::answer(&path, context, &head, request).await,
+            Ok(Target::Upstream(route)) => {
+                context.is_on_from_anywhere(route, request.headers());
+                route
+            }
+            Err(fault) => return context.reply(Answer::Fault(fault)),
+        },
     };
-    context.is_on(route);
     context.answer_as(route.client_kind(context.client_kind()));
     let admitted = match context.admit(&head, &route.requirement, context.client_kind().harm()).await {
         Ok(admitted) => admitted,

@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use auth_core::policy::{Allow, MaxStale, Requirement, RequirementId};
-use http::{HeaderName, Method, uri::PathAndQuery};
+use http::{HeaderName, HeaderValue, Method, uri::PathAndQuery};
 
 use super::{allow, file::Section, issuer_names::IssuerNames, value::Value};
 pub use crate::route::{Cache, Expect, OnDenial, Route, RouteClientKind};
 use crate::{
     headers::reserved::{self, Reserved},
     request::path::CanonicalPath,
+    route::CrossOrigin,
 };
 
 /// What one `[[routes]]` says, and where, for the checks that look at more than one section.
@@ -90,12 +91,13 @@ impl<'a> Written<'a> {
                 .as_ref()
                 .and_then(|value| value.each("[\"x_legacy\"]", underscore_header))
                 .unwrap_or_default(),
+            cross_origin: None,
         };
         if response_timeout.is_none() && route.is_for_devices_only() {
             // A display that waits for longer shows nothing meanwhile.
             route.response_timeout = Duration::from_secs(5);
         }
-        section.not_built("cors", "leave it out, and let the upstream answer preflights on a route for anyone");
+        route.cross_origin = cross_origin(section, &route);
         section.not_built("websocket_origins", "leave it out: a WebSocket handshake is answered with 501");
         section.finish();
         if route.path.is_empty() || route.upstream.is_empty() || allowed.is_empty() {
@@ -120,6 +122,34 @@ impl<'a> Written<'a> {
             forward_access_token: access_token_value,
         })
     }
+}
+
+/// For which scripts of other origins `route` is: `cors` and `cors_origins`, which belong together.
+fn cross_origin(section: &Section<'_>, route: &Route) -> Option<CrossOrigin> {
+    const ORIGINS: &str = "[\"https://app.example.com\"]";
+    let (passes, listed) = (section.value("cors"), section.value("cors_origins"));
+    let passes_value = passes.as_ref().and_then(|value| value.choice(&[("pass", ())]));
+    match (&passes, &listed) {
+        (Some(passes), None) => {
+            let why = "`cors` needs `cors_origins`: our own answers are for the scripts of those alone";
+            passes.problem(why, format!("name them, for example cors_origins = {ORIGINS}"));
+        }
+        (None, Some(listed)) => listed.problem("`cors_origins` does nothing by itself", "write cors = \"pass\" too"),
+        (Some(_), Some(_)) | (None, None) => {}
+    }
+    let origins = listed?.each(ORIGINS, origin)?;
+    passes_value.map(|()| CrossOrigin::new(route, origins))
+}
+
+/// An origin as browsers name it: a scheme, a host and perhaps a port.
+fn origin(value: &Value<'_>) -> Option<HeaderValue> {
+    let url = value.url("\"https://app.example.com\"")?;
+    let origin = url.origin().ascii_serialization();
+    if url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        value.problem("an origin is a scheme and a host, nothing more", format!("write {origin:?}"));
+        return None;
+    }
+    HeaderValue::from_str(&origin).ok()
 }
 
 /// In which form clients of the route are answered. `asker` is the key's former name, and still read.

@@ -311,7 +311,6 @@ fn what_is_not_built_yet_is_said_and_not_taken() {
     check(&format!("{LEAST}[store]\ndatabase = \"postgres://u:canary@h/d\"\n"), &["15:1 `database` is not built yet"]);
     check(&format!("{LEAST}[admin]\npublic_url = \"\"\n"), &["15:1 `public_url`"]);
     let route = |text| with("[[routes]]", text);
-    check(&route("cors = \"pass\""), &["11:1 `cors` is not built yet"]);
     check(&route("websocket_origins = []"), &["11:1 `websocket_origins` is not built yet"]);
     let endpoint = |text| LEAST.replace("[\"http://127.0.0.1:9000\"]", text);
     check(&endpoint("[\"http://a\", \"http://b\", \"http://a/\"]"), &["9:38 this endpoint is named twice"]);
@@ -323,6 +322,19 @@ fn what_is_not_built_yet_is_said_and_not_taken() {
     check(&issuer("organizations"), &["6:10 `organizations` stands for many"]);
     check(&issuer("<tenant>"), &["6:10 `issuer` still has a placeholder"]);
     check(&issuer("contoso"), &[]);
+}
+
+#[test]
+fn who_is_marked_for_other_origins_names_them() {
+    let route = |text: &str| with("[[routes]]", text);
+    check(&route("cors = \"pass\""), &["11:8 `cors` needs `cors_origins`"]);
+    check(&route("cors_origins = [\"https://a.example\"]"), &["11:16 `cors_origins` does nothing by itself"]);
+    let origins = |origins| route(&format!("cors = \"pass\"\ncors_origins = [{origins}]"));
+    check(&origins("\"https://a.example\", \"http://localhost:3000/\""), &[]);
+    check(&origins("\"https://a.example/app\""), &["12:17 an origin is a scheme and a host, nothing more"]);
+    check(&origins("\"*\""), &["12:17 "]);
+    check(&origins("\"null\""), &["12:17 "]);
+    check(&route("cors = \"all\"\ncors_origins = [\"https://a.example\"]"), &["11:8 "]);
 }
 
 #[test]

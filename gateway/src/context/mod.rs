@@ -3,6 +3,7 @@
 //! access log come from here, even if handling it yields nothing.
 
 mod admission;
+mod preflight;
 
 use std::{
     cell::{Cell, RefCell},
@@ -33,7 +34,7 @@ use crate::{
         renewed_ticket,
         reply::{Reply, kind_of},
     },
-    route::{ReturnTo, Route},
+    route::{ListedOrigin, ReturnTo, Route},
     state::{Gateway, Running},
     telemetry::{AccessLine, Incomplete, LoggedPrincipal, RouteMetrics},
 };
@@ -72,6 +73,7 @@ struct Found {
     goes_to_upstream: bool,
     renewal: Option<Renewal>,
     renewed: Option<Ticket>,
+    origin: Option<ListedOrigin>,
 }
 
 /// What it was answered, for the same.
@@ -282,12 +284,22 @@ impl RequestContext {
         }
     }
 
+    /// Our own answer says that its script may read it. The service's says so itself, or does not.
+    fn mark_for_its_origin(&self, response: &mut Response<Body>) {
+        if let Some(origin) = &self.found.borrow().origin
+            && kind_of(response) != AnswerWord::Upstream
+        {
+            origin.mark(response.headers_mut());
+        }
+    }
+
     /// Turns `reply` into what is sent.
     pub fn send(&self, reply: Reply) -> Response<Body> {
         let why = reply.answer.why(self.found.borrow().undecided.as_ref());
         let mut response = reply.into_http(&self.running.site);
         self.say_when_to_renew(&mut response);
         self.hand_out_renewed(&mut response);
+        self.mark_for_its_origin(&mut response);
         let (status, word) = (response.status(), kind_of(&response));
         self.note_device(status);
         *self.answered.borrow_mut() = Some(Answered { status, word, why, after: self.begun.elapsed() });

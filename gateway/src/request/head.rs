@@ -100,6 +100,16 @@ impl RequestHead {
         self.credentials.ticket().map_err(bad_request)
     }
 
+    /// It shows nothing but what is left in `headers`.
+    pub(crate) fn forget_credentials(&mut self, headers: &HeaderMap, policy: &HeadPolicy) {
+        // Two of a kind were refused when it was read: what is left can be read.
+        let left = CredentialCandidates::read(headers, policy.cookies.ticket, policy.legacy_header.as_ref());
+        if let Ok(left) = left {
+            self.credentials = left;
+        }
+        self.pending.clear();
+    }
+
     /// The sign-ins that this browser has begun: names and values of their cookies.
     pub fn pending(&self) -> &[(String, SecretString)] {
         &self.pending

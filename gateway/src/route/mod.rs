@@ -2,6 +2,7 @@
 //!
 //! A route is found by path, host and method and by nothing else: not by query, fragment or a header of the client's.
 
+pub mod cross_origin;
 mod own_path;
 mod return_to;
 mod table;
@@ -13,6 +14,7 @@ use http::{HeaderName, Method};
 
 use crate::fault::ClientKind;
 
+pub use cross_origin::{CrossOrigin, ListedOrigin};
 pub use own_path::{DevicePath, OwnPath, ProblemWord};
 pub use return_to::ReturnTo;
 pub use table::{RouteTable, Target};
@@ -63,6 +65,8 @@ pub struct Route {
     pub forward_access_token: bool,
     /// Header names with `_` that go upstream, lower case.
     pub underscore_headers: Vec<HeaderName>,
+    /// For which scripts of other origins it is. Default none: a preflight is a request like any other.
+    pub cross_origin: Option<CrossOrigin>,
 }
 
 impl Route {
@@ -158,6 +162,7 @@ pub(crate) mod tests {
             forward_authorization: false,
             forward_access_token: false,
             underscore_headers: Vec::new(),
+            cross_origin: None,
         }
     }
 

@@ -32,6 +32,7 @@ mod audit_trail;
 mod bearers;
 mod bodies;
 mod clock;
+mod cross_origin;
 mod crowds;
 mod denials;
 mod device_keys;
@@ -98,6 +99,7 @@ const FILES: &[&[Attack]] = &[
     bearers::ATTACKS,
     bodies::ATTACKS,
     clock::ATTACKS,
+    cross_origin::ATTACKS,
     crowds::ATTACKS,
     denials::ATTACKS,
     device_keys::ATTACKS,

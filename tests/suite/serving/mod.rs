@@ -6,6 +6,7 @@ mod access_lines;
 mod affinity;
 mod bodies;
 mod clients;
+mod cross_origin;
 mod crowds;
 mod early;
 mod endings;
@@ -28,6 +29,7 @@ use self::line::Line;
 pub(crate) fn tests() -> Vec<Trial> {
     [
         clients::tests(),
+        cross_origin::tests(),
         crowds::tests(),
         slow::tests(),
         bodies::tests(),
