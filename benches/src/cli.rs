@@ -15,6 +15,7 @@ use crate::{
     machine,
     performance::{self, PerformanceOptions},
     profile::{self, ProfileOptions},
+    slow::{self, SlowOptions},
     storm::{self, StormOptions},
 };
 
@@ -36,6 +37,8 @@ enum Action {
     Incident(IncidentOptions),
     /// A short comparison, the incident, a profile and the last micro benches, on one page and as Markdown.
     Performance(PerformanceOptions),
+    /// Thousands of connections that say nothing: latency of the others before and during.
+    Slow(SlowOptions),
     /// Many displays return at once, to a service of a given capacity: time until all are back, tries each, peaks.
     Storm(Box<StormOptions>),
     /// Where the time of Candor goes, by samples of what runs in it (`perf`).
@@ -68,6 +71,7 @@ fn begin(command: Action) -> Result<(), Fault> {
         Action::Load(options) => runtime.block_on(load::run(&options, &this_command())),
         Action::Incident(options) => Ok(runtime.block_on(incident::run(&options, &this_command())).map(drop)?),
         Action::Performance(options) => runtime.block_on(performance::run(&options, &this_command())),
+        Action::Slow(options) => runtime.block_on(slow::run(&options)),
         Action::Storm(options) => runtime.block_on(storm::run(&options, &this_command())),
         Action::Profile(options) => Ok(runtime.block_on(profile::run(&options)).map(drop)?),
     }

@@ -24,6 +24,7 @@
 //! - 4 [`profile`]: where the gateway's time goes.
 //! - 4 [`load`]: browsers, programs and displays on any gateway.
 //! - 4 [`incident`]: the outage of January 2021, replayed through each of them at the same time.
+//! - 5 [`slow`]: thousands of connections that say nothing, and what the others notice.
 //! - 5 [`storm`]: all displays come back at once.
 //! - 6 [`performance`]: one page for who chooses a gateway.
 //! - 7 [`cli`]: the commands.
@@ -46,6 +47,7 @@ pub mod performance;
 pub mod process;
 pub mod profile;
 pub mod report;
+pub mod slow;
 pub mod storm;
 pub mod target;
 pub mod terminal;
