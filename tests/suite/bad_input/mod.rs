@@ -94,6 +94,8 @@ async fn every_bad_input_gets_a_clear_answer() {
 fn deadlines(settings: &mut Settings) {
     settings.trust_loopback();
     settings.replace("data = \"data\"", "data = \"data\"\nhead_timeout = \"200ms\"\nidle_timeout = \"200ms\"");
+    let cors = "expect = \"json\"\ncors = \"pass\"\ncors_origins = [\"https://app.example\"]";
+    settings.replace("expect = \"json\"", cors);
 }
 
 impl Tally {

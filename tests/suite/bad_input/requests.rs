@@ -42,6 +42,7 @@ pub(super) fn cases(world: &World, host: &str) -> Vec<Case> {
     cases.extend(callbacks(&make));
     cases.extend(logins(&make));
     cases.extend(methods(&make));
+    cases.extend(preflights(&make));
     cases
 }
 
@@ -246,6 +247,20 @@ fn methods(make: &Make<'_>) -> Vec<Case> {
     cases.push(make.case(Expected::Refused, (&"A".repeat(3000), "/x"), "", ""));
     cases.push(make.case(Expected::Refused, ("CONNECT", make.host), "", ""));
     cases
+}
+
+/// Preflights whose origin or method is none, or which there are two of: none of them goes anywhere as one.
+fn preflights(make: &Make<'_>) -> Vec<Case> {
+    let origins =
+        ["", "null", "*", "https://app.example/", "https://app.example\r\nOrigin: https://app.example", "\u{e9}"];
+    let methods = ["", "PUT", "a b", "put", "PUT\r\nAccess-Control-Request-Method: GET", "\u{e9}", &"A".repeat(3000)];
+    let asked = origins.iter().flat_map(|origin| methods.iter().map(move |method| (origin, method)));
+    asked
+        .map(|(origin, method)| {
+            let fields = format!("Origin: {origin}\r\nAccess-Control-Request-Method: {method}\r\n");
+            make.case(Expected::Refused, ("OPTIONS", "/api/x"), &fields, "")
+        })
+        .collect()
 }
 
 /// For the forward-auth listener.
