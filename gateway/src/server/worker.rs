@@ -16,7 +16,7 @@ use tokio::{
     net::TcpStream,
     sync::{Semaphore, mpsc},
     task::spawn_local,
-    time::{interval, timeout},
+    time::{Instant, interval, sleep_until, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
@@ -131,12 +131,17 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
             Listener::Redirect => (redirect.clone(), None),
             Listener::ForwardAuth => (forward_auth.clone(), None),
         };
+        let draining = draining.clone();
         connections.spawn_local(async move {
             let told = phase.clone();
             let served = async {
                 match tls {
-                    Some(tls) => server.serve_tls(tls, stream, peer.ip(), phase).await,
-                    None => server.serve(stream, peer.ip(), phase).await,
+                    Some(tls) => Box::pin(server.serve_tls(tls, stream, peer.ip(), phase)).await,
+                    None if says_something(&stream, &phase, &draining).await => {
+                        // Made only now: who says nothing holds no buffers.
+                        Box::pin(server.serve(stream, peer.ip(), phase)).await;
+                    }
+                    None => {}
                 }
             };
             tokio::select! {
@@ -165,6 +170,17 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
     connections.close();
     if timeout(gateway.drain_time(), connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "shutting down cuts connections that are still busy");
+    }
+}
+
+/// Waits for a client's first byte, or its end; whether there is one of them in time, and before `draining`.
+async fn says_something(stream: &TcpStream, phase: &Phase, draining: &CancellationToken) -> bool {
+    // A connection that begins is idle, so that there is a deadline.
+    let deadline = phase.deadline().unwrap_or_else(Instant::now);
+    tokio::select! {
+        readable = stream.readable() => readable.is_ok(),
+        () = sleep_until(deadline) => false,
+        () = draining.cancelled() => false,
     }
 }
 
