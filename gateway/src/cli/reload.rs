@@ -125,6 +125,13 @@ impl Reloader {
     }
 
     fn take(&self, config: Config) -> Result<Vec<String>, Vec<String>> {
+        let missed = self.gateway.no_longer_named(&config);
+        if !missed.is_empty() {
+            let refused =
+                |what| format!("it does not name {what} any more, and whoever comes by that would be refused");
+            let way_out = "if that is meant, restart, or `gateway upgrade`".to_owned();
+            return Err(missed.into_iter().map(refused).chain([way_out]).collect());
+        }
         let before = self.gateway.reconfigure(config.clone()).map_err(|fault| vec![fault.to_string()])?;
         let Config { hash, warnings, .. } = &config;
         let mut told = vec![format!("the configuration {hash} is in force, in place of {}", before.config.hash)];

@@ -282,6 +282,11 @@ impl Gateway {
         self.certificates.as_ref().map(|certificates| certificates.tls().clone())
     }
 
+    /// What the configuration in force names that vouches for somebody, and `next` does not.
+    pub fn no_longer_named(&self, next: &Config) -> Vec<String> {
+        self.running.load().config.no_longer_named(next)
+    }
+
     /// The configuration that is in force: take it once a request.
     pub fn running(&self) -> Arc<Running> {
         self.running.load_full()

@@ -120,6 +120,16 @@ async fn whoever_orders_a_reload() {
     let (status, said) = order(&config);
     assert!(status.success() && said.contains("[server] listen stays as it was"), "{said}");
     assert_eq!(stage.status("/open/a").await, Some(200));
+    // An issuer that is mistyped would turn its whole fleet away.
+    let named = format!("[[bearer]]\nissuer = \"{}\"", stage.world.idp.issuer());
+    let mistyped = text.replace(&named, "[[bearer]]\nissuer = \"https://mistyped.invalid\"");
+    assert_ne!(mistyped, text);
+    let before = fs::read(&config).expect("it is there");
+    fs::write(&config, mistyped).expect("a file can be written");
+    let (status, said) = order(&config);
+    assert_eq!(status.code(), Some(20), "{said}");
+    assert!(said.contains("does not name the issuer") && said.contains("of a [[bearer]]"), "{said}");
+    fs::write(&config, before).expect("a file can be written");
     // What only the gateway finds wrong, since a command reads no secrets.
     fs::remove_file(stage.world.folder().join("client_secret")).expect("it is there");
     let (status, said) = order(&config);
