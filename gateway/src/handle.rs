@@ -48,10 +48,11 @@ pub async fn handle(pools: &Rc<Pools>, context: &RequestContext, request: Reques
         Err(unavailable) => return context.reply_on(route, &head, Answer::Unavailable(unavailable)),
     };
     context.goes_to_upstream();
-    let forwarding = Forwarding { route, permit: &admitted.permit, access_token };
-    let sent = running.upstreams.send(pools, &forwarding, &head, context.now, request);
+    let watch = context.watch_upload(&admitted, request.body());
+    let forwarding = Forwarding { route, permit: &admitted.permit, access_token, watch };
+    let sent = running.upstreams.send(pools, forwarding, &head, context.now, request);
     let answer = match context.in_time(route, sent).await {
-        Ok(response) => context.vetted(response, &admitted),
+        Ok(response) => context.vetted(response, admitted),
         Err(fault) => Answer::Fault(fault),
     };
     context.reply_on(route, &head, answer)

@@ -8,6 +8,7 @@ use std::{
 
 use auth_core::revocations::RevocationPolicy;
 use gateway::{
+    body::WatchPolicy,
     demo::{Idp, Monolith, displays},
     server::ServeOptions,
     state::Tuning,
@@ -193,11 +194,13 @@ pub(crate) fn options_with(access: AccessLog) -> ServeOptions {
     let level = std::env::var("CANDOR_LOG").ok().and_then(|level| level.parse().ok());
     let telemetry = Telemetry::start_with(access, Format::Json, level.unwrap_or(tracing::Level::ERROR));
     let revocations = RevocationPolicy { poll: DEADLINE / 4, patience: DEADLINE };
+    let watch = WatchPolicy { bodies_after: DEADLINE / 4, every: DEADLINE / 8 };
     let tuning = Tuning {
         connect: DEADLINE,
         call: DEADLINE,
         store: DEADLINE,
         revocations,
+        watch,
         certificates: DEADLINE / 4,
         drain: Some(DEADLINE),
         ..Tuning::default()

@@ -1,9 +1,12 @@
 //! A credential in, a verdict out; or a permit, by [`Authenticator::admit`].
 
+mod watch;
+
 use std::{fmt, future::Future, pin::pin, sync::Arc, task::Poll};
 
 use http::HeaderName;
 
+pub use self::watch::PermitWatch;
 use crate::{
     bearer::Bearers,
     clock::Now,

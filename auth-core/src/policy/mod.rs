@@ -55,6 +55,11 @@ impl Permit {
         &self.holder
     }
 
+    /// Whom it was given to, for what outlasts the request.
+    pub(crate) fn into_holder(self) -> Holder {
+        self.holder
+    }
+
     /// Which requirement was met. Forwarding compares it with the route's.
     pub fn requirement(&self) -> RequirementId {
         self.requirement

@@ -7,6 +7,7 @@
 mod answer;
 mod pace;
 mod upload;
+mod watch;
 
 use std::{
     fmt,
@@ -25,6 +26,7 @@ use tokio::time::{Instant, Sleep};
 pub use answer::{AnswerBody, AnswerBroken, StreamBody};
 pub use pace::{MinRate, Pace, TooSlow};
 pub use upload::{Delivery, Received, Upload, UploadFault, UploadState};
+pub use watch::{Watch, WatchPolicy, in_words};
 
 use upload::FromClient;
 
@@ -47,6 +49,7 @@ struct FromUpstream {
     slot: Option<Box<dyn Slot>>,
     trailers: fn(&mut HeaderMap),
     min_rate: Option<MinRate>,
+    watch: Option<Watch>,
 }
 
 /// A place on an endpoint, which an answer occupies until it has ended. Dropping it gives the place back.
@@ -67,13 +70,25 @@ pub enum BodyError {
     /// The upstream's part stood still for too long.
     #[error("the upstream's answer stood still for {0:?}")]
     UpstreamStalled(Duration),
+    /// It is proven meanwhile that whoever this is for may not have it.
+    #[error("whoever this is for may not have it any more: {0}")]
+    Rejected(String),
 }
 
 /// A deadline that starts anew with every piece.
 struct IdleTimer {
     limit: Duration,
     sleep: Option<Pin<Box<Sleep>>>,
-    armed: bool,
+    /// When it is reached, if something is waited for.
+    until: Option<Instant>,
+}
+
+/// What a timer is ready for.
+enum Due {
+    /// Nothing has come for too long.
+    Idle,
+    /// It is time to look whether whoever this is for may still have it.
+    Look,
 }
 
 impl Body {
@@ -88,13 +103,20 @@ impl Body {
         Self(if bytes.is_empty() { Kind::Empty } else { Kind::Full(bytes) })
     }
 
-    /// A client's body: at most `max` bytes, never still for longer than `idle`. `upload` tells how it goes.
-    pub fn from_client(received: Received, idle: Duration, max: Option<u64>, upload: Rc<Upload>) -> Self {
+    /// A client's body: at most `max` bytes, never still for longer than `idle`. `upload` tells how it goes. It breaks off
+    /// once `watch` finds it proven that whoever sends it may not.
+    pub fn from_client(
+        received: Received,
+        idle: Duration,
+        max: Option<u64>,
+        upload: Rc<Upload>,
+        watch: Option<Watch>,
+    ) -> Self {
         if received.is_end_stream() {
             upload.set_state(UploadState::Done);
             return Self::empty();
         }
-        Self(Kind::Client(FromClient::new(received, idle, max, upload)))
+        Self(Kind::Client(FromClient::new(received, idle, max, upload, watch)))
     }
 
     /// Reads a client's body whole, if it says that it is no longer than `small`. Every other stays as it is: its end may
@@ -139,6 +161,7 @@ impl Body {
             slot: Some(slot),
             trailers,
             min_rate: None,
+            watch: None,
         }))
     }
 
@@ -158,6 +181,14 @@ impl Body {
             Kind::Upstream(body) => body.min_rate,
             Kind::Empty | Kind::Full(_) | Kind::Client(_) | Kind::Buffered(..) => None,
         }
+    }
+
+    /// The same body, which breaks off once it is proven that whoever it is for may not have it: for an upstream's answer.
+    pub fn watched(mut self, watch: Option<Watch>) -> Self {
+        if let Kind::Upstream(body) = &mut self.0 {
+            body.watch = watch;
+        }
+        self
     }
 
     /// The same once more, if it is here to the end.
@@ -182,9 +213,17 @@ impl Body {
 
 impl FromUpstream {
     fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let Poll::Ready(next) = pin!(&mut self.incoming).poll_frame(cx) else {
-            ready!(self.idle.poll(cx));
-            return Poll::Ready(Some(Err(BodyError::UpstreamStalled(self.idle.limit))));
+        let next = loop {
+            if let Some(Err(rejected)) = self.watch.as_mut().map(Watch::look) {
+                return Poll::Ready(Some(Err(BodyError::Rejected(in_words(&rejected)))));
+            }
+            if let Poll::Ready(next) = pin!(&mut self.incoming).poll_frame(cx) {
+                break next;
+            }
+            match ready!(self.idle.poll(cx, self.watch.as_ref().map(Watch::next))) {
+                Due::Idle => return Poll::Ready(Some(Err(BodyError::UpstreamStalled(self.idle.limit)))),
+                Due::Look => {}
+            }
         };
         self.idle.restart();
         let piece = match next {
@@ -208,23 +247,25 @@ impl FromUpstream {
 
 impl IdleTimer {
     fn new(limit: Duration) -> Self {
-        Self { limit, sleep: None, armed: false }
+        Self { limit, sleep: None, until: None }
     }
 
     /// A piece came.
     fn restart(&mut self) {
-        self.armed = false;
+        self.until = None;
     }
 
-    /// Ready when nothing has come for too long.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Ready when nothing has come for too long, or at `look`.
+    fn poll(&mut self, cx: &mut Context<'_>, look: Option<Instant>) -> Poll<Due> {
         let limit = self.limit;
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep(limit)));
-        if !self.armed {
-            self.armed = true;
-            sleep.as_mut().reset(Instant::now() + limit);
+        let idle = *self.until.get_or_insert_with(|| Instant::now() + limit);
+        let at = look.map_or(idle, |look| look.min(idle));
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(at)));
+        if sleep.deadline() != at {
+            sleep.as_mut().reset(at);
         }
-        sleep.as_mut().poll(cx)
+        ready!(sleep.as_mut().poll(cx));
+        Poll::Ready(if idle <= at { Due::Idle } else { Due::Look })
     }
 }
 

@@ -18,7 +18,7 @@ use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use tokio::time::Instant;
 
-use super::{BodyError, IdleTimer, MinRate, Pace};
+use super::{BodyError, Due, IdleTimer, MinRate, Pace, Watch};
 
 /// A request's body as its connection reads it.
 pub struct Received {
@@ -38,6 +38,7 @@ pub(super) struct FromClient {
     upload: Rc<Upload>,
     /// How fast it must come, once it occupies a place at an endpoint, and how fast it has.
     pace: Option<(MinRate, Pace)>,
+    watch: Option<Watch>,
 }
 
 /// How far a request's body has come: what tells a slow client from a slow upstream, and an answer that came in its turn
@@ -82,6 +83,8 @@ pub enum UploadFault {
     Stalled,
     /// It is larger than the route takes.
     TooLarge,
+    /// It is proven meanwhile that whoever sends it may not.
+    Rejected,
 }
 
 impl Received {
@@ -186,8 +189,14 @@ impl Delivery {
 }
 
 impl FromClient {
-    pub(super) fn new(received: Received, idle: Duration, left: Option<u64>, upload: Rc<Upload>) -> Self {
-        Self { received, idle: IdleTimer::new(idle), left, upload, pace: None }
+    pub(super) fn new(
+        received: Received,
+        idle: Duration,
+        left: Option<u64>,
+        upload: Rc<Upload>,
+        watch: Option<Watch>,
+    ) -> Self {
+        Self { received, idle: IdleTimer::new(idle), left, upload, pace: None, watch }
     }
 
     pub(super) fn at_least(&mut self, least: MinRate) {
@@ -208,6 +217,9 @@ impl FromClient {
             return Poll::Pending;
         }
         loop {
+            if let Some(Err(_)) = self.watch.as_mut().map(Watch::look) {
+                return Poll::Ready(Some(Err(self.upload.fail(UploadFault::Rejected))));
+            }
             let Poll::Ready(next) = pin!(&mut self.received).poll_frame(cx) else {
                 if self.upload.state() != UploadState::ClientOwes {
                     self.upload.set_state(UploadState::ClientOwes);
@@ -215,8 +227,10 @@ impl FromClient {
                 if let Some((_, pace)) = &mut self.pace {
                     pace.waits(Instant::now());
                 }
-                ready!(self.idle.poll(cx));
-                return Poll::Ready(Some(Err(self.upload.fail(UploadFault::Stalled))));
+                match ready!(self.idle.poll(cx, self.watch.as_ref().map(Watch::next))) {
+                    Due::Idle => return Poll::Ready(Some(Err(self.upload.fail(UploadFault::Stalled)))),
+                    Due::Look => continue,
+                }
             };
             self.idle.restart();
             let data = match next {

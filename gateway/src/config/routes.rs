@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use auth_core::policy::{Allow, MaxStale, Requirement, RequirementId};
 use http::{HeaderName, HeaderValue, Method, uri::PathAndQuery};
+use url::Url;
 
 use super::{allow, file::Section, issuer_names::IssuerNames, value::Value};
 pub use crate::route::{Cache, Expect, OnDenial, Route, RouteClientKind};
@@ -92,13 +93,24 @@ impl<'a> Written<'a> {
                 .and_then(|value| value.each("[\"x_legacy\"]", underscore_header))
                 .unwrap_or_default(),
             cross_origin: None,
+            websocket_origins: section
+                .value("websocket_origins")
+                .and_then(|value| value.each("[\"https://wall.example.com\"]", origin))
+                .unwrap_or_default(),
+            upgrades: section
+                .value("upgrades")
+                .and_then(|value| value.each("[\"example/1\"]", upgrade))
+                .unwrap_or_default(),
+            tunnel_idle_timeout: section
+                .value("tunnel_idle_timeout")
+                .and_then(|value| value.duration(Duration::from_millis(10)..=24 * HOUR))
+                .unwrap_or(HOUR),
         };
         if response_timeout.is_none() && route.is_for_devices_only() {
             // A display that waits for longer shows nothing meanwhile.
             route.response_timeout = Duration::from_secs(5);
         }
         route.cross_origin = cross_origin(section, &route);
-        section.not_built("websocket_origins", "leave it out: a WebSocket handshake is answered with 501");
         section.finish();
         if route.path.is_empty() || route.upstream.is_empty() || allowed.is_empty() {
             return None;
@@ -223,6 +235,37 @@ fn challenge(value: &Value<'_>) -> Option<String> {
         value.warning(format!("{scheme} does not work through the gateway: {why}"), "use another scheme there");
     }
     Some(scheme)
+}
+
+/// A page's scheme, host and port.
+fn origin(value: &Value<'_>) -> Option<Url> {
+    let url = value.url("\"https://wall.example.com\"")?;
+    if !url.origin().is_tuple() || url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
+        value.problem("an origin is a scheme and a host, nothing more", "for example \"https://wall.example.com\"");
+        return None;
+    }
+    Some(url)
+}
+
+/// A protocol that is nobody's to judge once it is spoken: not one whose requests would pass unjudged.
+fn upgrade(value: &Value<'_>) -> Option<HeaderValue> {
+    let token = value.parsed("a protocol's token", "\"example/1\"", |text| {
+        let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~/".contains(&byte));
+        HeaderValue::from_str(text).ok().filter(|_| plain && !text.is_empty())
+    })?;
+    let name = token.to_str().unwrap_or_default().split('/').next().unwrap_or_default().to_ascii_lowercase();
+    match name.as_str() {
+        "h2c" | "h2" | "http" | "tls" => {
+            let why = "requests would pass in it that nobody has judged";
+            value.problem(format!("{token:?} cannot be upgraded to: {why}"), "leave it out");
+            None
+        }
+        "websocket" => {
+            value.problem("`websocket` passes on every route", "leave it out");
+            None
+        }
+        _ => Some(token),
+    }
 }
 
 fn underscore_header(value: &Value<'_>) -> Option<HeaderName> {

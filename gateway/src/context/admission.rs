@@ -1,7 +1,9 @@
 //! Who may pass, and what becomes of a refusal: of ours, and of a denial that an upstream sends somebody we know.
 
+use std::time::Duration;
+
 use auth_core::{
-    authenticator::Admission,
+    authenticator::{Admission, PermitWatch},
     credential::CredentialId,
     dependency::Dependency,
     policy::{Holder, Permit, Requirement},
@@ -10,10 +12,12 @@ use auth_core::{
     verdict::{OrUnavailable as _, Stop, Unavailable},
 };
 use http::HeaderValue;
+use http_body::Body as _;
 use secrecy::ExposeSecret as _;
 
-use super::RequestContext;
+use super::{OpenTunnel, RequestContext};
 use crate::{
+    body::{Received, Watch},
     fault::{ClientKind, Fault},
     request::RequestHead,
     response::{
@@ -21,7 +25,7 @@ use crate::{
         cookies::ClearCookie,
     },
     route::Route,
-    upstream::VettedResponse,
+    upstream::{SMALL, VettedResponse},
 };
 
 /// Somebody who may pass.
@@ -101,15 +105,41 @@ impl RequestContext {
     }
 
     /// An upstream's answer, unless it sends away so many whom we know that it must be mistaken.
-    pub(crate) fn vetted(&self, response: VettedResponse, admitted: &Admitted) -> Answer {
+    pub(crate) fn vetted(&self, mut response: VettedResponse, admitted: Admitted) -> Answer {
         let held_back = match admitted.credential {
             Some(credential) if response.is_denial() => self.gateway.guard.passed_on(credential, self.now).err(),
             _ => None,
         };
         match held_back {
-            None => Answer::Upstream(response),
             Some(unavailable) => Answer::Unavailable(unavailable),
+            None if response.lasts() => {
+                let after = self.gateway.watch_policy().bodies_after;
+                let watch = self.running.authenticator.watch(admitted.permit, self.client_kind().harm());
+                Answer::Upstream(response.watched(self.look(watch, after)))
+            }
+            None => {
+                if let Some(tunnel) = response.take_tunnel() {
+                    let watch = self.running.authenticator.watch(admitted.permit, self.client_kind().harm());
+                    let watch = self.look(watch, self.gateway.watch_policy().every);
+                    self.becomes(OpenTunnel { tunnel, watch });
+                }
+                Answer::Upstream(response)
+            }
         }
+    }
+
+    /// Whether who sends a body may go on sending it, if it takes long: one that is read whole before it is sent on, or
+    /// none, is not looked at.
+    pub(crate) fn watch_upload(&self, admitted: &Admitted, body: &Received) -> Option<Watch> {
+        let is_small = body.size_hint().exact().is_some_and(|size| size <= SMALL as u64);
+        let harm = self.client_kind().harm();
+        let watch = (!is_small).then(|| self.running.authenticator.watch_beside(&admitted.permit, harm))?;
+        self.look(watch, self.gateway.watch_policy().bodies_after)
+    }
+
+    /// Looks now and then, first `after` a while.
+    fn look(&self, watch: Option<PermitWatch>, after: Duration) -> Option<Watch> {
+        Some(Watch::new(watch?, self.gateway.clock().clone(), self.gateway.watch_policy(), after))
     }
 }
 

@@ -26,7 +26,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::admission::Admitted;
 use crate::{
-    body::Body,
+    body::{Body, Watch},
     fault::{AnswerWord, ClientKind, Deadline, Fault, FaultContext},
     request::{self, RequestHead, RequestId, presumed_client_kind},
     response::{
@@ -37,6 +37,7 @@ use crate::{
     route::{ListedOrigin, ReturnTo, Route},
     state::{Gateway, Running},
     telemetry::{AccessLine, Incomplete, LoggedPrincipal, RouteMetrics},
+    upstream::Tunnel,
 };
 
 /// Tells a device when to renew its token.
@@ -61,6 +62,13 @@ pub struct RequestContext {
     received: Rc<Cell<u64>>,
     found: RefCell<Found>,
     answered: RefCell<Option<Answered>>,
+    tunnel: RefCell<Option<OpenTunnel>>,
+}
+
+/// What a 101 opens, and whether whoever opened it may still have it.
+pub(crate) struct OpenTunnel {
+    pub(crate) tunnel: Box<Tunnel>,
+    pub(crate) watch: Option<Watch>,
 }
 
 /// What is found out about a request on its way, for its line in the access log.
@@ -111,6 +119,7 @@ impl RequestContext {
             received: Rc::default(),
             found: RefCell::default(),
             answered: RefCell::default(),
+            tunnel: RefCell::default(),
         }
     }
 
@@ -142,6 +151,16 @@ impl RequestContext {
     /// It is sent to its route's upstream.
     pub(crate) fn goes_to_upstream(&self) {
         self.found.borrow_mut().goes_to_upstream = true;
+    }
+
+    /// Its answer is a 101, which opens a tunnel.
+    fn becomes(&self, tunnel: OpenTunnel) {
+        *self.tunnel.borrow_mut() = Some(tunnel);
+    }
+
+    /// The tunnel that its answer opens: whoever sends that carries it.
+    pub(crate) fn take_tunnel(&self) -> Option<OpenTunnel> {
+        self.tunnel.take()
     }
 
     /// Its method.

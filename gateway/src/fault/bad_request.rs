@@ -41,6 +41,10 @@ pub enum BadRequest {
     TwoAuthorizations,
     /// A version of HTTP that we do not speak.
     Version,
+    /// An upgrade to a WebSocket that is no handshake (RFC 6455 §4.1).
+    WebSocketHandshake,
+    /// A WebSocket with a cookie or a password that a page of another site opens, or one that does not say of which site it is.
+    WebSocketOrigin,
 }
 
 impl From<AmbiguousCredentials> for BadRequest {
@@ -75,6 +79,8 @@ impl BadRequest {
             Self::TwoTickets => "two-tickets",
             Self::TwoAuthorizations => "two-authorizations",
             Self::Version => "version",
+            Self::WebSocketHandshake => "websocket-handshake",
+            Self::WebSocketOrigin => "websocket-origin",
         }
     }
 
@@ -101,6 +107,12 @@ impl BadRequest {
             }
             Self::TwoAuthorizations => "The request carries `Authorization` more than once.",
             Self::Version => "This version of HTTP is not supported.",
+            Self::WebSocketHandshake => {
+                "A WebSocket is opened by a GET without content, with one key and the version 13."
+            }
+            Self::WebSocketOrigin => {
+                "Another site's page opened this WebSocket, so the cookies that came with it do not count."
+            }
         }
     }
 }

@@ -46,8 +46,6 @@ pub enum Fault {
     WrongMediaType,
     /// `Expect` asks for something other than `100-continue`.
     ExpectationUnknown,
-    /// A WebSocket handshake: tunnels are not built yet. Other upgrades are ignored, as HTTP lets us.
-    WebSocket,
     /// This client asks too often.
     RateLimited {
         /// When it may ask again.
@@ -69,6 +67,10 @@ pub enum Fault {
     UpstreamReset(FaultContext),
     /// What the endpoint sent is not HTTP, or is more of it than we take.
     UpstreamGarbage(FaultContext),
+    /// The endpoint switched protocols, and not to what was asked for.
+    UpgradeFailed(FaultContext),
+    /// It is proven while a request's body still came that whoever sends it may not. Asked again, they are told so.
+    PermitEnded,
     /// The endpoint denied somebody whom we vouch for.
     DisputedIdentity(DisputedDenial),
     /// The endpoint denied somebody of whom we could not tell who they are: it was not told, and they may be known.
@@ -143,15 +145,17 @@ impl Fault {
             Self::BodyTooLarge => FaultStatus::ContentTooLarge,
             Self::WrongMediaType => FaultStatus::UnsupportedMediaType,
             Self::ExpectationUnknown => FaultStatus::ExpectationFailed,
-            Self::WebSocket => FaultStatus::NotImplemented,
             Self::RateLimited { .. } => FaultStatus::TooManyRequests,
             Self::NoEndpoint { .. }
             | Self::OverShare { .. }
             | Self::DisputedIdentity(_)
             | Self::UndecidedIdentity(_)
             | Self::RenewalRequired(_)
+            | Self::PermitEnded
             | Self::Overloaded => FaultStatus::ServiceUnavailable,
-            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) => FaultStatus::BadGateway,
+            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) | Self::UpgradeFailed(_) => {
+                FaultStatus::BadGateway
+            }
             Self::TimedOut(..) => FaultStatus::GatewayTimeout,
             Self::Panicked | Self::PermitMismatch | Self::Internal(_) => FaultStatus::InternalServerError,
         };
@@ -173,14 +177,15 @@ impl Fault {
             | Self::HeadTooLarge
             | Self::BodyTooLarge
             | Self::WrongMediaType
-            | Self::ExpectationUnknown
-            | Self::WebSocket => AnswerWord::BadRequest,
+            | Self::ExpectationUnknown => AnswerWord::BadRequest,
             Self::NoSuchRoute => AnswerWord::NoSuchRoute,
             Self::RateLimited { .. } | Self::OverShare { .. } | Self::Overloaded => AnswerWord::Overloaded,
             Self::NoEndpoint { .. } => AnswerWord::NoEndpoint,
-            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) => AnswerWord::UpstreamFailed,
+            Self::ConnectFailed(..) | Self::UpstreamReset(_) | Self::UpstreamGarbage(_) | Self::UpgradeFailed(_) => {
+                AnswerWord::UpstreamFailed
+            }
             Self::DisputedIdentity(_) => AnswerWord::UpstreamDisputed,
-            Self::UndecidedIdentity(_) => AnswerWord::VerdictUnavailable,
+            Self::UndecidedIdentity(_) | Self::PermitEnded => AnswerWord::VerdictUnavailable,
             Self::RenewalRequired(_) => AnswerWord::RenewalRequired,
             Self::TimedOut(..) => AnswerWord::UpstreamTimeout,
             Self::Panicked | Self::PermitMismatch | Self::Internal(_) => AnswerWord::InternalError,
@@ -192,12 +197,14 @@ impl Fault {
         match self {
             Self::RateLimited { retry_after } => Some(*retry_after),
             Self::UndecidedIdentity(undecided) => Some(undecided.unavailable.retry_after),
+            Self::PermitEnded => Some(Duration::from_secs(1)),
             Self::Overloaded => Some(Duration::from_secs(2)),
             Self::NoEndpoint { .. }
             | Self::OverShare { .. }
             | Self::ConnectFailed(..)
             | Self::UpstreamReset(_)
             | Self::UpstreamGarbage(_)
+            | Self::UpgradeFailed(_)
             | Self::DisputedIdentity(_)
             | Self::RenewalRequired(_)
             | Self::TimedOut(..)
@@ -211,8 +218,7 @@ impl Fault {
             | Self::HeadTooLarge
             | Self::BodyTooLarge
             | Self::WrongMediaType
-            | Self::ExpectationUnknown
-            | Self::WebSocket => None,
+            | Self::ExpectationUnknown => None,
         }
     }
 
@@ -226,20 +232,22 @@ impl Fault {
             | Self::BodyTooLarge
             | Self::WrongMediaType
             | Self::ExpectationUnknown
-            | Self::WebSocket
             | Self::RateLimited { .. } => "http_request_error",
             Self::NoSuchRoute => "destination_not_found",
             Self::NoEndpoint { .. } | Self::DisputedIdentity(_) | Self::RenewalRequired(_) => "destination_unavailable",
             Self::ConnectFailed(how, _) => how.proxy_error(),
             Self::UpstreamReset(_) => "connection_terminated",
             Self::UpstreamGarbage(_) => "http_protocol_error",
+            Self::UpgradeFailed(_) => "http_upgrade_failed",
             Self::TimedOut(Deadline::Connect, _) => "connection_timeout",
             Self::TimedOut(Deadline::ResponseHead, _) => "http_response_timeout",
             Self::TimedOut(Deadline::RequestBody, _) => "connection_write_timeout",
             Self::OverShare { .. } | Self::Overloaded => "connection_limit_reached",
-            Self::UndecidedIdentity(_) | Self::Panicked | Self::PermitMismatch | Self::Internal(_) => {
-                "proxy_internal_error"
-            }
+            Self::UndecidedIdentity(_)
+            | Self::PermitEnded
+            | Self::Panicked
+            | Self::PermitMismatch
+            | Self::Internal(_) => "proxy_internal_error",
         }
     }
 
@@ -287,7 +295,6 @@ impl Fault {
             Self::ExpectationUnknown => {
                 "The request's `Expect` field asks for something that this gateway does not know."
             }
-            Self::WebSocket => "WebSocket connections are not supported yet.",
             Self::RateLimited { .. } => "Too many requests came from your network address. Please wait a little.",
             Self::NoEndpoint { .. } => "The service is not reachable at the moment. Your sign-in is not affected.",
             Self::OverShare { .. } => {
@@ -295,6 +302,12 @@ impl Fault {
             }
             Self::ConnectFailed(..) | Self::UpstreamReset(_) => {
                 "The service could not be reached. Your sign-in is not affected."
+            }
+            Self::UpgradeFailed(_) => {
+                "The service opened a connection of another kind than was asked for. Your sign-in is not affected."
+            }
+            Self::PermitEnded => {
+                "What this request was let in by ended while its content was still being sent. Asking again says why."
             }
             Self::UpstreamGarbage(_) => "The service's answer could not be understood. Your sign-in is not affected.",
             Self::DisputedIdentity(_) => {
@@ -351,7 +364,8 @@ impl fmt::Display for Fault {
             Self::BodyTooLarge => f.write_str("body too large"),
             Self::WrongMediaType => f.write_str("wrong media type"),
             Self::ExpectationUnknown => f.write_str("unknown expectation"),
-            Self::WebSocket => f.write_str("a WebSocket handshake, which is not supported yet"),
+            Self::UpgradeFailed(at) => write!(f, "an upgrade that failed, at {at}"),
+            Self::PermitEnded => f.write_str("whoever sends it may not any more, proven while its content still came"),
             Self::RateLimited { .. } => f.write_str("rate limited"),
             Self::NoEndpoint { upstream } => write!(f, "no endpoint of upstream {upstream:?} can be reached"),
             Self::OverShare { upstream } => {

@@ -1,8 +1,8 @@
 //! Fields that end at the next hop (RFC 9110 §7.6.1).
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 
-use crate::headers::reserved;
+use crate::headers::{elements, reserved};
 
 /// The stated length as a plain number; `None` beside `Transfer-Encoding`, which wins (RFC 9112 §6.3).
 pub(crate) fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
@@ -13,16 +13,22 @@ pub(crate) fn plain_length(headers: &HeaderMap) -> Option<HeaderValue> {
     Some(HeaderValue::from(length))
 }
 
-/// Whether the request opens a WebSocket (RFC 6455 §4.1): without an answer that says more, its client only sees that the
-/// connection did not become one.
-pub(crate) fn opens_websocket(headers: &HeaderMap) -> bool {
-    let names = |name: &HeaderName, expected: &[u8]| {
-        let values = headers.get_all(name).iter();
-        values
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-            .any(|element| element.trim_ascii().eq_ignore_ascii_case(expected))
-    };
-    names(&header::CONNECTION, b"upgrade") && names(&header::UPGRADE, b"websocket")
+/// The protocols that a request asks its connection to be upgraded to, in its order (RFC 9110 §7.8): none if `Connection`
+/// does not name `Upgrade`, or if it is of a version that has no upgrades.
+pub(crate) fn upgrades_asked(version: Version, headers: &HeaderMap) -> Vec<&[u8]> {
+    if version != Version::HTTP_11 || !headers.contains_key(header::UPGRADE) {
+        return Vec::new();
+    }
+    if elements_of(headers, &header::CONNECTION).any(|named| named.eq_ignore_ascii_case(b"upgrade")) {
+        elements_of(headers, &header::UPGRADE).collect()
+    } else {
+        Vec::new()
+    }
+}
+
+/// What all fields of this name list.
+pub(crate) fn elements_of<'h>(headers: &'h HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'h [u8]> {
+    headers.get_all(name).iter().flat_map(|value| elements(value.as_bytes()))
 }
 
 /// Removes what `Connection` names, and in every spelling what is hop-by-hop anyway. The framing is among that: it is
@@ -55,20 +61,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_websocket_is_opened_by_two_fields_together() {
-        let check = |fields: &[(&'static str, &'static str)], expected: bool| {
+    fn an_upgrade_is_asked_for_by_two_fields_together() {
+        let check = |version, fields: &[(&'static str, &'static str)], expected: &[&str]| {
             let headers = fields
                 .iter()
                 .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
                 .collect();
-            assert_eq!(opens_websocket(&headers), expected, "{fields:?}");
+            let asked = upgrades_asked(version, &headers);
+            let expected: Vec<_> = expected.iter().map(|name| name.as_bytes()).collect();
+            assert_eq!(asked, expected, "{fields:?}");
         };
-        check(&[("connection", "Upgrade"), ("upgrade", "websocket")], true);
-        check(&[("connection", "keep-alive, upgrade"), ("upgrade", "h2c, WebSocket")], true);
-        check(&[("connection", "upgrade"), ("upgrade", "h2c")], false);
-        check(&[("connection", "close"), ("upgrade", "websocket")], false);
-        check(&[("upgrade", "websocket")], false);
-        check(&[], false);
+        let now = Version::HTTP_11;
+        check(now, &[("connection", "Upgrade"), ("upgrade", "websocket")], &["websocket"]);
+        check(now, &[("connection", "keep-alive, upgrade"), ("upgrade", "h2c, WebSocket")], &["h2c", "WebSocket"]);
+        check(now, &[("connection", "upgrade"), ("upgrade", "a/1"), ("upgrade", "b")], &["a/1", "b"]);
+        check(now, &[("connection", "close"), ("upgrade", "websocket")], &[]);
+        check(now, &[("upgrade", "websocket")], &[]);
+        check(now, &[], &[]);
+        check(Version::HTTP_10, &[("connection", "upgrade"), ("upgrade", "websocket")], &[]);
     }
 
     #[test]

@@ -10,7 +10,8 @@ mod table;
 use std::{sync::Arc, time::Duration};
 
 use auth_core::policy::Requirement;
-use http::{HeaderName, Method};
+use http::{HeaderName, HeaderValue, Method};
+use url::Url;
 
 use crate::fault::ClientKind;
 
@@ -67,6 +68,12 @@ pub struct Route {
     pub underscore_headers: Vec<HeaderName>,
     /// For which scripts of other origins it is. Default none: a preflight is a request like any other.
     pub cross_origin: Option<CrossOrigin>,
+    /// Other pages than those of `public_url` that may open a WebSocket with a cookie. Default none.
+    pub websocket_origins: Vec<Url>,
+    /// Protocols besides WebSocket that a connection may be upgraded to, by their tokens. Default none.
+    pub upgrades: Vec<HeaderValue>,
+    /// How long nothing may move in a tunnel. Default 1 h.
+    pub tunnel_idle_timeout: Duration,
 }
 
 impl Route {
@@ -163,6 +170,9 @@ pub(crate) mod tests {
             forward_access_token: false,
             underscore_headers: Vec::new(),
             cross_origin: None,
+            websocket_origins: Vec::new(),
+            upgrades: Vec::new(),
+            tunnel_idle_timeout: Duration::from_secs(3600),
         }
     }
 

@@ -21,6 +21,7 @@ use super::{
     thread::Thread,
     worker::{Listener, Worker},
 };
+use crate::upstream::keep_alive;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
@@ -51,6 +52,7 @@ pub(super) fn prepare(socket: &Socket) -> io::Result<()> {
     // send buffer in between would look like one that takes none.
     #[cfg(target_os = "linux")]
     SockRef::from(socket).set_tcp_notsent_lowat(UNSENT)?;
+    keep_alive(socket)?;
     socket.set_nonblocking(true)
 }
 

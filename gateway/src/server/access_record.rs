@@ -13,9 +13,10 @@ use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::phase::Phase;
 use crate::{
-    body::BodyError,
+    body::{BodyError, in_words},
     context::{RequestContext, Transfer},
     telemetry::Incomplete,
+    upstream::{TunnelEnd, TunnelOutcome},
 };
 
 /// The line that a request will have in the access log. Dropping this writes it: whatever ends a request drops this too,
@@ -30,12 +31,13 @@ pub(super) struct AccessRecord {
 /// An answer's body whose end is recorded.
 pub(super) struct RecordedBody<B> {
     body: B,
-    record: AccessRecord,
+    /// `None`: a 101, whose tunnel has it.
+    record: Option<AccessRecord>,
 }
 
 enum AnswerEnd {
     Whole,
-    Broken(Incomplete, String),
+    Broken(Incomplete, Option<String>),
 }
 
 impl AccessRecord {
@@ -55,7 +57,21 @@ impl AccessRecord {
             // It is dropped unread, and its head is all that there is (RFC 9110 §6.4.1).
             self.ends(AnswerEnd::Whole);
         }
-        response.map(|body| RecordedBody { body, record: self })
+        response.map(|body| RecordedBody { body, record: Some(self) })
+    }
+
+    /// Records how a tunnel ended, and is written with this.
+    pub(super) fn of_tunnel(mut self, outcome: &TunnelOutcome) {
+        self.sent = outcome.sent;
+        self.context.received().set(outcome.received);
+        self.ends(match &outcome.end {
+            TunnelEnd::Whole => AnswerEnd::Whole,
+            TunnelEnd::Client => AnswerEnd::Broken(Incomplete::Client, None),
+            TunnelEnd::Upstream => AnswerEnd::Broken(Incomplete::Upstream, None),
+            TunnelEnd::Idle => AnswerEnd::Broken(Incomplete::Idle, None),
+            TunnelEnd::Rejected(rejected) => AnswerEnd::Broken(Incomplete::Rejected, Some(in_words(rejected))),
+            TunnelEnd::Shutdown => AnswerEnd::Broken(Incomplete::Shutdown, None),
+        });
     }
 
     /// What is known first stands.
@@ -73,14 +89,22 @@ impl AccessRecord {
     }
 }
 
+impl<B> RecordedBody<B> {
+    /// A body that says nothing: of a 101.
+    pub(super) fn unrecorded(body: B) -> Self {
+        Self { body, record: None }
+    }
+}
+
 impl AnswerEnd {
     fn of(error: &BodyError) -> Self {
         let by = match error {
             BodyError::Client(_) => Incomplete::Client,
             BodyError::UpstreamBroken(_) => Incomplete::Upstream,
             BodyError::UpstreamStalled(_) => Incomplete::UpstreamIdle,
+            BodyError::Rejected(_) => Incomplete::Rejected,
         };
-        Self::Broken(by, error.to_string())
+        Self::Broken(by, Some(error.to_string()))
     }
 }
 
@@ -88,7 +112,7 @@ impl Drop for AccessRecord {
     fn drop(&mut self) {
         let (incomplete, detail) = match self.end.take() {
             Some(AnswerEnd::Whole) => (None, None),
-            Some(AnswerEnd::Broken(by, detail)) => (Some(by), Some(detail)),
+            Some(AnswerEnd::Broken(by, detail)) => (Some(by), detail),
             None => (Some(self.cut_by()), None),
         };
         self.context.log(Transfer { sent: self.sent, incomplete, detail });
@@ -101,13 +125,16 @@ impl<B: HttpBody<Data = Bytes, Error = BodyError> + Unpin> HttpBody for Recorded
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
-        match &frame {
-            Some(Ok(piece)) => self.record.sent += piece.data_ref().map_or(0, Bytes::len) as u64,
-            Some(Err(error)) => self.record.ends(AnswerEnd::of(error)),
-            None => self.record.ends(AnswerEnd::Whole),
-        }
-        if self.body.is_end_stream() {
-            self.record.ends(AnswerEnd::Whole);
+        let whole = self.body.is_end_stream();
+        if let Some(record) = &mut self.record {
+            match &frame {
+                Some(Ok(piece)) => record.sent += piece.data_ref().map_or(0, Bytes::len) as u64,
+                Some(Err(error)) => record.ends(AnswerEnd::of(error)),
+                None => record.ends(AnswerEnd::Whole),
+            }
+            if whole {
+                record.ends(AnswerEnd::Whole);
+            }
         }
         Poll::Ready(frame)
     }

@@ -28,7 +28,10 @@ use super::{
     phase::{ClientTimeouts, ConnectionState, Phase},
     stream::{ClientConnection, Closing, ResponseBody},
 };
-use crate::{body::Received, context::RequestContext, fault::Fault, response::reply::Reply, state::Gateway};
+use crate::{
+    body::Received, context::RequestContext, fault::Fault, headers::connection::upgrades_asked, response::reply::Reply,
+    state::Gateway,
+};
 
 /// How much of what a client still sends is read after the last answer, and for how long: closing a socket with unread
 /// bytes in it resets the connection, and the answer with it.
@@ -56,6 +59,7 @@ pub(super) struct HttpServer<S> {
     service: S,
     gateway: Arc<Gateway>,
     draining: CancellationToken,
+    closing: CancellationToken,
 }
 
 impl<S> HttpServer<S>
@@ -64,14 +68,26 @@ where
 {
     /// A server of `service`. Once `draining` is cancelled, connections end as soon as their requests do.
     pub(super) fn new(service: S, gateway: Arc<Gateway>, draining: CancellationToken) -> Rc<Self> {
-        Rc::new(Self { service, gateway, draining })
+        Self::with_tunnels(service, gateway, draining, CancellationToken::new())
+    }
+
+    /// The same, whose tunnels end once `closing` is cancelled.
+    pub(super) fn with_tunnels(
+        service: S,
+        gateway: Arc<Gateway>,
+        draining: CancellationToken,
+        closing: CancellationToken,
+    ) -> Rc<Self> {
+        Rc::new(Self { service, gateway, draining, closing })
     }
 
     /// Serves one connection, which is in `phase`, to its end; once draining, to the end of the request that it is at.
     pub(super) async fn serve(self: Rc<Self>, transport: impl Transport, peer: IpAddr, phase: Arc<Phase>) {
         let (http, _) = self.limits();
         let connection = ClientConnection::new(phase, transport.is_encrypted());
-        let Some(transport) = self.speak(http, &connection, transport, peer).await else { return };
+        let Some(transport) = self.speak(http, &connection, transport, peer).await else {
+            return connection.tunnels_ended().await;
+        };
         match connection.closing() {
             Closing::Orderly => {}
             Closing::Reset => transport.reset_on_close(),
@@ -144,6 +160,7 @@ where
         request: Request<Incoming>,
     ) -> Response<RecordedBody<ResponseBody>> {
         let stream = connection.open(&request);
+        let is_handshake = opens_websocket(&request);
         let context = Rc::new(RequestContext::new(self.gateway.clone(), peer, &request));
         let record = AccessRecord::new(context.clone(), connection.phase().clone());
         let request = request.map(|body| Received::new(body, context.received().clone(), || stream.clone()));
@@ -168,8 +185,23 @@ where
         if self.draining.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        record.of(response.map(|body| stream.answer(body)))
+        if is_handshake && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            // What its client sent ahead is nobody's request.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        match context.take_tunnel() {
+            None => record.of(response.map(|body| stream.answer(body))),
+            Some(open) => {
+                connection.carry(open, record, stream.clone(), self.closing.clone());
+                response.map(|body| RecordedBody::unrecorded(stream.answer(body)))
+            }
+        }
     }
+}
+
+/// Whether a request asks its connection to become a WebSocket.
+fn opens_websocket<B>(request: &Request<B>) -> bool {
+    upgrades_asked(request.version(), request.headers()).iter().any(|token| token.eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Why the service gave no reply. Only its load shedder may do that; anything else would be a mistake of ours.

@@ -15,15 +15,23 @@ use bytes::Bytes;
 use http::{Request, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::time::Instant;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::phase::{ConnectionState, Phase};
-use crate::body::{Body, BodyError};
+use super::{
+    access_record::AccessRecord,
+    phase::{ConnectionState, Phase},
+};
+use crate::{
+    body::{Body, BodyError},
+    context::OpenTunnel,
+};
 
 /// A client's connection, as its streams know it.
 pub(super) struct ClientConnection {
     phase: Arc<Phase>,
     encrypted: bool,
     last: Cell<LastStream>,
+    tunnels: TaskTracker,
 }
 
 /// One request and its answer. The connection is busy for as long as any part of them lives: whoever holds the request's
@@ -64,7 +72,7 @@ pub(super) struct ResponseBody {
 impl ClientConnection {
     /// A connection in `phase`, `encrypted` or not.
     pub(super) fn new(phase: Arc<Phase>, encrypted: bool) -> Rc<Self> {
-        Rc::new(Self { phase, encrypted, last: Cell::new(LastStream::Complete) })
+        Rc::new(Self { phase, encrypted, last: Cell::new(LastStream::Complete), tunnels: TaskTracker::new() })
     }
 
     /// Whether we speak TLS on it.
@@ -82,6 +90,24 @@ impl ClientConnection {
         self.phase.stream_opened();
         self.last.set(if request.body().is_end_stream() { LastStream::Complete } else { LastStream::BodyUnread });
         Rc::new(Stream { connection: self.clone(), ends_by_close: request.version() < Version::HTTP_11 })
+    }
+
+    /// Carries the tunnel that `stream` has become, on a task of its own, and then writes its line. The connection is busy
+    /// for as long.
+    pub(super) fn carry(&self, open: OpenTunnel, record: AccessRecord, stream: Rc<Stream>, closing: CancellationToken) {
+        let OpenTunnel { tunnel, watch } = open;
+        self.phase.set_write_limit(tunnel.stall());
+        self.tunnels.spawn_local(async move {
+            let outcome = tunnel.carry(watch, closing).await;
+            record.of_tunnel(&outcome);
+            drop(stream);
+        });
+    }
+
+    /// Returns when every tunnel on it has ended: there will be no others.
+    pub(super) async fn tunnels_ended(&self) {
+        self.tunnels.close();
+        self.tunnels.wait().await;
     }
 
     /// How it should be closed, now that nothing more is served on it.

@@ -26,7 +26,13 @@ use super::{
     phase::Phase,
     thread::Thread,
 };
-use crate::{handle::handle, own, response::reply::Reply, state::Gateway, upstream::Pools};
+use crate::{
+    handle::handle,
+    own,
+    response::reply::Reply,
+    state::Gateway,
+    upstream::{CLOSE_WITHIN, Pools},
+};
 
 /// The most requests that one worker has between their head and their answer's. More are turned away at once: queueing
 /// them would make every one of them late.
@@ -118,7 +124,9 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
         LoadShed::new(ConcurrencyLimit::with_semaphore(answers, requests.clone()))
     };
     let tls = gateway.tls();
-    let server = |listener| HttpServer::new(service(listener), gateway.clone(), draining.clone());
+    let closing = CancellationToken::new();
+    let server =
+        |listener| HttpServer::with_tunnels(service(listener), gateway.clone(), draining.clone(), closing.clone());
     let (public, redirect) = (server(Listener::Public), server(Listener::Redirect));
     let forward_auth = server(Listener::ForwardAuth);
     let connections = TaskTracker::new();
@@ -168,7 +176,12 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
     }
     draining.cancelled().await;
     connections.close();
-    if timeout(gateway.drain_time(), connections.wait()).await.is_err() {
+    if timeout(gateway.drain_time(), connections.wait()).await.is_ok() {
+        return;
+    }
+    // Tunnels do not end by themselves: their clients are told to come again.
+    closing.cancel();
+    if timeout(CLOSE_WITHIN, connections.wait()).await.is_err() {
         tracing::warn!(connections = connections.len(), "shutting down cuts connections that are still busy");
     }
 }

@@ -46,6 +46,7 @@ use self::{
     process::ProcessParts,
 };
 use crate::{
+    body::WatchPolicy,
     certificates::{CertificateFault, Certificates},
     config::{Config, site::Site},
     limits::RateLimits,
@@ -154,6 +155,8 @@ pub struct Tuning {
     /// How long what is under way may take to end when the gateway stops, whatever the configuration says. Default: as
     /// `[server] drain` says.
     pub drain: Option<Duration>,
+    /// Looking whether whoever has a tunnel or a long body may still have it.
+    pub watch: WatchPolicy,
 }
 
 /// Why a gateway does not start: always something that its operator must put right (exit code 20).
@@ -312,6 +315,11 @@ impl Gateway {
         self.running.load().sessions.clone()
     }
 
+    /// When tunnels and long bodies are looked at.
+    pub fn watch_policy(&self) -> WatchPolicy {
+        self.parts.tuning.watch
+    }
+
     /// The clock, to look at and to accept by hand.
     pub fn clock(&self) -> &Clock {
         &self.clock
@@ -372,6 +380,7 @@ impl Default for Tuning {
             legacy: LegacyPolicy::default(),
             certificates: Duration::from_secs(5),
             drain: None,
+            watch: WatchPolicy::default(),
         }
     }
 }

@@ -83,8 +83,12 @@ pub enum Incomplete {
     Client,
     /// The client took no bytes for too long, and we cut.
     ClientIdle,
+    /// Nothing moved in a tunnel for too long, and we cut.
+    Idle,
     /// A mistake of ours.
     Internal,
+    /// It was proven meanwhile that whoever it was for may not have it any more, and we cut.
+    Rejected,
     /// We were shut down, and waited no longer.
     Shutdown,
     /// The upstream broke off.
@@ -207,15 +211,23 @@ impl AccessLine {
 
 impl Incomplete {
     /// Every cause, in the order of their names.
-    pub const ALL: [Self; 6] =
-        [Self::Client, Self::ClientIdle, Self::Internal, Self::Shutdown, Self::Upstream, Self::UpstreamIdle];
+    pub const ALL: [Self; 8] = [
+        Self::Client,
+        Self::ClientIdle,
+        Self::Idle,
+        Self::Internal,
+        Self::Rejected,
+        Self::Shutdown,
+        Self::Upstream,
+        Self::UpstreamIdle,
+    ];
 
     /// An upstream's fault, in the words of RFC 9209 §2.3.
     pub const fn proxy_error(self) -> Option<&'static str> {
         match self {
             Self::Upstream => Some("http_response_incomplete"),
             Self::UpstreamIdle => Some("connection_read_timeout"),
-            Self::Client | Self::ClientIdle | Self::Internal | Self::Shutdown => None,
+            Self::Client | Self::ClientIdle | Self::Idle | Self::Internal | Self::Rejected | Self::Shutdown => None,
         }
     }
 
@@ -224,7 +236,9 @@ impl Incomplete {
         match self {
             Self::Client => "client",
             Self::ClientIdle => "client-idle",
+            Self::Idle => "idle",
             Self::Internal => "internal-error",
+            Self::Rejected => "rejected",
             Self::Shutdown => "shutdown",
             Self::Upstream => "upstream",
             Self::UpstreamIdle => "upstream-idle",

@@ -57,7 +57,10 @@ impl RouteMetrics {
         if let Some(at) = line.incomplete.and_then(|by| Incomplete::ALL.iter().position(|known| *known == by)) {
             self.incomplete[at].increment(1);
         }
-        self.duration.record(line.duration);
+        // A tunnel lasts as long as it likes: that is no measure of anybody's speed.
+        if line.status != Some(101) {
+            self.duration.record(line.duration);
+        }
         if let Some(head) = line.head {
             self.head.record(head);
         }

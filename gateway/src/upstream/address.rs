@@ -26,7 +26,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use url::{Host, Url};
 
-use super::stream::EndpointStream;
+use super::{stream::EndpointStream, tunnel::keep_alive};
 use crate::fault::ConnectFault;
 
 /// How names are looked up, and how often.
@@ -251,7 +251,8 @@ impl ResolvedName {
 
 async fn tcp(address: SocketAddr) -> Result<EndpointStream, (ConnectFault, io::Error)> {
     let stream = TcpStream::connect(address).await.map_err(kind_of)?;
-    stream.set_nodelay(true).map_err(|error| (ConnectFault::Unreachable, error))?;
+    let set = stream.set_nodelay(true).and_then(|()| keep_alive(&stream));
+    set.map_err(|error| (ConnectFault::Unreachable, error))?;
     Ok(EndpointStream::Tcp(stream))
 }
 

@@ -56,7 +56,7 @@ impl AttemptReport {
         match fault {
             Fault::ConnectFailed(..) => self.failed(EndpointFailure::Connect),
             Fault::UpstreamReset(_) => self.failed(EndpointFailure::Reset),
-            Fault::UpstreamGarbage(_) => self.failed(EndpointFailure::Garbage),
+            Fault::UpstreamGarbage(_) | Fault::UpgradeFailed(_) => self.failed(EndpointFailure::Garbage),
             Fault::TimedOut(..) => self.failed(EndpointFailure::Timeout),
             Fault::DisputedIdentity(_) => self.failed(EndpointFailure::Disputed),
             // It denied somebody whom we did not name to it, as it should.

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, header, response};
+use http::{Request, Response, StatusCode, header, response};
 use http_body_util::BodyExt;
 use tokio::{
     task::spawn_local,
@@ -51,6 +51,14 @@ pub(super) struct Answered {
     pub(super) body: Body,
     /// Whose answer it is.
     pub(super) endpoint: Arc<Endpoint>,
+    /// What a 101 was answered on.
+    pub(super) switched: Option<Switched>,
+}
+
+/// A connection that speaks another protocol from here on, and the slot that it occupies.
+pub(super) struct Switched {
+    pub(super) connection: Connection,
+    pub(super) slot: EndpointSlot,
 }
 
 /// One request on its way.
@@ -187,7 +195,11 @@ impl<'a> Attempts<'a> {
         let failed =
             EndpointFailure::by_status(head.status).filter(|_| !head.headers.contains_key(header::RETRY_AFTER));
         let (endpoint, status) = (slot.endpoint().clone(), head.status);
-        let body = Exchange { upload: &self.upload, ..self.exchange }.body(incoming, connection, slot);
+        let (body, switched) = if status == StatusCode::SWITCHING_PROTOCOLS {
+            (Body::empty(), Some(Switched { connection, slot }))
+        } else {
+            (Exchange { upload: &self.upload, ..self.exchange }.body(incoming, connection, slot), None)
+        };
         let judged = (self.judge)(endpoint.name(), head);
         let reason = match &judged {
             Ok(_) => {
@@ -202,7 +214,7 @@ impl<'a> Attempts<'a> {
         let upload = self.upload.clone();
         let again = again.filter(|_| reason.is_some_and(|reason| self.may_repeat(&endpoint, true, reason)));
         let next = match (again, judged) {
-            (None, Ok(head)) => return Break(Ok(Answered { head, body, endpoint })),
+            (None, Ok(head)) => return Break(Ok(Answered { head, body, endpoint, switched })),
             (None, Err(fault)) => Break(Err(fault)),
             (Some(again), _) => Continue((again, None)),
         };

@@ -203,7 +203,7 @@ impl Http1Connection {
             .map_err(SendError::Http1)?;
         let carrying = AbortOnDropHandle::new(spawn_local(async move {
             // Whoever waits for an answer is told; an idle connection that ends needs no word.
-            let _ = connection.await;
+            let _ = connection.with_upgrades().await;
         }));
         Ok(Self { sender, events, _carrying: carrying })
     }

@@ -92,6 +92,7 @@ pub(super) fn of_upload(fault: UploadFault) -> Fault {
         UploadFault::Broken => Fault::BadRequest(BadRequest::BodyBroken),
         UploadFault::Stalled => Fault::BadRequest(BadRequest::BodyStalled),
         UploadFault::TooLarge => Fault::BodyTooLarge,
+        UploadFault::Rejected => Fault::PermitEnded,
     }
 }
 

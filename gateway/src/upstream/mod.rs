@@ -1,8 +1,8 @@
 //! Sending a request on, and judging what comes back.
 //!
 //! Forwarding takes a [`Permit`], as an argument; what comes back is [`VettedResponse`] or a [`Fault`]. This module does not
-//! know how either is shown. An `Upgrade` goes on as a plain request, and a WebSocket handshake is answered with 501: tunnels
-//! are not built yet.
+//! know how either is shown. A 101 to an upgrade that was asked for becomes a [`Tunnel`]; any other upgrade goes on as a
+//! plain request.
 
 pub mod address;
 mod affinity;
@@ -26,6 +26,7 @@ pub mod signed_identity;
 mod socket;
 mod stream;
 mod tls;
+mod tunnel;
 mod vetting;
 
 use std::{
@@ -38,19 +39,21 @@ use auth_core::{
     Now,
     policy::{Holder, Permit},
 };
-use http::{Extensions, HeaderMap, HeaderValue, Request, Uri, Version, header, request, response};
-use hyper::body::Body as _;
+use http::{Extensions, HeaderMap, HeaderValue, Request, StatusCode, Uri, Version, header, request, response};
+use hyper::{body::Body as _, upgrade::OnUpgrade};
 use ipnet::IpNet;
+use tokio::time::timeout;
 use url::Url;
 
 pub use address::Resolver;
 pub use endpoint::Endpoints;
 pub use pool::Pools;
+pub use tunnel::{CLOSE_WITHIN, Tunnel, TunnelEnd, TunnelOutcome, keep_alive};
 pub use vetting::VettedResponse;
 
 use self::{
     affinity::AffinityKey,
-    attempts::Answered,
+    attempts::{Answered, Switched},
     endpoint::Endpoint,
     exchange::{Deadlines, Exchange},
     identity_fields::IdentityFields,
@@ -58,13 +61,14 @@ use self::{
     request_fields::{RequestFields, to_upstream},
     response_fields::{ResponseFields, from_upstream},
     signed_identity::IdentitySigner,
-    vetting::UnvettedResponse,
+    tunnel::UpgradeRequest,
+    vetting::{UnvettedResponse, VettedHead},
 };
 use crate::{
-    body::{Body, MinRate, Received, Upload},
+    body::{Body, MinRate, Received, Upload, Watch},
     config::{self, Affinity, Config, site::Site},
     fault::Fault,
-    headers::{CookieNames, connection::opens_websocket, reserved::Reserved},
+    headers::{CookieNames, reserved::Reserved},
     limits::Prefix,
     request::{Forwarded, RequestHead},
     route::{Cache, Route},
@@ -72,7 +76,7 @@ use crate::{
 
 /// A request's body that says it is no longer than this is read whole before it takes a place at an endpoint: a slow
 /// client occupies none, and no answer can come before its end.
-const SMALL: usize = 64 * 1024;
+pub const SMALL: usize = 64 * 1024;
 
 /// Every upstream of one configuration.
 #[derive(Debug)]
@@ -106,6 +110,14 @@ pub struct Forwarding<'a> {
     pub permit: &'a Permit,
     /// The access token of the person who holds the permit, if the upstream is to be handed it.
     pub access_token: Option<HeaderValue>,
+    /// Whether they may go on sending, if they send for long.
+    pub watch: Option<Watch>,
+}
+
+/// An upgrade that a client asks for, and its side of the connection.
+struct Asked {
+    upgrade: UpgradeRequest,
+    client: OnUpgrade,
 }
 
 impl Upstreams {
@@ -134,19 +146,17 @@ impl Upstreams {
     pub async fn send(
         &self,
         pools: &Rc<Pools>,
-        forwarding: &Forwarding<'_>,
+        forwarding: Forwarding<'_>,
         head: &RequestHead,
         now: Now,
         request: Request<Received>,
     ) -> Result<VettedResponse, Fault> {
-        let Forwarding { route, permit, access_token } = forwarding;
+        let Forwarding { route, permit, access_token, watch } = forwarding;
         if permit.requirement() != route.requirement.id() {
             return Err(Fault::PermitMismatch);
         }
-        if opens_websocket(request.headers()) {
-            return Err(Fault::WebSocket);
-        }
         let (mut parts, received) = request.into_parts();
+        let asked = self.asked(&mut parts, received.is_end_stream(), route)?;
         if route.max_body.is_some_and(|max| received.size_hint().lower() > max) {
             return Err(Fault::BodyTooLarge);
         }
@@ -155,13 +165,16 @@ impl Upstreams {
         let key = upstream.affinity_of(permit, &mut parts.headers);
         let target = self.prepare(&mut parts, upstream, (route, head, identity))?;
         request_fields::hand(&mut parts.headers, access_token.as_ref());
+        if let Some(Asked { upgrade, .. }) = &asked {
+            upgrade.write_to(&mut parts.headers);
+        }
         let bare = received.is_end_stream();
         if !bare {
             upstream.frame(&mut parts);
         }
         let deadlines = upstream.deadlines(route);
         let upload = Upload::new();
-        let body = Body::from_client(received, deadlines.idle_body, route.max_body, upload.clone());
+        let body = Body::from_client(received, deadlines.idle_body, route.max_body, upload.clone(), watch);
         let body = body.buffered(SMALL).await.map_err(exchange::of_upload)?;
         let least = MinRate { bytes: route.min_body_rate, over: deadlines.idle_body };
         // A stream of messages is as slow as what it tells of.
@@ -173,14 +186,65 @@ impl Upstreams {
         let exchange = Exchange { pools, deadlines, upload: &upload, repeatable, client: self.client(&head.forwarded) };
         let request = Request::from_parts(parts, body);
         let judge = |endpoint: &Arc<str>, head: response::Parts| {
-            UnvettedResponse { route, permit, target: &target, endpoint, sign_in: &self.sign_in }.vet(head)
+            let unvetted = UnvettedResponse { route, permit, target: &target, endpoint, sign_in: &self.sign_in };
+            match &asked {
+                Some(asked) if head.status == StatusCode::SWITCHING_PROTOCOLS => {
+                    unvetted.vet_switch(head, &asked.upgrade)
+                }
+                Some(_) | None => unvetted.vet(head),
+            }
         };
-        let Answered { head: vetted, body, endpoint } =
+        let Answered { head: vetted, body, endpoint, switched } =
             upstream.ask(exchange, request, &head.forwarded, &judge, key).await?;
-        Ok(vetted.pass(body.at_least(least), |head| {
-            self.clean(head, upstream, is_private(route, permit));
-            upstream.bind(head, &endpoint);
-        }))
+        let private = is_private(route, permit);
+        match asked.zip(switched) {
+            None => Ok(vetted.pass(body.at_least(least), |head| {
+                self.clean(head, upstream, private);
+                upstream.bind(head, &endpoint);
+            })),
+            Some((asked, switched)) => self.switch(asked, switched, vetted, (upstream, route)).await,
+        }
+    }
+
+    /// What a request asks its connection to become, if its route allows that.
+    ///
+    /// # Errors
+    /// A handshake that is none, or from a page of another site.
+    fn asked(&self, head: &mut request::Parts, bare: bool, route: &Route) -> Result<Option<Asked>, Fault> {
+        let Some(upgrade) = UpgradeRequest::read(head, bare, route, &self.public_url)? else { return Ok(None) };
+        let client = head.extensions.remove::<OnUpgrade>();
+        let client = client.ok_or_else(|| Fault::Internal("a connection that cannot be upgraded".into()))?;
+        Ok(Some(Asked { upgrade, client }))
+    }
+
+    /// The tunnel that a vetted 101 opens.
+    ///
+    /// # Errors
+    /// The endpoint's connection cannot be had.
+    async fn switch(
+        &self,
+        Asked { upgrade, client }: Asked,
+        Switched { connection, slot }: Switched,
+        vetted: VettedHead,
+        (upstream, route): (&Upstream, &Route),
+    ) -> Result<VettedResponse, Fault> {
+        let mut theirs = None;
+        let passed = vetted.pass(Body::empty(), |head| {
+            theirs = head.extensions.remove::<OnUpgrade>();
+            self.clean(head, upstream, false);
+            upstream.bind(head, slot.endpoint());
+            upgrade.grant_in(head);
+        });
+        let failed = |seen: &str| Fault::UpgradeFailed(slot.endpoint().at(seen));
+        let theirs = theirs.ok_or_else(|| failed("a 101 without a connection"))?;
+        let theirs = timeout(upstream.config.connect_timeout, theirs).await;
+        let theirs = theirs.map_err(|_| failed("its connection was not given up"))?;
+        let theirs = theirs.map_err(|error| failed(&error.to_string()))?;
+        // What carried the exchange has given the connection up, and has nothing left to end.
+        drop(connection);
+        let is_websocket = upgrade.is_websocket();
+        let (idle, stall) = (route.tunnel_idle_timeout, route.idle_body_timeout);
+        Ok(passed.with_tunnel(Tunnel { is_websocket, client, upstream: theirs, slot, idle, stall }))
     }
 
     /// What the route's upstream is told of who holds `permit`.

@@ -497,7 +497,7 @@ fn connections() -> Vec<Payload> {
     let after =
         |name: &str, to: &str, expected| Payload::new(name, public("GET /public/x?@ID", upgrade(to), next()), expected);
     let upgrades = [
-        after("bytes after a WebSocket handshake", "websocket", Refused(&[501])),
+        after("bytes after half a WebSocket handshake", "websocket", Refused(&[400])),
         after("bytes after another upgrade", "candor/1", AtMostOnce),
     ];
     refused.into_iter().chain(fine).chain(hops).chain(upgrades).collect()

@@ -18,7 +18,6 @@ pub(super) fn tests() -> Vec<Trial> {
         in_a_runtime("serving::an_early_answer_smuggles_nothing", an_early_answer_smuggles_nothing),
         in_a_runtime("serving::a_large_body_is_refused", a_large_body_is_refused),
         in_a_runtime("serving::an_upgrade_is_a_plain_request", an_upgrade_is_a_plain_request),
-        in_a_runtime("serving::a_websocket_is_told_that_there_is_none", a_websocket_is_told_that_there_is_none),
         in_a_runtime("serving::a_large_head_is_answered_and_logged", a_large_head_is_answered_and_logged),
     ]
 }
@@ -187,23 +186,6 @@ async fn an_upgrade_is_a_plain_request() {
     client.say(request("GET", "y", "")).await;
     let mut upstream = setting.upstream().await;
     upstream.head().await;
-    upstream.say(OK).await;
-    assert!(client.message().await.starts_with("HTTP/1.1 200 "), "and the client's connection goes on");
-}
-
-async fn a_websocket_is_told_that_there_is_none() {
-    let setting = Setting::patient().await;
-    let mut client = setting.client().await;
-    let fields = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n";
-    client.say(request("GET", "x", fields)).await;
-    let answer = client.message().await;
-    assert!(
-        answer.starts_with("HTTP/1.1 501 ") && answer.contains("WebSocket connections are not supported"),
-        "{answer}"
-    );
-    client.say(request("GET", "y", "")).await;
-    let mut upstream = setting.upstream().await;
-    assert!(upstream.head().await.starts_with("GET /public/y "), "the handshake was not sent on");
     upstream.say(OK).await;
     assert!(client.message().await.starts_with("HTTP/1.1 200 "), "and the client's connection goes on");
 }

@@ -80,6 +80,15 @@ impl Line {
         }
     }
 
+    /// The next `count` bytes.
+    pub(super) async fn exactly(&mut self, count: usize) -> Vec<u8> {
+        while self.heard.len() < count {
+            let more = self.more("so many bytes").await.unwrap_or(0);
+            assert!(more > 0, "closed before {count} bytes: {:?}", String::from_utf8_lossy(&self.heard));
+        }
+        self.heard.drain(..count).collect()
+    }
+
     /// A head, its body by its `Content-Length`, as one text.
     pub(super) async fn message(&mut self) -> String {
         let head = self.head().await;

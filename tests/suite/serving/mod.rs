@@ -11,11 +11,13 @@ mod crowds;
 mod early;
 mod endings;
 mod http2_upstreams;
+mod lasting;
 mod line;
 mod metrics;
 mod reload;
 mod secure_upstreams;
 mod slow;
+mod tunnels;
 mod upstreams;
 
 use std::net::SocketAddr;
@@ -42,6 +44,8 @@ pub(crate) fn tests() -> Vec<Trial> {
         reload::tests(),
         metrics::tests(),
         access_lines::tests(),
+        tunnels::tests(),
+        lasting::tests(),
     ]
     .into_iter()
     .flatten()

@@ -50,6 +50,8 @@ fn what_became(fault: &Fault) -> Option<&'static str> {
         | Fault::Overloaded => Some(NOTHING),
         Fault::UpstreamReset(_)
         | Fault::UpstreamGarbage(_)
+        | Fault::UpgradeFailed(_)
+        | Fault::PermitEnded
         | Fault::DisputedIdentity(_)
         | Fault::UndecidedIdentity(_)
         | Fault::RenewalRequired(_)
@@ -64,7 +66,6 @@ fn what_became(fault: &Fault) -> Option<&'static str> {
         | Fault::HeadTooLarge
         | Fault::BodyTooLarge
         | Fault::WrongMediaType
-        | Fault::ExpectationUnknown
-        | Fault::WebSocket => None,
+        | Fault::ExpectationUnknown => None,
     }
 }

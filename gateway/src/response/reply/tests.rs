@@ -458,7 +458,7 @@ fn faults_have_the_status_that_the_table_says() {
     check(Fault::TargetTooLong, [414; 4], "bad-request");
     check(Fault::ExpectationUnknown, [417; 4], "bad-request");
     check(Fault::HeadTooLarge, [431; 4], "bad-request");
-    check(Fault::WebSocket, [501; 4], "bad-request");
+    check(Fault::PermitEnded, [503; 4], "verdict-unavailable");
 }
 
 #[test]

@@ -14,10 +14,12 @@ use auth_core::{
     verdict::Unavailable,
 };
 use http::{StatusCode, Uri, header, response};
+use http_body::Body as _;
 use url::{Position, Url};
 
+use super::tunnel::{Tunnel, UpgradeRequest};
 use crate::{
-    body::Body,
+    body::{Body, Watch},
     fault::{DisputedDenial, Fault, FaultContext, UndecidedDenial},
     headers::elements,
     route::{Expect, OnDenial, Route, RouteClientKind},
@@ -30,6 +32,7 @@ pub struct VettedResponse {
     head: response::Parts,
     body: Body,
     denies: bool,
+    tunnel: Option<Box<Tunnel>>,
 }
 
 /// A head that may pass, still as the upstream sent it.
@@ -66,6 +69,26 @@ impl VettedResponse {
         self.denies
     }
 
+    /// The same, which opens `tunnel`.
+    pub(super) fn with_tunnel(self, tunnel: Tunnel) -> Self {
+        Self { tunnel: Some(Box::new(tunnel)), ..self }
+    }
+
+    /// The tunnel that it opens, if it is a 101.
+    pub fn take_tunnel(&mut self) -> Option<Box<Tunnel>> {
+        self.tunnel.take()
+    }
+
+    /// Whether its body is still to come.
+    pub fn lasts(&self) -> bool {
+        !self.body.is_end_stream()
+    }
+
+    /// The same answer, whose body breaks off once it is proven that whoever it is for may not have it.
+    pub fn watched(self, watch: Option<Watch>) -> Self {
+        Self { body: self.body.watched(watch), ..self }
+    }
+
     /// The head, already cleaned of what must not leave, and the body.
     pub fn into_parts(self) -> (response::Parts, Body) {
         (self.head, self.body)
@@ -77,7 +100,7 @@ impl VettedHead {
     pub(super) fn pass(self, body: Body, clean: impl FnOnce(&mut response::Parts)) -> VettedResponse {
         let Self { mut head, denies } = self;
         clean(&mut head);
-        VettedResponse { head, body, denies }
+        VettedResponse { head, body, denies, tunnel: None }
     }
 }
 
@@ -96,6 +119,17 @@ impl UnvettedResponse<'_> {
             head.headers.remove(header::PROXY_AUTHENTICATE);
         }
         Ok(VettedHead { head, denies })
+    }
+
+    /// Judges `head`, a 101, as the answer to what was asked for. A denial has another status.
+    ///
+    /// # Errors
+    /// [`Fault::UpgradeFailed`]: it is the answer to something else.
+    pub(super) fn vet_switch(&self, head: response::Parts, asked: &UpgradeRequest) -> Result<VettedHead, Fault> {
+        match asked.vet(&head.headers) {
+            Ok(()) => Ok(VettedHead { head, denies: false }),
+            Err(seen) => Err(Fault::UpgradeFailed(FaultContext::new(self.endpoint.clone(), seen))),
+        }
     }
 
     /// Whether a denial passes, because the route says so.
