@@ -310,7 +310,6 @@ fn what_is_not_built_yet_is_said_and_not_taken() {
     );
     check(&format!("{LEAST}[store]\ndatabase = \"postgres://u:canary@h/d\"\n"), &["15:1 `database` is not built yet"]);
     check(&format!("{LEAST}[admin]\npublic_url = \"\"\n"), &["15:1 `public_url`"]);
-    let route = |text| with("[[routes]]", text);
     let endpoint = |text| LEAST.replace("[\"http://127.0.0.1:9000\"]", text);
     check(&endpoint("[\"http://a\", \"http://b\", \"http://a/\"]"), &["9:38 this endpoint is named twice"]);
     check(&endpoint("[]"), &["9:13 `endpoints` is empty"]);

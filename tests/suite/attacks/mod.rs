@@ -58,6 +58,7 @@ mod second_words;
 mod shared_caches;
 mod sign_in;
 mod tickets;
+mod tunnels;
 
 use std::{collections::BTreeSet, pin::Pin, process::ExitCode, sync::Mutex};
 
@@ -125,6 +126,7 @@ const FILES: &[&[Attack]] = &[
     shared_caches::ATTACKS,
     sign_in::ATTACKS,
     tickets::ATTACKS,
+    tunnels::ATTACKS,
     crate::legacy::ATTACKS,
 ];
 

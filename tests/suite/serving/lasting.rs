@@ -188,8 +188,9 @@ async fn what_nobody_is_named_in_lasts() {
     let setting = Setting::patient().await;
     let (mut client, mut upstream) = opened(&setting, &request("GET", "ws", HANDSHAKE)).await;
     setting.world.revoke("ada").await;
+    let mut beat = tokio::time::interval(world::DEADLINE / 8);
     for _ in 0..4 {
-        tokio::time::sleep(world::DEADLINE / 8).await;
+        beat.tick().await;
         upstream.say(HELLO).await;
         assert_eq!(client.exactly(HELLO.len()).await, HELLO);
     }

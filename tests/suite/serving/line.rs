@@ -12,38 +12,38 @@ use tokio::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// One end of a connection.
-pub(super) struct Line {
+pub(crate) struct Line {
     stream: TcpStream,
     heard: Vec<u8>,
 }
 
 /// How a connection ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct End {
+pub(crate) struct End {
     /// What still came.
-    pub(super) rest: String,
+    pub(crate) rest: String,
     /// Whether it was reset, instead of closed in order.
-    pub(super) reset: bool,
+    pub(crate) reset: bool,
 }
 
 /// What `event` brings; it must come.
-pub(super) async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
+pub(crate) async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
     timeout(PATIENCE, event).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
 impl Line {
-    pub(super) async fn to(address: SocketAddr) -> Self {
+    pub(crate) async fn to(address: SocketAddr) -> Self {
         Self::over(soon("a connection", TcpStream::connect(address)).await.expect("it accepts"))
     }
 
     /// From an address of this machine's own: 127.0.0.0/8 is all loopback.
-    pub(super) async fn from(own: [u8; 4], address: SocketAddr) -> Self {
+    pub(crate) async fn from(own: [u8; 4], address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("there is a socket left");
         socket.bind((own, 0).into()).expect("loopback is ours");
         Self::over(soon("a connection", socket.connect(address)).await.expect("it accepts"))
     }
 
-    pub(super) async fn accepted(listener: &TcpListener) -> Self {
+    pub(crate) async fn accepted(listener: &TcpListener) -> Self {
         Self::over(soon("a connection to the upstream", listener.accept()).await.expect("it accepts").0)
     }
 
@@ -53,22 +53,22 @@ impl Line {
     }
 
     /// Says all of this.
-    pub(super) async fn say(&mut self, bytes: impl AsRef<[u8]>) {
+    pub(crate) async fn say(&mut self, bytes: impl AsRef<[u8]>) {
         soon("the other side to listen", self.stream.write_all(bytes.as_ref())).await.expect("it listens");
     }
 
     /// Whether the other side took this.
-    pub(super) async fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+    pub(crate) async fn try_say(&mut self, bytes: impl AsRef<[u8]>) -> bool {
         soon("the other side to listen or leave", self.stream.write_all(bytes.as_ref())).await.is_ok()
     }
 
     /// The next head, with its empty line.
-    pub(super) async fn head(&mut self) -> String {
+    pub(crate) async fn head(&mut self) -> String {
         self.until("\r\n\r\n").await
     }
 
     /// Everything up to `text`, and that too.
-    pub(super) async fn until(&mut self, text: &str) -> String {
+    pub(crate) async fn until(&mut self, text: &str) -> String {
         loop {
             let at = self.heard.windows(text.len()).position(|window| window == text.as_bytes());
             if let Some(at) = at {
@@ -80,17 +80,23 @@ impl Line {
         }
     }
 
-    /// The next `count` bytes.
-    pub(super) async fn exactly(&mut self, count: usize) -> Vec<u8> {
+    /// The next `count` bytes, if they come.
+    pub(crate) async fn try_exactly(&mut self, count: usize) -> Option<Vec<u8>> {
         while self.heard.len() < count {
-            let more = self.more("so many bytes").await.unwrap_or(0);
-            assert!(more > 0, "closed before {count} bytes: {:?}", String::from_utf8_lossy(&self.heard));
+            if self.more("so many bytes").await.unwrap_or(0) == 0 {
+                return None;
+            }
         }
-        self.heard.drain(..count).collect()
+        Some(self.heard.drain(..count).collect())
+    }
+
+    /// The next `count` bytes.
+    pub(crate) async fn exactly(&mut self, count: usize) -> Vec<u8> {
+        self.try_exactly(count).await.unwrap_or_else(|| panic!("closed before {count} bytes"))
     }
 
     /// A head, its body by its `Content-Length`, as one text.
-    pub(super) async fn message(&mut self) -> String {
+    pub(crate) async fn message(&mut self) -> String {
         let head = self.head().await;
         let lower = head.to_ascii_lowercase();
         let length = lower.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.trim().parse().ok());
@@ -102,17 +108,17 @@ impl Line {
     }
 
     /// Says that nothing more is coming, and goes on listening.
-    pub(super) async fn finish(&mut self) {
+    pub(crate) async fn finish(&mut self) {
         self.stream.shutdown().await.expect("it was open");
     }
 
     /// What comes until the other side ends the connection.
-    pub(super) async fn end(mut self) -> End {
+    pub(crate) async fn end(mut self) -> End {
         self.ends().await
     }
 
     /// The same, of a line that is kept: closing it would be news to the other side.
-    pub(super) async fn ends(&mut self) -> End {
+    pub(crate) async fn ends(&mut self) -> End {
         let reset = loop {
             match self.more("the end").await {
                 Ok(0) => break false,
@@ -124,7 +130,7 @@ impl Line {
     }
 
     /// Says `piece` again and again while the other side takes it, and returns how many bytes it took.
-    pub(super) async fn flood(&mut self, piece: &[u8]) -> usize {
+    pub(crate) async fn flood(&mut self, piece: &[u8]) -> usize {
         let mut taken = 0;
         while let Ok(some) = soon("an end of the flood", self.stream.write(piece)).await {
             taken += some;
@@ -132,7 +138,7 @@ impl Line {
         taken
     }
 
-    pub(super) fn into_stream(self) -> TcpStream {
+    pub(crate) fn into_stream(self) -> TcpStream {
         self.stream
     }
 

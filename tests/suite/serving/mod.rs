@@ -17,7 +17,7 @@ mod metrics;
 mod reload;
 mod secure_upstreams;
 mod slow;
-mod tunnels;
+pub(crate) mod tunnels;
 mod upstreams;
 
 use std::net::SocketAddr;
@@ -53,14 +53,14 @@ pub(crate) fn tests() -> Vec<Trial> {
 }
 
 /// A gateway before an upstream that is spoken by hand.
-struct Setting {
-    world: World,
+pub(crate) struct Setting {
+    pub(crate) world: World,
     upstream: TcpListener,
 }
 
 impl Setting {
     /// Every deadline is far away.
-    async fn patient() -> Self {
+    pub(crate) async fn patient() -> Self {
         Self::with(patient).await
     }
 
@@ -76,7 +76,7 @@ impl Setting {
     }
 
     /// A new client.
-    async fn client(&self) -> Line {
+    pub(crate) async fn client(&self) -> Line {
         Line::to(self.address()).await
     }
 
@@ -90,12 +90,12 @@ impl Setting {
     }
 
     /// The next connection to the upstream.
-    async fn upstream(&self) -> Line {
+    pub(crate) async fn upstream(&self) -> Line {
         Line::accepted(&self.upstream).await
     }
 
     /// A client that has asked, and the upstream that has heard it: its head.
-    async fn asked(&self, request: &str) -> (Line, Line, String) {
+    pub(crate) async fn asked(&self, request: &str) -> (Line, Line, String) {
         let mut client = self.client().await;
         client.say(request).await;
         let mut upstream = self.upstream().await;
@@ -110,7 +110,7 @@ fn patient(settings: &mut Settings) {
 }
 
 /// A request to a route that is open to anyone. `fields` are lines that end in CRLF.
-fn request(method: &str, path: &str, fields: &str) -> String {
+pub(crate) fn request(method: &str, path: &str, fields: &str) -> String {
     format!("{method} /public/{path} HTTP/1.1\r\nHost: 127.0.0.1\r\n{fields}\r\n")
 }
 

@@ -7,15 +7,15 @@ use super::{OK, Setting, line::Line, patient, request};
 use crate::in_a_runtime;
 
 /// What a client sends to open a WebSocket: the example of RFC 6455 §1.3.
-pub(super) const HANDSHAKE: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+pub(crate) const HANDSHAKE: &str = "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 /// What a service answers to that.
-pub(super) const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+pub(crate) const SWITCHED: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                                    Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
 /// A frame of text from a service.
-pub(super) const HELLO: &[u8] = b"\x81\x05hello";
+pub(crate) const HELLO: &[u8] = b"\x81\x05hello";
 
 pub(super) fn tests() -> Vec<Trial> {
     vec![
@@ -31,7 +31,7 @@ pub(super) fn tests() -> Vec<Trial> {
 }
 
 /// An open WebSocket: both of its ends.
-pub(super) async fn opened(setting: &Setting, request: &str) -> (Line, Line) {
+pub(crate) async fn opened(setting: &Setting, request: &str) -> (Line, Line) {
     let (mut client, mut upstream, _) = setting.asked(request).await;
     upstream.say(SWITCHED).await;
     assert!(client.head().await.starts_with("HTTP/1.1 101 "));
@@ -39,7 +39,7 @@ pub(super) async fn opened(setting: &Setting, request: &str) -> (Line, Line) {
 }
 
 /// The close frame that comes next, after whatever else: its code.
-pub(super) async fn close_code(client: &mut Line) -> u16 {
+pub(crate) async fn close_code(client: &mut Line) -> u16 {
     loop {
         let head = client.exactly(2).await;
         let payload = client.exactly(usize::from(head[1] & 0x7f)).await;
