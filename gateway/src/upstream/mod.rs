@@ -66,8 +66,8 @@ use self::{
 };
 use crate::{
     body::{Body, MinRate, Received, Upload, Watch},
-    config::{self, Affinity, Config, site::Site},
-    fault::Fault,
+    config::{self, Affinity, Config, UpstreamProtocol, site::Site},
+    fault::{Fault, FaultContext},
     headers::{CookieNames, reserved::Reserved},
     limits::Prefix,
     request::{Forwarded, RequestHead},
@@ -161,6 +161,10 @@ impl Upstreams {
             return Err(Fault::BodyTooLarge);
         }
         let upstream = self.find(route)?;
+        if asked.is_some() && upstream.config.protocol == UpstreamProtocol::Http2 {
+            let at = FaultContext::new(route.upstream.clone(), "HTTP/2 has no upgrades: `protocol = \"http1\"` has");
+            return Err(Fault::UpgradeFailed(at));
+        }
         let identity = self.identity(route, permit, now)?;
         let key = upstream.affinity_of(permit, &mut parts.headers);
         let target = self.prepare(&mut parts, upstream, (route, head, identity))?;

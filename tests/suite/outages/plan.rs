@@ -84,6 +84,9 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, cache_state: CacheState
     if also.is_some_and(|(other, _)| flow.is_of_the_protocol() && (first.0, other) != (Dependency::Store, Monolith)) {
         return Plan::LeaveOut("only the registry counts on the paths of the protocol");
     }
+    if also.is_some() && flow.lasts() {
+        return Plan::LeaveOut("nobody is asked about what lasts, as each alone shows");
+    }
     let is_of_endpoints = |dependency| matches!(dependency, Dependency::Endpoint | Dependency::Dns);
     if also.is_some_and(|(other, _)| is_of_endpoints(first.0) || is_of_endpoints(other)) {
         return Plan::LeaveOut("one endpoint of several, and names, are broken alone");

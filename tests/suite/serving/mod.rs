@@ -12,7 +12,7 @@ mod early;
 mod endings;
 mod http2_upstreams;
 mod lasting;
-mod line;
+pub(crate) mod line;
 mod metrics;
 mod reload;
 mod secure_upstreams;

@@ -3,6 +3,7 @@
 
 mod displays;
 mod endings;
+mod lasting;
 mod people;
 mod programs;
 
@@ -20,6 +21,7 @@ use world::{
 pub(super) use self::endings::EndingPost;
 use self::{
     endings::{Ending, SESSIONS},
+    lasting::Lasting,
     people::Coming,
 };
 use super::{
@@ -65,6 +67,8 @@ pub(crate) struct Going {
     installation: Option<Installation>,
     /// The session that is ended by its row.
     ending: Option<Ending>,
+    /// What is open.
+    lasting: Option<Lasting>,
 }
 
 impl Going {
@@ -83,7 +87,10 @@ impl Going {
             | Flow::BackChannelLogout
             | Flow::RenewalDue
             | Flow::RenewalPastGrace
-            | Flow::UserinfoRenewal => true,
+            | Flow::UserinfoRenewal
+            | Flow::Upgrade
+            | Flow::StreamingBody
+            | Flow::EventStream => true,
             Flow::BearerKnownKid
             | Flow::BearerUnknownKid
             | Flow::OpaqueKnown
@@ -131,8 +138,11 @@ impl Going {
             new_key: None,
             installation: None,
             ending: None,
+            lasting: None,
         };
-        if cell.flow == Flow::BackChannelLogout {
+        if cell.flow.lasts() {
+            going.prepare_lasting(world).await;
+        } else if cell.flow == Flow::BackChannelLogout {
             going.prepare_back_channel(world).await
         } else if cell.flow.is_of_the_fleet() {
             going.prepare_display(world, cell).await
@@ -171,6 +181,9 @@ impl Going {
         }
         if let Some(ending) = &mut self.ending {
             return ending.go(world, self.flow, &mut self.good).await;
+        }
+        if let Some(lasting) = &mut self.lasting {
+            return lasting.seen(self.flow).await;
         }
         let asked = world.idp.asked(Part::Token);
         let heard = go(world, self.flow, &mut self.good, self.coming.callback.as_ref(), self.path).await;
@@ -235,6 +248,9 @@ impl Going {
         }
         if let Some(ending) = &self.ending {
             ending.judge_when_healed(world, complaints).await;
+        }
+        if let Some(lasting) = self.lasting.take() {
+            lasting.judge_when_healed(world, self.flow, &self.subject, complaints).await;
         }
         let Some(ticket) = self.ticket.as_ref().filter(|_| self.flow.is_a_logout()) else { return };
         let mut copied = Caller::new(Form::Browser);
@@ -304,6 +320,9 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
         | Flow::Statement
         | Flow::KeyRotation
         | Flow::OldPin
-        | Flow::OldPinPoll => world.ask(caller, path).await,
+        | Flow::OldPinPoll
+        | Flow::Upgrade
+        | Flow::StreamingBody
+        | Flow::EventStream => world.ask(caller, path).await,
     }
 }

@@ -73,10 +73,16 @@ pub(crate) enum Flow {
     OldPin,
     /// The same asks there what became of its PIN, which an administrator has confirmed.
     OldPinPoll,
+    /// Has a WebSocket open.
+    Upgrade,
+    /// Is sending a body that does not end.
+    StreamingBody,
+    /// Reads a stream of events.
+    EventStream,
 }
 
 impl Flow {
-    pub(crate) const ALL: [Self; 33] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::SignInBegin,
         Self::Callback,
         Self::Ticket,
@@ -110,6 +116,9 @@ impl Flow {
         Self::KeyRotation,
         Self::OldPin,
         Self::OldPinPoll,
+        Self::Upgrade,
+        Self::StreamingBody,
+        Self::EventStream,
     ];
 
     /// Who goes this way.
@@ -122,6 +131,9 @@ impl Flow {
             | Self::LogoutAtProvider
             | Self::SessionEnd
             | Self::Confirmation
+            | Self::Upgrade
+            | Self::StreamingBody
+            | Self::EventStream
             | Self::RenewalDue => &[Form::Browser],
             Self::Verify | Self::BackChannelLogout => &[Form::Script],
             Self::BearerKnownKid | Self::BearerUnknownKid | Self::OpaqueKnown | Self::OpaqueUnknown => {
@@ -174,7 +186,10 @@ impl Flow {
             | Self::ForwardedRequest
             | Self::DeviceToken
             | Self::Adoption
-            | Self::LegacyToken => Outcome::Served,
+            | Self::LegacyToken
+            | Self::Upgrade
+            | Self::StreamingBody
+            | Self::EventStream => Outcome::Served,
             Self::OverdueToken => Outcome::RenewalRequired,
             Self::Activation => Outcome::PinShown,
             Self::Polling | Self::Renewal | Self::Reactivation | Self::OldPinPoll => Outcome::Granted,
@@ -217,6 +232,9 @@ impl Flow {
             | Self::PublicRoute
             | Self::StrictRoute
             | Self::Verify
+            | Self::Upgrade
+            | Self::StreamingBody
+            | Self::EventStream
             | Self::ForwardedRequest => false,
         }
     }
@@ -231,6 +249,11 @@ impl Flow {
         self.asks_userinfo()
             || self.is_opaque()
             || matches!(self, Self::LogoutAtProvider | Self::SessionsPage | Self::SessionEnd | Self::BackChannelLogout)
+    }
+
+    /// Whether it is open when something breaks, and is to go on.
+    pub(crate) const fn lasts(self) -> bool {
+        matches!(self, Self::Upgrade | Self::StreamingBody | Self::EventStream)
     }
 
     /// Whether somebody signs out.

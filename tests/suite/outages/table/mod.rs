@@ -9,6 +9,7 @@ mod of_endpoints;
 mod of_requests;
 mod of_sessions;
 mod of_the_fleet;
+mod of_what_lasts;
 mod rules;
 
 use std::time::Duration;
@@ -236,5 +237,6 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
         | F::KeyRotation
         | F::OldPin
         | F::OldPinPoll => of_the_fleet::entry(flow, dependency, cache_state, fault),
+        F::Upgrade | F::StreamingBody | F::EventStream => of_what_lasts::entry(flow, dependency, cache_state),
     }
 }

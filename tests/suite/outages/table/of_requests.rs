@@ -35,7 +35,10 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
             | F::Statement
             | F::KeyRotation
             | F::OldPin
-            | F::OldPinPoll,
+            | F::OldPinPoll
+            | F::Upgrade
+            | F::StreamingBody
+            | F::EventStream,
             ..,
         ) => unreachable!("these have a table of their own"),
         (_, D::Userinfo | D::Introspection | D::EndOfSession | D::Endpoint | D::Dns, Warm | Cold | Stale) => {
@@ -182,7 +185,10 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
             | F::Statement
             | F::KeyRotation
             | F::OldPin
-            | F::OldPinPoll,
+            | F::OldPinPoll
+            | F::Upgrade
+            | F::StreamingBody
+            | F::EventStream,
             _,
         ) => unreachable!("these have a table of their own"),
     }
