@@ -95,7 +95,7 @@ impl<'a> Written<'a> {
             cross_origin: None,
             websocket_origins: section
                 .value("websocket_origins")
-                .and_then(|value| value.each("[\"https://wall.example.com\"]", origin))
+                .and_then(|value| value.each("[\"https://wall.example.com\"]", websocket_origin))
                 .unwrap_or_default(),
             upgrades: section
                 .value("upgrades")
@@ -238,7 +238,7 @@ fn challenge(value: &Value<'_>) -> Option<String> {
 }
 
 /// A page's scheme, host and port.
-fn origin(value: &Value<'_>) -> Option<Url> {
+fn websocket_origin(value: &Value<'_>) -> Option<Url> {
     let url = value.url("\"https://wall.example.com\"")?;
     if !url.origin().is_tuple() || url.path() != "/" || url.query().is_some() || url.fragment().is_some() {
         value.problem("an origin is a scheme and a host, nothing more", "for example \"https://wall.example.com\"");
