@@ -36,6 +36,7 @@ fn line() -> AccessLine {
         time: Timestamp::from_millis(1_767_268_800_123),
         id: "019b7a1c-3c00-7000-8000-0123456789ab".to_owned(),
         client: Some(CLIENT),
+        protocol: None,
         method: Method::GET,
         path: "/orders/17".to_owned(),
         status: Some(200),

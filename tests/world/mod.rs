@@ -13,6 +13,7 @@ pub mod disk;
 pub mod display;
 pub mod fault_proxy;
 pub mod folder;
+pub mod frames;
 pub mod keyring;
 pub mod log;
 pub mod names;
@@ -233,7 +234,7 @@ impl World {
     /// A world to be described further, or started as it is.
     #[expect(clippy::new_ret_no_self, reason = "a world is made by starting it")]
     pub fn new() -> Builder {
-        Builder::default()
+        Builder { protocol: wire::usual(), ..Builder::default() }
     }
 
     /// Starts the gateway, in this process.

@@ -2,6 +2,7 @@
 //! any test runs over any of them unchanged.
 
 use std::{
+    cell::Cell,
     collections::BTreeMap,
     sync::{Arc, Mutex, OnceLock},
 };
@@ -34,6 +35,23 @@ pub enum Protocol {
 
 /// The gateways that are spoken to otherwise than in HTTP/1.1 over TCP, by host and port.
 static SPOKEN: Mutex<BTreeMap<String, Protocol>> = Mutex::new(BTreeMap::new());
+
+thread_local! {
+    /// What is spoken where a test says nothing about it.
+    static USUAL: Cell<Protocol> = const { Cell::new(Protocol::Http1) };
+}
+
+/// Does `work`; the worlds that it describes on this thread, without a word about it, are spoken to in `protocol`.
+pub fn usually<T>(protocol: Protocol, work: impl FnOnce() -> T) -> T {
+    let before = USUAL.replace(protocol);
+    let done = work();
+    USUAL.set(before);
+    done
+}
+
+pub(crate) fn usual() -> Protocol {
+    USUAL.get()
+}
 
 impl Protocol {
     /// Every protocol.

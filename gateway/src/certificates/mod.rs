@@ -70,7 +70,7 @@ struct Entry {
 
 /// What a server says over TLS that it speaks, in its order of preference (RFC 7301). Without one that the client speaks
 /// there is no connection.
-const PROTOCOLS: [&[u8]; 1] = [b"http/1.1"];
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
 impl Certificates {
     /// Reads the certificates in `files`, of which the first is the default.

@@ -21,7 +21,7 @@ use auth_core::{
     session::Ticket,
     verdict::Unavailable,
 };
-use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version};
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use self::admission::Admitted;
@@ -56,6 +56,7 @@ pub struct RequestContext {
     /// The moment that it is judged by.
     pub now: Now,
     begun: Instant,
+    protocol: Option<&'static str>,
     method: Method,
     path: String,
     client_kind: Cell<ClientKind>,
@@ -112,6 +113,11 @@ impl RequestContext {
             now: gateway.now(),
             gateway,
             begun: Instant::now(),
+            protocol: match request.version() {
+                Version::HTTP_2 => Some("HTTP/2"),
+                Version::HTTP_10 => Some("HTTP/1.0"),
+                _ => None,
+            },
             method: request.method().clone(),
             // Without the query: queries hold codes.
             path: request.uri().path().to_owned(),
@@ -338,6 +344,7 @@ impl RequestContext {
             time: self.now.wall(),
             id: self.id.to_string(),
             client: Some(found.client.unwrap_or(self.peer)),
+            protocol: self.protocol,
             method: self.method.clone(),
             path: self.path.clone(),
             status: answer.map(|(status, ..)| status.as_u16()),

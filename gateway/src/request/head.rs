@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use auth_core::credential::{CredentialCandidates, CredentialText, cookies};
-use http::{HeaderMap, HeaderName, Method, Request, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Version, header};
 use secrecy::SecretString;
 
 use crate::{
@@ -68,7 +68,10 @@ pub fn read<B>(
     peer: IpAddr,
     policy: &HeadPolicy,
 ) -> Result<(RequestHead, Request<B>), Fault> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    if parts.version == Version::HTTP_2 {
+        join_cookies(&mut parts.headers);
+    }
     let strict = head_rules::strict(&parts, &policy.rules)?;
     let forwarded = Forwarded::of(&parts.headers, peer, strict.host, &policy.forwarded).map_err(bad_request)?;
     let credentials = CredentialCandidates::read(&parts.headers, policy.cookies.ticket, policy.legacy_header.as_ref());
@@ -113,6 +116,19 @@ impl RequestHead {
     /// The sign-ins that this browser has begun: names and values of their cookies.
     pub fn pending(&self) -> &[(String, SecretString)] {
         &self.pending
+    }
+}
+
+/// HTTP/2 sends cookies in as many fields as it likes; whoever reads them further on knows of one (RFC 9113 §8.2.3).
+fn join_cookies(headers: &mut HeaderMap) {
+    let mut fields = headers.get_all(header::COOKIE).iter();
+    if fields.next().is_none() || fields.next().is_none() {
+        return;
+    }
+    let fields: Vec<_> = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(mut joined) = HeaderValue::from_bytes(&fields.join(b"; ".as_slice())) {
+        joined.set_sensitive(true);
+        headers.insert(header::COOKIE, joined);
     }
 }
 

@@ -123,3 +123,20 @@ fn routes_are_found_by_the_host_that_is_sent_on() {
     check([192, 0, 2, 1], "public.example", "app.example");
     check([10, 0, 0, 1], "a:b:c", "bad request: host");
 }
+
+#[test]
+fn cookies_of_http_2_are_one_field_and_those_of_http_1_are_as_they_came() {
+    let check = |version: Version, cookies: &[&str], expected: &[&str]| {
+        let fields: Vec<_> = cookies.iter().map(|cookie| ("cookie", *cookie)).collect();
+        let mut asked = request("/", &fields);
+        *asked.version_mut() = version;
+        let (_, read) = read(asked, RequestId::new(), [192, 0, 2, 1].into(), &policy()).expect("a good head");
+        let found: Vec<_> =
+            read.headers().get_all("cookie").iter().map(|value| value.to_str().expect("ASCII")).collect();
+        assert_eq!(found, expected, "{version:?} {cookies:?}");
+    };
+    check(Version::HTTP_2, &["a=1", "b=2; c=3", "a=4"], &["a=1; b=2; c=3; a=4"]);
+    check(Version::HTTP_2, &["a=1"], &["a=1"]);
+    check(Version::HTTP_2, &[], &[]);
+    check(Version::HTTP_11, &["a=1", "b=2"], &["a=1", "b=2"]);
+}

@@ -3,7 +3,6 @@
 use std::{
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 
@@ -11,7 +10,7 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::phase::Phase;
+use super::stream::Stream;
 use crate::{
     body::{BodyError, in_words},
     context::{RequestContext, Transfer},
@@ -23,7 +22,7 @@ use crate::{
 /// be it the end of its answer, of its connection, or of the program.
 pub(super) struct AccessRecord {
     context: Rc<RequestContext>,
-    phase: Arc<Phase>,
+    stream: Rc<Stream>,
     sent: u64,
     end: Option<AnswerEnd>,
 }
@@ -41,9 +40,9 @@ enum AnswerEnd {
 }
 
 impl AccessRecord {
-    /// The record of a request that has just arrived on the connection in `phase`.
-    pub(super) fn new(context: Rc<RequestContext>, phase: Arc<Phase>) -> Self {
-        Self { context, phase, sent: 0, end: None }
+    /// The record of a request that has just arrived as `stream`.
+    pub(super) fn new(context: Rc<RequestContext>, stream: Rc<Stream>) -> Self {
+        Self { context, stream, sent: 0, end: None }
     }
 
     /// Records how `response` goes to the client.
@@ -81,9 +80,10 @@ impl AccessRecord {
 
     /// Why an answer has no end, if nothing has said so.
     fn cut_by(&self) -> Incomplete {
-        match self.phase.ended_by() {
+        let serving = self.context.gateway.is_ready();
+        match self.stream.ended_by(serving) {
             Some(by) => by,
-            None if self.context.gateway.is_ready() => Incomplete::Internal,
+            None if serving => Incomplete::Internal,
             None => Incomplete::Shutdown,
         }
     }

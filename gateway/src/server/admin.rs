@@ -72,7 +72,7 @@ where
     loop {
         // Operators are not counted among the clients, so that they come in when no client does.
         if let Some((stream, peer)) = acceptor::accept(&listener, &mut fails).await {
-            spawn_local(http.clone().serve(stream, peer.ip(), Phase::new(http.timeouts())));
+            spawn_local(http.clone().serve(stream, peer.ip(), Phase::new(http.limits(peer.ip()).timeouts)));
         }
     }
 }

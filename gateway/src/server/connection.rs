@@ -1,4 +1,4 @@
-//! One client connection: hyper speaks, the service answers with a reply, and the reply becomes a response here, last.
+//! One client connection: what it speaks is decided here, in one place; hyper speaks, the service answers with a reply, and the reply becomes a response here, last.
 //!
 //! A panic is caught here and answered in the form of whoever asked; it costs nobody else anything. A panic in a body
 //! that is already on its way cuts this connection: half an answer never looks like a whole one.
@@ -13,7 +13,7 @@ use http::{
     HeaderValue, Request, Response, StatusCode,
     header::{CONNECTION, STRICT_TRANSPORT_SECURITY},
 };
-use hyper::{body::Incoming, server::conn::http1::Builder, service::service_fn};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -24,9 +24,9 @@ use tower::{BoxError, Service, ServiceExt, load_shed::error::Overloaded};
 
 use super::{
     access_record::{AccessRecord, RecordedBody},
-    io::{Io, Transport},
+    io::{Io, Spoken, Transport},
     phase::{ClientTimeouts, ConnectionState, Phase},
-    stream::{ClientConnection, Closing, ResponseBody},
+    stream::{ClientConnection, Closing, ResponseBody, Stream},
 };
 use crate::{
     body::Received, context::RequestContext, fault::Fault, headers::connection::upgrades_asked, response::reply::Reply,
@@ -53,6 +53,16 @@ const BUFFER: usize = 64 * 1024;
 
 /// A request and its context: what a service is asked.
 pub(super) type RequestInContext = (Rc<RequestContext>, Request<Received>);
+
+/// What one connection may take, for as long as it lasts.
+pub(super) struct ConnectionLimits {
+    /// The largest head that is read, in bytes.
+    pub(super) head: usize,
+    /// How long its client may take.
+    pub(super) timeouts: ClientTimeouts,
+    /// Whether its other end is a trusted proxy, whose connections carry many clients.
+    pub(super) trusted: bool,
+}
 
 /// What all connections of one listener on one thread share.
 pub(super) struct HttpServer<S> {
@@ -81,11 +91,38 @@ where
         Rc::new(Self { service, gateway, draining, closing })
     }
 
-    /// Serves one connection, which is in `phase`, to its end; once draining, to the end of the request that it is at.
+    /// Serves one connection, which is in `phase`, to its end; once draining, to the end of the requests that it is at.
     pub(super) async fn serve(self: Rc<Self>, transport: impl Transport, peer: IpAddr, phase: Arc<Phase>) {
-        let (http, _) = self.limits();
-        let connection = ClientConnection::new(phase, transport.is_encrypted());
-        let Some(transport) = self.speak(http, &connection, transport, peer).await else {
+        let limits = self.limits(peer);
+        let connection = ClientConnection::new(phase.clone(), transport.is_encrypted());
+        let mut io = Io::new(transport, phase);
+        let spoken = tokio::select! {
+            spoken = io.spoken() => spoken,
+            () = self.draining.cancelled() => match timeout(self.last_request(), io.spoken()).await {
+                Ok(spoken) => spoken,
+                // It has not asked anything.
+                Err(_) => return,
+            },
+        };
+        match spoken {
+            Ok(Spoken::Http1) => self.serve_http1(limits, io, connection, peer).await,
+            Ok(Spoken::Http2) => self.serve_http2(limits, io, connection, peer).await,
+            // Nothing was asked.
+            Err(_) => {}
+        }
+    }
+
+    async fn serve_http1(
+        self: Rc<Self>,
+        limits: ConnectionLimits,
+        io: Io<impl Transport>,
+        connection: Rc<ClientConnection>,
+        peer: IpAddr,
+    ) {
+        let mut http = http1::Builder::new();
+        // Its one timer stays off: `Io` has two.
+        http.header_read_timeout(None).max_header_size(limits.head).max_buf_size(limits.head + BUFFER);
+        let Some(transport) = self.speak(http, &connection, io, peer).await else {
             return connection.tunnels_ended().await;
         };
         match connection.closing() {
@@ -98,21 +135,15 @@ where
         }
     }
 
-    /// How long the client of a connection that begins now may take.
-    pub(super) fn timeouts(&self) -> ClientTimeouts {
-        self.limits().1
-    }
-
-    /// How heads are read on a connection that begins now, and how long its client may take. The connection keeps no more of
-    /// the configuration: it may outlast many.
-    fn limits(&self) -> (Builder, ClientTimeouts) {
+    /// What a connection of `peer` that begins now may take. It keeps no more of the configuration: it may outlast many.
+    pub(super) fn limits(&self, peer: IpAddr) -> ConnectionLimits {
         let running = self.gateway.running();
         let config = &running.config.server;
-        let mut http = Builder::new();
-        // Its one timer stays off: `Io` has two.
-        let head = config.max_head.max(LARGEST_HEAD);
-        http.header_read_timeout(None).max_header_size(head).max_buf_size(head + BUFFER);
-        (http, ClientTimeouts::of(config))
+        ConnectionLimits {
+            head: config.max_head.max(LARGEST_HEAD),
+            timeouts: ClientTimeouts::of(config),
+            trusted: running.head_policy.forwarded.trusts(peer.to_canonical()),
+        }
     }
 
     /// For how long a connection that is idle is still listened to once the gateway stops.
@@ -120,18 +151,22 @@ where
         LAST_REQUEST.min(self.gateway.drain_time() / 4)
     }
 
-    /// Speaks HTTP until the connection can serve no more; what it ran over.
+    /// Cancelled once no more is served than what has begun.
+    pub(super) fn draining(&self) -> &CancellationToken {
+        &self.draining
+    }
+
+    /// Speaks HTTP/1 until the connection can serve no more; what it ran over.
     async fn speak<T: Transport>(
         self: &Rc<Self>,
-        http: Builder,
+        http: http1::Builder,
         connection: &Rc<ClientConnection>,
-        transport: T,
+        io: Io<T>,
         peer: IpAddr,
     ) -> Option<T> {
-        let io = Io::new(transport, connection.phase().clone());
         let answers = service_fn(|request| {
-            let (server, connection) = (self.clone(), connection.clone());
-            async move { Ok::<_, Infallible>(server.answer(&connection, peer, request).await) }
+            let (server, stream) = (self.clone(), connection.open(&request));
+            async move { Ok::<_, Infallible>(server.answer(stream, peer, request).await) }
         });
         let mut http = http.serve_connection(TokioIo::new(io), answers).with_upgrades();
         // How it ended is of no use to anybody: what mattered was said in answers.
@@ -153,16 +188,16 @@ where
         http.into_parts().map(|parts| parts.io.into_inner().into_transport())
     }
 
-    async fn answer(
+    /// Answers the request that was opened as `stream`.
+    pub(super) async fn answer(
         &self,
-        connection: &Rc<ClientConnection>,
+        stream: Rc<Stream>,
         peer: IpAddr,
         request: Request<Incoming>,
     ) -> Response<RecordedBody<ResponseBody>> {
-        let stream = connection.open(&request);
         let is_handshake = opens_websocket(&request);
         let context = Rc::new(RequestContext::new(self.gateway.clone(), peer, &request));
-        let record = AccessRecord::new(context.clone(), connection.phase().clone());
+        let record = AccessRecord::new(context.clone(), stream.clone());
         let request = request.map(|body| Received::new(body, context.received().clone(), || stream.clone()));
         let respond = async {
             let reply = match self.service.clone().oneshot((context.clone(), request)).await {
@@ -178,21 +213,22 @@ where
                 context.send(context.fault(Fault::Panicked))
             }
         };
-        if let Some(hsts) = context.running.site.hsts().filter(|_| connection.is_encrypted()) {
+        if let Some(hsts) = context.running.site.hsts().filter(|_| stream.is_encrypted()) {
             // In place of an upstream's own: two of them, and browsers take the first (RFC 6797 §8.1).
             response.headers_mut().insert(STRICT_TRANSPORT_SECURITY, hsts.clone());
         }
-        if self.draining.is_cancelled() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let may_say_so = !stream.is_one_of_many() && response.status() != StatusCode::SWITCHING_PROTOCOLS;
+        if self.draining.is_cancelled() && may_say_so {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
-        if is_handshake && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        if is_handshake && !stream.is_one_of_many() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             // What its client sent ahead is nobody's request.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         match context.take_tunnel() {
             None => record.of(response.map(|body| stream.answer(body))),
             Some(open) => {
-                connection.carry(open, record, stream.clone(), self.closing.clone());
+                stream.connection().carry(open, record, stream.clone(), self.closing.clone());
                 response.map(|body| RecordedBody::unrecorded(stream.answer(body)))
             }
         }

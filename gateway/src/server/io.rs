@@ -3,10 +3,11 @@
 //! [`Io`] works over any [`Transport`]: TCP, and TLS over it.
 
 use std::{
+    future::poll_fn,
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
@@ -15,8 +16,11 @@ use tokio::{
     time::{Instant, Sleep},
 };
 
-use super::phase::{ConnectionState, Phase};
-use crate::body::Pace;
+use super::{
+    frames::{Flood, Frames, PREFACE},
+    phase::{ConnectionState, Phase},
+};
+use crate::{body::Pace, telemetry::metrics::HTTP2_FLOODS};
 
 /// What a client's connection runs over. Each one compiles hyper's server anew, and none costs a copy or an allocation.
 pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
@@ -25,8 +29,22 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Unpin + Send + 'static {
         false
     }
 
+    /// What was agreed to speak on it; `None`: nothing, and the client's first bytes say it.
+    fn spoken(&self) -> Option<Spoken> {
+        None
+    }
+
     /// From here on, closing it resets it, so that nobody takes its end for the end of an answer.
     fn reset_on_close(&self);
+}
+
+/// What is spoken with a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spoken {
+    /// HTTP/1.0 and HTTP/1.1.
+    Http1,
+    /// HTTP/2.
+    Http2,
 }
 
 /// A client's connection.
@@ -37,6 +55,18 @@ pub(super) struct Io<T> {
     stalled: Timer,
     /// How fast the client takes bytes.
     pace: Pace,
+    first: First,
+    frames: Option<Box<Frames>>,
+}
+
+/// The first bytes of a connection, which were looked at and are yet to be read.
+#[derive(Default)]
+struct First {
+    bytes: [u8; PREFACE.len()],
+    /// How many there are.
+    come: usize,
+    /// How many of them have been read.
+    read: usize,
 }
 
 /// A timer that is set seldom: it is moved only when it fires, or when it would fire too late.
@@ -46,12 +76,25 @@ struct Timer(Option<Pin<Box<Sleep>>>);
 impl<T> Io<T> {
     /// A connection in `phase`.
     pub(super) fn new(transport: T, phase: Arc<Phase>) -> Self {
-        Self { transport, phase, waiting: Timer::default(), stalled: Timer::default(), pace: Pace::default() }
+        let (waiting, stalled) = (Timer::default(), Timer::default());
+        let (pace, first) = (Pace::default(), First::default());
+        Self { transport, phase, waiting, stalled, pace, first, frames: None }
     }
 
     /// What it ran over: to close it in a way that loses nothing.
     pub(super) fn into_transport(self) -> T {
         self.transport
+    }
+
+    /// Looks at frames from here on: HTTP/2 is spoken. They are `counted` unless the other end is trusted.
+    pub(super) fn watch_frames(&mut self, counted: bool) {
+        self.frames = Some(Box::new(Frames::new(counted, Instant::now())));
+    }
+
+    fn sent(&mut self, wrote: &Poll<io::Result<usize>>) {
+        if let (Some(frames), Poll::Ready(Ok(bytes))) = (&mut self.frames, wrote) {
+            frames.sent(*bytes);
+        }
     }
 
     /// Passes on a write's result; one that the client holds up for too long fails, and so does one after many that were
@@ -104,8 +147,51 @@ impl Timer {
     }
 }
 
-impl<T: Transport> AsyncRead for Io<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+impl First {
+    /// Reads what has not been read.
+    fn put(&mut self, buf: &mut ReadBuf<'_>) {
+        let taken = buf.remaining().min(self.come - self.read);
+        buf.put_slice(&self.bytes[self.read..self.read + taken]);
+        self.read += taken;
+    }
+}
+
+impl<T: Transport> Io<T> {
+    /// What is spoken on it: what was agreed, else HTTP/2 if the client begins with its preface (RFC 9113 §3.3). What is
+    /// looked at here is read all the same.
+    ///
+    /// # Errors
+    /// The connection broke, or the client took too long.
+    pub(super) async fn spoken(&mut self) -> io::Result<Spoken> {
+        match self.transport.spoken() {
+            Some(spoken) => Ok(spoken),
+            None => poll_fn(|cx| self.poll_spoken(cx)).await,
+        }
+    }
+
+    fn poll_spoken(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Spoken>> {
+        loop {
+            let (come, first) = (self.first.come, self.first.bytes);
+            if first[..come] != PREFACE[..come] {
+                return Poll::Ready(Ok(Spoken::Http1));
+            }
+            if come == PREFACE.len() {
+                return Poll::Ready(Ok(Spoken::Http2));
+            }
+            let mut bytes = [0; PREFACE.len()];
+            let mut buf = ReadBuf::new(&mut bytes[come..]);
+            ready!(self.poll_next(cx, &mut buf))?;
+            let more = buf.filled();
+            if more.is_empty() {
+                return Poll::Ready(Ok(Spoken::Http1));
+            }
+            self.first.bytes[come..come + more.len()].copy_from_slice(more);
+            self.first.come += more.len();
+        }
+    }
+
+    /// Reads what the client sends next, for as long as it may take.
+    fn poll_next(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let read = Pin::new(&mut self.transport).poll_read(cx, buf);
         if read.is_ready() {
@@ -122,11 +208,42 @@ impl<T: Transport> AsyncRead for Io<T> {
             Poll::Pending => Poll::Pending,
         }
     }
+
+    /// Looks at the frames that came.
+    fn look(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let Some(frames) = &mut self.frames else { return Ok(()) };
+        let now = Instant::now();
+        let had_begun = frames.has_begun();
+        let seen = frames.came(bytes, now);
+        if !had_begun && frames.has_begun() {
+            self.phase.multiplex(now);
+        }
+        if frames.has_begun() {
+            self.phase.reads_head(frames.is_in_head(), now);
+        }
+        seen.map_err(|Flood(kind)| {
+            HTTP2_FLOODS.with([kind]).increment(1);
+            io::Error::new(io::ErrorKind::InvalidData, "too many frames that bring nothing")
+        })
+    }
+}
+
+impl<T: Transport> AsyncRead for Io<T> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        self.first.put(buf);
+        let looked_at = buf.filled().len() > before;
+        let read = if buf.remaining() > 0 { self.poll_next(cx, buf) } else { Poll::Ready(Ok(())) };
+        self.look(&buf.filled()[before..])?;
+        // An error, or an end, comes again when it is read again.
+        if looked_at { Poll::Ready(Ok(())) } else { read }
+    }
 }
 
 impl<T: Transport> AsyncWrite for Io<T> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.transport).poll_write(cx, buf);
+        self.sent(&wrote);
         self.unless_stalled(cx, wrote, |bytes| *bytes)
     }
 
@@ -136,6 +253,7 @@ impl<T: Transport> AsyncWrite for Io<T> {
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wrote = Pin::new(&mut self.transport).poll_write_vectored(cx, bufs);
+        self.sent(&wrote);
         self.unless_stalled(cx, wrote, |bytes| *bytes)
     }
 

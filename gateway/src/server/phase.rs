@@ -1,7 +1,8 @@
 //! What a client's connection is doing, and until when its client may take its time.
 //!
 //! A connection is idle until its first byte, reads a head until the service is called, and is busy while any of its
-//! streams is open. Idle and head have deadlines here; what happens while busy has deadlines in the body. Its
+//! streams is open. One with many streams at a time (HTTP/2) may read a head while it is busy, and what comes while it is
+//! idle need be none: there its frames say when a head begins and ends. Idle and head have deadlines here; what happens while busy has deadlines in the body. Its
 //! [`Io`](super::io::Io) and its streams share a [`Phase`]; hyper wants an `Io` that is `Send`, so that all of it is
 //! atomic. One thread at a time uses it, and no order between its parts is relied upon.
 
@@ -28,6 +29,10 @@ pub(super) struct Phase {
     streams: AtomicUsize,
     /// Whether some of a head has been seen.
     head_begun: AtomicBool,
+    /// Whether it has many streams at a time.
+    multiplexed: AtomicBool,
+    /// When the head was begun that came beside other streams.
+    head_since: AtomicDuration,
     write_limit: AtomicDuration,
     /// How many bytes a second the client must take while it is waited for.
     min_rate: AtomicU64,
@@ -82,6 +87,8 @@ impl Phase {
             since: AtomicDuration::default(),
             streams: AtomicUsize::new(0),
             head_begun: AtomicBool::new(false),
+            multiplexed: AtomicBool::new(false),
+            head_since: AtomicDuration::default(),
             write_limit: AtomicDuration::default(),
             min_rate: AtomicU64::new(0),
             client_left: AtomicBool::new(false),
@@ -130,10 +137,32 @@ impl Phase {
         }
     }
 
+    /// From here on it has many streams at a time.
+    pub(super) fn multiplex(&self, now: Instant) {
+        self.since.set(now.saturating_duration_since(self.connected));
+        self.head_begun.store(false, Relaxed);
+        self.multiplexed.store(true, Relaxed);
+    }
+
+    /// Whether it has many streams at a time.
+    pub(super) fn is_multiplexed(&self) -> bool {
+        self.multiplexed.load(Relaxed)
+    }
+
+    /// Whether some of a head has been seen, and not all, on a connection with many streams.
+    pub(super) fn reads_head(&self, reads: bool, now: Instant) {
+        if reads && !self.head_begun.load(Relaxed) {
+            self.head_since.set(now.saturating_duration_since(self.connected));
+        }
+        self.head_begun.store(reads, Relaxed);
+    }
+
     /// A whole head was read, and a stream is open: the connection is busy until it is closed.
     pub(super) fn stream_opened(&self) {
         self.streams.fetch_add(1, Relaxed);
-        self.head_begun.store(false, Relaxed);
+        if !self.is_multiplexed() {
+            self.head_begun.store(false, Relaxed);
+        }
         self.write_limit.set(self.limits.idle);
         self.min_rate.store(0, Relaxed);
     }
@@ -185,10 +214,16 @@ impl Phase {
 
     /// Bytes came.
     pub(super) fn heard(&self, now: Instant) {
-        if self.state() == ConnectionState::Idle {
+        if !self.is_multiplexed() && self.state() == ConnectionState::Idle {
             self.since.set(now.saturating_duration_since(self.connected));
             self.head_begun.store(true, Relaxed);
         }
+    }
+
+    /// Until when a connection with many streams may stay, if it has none now.
+    pub(super) fn idle_until(&self) -> Option<Instant> {
+        let open = self.streams.load(Relaxed);
+        (open == 0).then(|| self.connected + self.since.get() + self.limits.idle)
     }
 
     /// How long the two kinds of waiting may last.
@@ -196,8 +231,13 @@ impl Phase {
         self.limits
     }
 
-    /// When waiting for the client ends.
+    /// When waiting for the client's next bytes ends.
     pub(super) fn deadline(&self) -> Option<Instant> {
+        if self.is_multiplexed() {
+            // That nothing is asked is seen where it can be said in order.
+            let in_head = self.head_begun.load(Relaxed);
+            return in_head.then(|| self.connected + self.head_since.get() + self.limits.head);
+        }
         let limit = match self.state() {
             ConnectionState::Idle => self.limits.idle,
             ConnectionState::Head => self.limits.head,
@@ -260,5 +300,25 @@ mod tests {
         // Several streams at once, of which the last one counts.
         check("rbbrbii", ConnectionState::Busy, None);
         check("rbbrbiii", ConnectionState::Idle, Some(75));
+    }
+
+    #[test]
+    fn many_streams_have_their_heads_beside_each_other() {
+        let phase = Phase::new(LIMITS);
+        let at = |seconds| phase.connected + Duration::from_secs(seconds);
+        phase.multiplex(at(1));
+        phase.heard(at(2));
+        assert_eq!((phase.deadline(), phase.idle_until()), (None, Some(at(76))), "what came was no head");
+        phase.reads_head(true, at(3));
+        phase.reads_head(true, at(5));
+        assert_eq!(phase.deadline(), Some(at(13)), "a drip does not move the deadline");
+        phase.stream_opened();
+        assert_eq!((phase.deadline(), phase.idle_until()), (Some(at(13)), None), "another stream was opened");
+        phase.reads_head(false, at(6));
+        phase.stream_opened();
+        phase.stream_closed(at(7));
+        assert_eq!((phase.deadline(), phase.idle_until()), (None, None));
+        phase.stream_closed(at(8));
+        assert_eq!((phase.deadline(), phase.idle_until()), (None, Some(at(83))));
     }
 }

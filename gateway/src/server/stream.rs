@@ -1,6 +1,6 @@
 //! One request and its answer on a client's connection, and what they mean for its end.
 //!
-//! HTTP/1 has one stream after another on a connection; HTTP/2, once it is built, has many at a time. What belongs to
+//! HTTP/1 has one stream after another on a connection; HTTP/2 has many at a time. What belongs to
 //! the one stands in [`Stream`], and what belongs to all of them in [`ClientConnection`].
 
 use std::{
@@ -9,6 +9,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -24,6 +25,7 @@ use super::{
 use crate::{
     body::{Body, BodyError},
     context::OpenTunnel,
+    telemetry::Incomplete,
 };
 
 /// A client's connection, as its streams know it.
@@ -40,6 +42,12 @@ pub(super) struct Stream {
     connection: Rc<ClientConnection>,
     /// Whether the answer has no other end than that of the connection (HTTP/1.0).
     ends_by_close: bool,
+    /// How long the client may ask for nothing more of an answer that has begun.
+    limit: Cell<Duration>,
+    /// Since when it has not, on a connection with many streams. One with a single stream is written to until the client
+    /// takes no more, which is seen there.
+    owed_since: Cell<Option<Instant>>,
+    stalled: Cell<bool>,
 }
 
 /// What the last stream means for the end of its connection.
@@ -75,11 +83,6 @@ impl ClientConnection {
         Rc::new(Self { phase, encrypted, last: Cell::new(LastStream::Complete), tunnels: TaskTracker::new() })
     }
 
-    /// Whether we speak TLS on it.
-    pub(super) fn is_encrypted(&self) -> bool {
-        self.encrypted
-    }
-
     /// What it is doing.
     pub(super) fn phase(&self) -> &Arc<Phase> {
         &self.phase
@@ -89,7 +92,13 @@ impl ClientConnection {
     pub(super) fn open<B: HttpBody>(self: &Rc<Self>, request: &Request<B>) -> Rc<Stream> {
         self.phase.stream_opened();
         self.last.set(if request.body().is_end_stream() { LastStream::Complete } else { LastStream::BodyUnread });
-        Rc::new(Stream { connection: self.clone(), ends_by_close: request.version() < Version::HTTP_11 })
+        Rc::new(Stream {
+            connection: self.clone(),
+            ends_by_close: request.version() < Version::HTTP_11,
+            limit: Cell::new(self.phase.limits().idle),
+            owed_since: Cell::new(None),
+            stalled: Cell::new(false),
+        })
     }
 
     /// Carries the tunnel that `stream` has become, on a task of its own, and then writes its line. The connection is busy
@@ -121,15 +130,60 @@ impl ClientConnection {
 }
 
 impl Stream {
+    /// Whether we speak TLS on its connection.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.connection.encrypted
+    }
+
+    /// Its connection.
+    pub(super) fn connection(&self) -> &Rc<ClientConnection> {
+        &self.connection
+    }
+
+    /// Whether its connection has many at a time: then it is no stream's to say that the connection ends.
+    pub(super) fn is_one_of_many(&self) -> bool {
+        self.connection.phase.is_multiplexed()
+    }
+
     /// The answer's body, on its way to the client.
     pub(super) fn answer(self: Rc<Self>, body: Body) -> ResponseBody {
         if let Some(limit) = body.idle_limit() {
             self.connection.phase.set_write_limit(limit);
+            self.limit.set(limit);
         }
         if let Some(least) = body.min_rate() {
             self.connection.phase.set_min_rate(least);
         }
+        self.handed_over(!body.is_end_stream());
         ResponseBody { body, stream: self }
+    }
+
+    /// Whether the client owes the next step: it was handed something, and has not asked for what follows.
+    fn handed_over(&self, owes: bool) {
+        if self.connection.phase.is_multiplexed() {
+            self.owed_since.set(owes.then(Instant::now));
+        }
+    }
+
+    /// When the client is given up, if it asks for nothing more of its answer.
+    pub(super) fn given_up_at(&self) -> Option<Instant> {
+        self.owed_since.get().map(|since| since + self.limit.get())
+    }
+
+    /// It asked for nothing, and is given up.
+    pub(super) fn give_up(&self) {
+        self.stalled.set(true);
+    }
+
+    /// Because of whom it has ended before its time, if that was its client; `serving` unless we are shut down.
+    pub(super) fn ended_by(&self, serving: bool) -> Option<Incomplete> {
+        let phase = &self.connection.phase;
+        match phase.ended_by() {
+            _ if self.stalled.get() => Some(Incomplete::ClientIdle),
+            // The connection goes on, and of its streams only their client ends one.
+            None if phase.is_multiplexed() && serving => Some(Incomplete::Client),
+            by => by,
+        }
     }
 }
 
@@ -144,7 +198,9 @@ impl HttpBody for ResponseBody {
     type Error = BodyError;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.stream.handed_over(matches!(polled, Poll::Ready(Some(Ok(_)))));
+        let frame = ready!(polled);
         if matches!(frame, Some(Err(_))) && self.stream.ends_by_close {
             self.stream.connection.last.set(LastStream::AnswerBroken);
         }
@@ -162,8 +218,6 @@ impl HttpBody for ResponseBody {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::server::phase::ClientTimeouts;
 

@@ -178,8 +178,8 @@ async fn a_request_is_served_over_any_transport() {
         let http = HttpServer::new(service_fn(panicking), gateway, CancellationToken::new());
         // So narrow that an answer takes many writes.
         let (mut client, transport) = tokio::io::duplex(64);
-        let served =
-            spawn_local(http.clone().serve(transport, Ipv4Addr::LOCALHOST.into(), Phase::new(http.timeouts())));
+        let peer = Ipv4Addr::LOCALHOST.into();
+        let served = spawn_local(http.clone().serve(transport, peer, Phase::new(http.limits(peer).timeouts)));
         for target in ["/healthz", "/panic", "/healthz"] {
             let status = if target == "/panic" { "500" } else { "200" };
             let answer = ask(&mut client, target, "").await;

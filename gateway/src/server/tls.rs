@@ -9,7 +9,7 @@ use tower::{BoxError, Service};
 
 use super::{
     connection::{HttpServer, RequestInContext},
-    io::Transport,
+    io::{Spoken, Transport},
     phase::Phase,
 };
 use crate::{response::reply::Reply, telemetry::metrics::TLS_HANDSHAKES};
@@ -53,6 +53,12 @@ where
 impl Transport for TlsStream<TcpStream> {
     fn is_encrypted(&self) -> bool {
         true
+    }
+
+    /// Who does not say what it speaks means HTTP/1.1 (RFC 9113 §3.2).
+    fn spoken(&self) -> Option<Spoken> {
+        let (_, session) = self.get_ref();
+        Some(if session.alpn_protocol() == Some(b"h2") { Spoken::Http2 } else { Spoken::Http1 })
     }
 
     fn reset_on_close(&self) {

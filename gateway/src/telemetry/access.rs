@@ -41,6 +41,8 @@ pub struct AccessLine {
     pub id: String,
     /// The client's address, if it is known.
     pub client: Option<IpAddr>,
+    /// The protocol that it came in, if that is not HTTP/1.1: `HTTP/2`, `HTTP/1.0`.
+    pub protocol: Option<&'static str>,
     /// Its method.
     pub method: Method,
     /// Its path, as it was sent, **without** its query: queries hold codes and states.
@@ -143,6 +145,7 @@ impl AccessLine {
     fn known(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let who = self.principal.as_ref();
         [
+            ("protocol", self.protocol),
             ("kind", who.map(|who| who.kind.as_str())),
             ("issuer", who.map(|who| &*who.subject.issuer)),
             ("subject", who.map(|who| &*who.subject.id)),
@@ -274,6 +277,7 @@ mod tests {
             time: Timestamp::from_millis(1_611_000_000_123),
             id: "0192".into(),
             client: Some(IpAddr::from([10, 0, 0, 7])),
+            protocol: None,
             method: Method::GET,
             path: "/api/device/me".into(),
             status: Some(503),

@@ -92,6 +92,13 @@ pub(crate) const TLS_HANDSHAKES: Metric<Counter, 1> = Metric::new(
     "TLS handshakes of clients: full, resumed, failed, or late.",
 );
 
+/// Connections that were cut for their frames.
+pub(crate) const HTTP2_FLOODS: Metric<Counter, 1> = Metric::new(
+    "candor_frame_floods_total",
+    ["frame"],
+    "HTTP/2 connections that were cut, since their client sent too many frames that bring nothing, by the last one's kind.",
+);
+
 /// Devices that did not get what they asked for.
 pub(crate) const DEVICE_PROBLEMS: Metric<Counter, 1> = Metric::new(
     "candor_device_problems_total",
@@ -246,6 +253,10 @@ fn describe() {
     }
     for result in ["full", "resumed", "failed", "late"] {
         TLS_HANDSHAKES.with([result]).increment(0);
+    }
+    HTTP2_FLOODS.describe();
+    for frame in ["data", "priority", "rst-stream", "settings", "ping", "window-update", "other"] {
+        HTTP2_FLOODS.with([frame]).increment(0);
     }
     REQUEST_FIELDS_DROPPED.alone().increment(0);
     SET_COOKIES_DROPPED.alone().increment(0);

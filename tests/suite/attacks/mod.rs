@@ -65,7 +65,10 @@ use std::{collections::BTreeSet, pin::Pin, process::ExitCode, sync::Mutex};
 use auth_core::lock::lock;
 use gateway::demo::monolith::SeenRequest;
 use libtest_mimic::Trial;
-use world::World;
+use world::{
+    World,
+    wire::{self, Protocol},
+};
 
 use crate::{on_a_runtime, plain};
 
@@ -130,6 +133,22 @@ const FILES: &[&[Attack]] = &[
     crate::legacy::ATTACKS,
 ];
 
+/// Those whose probes lie in a request's head, and so are other bytes in HTTP/2. They are made there too.
+const IN_HTTP_2: [&str; 12] = [
+    "a_half_dead_password_prompt",
+    "a_planted_ticket",
+    "an_outage_on_an_open_route",
+    "attributes_by_another_issuer",
+    "forged_identity_headers",
+    "forged_signatures",
+    "identity_headers_with_other_separators",
+    "logout_from_another_site",
+    "made_up_logout_tokens",
+    "paths_that_end_early",
+    "return_addresses_elsewhere",
+    "tokens_of_another_kind",
+];
+
 /// What the whole run came to: kinds, probes, and how many of those succeeded.
 static TOTAL: Mutex<(usize, usize, usize)> = Mutex::new((0, 0, 0));
 
@@ -155,7 +174,15 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Attack> {
 
 pub(crate) fn tests() -> Vec<Trial> {
     let kinds = all().map(|attack| plain(&format!("attacks::{}", attack.name), || held(attack)));
-    kinds.chain([plain("attacks::every_kind_has_a_name_and_a_fault_of_its_own", are_told_apart)]).collect()
+    let in_http_2 = all().filter(|attack| IN_HTTP_2.contains(&attack.name));
+    let in_http_2 = in_http_2.map(|attack| {
+        let name = format!("attacks::{}_in_http_2", attack.name);
+        plain(&name, || wire::usually(Protocol::Http2, || held(attack)))
+    });
+    kinds
+        .chain(in_http_2)
+        .chain([plain("attacks::every_kind_has_a_name_and_a_fault_of_its_own", are_told_apart)])
+        .collect()
 }
 
 /// Makes an attack that no probe of may succeed.
@@ -180,6 +207,7 @@ const LEAST: usize = 30;
 
 fn are_told_apart() {
     assert!(all().count() >= LEAST, "only {} kinds", all().count());
+    assert_eq!(all().filter(|attack| IN_HTTP_2.contains(&attack.name)).count(), IN_HTTP_2.len(), "each is an attack");
     let (mut names, mut faults) = (BTreeSet::new(), BTreeSet::new());
     for attack in all() {
         assert!(names.insert(attack.name), "two attacks are called {}", attack.name);

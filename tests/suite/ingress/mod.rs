@@ -2,6 +2,7 @@
 
 mod framing;
 mod heads;
+mod http2;
 mod payload;
 
 use std::time::Duration;
@@ -26,7 +27,13 @@ const AT_ONCE: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 pub(crate) fn tests() -> Vec<Trial> {
-    vec![in_a_runtime("ingress::one_request_in_is_at_most_one_out", one_request_in_is_at_most_one_out)]
+    vec![
+        in_a_runtime("ingress::one_request_in_is_at_most_one_out", one_request_in_is_at_most_one_out),
+        in_a_runtime(
+            "ingress::one_request_in_is_at_most_one_out_over_http_2",
+            http2::one_request_in_is_at_most_one_out,
+        ),
+    ]
 }
 
 /// What one payload did.

@@ -10,6 +10,7 @@ mod cross_origin;
 mod crowds;
 mod early;
 mod endings;
+mod http2;
 mod http2_upstreams;
 mod lasting;
 pub(crate) mod line;
@@ -41,6 +42,7 @@ pub(crate) fn tests() -> Vec<Trial> {
         secure_upstreams::tests(),
         http2_upstreams::tests(),
         endings::tests(),
+        http2::tests(),
         reload::tests(),
         metrics::tests(),
         access_lines::tests(),
