@@ -9,8 +9,14 @@ use std::{
     fs,
     path::Path,
     process::{Command, ExitCode, ExitStatus, Stdio},
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
 };
 
+use auth_core::lock::lock;
 use libtest_mimic::Trial;
 
 use self::until_red::{Order, RED};
@@ -80,6 +86,9 @@ const FAULTS: [(&str, Flow, Dependency); 41] = [
     ("dns-outage-is-believed", ForwardedRequest, Dns),
 ];
 
+/// So many children run at once.
+const CHILDREN: usize = 3;
+
 /// At least so many mutants there must be, and each must be caught.
 const LEAST: usize = 40;
 
@@ -140,9 +149,11 @@ struct Caught {
 
 fn catch_by_cells(asked_for: &dyn Fn(&str) -> bool) -> Caught {
     let (mut tried, mut missed, mut caught) = (BTreeSet::new(), BTreeSet::new(), Vec::new());
-    for (word, flow, dependency) in FAULTS.into_iter().filter(|(word, ..)| asked_for(word)) {
+    let planted: Vec<_> = FAULTS.into_iter().filter(|(word, ..)| asked_for(word)).collect();
+    let red = each(&planted, |(word, flow, dependency)| red_cell(Some(word), &Order::First(place(*flow, *dependency))));
+    for ((word, ..), red) in planted.into_iter().zip(red) {
         tried.insert(word);
-        match red_cell(Some(word), &Order::First(place(flow, dependency))) {
+        match red {
             Some(cell) => {
                 println!("mutants: {word} caught by {cell}");
                 caught.push(cell);
@@ -164,9 +175,9 @@ fn catch_by_cells(asked_for: &dyn Fn(&str) -> bool) -> Caught {
 fn catch_by_attacks(asked_for: &dyn Fn(&str) -> bool) -> Caught {
     let kinds: Vec<&Attack> = attacks::all().filter(|attack| asked_for(attack.fault)).collect();
     let mut missed = BTreeSet::new();
-    for attack in &kinds {
+    let outcomes = each(&kinds, |attack| child(Some(attack.fault), attacks::ATTACK, &[attack.name]));
+    for (attack, (status, said)) in kinds.iter().zip(outcomes) {
         let (word, name) = (attack.fault, attack.name);
-        let (status, said) = child(Some(word), attacks::ATTACK, &[name]);
         match attacks::read(&said) {
             // A child that broke down has shown nothing.
             (made, succeeded) if !succeeded.is_empty() && status.code() == Some(1) => {
@@ -192,6 +203,26 @@ fn catch_by_attacks(asked_for: &dyn Fn(&str) -> bool) -> Caught {
         kinds.len()
     );
     Caught { tried: kinds.iter().map(|attack| attack.fault).collect(), missed, sound: status.success() }
+}
+
+/// What comes of each of these, some of them at once: children wait more than they compute.
+fn each<T: Sync, R: Send>(of: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let (next, outcomes) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    thread::scope(|scope| {
+        for _ in 0..CHILDREN {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(one) = of.get(index) else { return };
+                    let outcome = run(one);
+                    lock(&outcomes).push((index, outcome));
+                }
+            });
+        }
+    });
+    let mut outcomes = std::mem::take(&mut *lock(&outcomes));
+    outcomes.sort_unstable_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 /// Whether every mutant in our sources stands in a list, and the reverse.
