@@ -28,6 +28,8 @@ pub enum Form {
     Script,
     /// A display: a program, on a route for devices.
     Device,
+    /// A program that calls by gRPC, with one empty message.
+    Grpc,
 }
 
 /// Somebody who asks, with their cookies or their bearer token.
@@ -49,7 +51,7 @@ static ASKED: AtomicUsize = AtomicUsize::new(0);
 
 impl Form {
     /// Every form.
-    pub const ALL: [Self; 3] = [Self::Browser, Self::Script, Self::Device];
+    pub const ALL: [Self; 4] = [Self::Browser, Self::Script, Self::Device, Self::Grpc];
 
     /// Its name in the matrix.
     pub const fn name(self) -> &'static str {
@@ -57,6 +59,7 @@ impl Form {
             Self::Browser => "browser",
             Self::Script => "script",
             Self::Device => "device",
+            Self::Grpc => "grpc",
         }
     }
 }
@@ -69,6 +72,12 @@ impl Caller {
             Form::Script | Form::Device => {
                 let mut headers = HeaderMap::new();
                 headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
+                Browser::with_headers(PATIENCE, headers)
+            }
+            Form::Grpc => {
+                let mut headers = HeaderMap::new();
+                headers.insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+                headers.insert(http::header::TE, HeaderValue::from_static("trailers"));
                 Browser::with_headers(PATIENCE, headers)
             }
         };
@@ -97,7 +106,11 @@ impl Caller {
     /// Asks for `url`; a redirect is an answer. `monolith` tells what reached it.
     pub async fn get(&mut self, url: &Url, monolith: &Monolith) -> Heard {
         let oracle = self.mark();
-        let answer = self.browser.get(url).await;
+        let answer = match self.form {
+            Form::Browser | Form::Script | Form::Device => self.browser.get(url).await,
+            // Its content type is what it always sends.
+            Form::Grpc => self.browser.post_json(url, "\0\0\0\0\0".to_owned()).await,
+        };
         Heard { answer, reached: monolith.seen_by(&oracle) }
     }
 
@@ -130,6 +143,12 @@ impl Heard {
         self.answer.as_ref().ok().map(|seen| seen.status.as_u16())
     }
 
+    /// Its gRPC status, if it is in the head of an answer of the gateway's own.
+    pub fn grpc_status(&self) -> Option<&str> {
+        let seen = self.answer.as_ref().ok().filter(|_| self.word() != Some("upstream"))?;
+        seen.header("grpc-status")
+    }
+
     /// The gateway's word for it.
     pub fn word(&self) -> Option<&str> {
         self.answer.as_ref().ok().and_then(|seen| seen.header("x-gateway-answer"))
@@ -149,7 +168,9 @@ impl Heard {
                 let forgot = if forgot.is_empty() { String::new() } else { format!(" forgot={forgot:?}") };
                 let location = seen.location().map(|to| format!(" location={}", to.path())).unwrap_or_default();
                 let fields: String =
-                    ["x-gateway-answer", "retry-after", "proxy-status", "www-authenticate"].map(field).concat();
+                    ["x-gateway-answer", "grpc-status", "retry-after", "proxy-status", "www-authenticate"]
+                        .map(field)
+                        .concat();
                 format!("{}{fields}{location}{forgot}", seen.status.as_u16())
             }
             Err(none) => none.to_string(),

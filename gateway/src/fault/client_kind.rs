@@ -13,6 +13,8 @@ pub enum ClientKind {
     Script,
     /// A display.
     Device,
+    /// A program that speaks gRPC: it reads a status of its own, and no content.
+    Grpc,
     /// Another proxy that asks us on behalf of somebody.
     ForwardAuth,
 }
@@ -24,6 +26,7 @@ impl ClientKind {
             Self::Browser => "browser",
             Self::Script => "script",
             Self::Device => "device",
+            Self::Grpc => "grpc",
             Self::ForwardAuth => "forward-auth",
         }
     }
@@ -34,7 +37,7 @@ impl ClientKind {
     pub const fn harm(self) -> Harm {
         match self {
             Self::Device => Harm::Destroys,
-            Self::Browser | Self::Script | Self::ForwardAuth => Harm::None,
+            Self::Browser | Self::Script | Self::Grpc | Self::ForwardAuth => Harm::None,
         }
     }
 }

@@ -116,6 +116,8 @@ pub struct DisputedDenial {
     pub endpoint: Arc<str>,
     /// What it answered.
     pub received: StatusCode,
+    /// What it answered in the words of gRPC, where it speaks that.
+    pub grpc_status: Option<Arc<str>>,
     /// The setting that would have let the answer pass, for the log line.
     pub setting: &'static str,
 }
@@ -374,11 +376,13 @@ impl fmt::Display for Fault {
             Self::ConnectFailed(how, at) => write!(f, "no connection ({}) to {at}", how.as_str()),
             Self::UpstreamReset(at) => write!(f, "connection closed by {at}"),
             Self::UpstreamGarbage(at) => write!(f, "an answer that is not HTTP, or too large a head, from {at}"),
-            Self::DisputedIdentity(dispute) => write!(
-                f,
-                "{} answered {} to somebody we vouch for; `{}` would let it pass",
-                dispute.endpoint, dispute.received, dispute.setting
-            ),
+            Self::DisputedIdentity(dispute) => {
+                write!(f, "{} answered {}", dispute.endpoint, dispute.received)?;
+                if let Some(status) = &dispute.grpc_status {
+                    write!(f, " with grpc-status {status}")?;
+                }
+                write!(f, " to somebody we vouch for; `{}` would let it pass", dispute.setting)
+            }
             Self::RenewalRequired(dispute) => {
                 write!(f, "{} answered {} to a display whose token is over", dispute.endpoint, dispute.received)
             }

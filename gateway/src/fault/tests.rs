@@ -26,6 +26,7 @@ fn every_fault() -> Vec<Fault> {
         Fault::DisputedIdentity(DisputedDenial {
             endpoint: "http://127.0.0.1:9000".into(),
             received: StatusCode::PROXY_AUTHENTICATION_REQUIRED,
+            grpc_status: None,
             setting: "on_denial = \"pass\"",
         }),
         Fault::UndecidedIdentity(UndecidedDenial {
@@ -36,6 +37,7 @@ fn every_fault() -> Vec<Fault> {
         Fault::RenewalRequired(DisputedDenial {
             endpoint: "http://127.0.0.1:9000".into(),
             received: StatusCode::UNAUTHORIZED,
+            grpc_status: None,
             setting: "on_denial = \"pass\"",
         }),
         Fault::TimedOut(Deadline::Connect, at()),

@@ -1,14 +1,18 @@
-//! Who asks, by what browsers say of themselves (Fetch Metadata, W3C). No user agent is parsed.
+//! Who asks, by what browsers say of themselves (Fetch Metadata, W3C), and by the content that gRPC has. No user agent is
+//! parsed.
 
 use http::{HeaderMap, HeaderName, header};
 
-use crate::fault::ClientKind;
+use crate::{fault::ClientKind, headers::grpc::is_grpc};
 
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
 
-/// Who asks, as far as the head alone shows: a browser that goes to a page, or a script.
+/// Who asks, as far as the head alone shows: a browser that goes to a page, a gRPC client, or a script.
 pub fn presumed_client_kind(headers: &HeaderMap) -> ClientKind {
+    if is_grpc(headers) {
+        return ClientKind::Grpc;
+    }
     let navigates = match headers.get(SEC_FETCH_MODE) {
         Some(mode) => mode.as_bytes() == b"navigate",
         None => accepts_html(headers) && !headers.contains_key(X_REQUESTED_WITH),
@@ -50,6 +54,8 @@ mod tests {
         check(&[("accept", "*/*")], ClientKind::Script);
         check(&[("accept", "application/json")], ClientKind::Script);
         check(&[("accept", "text/html-x")], ClientKind::Script);
+        check(&[("content-type", "application/grpc+proto"), page], ClientKind::Grpc);
+        check(&[("content-type", "application/grpc-web+proto")], ClientKind::Script);
         check(&[], ClientKind::Script);
     }
 }

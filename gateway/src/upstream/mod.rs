@@ -68,7 +68,7 @@ use crate::{
     body::{Body, MinRate, Received, Upload, Watch},
     config::{self, Affinity, Config, UpstreamProtocol, site::Site},
     fault::{Fault, FaultContext},
-    headers::{CookieNames, reserved::Reserved},
+    headers::{CookieNames, grpc, reserved::Reserved},
     limits::Prefix,
     request::{Forwarded, RequestHead},
     route::{Cache, Route},
@@ -176,7 +176,7 @@ impl Upstreams {
         if !bare {
             upstream.frame(&mut parts);
         }
-        let deadlines = upstream.deadlines(route);
+        let deadlines = upstream.deadlines(route, &parts.headers);
         let upload = Upload::new();
         let body = Body::from_client(received, deadlines.idle_body, route.max_body, upload.clone(), watch);
         let body = body.buffered(SMALL).await.map_err(exchange::of_upload)?;
@@ -358,10 +358,12 @@ impl Upstream {
         }
     }
 
-    fn deadlines(&self, route: &Route) -> Deadlines {
+    /// How long each part may take. A gRPC client may wait for less than the route does, and is not waited with for longer.
+    fn deadlines(&self, route: &Route, headers: &HeaderMap) -> Deadlines {
+        let asked = if grpc::is_grpc(headers) { grpc::timeout(headers) } else { None };
         Deadlines {
             connect: self.config.connect_timeout,
-            response: route.response_timeout,
+            response: asked.map_or(route.response_timeout, |asked| asked.min(route.response_timeout)),
             idle_body: route.idle_body_timeout,
         }
     }

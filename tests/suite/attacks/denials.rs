@@ -28,6 +28,16 @@ pub(super) const ATTACKS: &[Attack] = &[
         fault: "basic-challenge-passed",
         run: || Box::pin(a_half_dead_password_prompt()),
     },
+    Attack {
+        name: "a_half_dead_grpc_service",
+        fault: "grpc-denial-passed-on",
+        run: || Box::pin(a_half_dead_grpc_service()),
+    },
+    Attack {
+        name: "an_outage_before_a_grpc_service",
+        fault: "grpc-unavailable-is-16",
+        run: || Box::pin(an_outage_before_a_grpc_service()),
+    },
 ];
 
 /// Open routes in every form that a configuration gives them.
@@ -135,6 +145,54 @@ async fn a_half_dead_password_prompt() -> Probes {
     let heard = world.ask(&mut person, "/401-basic").await;
     probes.made(is_refused(&heard), || format!("a person with a password: {}", heard.line()));
     probes
+}
+
+/// A program that calls by gRPC with a good credential, before a service that says to everybody that they are not signed in.
+async fn a_half_dead_grpc_service() -> Probes {
+    let mut world = World::new().prepare().await;
+    let service = Scripted::before(world.monolith.address()).await;
+    world.settings.replace(&world.proxies.monolith.base(), &service.base());
+    world.start_gateway().await;
+    let mut program = calling_by_grpc(&world.token("display-4.12"));
+    service.say("/api/warm", answer("200 OK", "Content-Type: application/grpc\r\nGrpc-Status: 0\r\n", ""));
+    world.warm_up(&mut program, "/api/warm").await;
+    let mut probes = Probes::default();
+    for kind in ["application/grpc", "application/grpc+proto", "Application/GRPC; charset=utf-8"] {
+        service.say("/", answer("200 OK", &format!("Content-Type: {kind}\r\nGrpc-Status: 16\r\n"), ""));
+        for path in ["/api/call", "/public/call", "/admin/call"] {
+            let heard = world.ask(&mut program, path).await;
+            probes.made(is_refused_by_grpc(&heard), || format!("{path}, {kind}: {}", heard.line()));
+        }
+    }
+    assert!(!service.heard("/api/call").is_empty(), "it was asked");
+    probes
+}
+
+/// The same before a service that is well, while nobody can tell whether the credential is good.
+async fn an_outage_before_a_grpc_service() -> Probes {
+    let mut probes = Probes::default();
+    for broken in [Break::Refused, Break::Status(500), Break::Status(401), Break::EmptySet, Break::Nonsense] {
+        let mut world = World::new().prepare().await;
+        world.proxies.keys.break_with(broken).await;
+        world.start_gateway().await;
+        let heard = world.ask(&mut calling_by_grpc(&world.token("display-4.12")), "/api/call").await;
+        assert_eq!(heard.word(), Some("verdict-unavailable"), "{}", heard.line());
+        probes.made(is_refused_by_grpc(&heard), || format!("keys {}: {}", broken.name(), heard.line()));
+    }
+    probes
+}
+
+fn calling_by_grpc(token: &str) -> Caller {
+    let mut program = Caller::bearing(Form::Script, token);
+    let kind = HeaderValue::from_static("application/grpc");
+    program.browser().always_send(HeaderName::from_static("content-type"), kind);
+    program
+}
+
+/// Whether a gRPC client with a good credential takes an answer for a refusal.
+fn is_refused_by_grpc(heard: &Heard) -> bool {
+    let status = heard.answer.as_ref().ok().and_then(|seen| seen.header("grpc-status"));
+    is_refused(heard) || matches!(status, Some("16" | "7"))
 }
 
 /// In the monolith's place, a service that denies as the end of the path says.

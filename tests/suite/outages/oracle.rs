@@ -169,7 +169,7 @@ pub(crate) fn blame(heard: &Heard, flow: Flow, expected: Outcome) -> Option<&'st
     }
     let to = seen.location().map(|to| to.path().to_owned()).unwrap_or_default();
     let signs_in = to.starts_with("/.candor/login") || to.starts_with("/authorize") || to.contains("/login");
-    if matches!(seen.status.as_u16(), 401 | 403 | 407) {
+    if matches!(seen.status.as_u16(), 401 | 403 | 407) || matches!(heard.grpc_status(), Some("16" | "7")) {
         Some("was refused")
     } else if signs_in && flow != Flow::SignInBegin {
         Some("was sent to sign in")
@@ -241,11 +241,15 @@ fn judge_form(when: &str, heard: &Heard, form: Form, complaints: &mut Complaints
     if matches!(heard.word(), Some("upstream" | "own")) || seen.status.is_redirection() {
         return;
     }
-    let kind = if form == Form::Browser { "text/html" } else { "application/problem+json" };
+    let kind = match form {
+        Form::Browser => "text/html",
+        Form::Script | Form::Device => "application/problem+json",
+        Form::Grpc => "application/grpc",
+    };
     if !seen.header("content-type").is_some_and(|has| has.starts_with(kind)) {
         complaints.add(format!("{when}, told as {:?}: {}", seen.header("content-type"), heard.line()));
     }
-    if seen.status == 503 {
+    if seen.status == 503 || heard.grpc_status() == Some("14") {
         match seen.header("retry-after").map(str::parse::<u64>) {
             Some(Ok(seconds)) if seconds <= LONGEST_WAIT => {}
             Some(_) => complaints.add(format!("{when}, told to stay away for long: {}", heard.line())),
@@ -272,7 +276,10 @@ fn vouched_for(heard: &Heard) -> Option<&str> {
 
 /// Whether what was heard is what the table expects.
 pub(crate) fn meets(expected: Outcome, form: Form, heard: &Heard) -> bool {
-    let with = |status: u16, word: &str| heard.status() == Some(status) && heard.word() == Some(word);
+    // What HTTP would say by these, gRPC says by 14.
+    let by_grpc = |status: u16| matches!(status, 502..=504) && heard.grpc_status() == Some("14");
+    let has = |status: u16| if form == Form::Grpc && by_grpc(status) { true } else { heard.status() == Some(status) };
+    let with = |status: u16, word: &str| has(status) && heard.word() == Some(word);
     let named = !heard.identities().is_empty();
     let for_form = |status: u16| if form == Form::Device { 503 } else { status };
     let says = |text: &str| says(heard, text);
@@ -330,7 +337,7 @@ fn is_since_denied(heard: &Heard) -> bool {
 
 /// Whether it says that we cannot tell.
 pub(crate) fn is_undecided(heard: &Heard) -> bool {
-    heard.status() == Some(503) && heard.word() == Some("verdict-unavailable")
+    (heard.status() == Some(503) || heard.grpc_status() == Some("14")) && heard.word() == Some("verdict-unavailable")
 }
 
 /// Whether the bad twin `name` was told that it is bad, or, where nobody needs to be good, went on without a name. A
@@ -358,7 +365,7 @@ pub(crate) fn is_told(flow: Flow, name: &str, heard: &Heard) -> bool {
         return heard.status() == Some(403) && heard.word() == Some("not-permitted");
     }
     let refused = matches!(heard.word(), Some("credential-invalid" | "credential-missing"))
-        && (heard.status() == Some(401) || leads_to(heard, "/.candor/login"));
+        && (heard.status() == Some(401) || heard.grpc_status() == Some("16") || leads_to(heard, "/.candor/login"));
     refused || flow == Flow::PublicRoute && meets(Outcome::ServedWithoutName, Form::Script, heard)
 }
 

@@ -17,7 +17,7 @@ use libtest_mimic::Trial;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
-    sync::Notify,
+    sync::{Notify, Semaphore},
 };
 use tokio_rustls::TlsAcceptor;
 use world::{World, certificates::Signer};
@@ -43,13 +43,12 @@ pub(super) fn tests() -> Vec<Trial> {
 }
 
 /// What a service saw and does.
-#[derive(Default)]
 struct Service {
     /// How many requests each connection brought.
     connections: Mutex<Vec<usize>>,
     heads: Mutex<Vec<Request<()>>>,
-    /// Those who are told to wait wait for this.
-    go_on: Notify,
+    /// Those who are told to wait take one of these each.
+    go_on: Semaphore,
     /// How many streams were reset by the other side while they waited.
     left: Notify,
     /// How often something was refused.
@@ -60,7 +59,13 @@ struct Service {
 async fn serve(acceptor: Option<TlsAcceptor>, streams: u32) -> (SocketAddr, Arc<Service>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port is free");
     let address = listener.local_addr().expect("it is bound");
-    let service = Arc::<Service>::default();
+    let service = Arc::new(Service {
+        connections: Mutex::default(),
+        heads: Mutex::default(),
+        go_on: Semaphore::new(0),
+        left: Notify::new(),
+        refused: Mutex::default(),
+    });
     let serving = service.clone();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -132,7 +137,7 @@ async fn answer(what: String, mut body: RecvStream, mut respond: SendResponse<By
         }
         "waits" => {
             tokio::select! {
-                () = service.go_on.notified() => {}
+                go_on = service.go_on.acquire() => go_on.expect("it stays open").forget(),
                 _ = poll_fn(|cx| respond.poll_reset(cx)) => return service.left.notify_one(),
             }
         }
@@ -215,7 +220,7 @@ async fn one_connection() {
     while lock(&service.connections).iter().sum::<usize>() < 12 {
         tokio::task::yield_now().await;
     }
-    service.go_on.notify_waiters();
+    service.go_on.add_permits(8);
     for mut one in waiting {
         assert!(one.message().await.ends_with("waits 0"));
     }
@@ -230,7 +235,7 @@ async fn one_connection() {
         tokio::task::yield_now().await;
     }
     assert!(ask(&world, "GET", "ok", "").await.ends_with("ok 0"));
-    service.go_on.notify_waiters();
+    service.go_on.add_permits(1);
     assert!(first.message().await.ends_with("waits 0"));
     assert_eq!(*lock(&service.connections), [2, 1]);
 }

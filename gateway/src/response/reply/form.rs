@@ -1,4 +1,4 @@
-//! The form of one answer: people get a page, programs problem details.
+//! The form of one answer: people get a page, programs problem details, and those that speak gRPC a status of theirs.
 
 use std::time::Duration;
 
@@ -30,10 +30,13 @@ pub(super) struct Form<'s> {
 }
 
 impl Form<'_> {
-    /// People get a page, programs a problem.
+    /// People get a page, programs a problem, or a status if they speak gRPC.
     pub(super) fn said(&self, head: &Head, detail: &str, page: impl FnOnce() -> Page) -> Response<Body> {
         if self.client_kind == ClientKind::Browser {
             return self.page(head, page());
+        }
+        if self.client_kind == ClientKind::Grpc {
+            return self.grpc(head, detail);
         }
         let problem = ProblemDetails::new(head.word, head.status.as_u16(), detail.to_owned(), self.id, self.site)
             .retry_after(head.retry)

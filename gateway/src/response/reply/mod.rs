@@ -10,6 +10,7 @@
 
 mod fault;
 mod form;
+mod grpc;
 mod own;
 mod unavailable;
 
@@ -89,8 +90,10 @@ impl Reply {
             Answer::Upstream(passed) => (form.upstream(passed), true),
         };
         #[cfg(candor_mutants)]
-        let proven =
-            proven || ["token-500-is-not-signed-in", "store-error-loops"].into_iter().any(auth_core::mutants::is);
+        let proven = proven
+            || ["token-500-is-not-signed-in", "store-error-loops", "grpc-unavailable-is-16"]
+                .into_iter()
+                .any(auth_core::mutants::is);
         if proven || !blames_the_caller(&response, site) {
             return response;
         }
@@ -103,7 +106,7 @@ impl Reply {
     }
 }
 
-/// 401, 403, 407, a word that says the same, or a redirect to our own sign-in.
+/// 401, 403, 407, a word or a gRPC status that says the same, or a redirect to our own sign-in.
 fn blames_the_caller(response: &Response<Body>, site: &Site) -> bool {
     const STATUSES: [StatusCode; 3] =
         [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN, StatusCode::PROXY_AUTHENTICATION_REQUIRED];
@@ -113,6 +116,7 @@ fn blames_the_caller(response: &Response<Body>, site: &Site) -> bool {
     let elsewhere = response.status() != StatusCode::PERMANENT_REDIRECT;
     STATUSES.contains(&response.status())
         || WORDS.contains(&kind_of(response))
+        || grpc::blames_by_grpc(response)
         || (elsewhere && response.headers().get(LOCATION).is_some_and(|location| site.is_login(location)))
 }
 

@@ -229,6 +229,7 @@ async fn not_signed_in_is_401_or_the_way_to_sign_in() {
             let text = text(response).await;
             match client_kind {
                 ClientKind::Browser => assert!(text.contains("target=\"_blank\""), "{text}"),
+                ClientKind::Grpc => panic!("it is asked for in another test"),
                 ClientKind::Script | ClientKind::Device | ClientKind::ForwardAuth => {
                     assert!(text.contains("\"type\":\"/.candor/problems/credential-missing\""), "{text}");
                 }
@@ -426,7 +427,8 @@ fn what_goes_on_undecided_is_logged_with_the_reason() {
 #[test]
 fn faults_have_the_status_that_the_table_says() {
     let at = || FaultContext::new("http://127.0.0.1:9000", "seen");
-    let dispute = || DisputedDenial { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, setting: "s" };
+    let dispute =
+        || DisputedDenial { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, grpc_status: None, setting: "s" };
     // The columns: browser, script, device, forward-auth.
     let check = |fault: Fault, statuses: [u16; 4], word: &str| {
         for (client_kind, status) in ASKERS.into_iter().zip(statuses) {
@@ -465,7 +467,8 @@ fn faults_have_the_status_that_the_table_says() {
 fn a_wrong_method_names_the_right_ones_and_a_dispute_what_was_received() {
     let response = http(Answer::Fault(Fault::WrongMethod(Methods::new([http::Method::GET]))), ClientKind::Script, true);
     assert_eq!(field(&response, "allow"), "GET");
-    let dispute = DisputedDenial { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, setting: "s" };
+    let dispute =
+        DisputedDenial { endpoint: "e".into(), received: StatusCode::UNAUTHORIZED, grpc_status: None, setting: "s" };
     let response = http(Answer::Fault(Fault::DisputedIdentity(dispute)), ClientKind::Script, true);
     assert_eq!(field(&response, "proxy-status"), "candor; error=destination_unavailable; received-status=401");
 }
@@ -517,5 +520,45 @@ async fn a_failed_page_says_what_became_of_what_was_sent() {
     for (fault, repeatable) in [(Fault::UpstreamReset(at()), true), (Fault::NoSuchRoute, false)] {
         let page = text(http(Answer::Fault(fault), ClientKind::Browser, repeatable)).await;
         assert!(!page.contains("go back"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_grpc_client_is_told_by_a_status_of_its_own() {
+    let at = || FaultContext::new("http://10.0.0.7", "");
+    let check = |answer: Answer, grpc: &str, word: AnswerWord| {
+        let response = http(answer, ClientKind::Grpc, true);
+        let field = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        assert_eq!(response.status(), StatusCode::OK, "{word}");
+        assert_eq!(field("content-type").as_deref(), Some("application/grpc"), "{word}");
+        assert_eq!(field("grpc-status").as_deref(), Some(grpc), "{word}");
+        assert_eq!(kind_of(&response), word);
+        assert!(field("grpc-message").is_some_and(|message| !message.is_empty()), "{word}");
+        assert_eq!(field("grpc-retry-pushback-ms").is_some(), grpc == "14" || field("retry-after").is_some(), "{word}");
+        for way in ["location", "x-gateway-sign-in"] {
+            assert_eq!(field(way), None, "{word}: no way to sign-in");
+        }
+        field("www-authenticate")
+    };
+    let house = House::new().await;
+    let refused = |rejected| Answer::Refused(Refusal::new(rejected, None));
+    let challenge = check(refused(house.missing().await), "16", AnswerWord::CredentialMissing);
+    assert!(challenge.is_some_and(|challenge| challenge.starts_with("Bearer ")));
+    check(refused(house.expired().await.0), "16", AnswerWord::CredentialInvalid);
+    check(refused(house.not_permitted().await), "7", AnswerWord::NotPermitted);
+    let unavailable = Unavailable::because(Dependency::Keys, "planned");
+    check(Answer::Unavailable(unavailable), "14", AnswerWord::VerdictUnavailable);
+    for (fault, grpc, word) in [
+        (Fault::ConnectFailed(ConnectFault::Refused, at()), "14", AnswerWord::UpstreamFailed),
+        (Fault::TimedOut(Deadline::ResponseHead, at()), "14", AnswerWord::UpstreamTimeout),
+        (Fault::NoEndpoint { upstream: "m".into() }, "14", AnswerWord::NoEndpoint),
+        (Fault::Overloaded, "14", AnswerWord::Overloaded),
+        (Fault::RateLimited { retry_after: Duration::from_secs(1) }, "14", AnswerWord::Overloaded),
+        (Fault::NoSuchRoute, "12", AnswerWord::NoSuchRoute),
+        (Fault::BadRequest(BadRequest::Host), "13", AnswerWord::BadRequest),
+        (Fault::BodyTooLarge, "2", AnswerWord::BadRequest),
+        (Fault::Panicked, "2", AnswerWord::InternalError),
+    ] {
+        assert_eq!(check(Answer::Fault(fault), grpc, word), None);
     }
 }

@@ -1,7 +1,7 @@
 //! The one place that lets an upstream's answer through, and the only maker of [`VettedResponse`].
 //!
 //! The monolith's word about identity is heard only where the gateway is not the authority. Only heads are read:
-//! status, `Location`, `WWW-Authenticate` and `Content-Type`. A denial of somebody we vouch for is disputed, and one of
+//! status, `Location`, `WWW-Authenticate`, `Content-Type` and `grpc-status`. A denial of somebody we vouch for is disputed, and one of
 //! somebody whom we could not tell says nothing about them: either becomes a [`Fault`], and a fault cannot say 401.
 
 #![warn(clippy::wildcard_enum_match_arm)]
@@ -21,7 +21,7 @@ use super::tunnel::{Tunnel, UpgradeRequest};
 use crate::{
     body::{Body, Watch},
     fault::{DisputedDenial, Fault, FaultContext, UndecidedDenial},
-    headers::elements,
+    headers::{elements, grpc},
     route::{Expect, OnDenial, Route, RouteClientKind},
 };
 
@@ -112,7 +112,7 @@ impl UnvettedResponse<'_> {
     /// whom we could not tell; [`Fault::RenewalRequired`] for one of a display whose token is over;
     /// [`Fault::UpstreamGarbage`] for what is no final answer.
     pub(super) fn vet(&self, mut head: response::Parts) -> Result<VettedHead, Fault> {
-        let denies = self.hear(&head)? && head.status == StatusCode::UNAUTHORIZED;
+        let denies = self.hear(&head)? && (head.status == StatusCode::UNAUTHORIZED || is_unauthenticated(&head));
         if !denies && self.may_be_a_device() {
             // Old stacks answer a challenge whatever its status is.
             head.headers.remove(header::WWW_AUTHENTICATE);
@@ -175,6 +175,7 @@ impl UnvettedResponse<'_> {
                 Err(Fault::RenewalRequired(DisputedDenial {
                     endpoint: self.endpoint.clone(),
                     received: head.status,
+                    grpc_status: received_grpc(head),
                     setting,
                 }))
             }
@@ -208,6 +209,7 @@ impl UnvettedResponse<'_> {
             Some(setting) => Err(Fault::DisputedIdentity(DisputedDenial {
                 endpoint: self.endpoint.clone(),
                 received: head.status,
+                grpc_status: received_grpc(head),
                 setting,
             })),
         }
@@ -232,6 +234,13 @@ impl UnvettedResponse<'_> {
 
     fn denial(&self, head: &response::Parts, for_devices: bool) -> Option<DenialAnswer> {
         match head.status {
+            #[cfg(candor_mutants)]
+            StatusCode::OK if auth_core::mutants::is("grpc-denial-passed-on") => None,
+            // What gRPC says in place of 401 and 403.
+            StatusCode::OK if is_unauthenticated(head) => Some("on_denial = \"pass\""),
+            StatusCode::OK if for_devices && grpc::status_in_head(&head.headers) == Some(PERMISSION_DENIED) => {
+                Some("on_denial = \"pass\"")
+            }
             StatusCode::UNAUTHORIZED if self.route.may_have_own_challenges() => {
                 Some("own_challenges = […], or on_denial = \"pass\"")
             }
@@ -307,6 +316,20 @@ impl UnvettedResponse<'_> {
                 kind.eq_ignore_ascii_case(b"text/html") || kind.eq_ignore_ascii_case(b"application/xhtml+xml")
             })
     }
+}
+
+/// The codes of gRPC for who is not signed in, and for who may not.
+const UNAUTHENTICATED: &[u8] = b"16";
+const PERMISSION_DENIED: &[u8] = b"7";
+
+/// The status of gRPC that was received in place of one that blames.
+fn received_grpc(head: &response::Parts) -> Option<Arc<str>> {
+    grpc::status_in_head(&head.headers).map(|status| String::from_utf8_lossy(status).into())
+}
+
+/// Whether a gRPC answer says, in a head that is all of it, that whoever asks is not signed in.
+fn is_unauthenticated(head: &response::Parts) -> bool {
+    grpc::status_in_head(&head.headers) == Some(UNAUTHENTICATED)
 }
 
 /// Whether an answer of this status denies whoever asks.

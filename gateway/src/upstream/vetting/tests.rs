@@ -324,3 +324,29 @@ fn a_device_where_anyone_may_pass_is_not_denied_by_a_setting_for_others() {
     assert_eq!(vetted(&open, Some(Kind::Device), "401"), "dispute");
     assert_eq!(vetted(&open, Some(Kind::User), "401"), "pass (denial)");
 }
+
+#[test]
+fn grpc_denies_by_a_status_in_a_head_that_is_all_there_is() {
+    let check =
+        |route: &Route, who, lines, expected| assert_eq!(vetted(route, who, lines), expected, "{who:?} {lines}");
+    let (denied, not_permitted) = (
+        "200\ncontent-type: application/grpc\ngrpc-status: 16",
+        "200\ncontent-type: application/grpc+proto\ngrpc-status: 7",
+    );
+    check(&people(), Some(Kind::User), denied, "dispute");
+    check(&people(), Some(Kind::User), not_permitted, "pass");
+    check(&devices(), Some(Kind::Device), denied, "dispute");
+    check(&devices(), Some(Kind::Device), not_permitted, "dispute");
+    let passes = Route { on_denial: OnDenial::Pass, ..people() };
+    check(&passes, Some(Kind::User), denied, "pass (denial)");
+    let open = route(Allow::Anyone);
+    check(&open, None, denied, "undecided");
+    for harmless in [
+        "200\ncontent-type: application/grpc",
+        "200\ncontent-type: application/grpc\ngrpc-status: 0",
+        "200\ncontent-type: application/grpc\ngrpc-status: 14",
+        "200\ncontent-type: application/json\ngrpc-status: 16",
+    ] {
+        check(&people(), Some(Kind::User), harmless, "pass");
+    }
+}

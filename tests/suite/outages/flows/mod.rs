@@ -96,6 +96,7 @@ impl Going {
             | Flow::OpaqueKnown
             | Flow::OpaqueUnknown
             | Flow::PublicRoute
+            | Flow::GrpcCall
             | Flow::Verify
             | Flow::DeviceToken
             | Flow::OverdueToken
@@ -122,7 +123,7 @@ impl Going {
             (Flow::Callback | Flow::UserinfoCallback, _) => "/calendar?week=47&day=mon",
             (flow, _) if flow.is_of_the_fleet() => FLEET,
             (_, Form::Browser) => "/calendar",
-            (_, Form::Script) => "/api/calendar",
+            (_, Form::Script | Form::Grpc) => "/api/calendar",
             (_, Form::Device) => "/display/calendar",
         };
         let mut going = Self {
@@ -308,6 +309,7 @@ pub(super) async fn go(world: &World, flow: Flow, caller: &mut Caller, callback:
         | Flow::PublicRoute
         | Flow::StrictRoute
         | Flow::ForwardedRequest
+        | Flow::GrpcCall
         | Flow::DeviceToken
         | Flow::OverdueToken
         | Flow::Adoption

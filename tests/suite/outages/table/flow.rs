@@ -47,6 +47,8 @@ pub(crate) enum Flow {
     Verify,
     /// Asks with a credential that needs nobody's help, so that all hangs on the monolith.
     ForwardedRequest,
+    /// Calls by gRPC with a bearer token whose key the gateway knows, if it knows any.
+    GrpcCall,
     /// A display asks with its device token.
     DeviceToken,
     /// A display asks with a device token that it should have renewed days ago.
@@ -82,7 +84,7 @@ pub(crate) enum Flow {
 }
 
 impl Flow {
-    pub(crate) const ALL: [Self; 36] = [
+    pub(crate) const ALL: [Self; 37] = [
         Self::SignInBegin,
         Self::Callback,
         Self::Ticket,
@@ -103,6 +105,7 @@ impl Flow {
         Self::StrictRoute,
         Self::Verify,
         Self::ForwardedRequest,
+        Self::GrpcCall,
         Self::DeviceToken,
         Self::OverdueToken,
         Self::Adoption,
@@ -146,6 +149,7 @@ impl Flow {
             | Self::StrictRoute
             | Self::PublicRoute => &[Form::Browser, Form::Script],
             Self::ForwardedRequest => &[Form::Browser, Form::Script, Form::Device],
+            Self::GrpcCall => &[Form::Grpc],
             Self::DeviceToken
             | Self::OverdueToken
             | Self::Adoption
@@ -184,6 +188,7 @@ impl Flow {
             | Self::PublicRoute
             | Self::StrictRoute
             | Self::ForwardedRequest
+            | Self::GrpcCall
             | Self::DeviceToken
             | Self::Adoption
             | Self::LegacyToken
@@ -235,7 +240,8 @@ impl Flow {
             | Self::Upgrade
             | Self::StreamingBody
             | Self::EventStream
-            | Self::ForwardedRequest => false,
+            | Self::ForwardedRequest
+            | Self::GrpcCall => false,
         }
     }
 

@@ -215,7 +215,8 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
         | F::PublicRoute
         | F::StrictRoute
         | F::Verify
-        | F::ForwardedRequest => of_requests::entry(flow, dependency, cache_state, fault, form),
+        | F::ForwardedRequest
+        | F::GrpcCall => of_requests::entry(flow, dependency, cache_state, fault, form),
         F::UserinfoCallback
         | F::UserinfoRenewal
         | F::LogoutAtProvider

@@ -45,6 +45,13 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
             Nothing(NOBODY_ASKS_IT)
         }
         (_, _, Stale) => stale(flow, dependency, fault, form),
+        (F::GrpcCall, D::Keys, Warm) => Expect(Served),
+        (F::GrpcCall, D::Keys, Cold) => Expect(Unavailable),
+        (F::GrpcCall, D::Monolith, Warm) => Expect(of_monolith(fault, form)),
+        (F::GrpcCall, D::Monolith, Cold) => Nothing("what answers in the form of gRPC is the same after a start"),
+        (F::GrpcCall, D::Discovery | D::Token | D::Store | D::Keyring | D::Disk | D::Clock, Warm | Cold) => {
+            Nothing("the flow by a known key is this")
+        }
         (F::ForwardedRequest, D::Keyring | D::Disk | D::Clock, Warm | Cold) => {
             Nothing("the flows by ticket and by bearer are this")
         }
@@ -92,7 +99,7 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
         (F::RenewalPastGrace, D::Discovery | D::Keys | D::Token | D::Store, Warm | Cold) => Expect(match form {
             // As last known good.
             Form::Browser => Served,
-            Form::Script | Form::Device => Unavailable,
+            Form::Script | Form::Device | Form::Grpc => Unavailable,
         }),
         (F::RenewalDue | F::RenewalPastGrace, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
 
@@ -123,7 +130,7 @@ pub(super) fn entry(flow: Flow, dependency: Dependency, cache_state: CacheState,
 
         (F::StrictRoute, D::Discovery | D::Keys | D::Token, Warm | Cold) => match form {
             Form::Browser => Expect(Served),
-            Form::Script | Form::Device => Nothing("the flow by a known key is this"),
+            Form::Script | Form::Device | Form::Grpc => Nothing("the flow by a known key is this"),
         },
         (F::StrictRoute, D::Store, Warm | Cold) => Expect(of_revocations(fault)),
         (F::StrictRoute, D::Monolith, Warm | Cold) => Nothing("this is a forwarded request"),
@@ -148,7 +155,7 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
         (F::Ticket, D::Store) | (F::BearerKnownKid, D::Discovery | D::Keys | D::Store) => Expect(Served),
         (F::StrictRoute, D::Store) => match form {
             Form::Browser => Expect(of_revocations(fault)),
-            Form::Script | Form::Device => Nothing("the keys of its bearer are stale too"),
+            Form::Script | Form::Device | Form::Grpc => Nothing("the keys of its bearer are stale too"),
         },
         (F::SignInBegin | F::Callback | F::Logout, _) => Nothing("nothing that they need goes stale"),
         (F::RenewalDue | F::RenewalPastGrace, _) => Nothing("what is past its grace is stale enough"),
@@ -161,7 +168,7 @@ fn stale(flow: Flow, dependency: Dependency, fault: Fault, form: Form) -> Entry 
             F::Ticket | F::StrictRoute | F::BearerKnownKid,
             D::Userinfo | D::Introspection | D::EndOfSession | D::Endpoint | D::Dns,
         ) => Nothing("it does not stand on that"),
-        (F::BearerUnknownKid | F::PublicRoute | F::Verify | F::ForwardedRequest, _) => {
+        (F::BearerUnknownKid | F::PublicRoute | F::Verify | F::ForwardedRequest | F::GrpcCall, _) => {
             Nothing("the flow by a known key is this")
         }
         (

@@ -38,7 +38,7 @@ fn with_userinfo(flow: Flow, dependency: Dependency, cache_state: CacheState, fa
             (Flow::UserinfoCallback, _) => Outcome::TryIsSpent,
             // As last known good.
             (_, Form::Browser) => Outcome::Served,
-            (_, Form::Script | Form::Device) => Outcome::Unavailable,
+            (_, Form::Script | Form::Device | Form::Grpc) => Outcome::Unavailable,
         }),
         (D::Store | D::Keyring | D::Disk | D::Clock, Warm | Cold) => {
             of_requests::entry(without, dependency, cache_state, fault, form)
