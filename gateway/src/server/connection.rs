@@ -147,7 +147,7 @@ where
     }
 
     /// For how long a connection that is idle is still listened to once the gateway stops.
-    fn last_request(&self) -> Duration {
+    pub(super) fn last_request(&self) -> Duration {
         LAST_REQUEST.min(self.gateway.drain_time() / 4)
     }
 

@@ -16,7 +16,7 @@ use tokio::{
     net::TcpStream,
     sync::{Semaphore, mpsc},
     task::spawn_local,
-    time::{Instant, interval, sleep_until, timeout},
+    time::{Instant, interval, sleep, sleep_until, timeout},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::{limit::ConcurrencyLimit, load_shed::LoadShed, service_fn};
@@ -145,7 +145,7 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
             let served = async {
                 match tls {
                     Some(tls) => Box::pin(server.serve_tls(tls, stream, peer.ip(), phase)).await,
-                    None if says_something(&stream, &phase, &draining).await => {
+                    None if says_something(&stream, &phase, &draining, server.last_request()).await => {
                         // Made only now: who says nothing holds no buffers.
                         Box::pin(server.serve(stream, peer.ip(), phase)).await;
                     }
@@ -186,14 +186,18 @@ async fn work(mut inbox: mpsc::UnboundedReceiver<Accepted>, config: WorkerConfig
     }
 }
 
-/// Waits for a client's first byte, or its end; whether there is one of them in time, and before `draining`.
-async fn says_something(stream: &TcpStream, phase: &Phase, draining: &CancellationToken) -> bool {
+/// Waits for a client's first byte, or its end; whether there is one of them in time, once `draining` within `longer`: it may
+/// be on its way.
+async fn says_something(stream: &TcpStream, phase: &Phase, draining: &CancellationToken, longer: Duration) -> bool {
     // A connection that begins is idle, so that there is a deadline.
     let deadline = phase.deadline().unwrap_or_else(Instant::now);
     tokio::select! {
         readable = stream.readable() => readable.is_ok(),
         () = sleep_until(deadline) => false,
-        () = draining.cancelled() => false,
+        () = async {
+            draining.cancelled().await;
+            sleep(longer).await;
+        } => false,
     }
 }
 
