@@ -217,6 +217,8 @@ impl ResolvedName {
         };
         #[cfg(candor_mutants)]
         if found.is_err() && auth_core::mutants::is("dns-outage-is-believed") {
+            // Nor do its idle connections lead anywhere, then.
+            self.moved.fetch_add(1, Ordering::Relaxed);
             self.known.send_modify(|known| known.addresses.clear());
         }
         self.known.send_modify(|known| {
