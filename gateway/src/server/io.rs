@@ -200,7 +200,14 @@ impl<T: Transport> Io<T> {
             }
             return read;
         }
-        let Some(deadline) = self.phase.deadline() else { return Poll::Pending };
+        let Some(deadline) = self.phase.deadline() else {
+            if !self.phase.is_multiplexed() {
+                // hyper need not read again when the connection becomes idle: so that it is looked at by the time when
+                // waiting may have lasted long enough.
+                let _ = self.waiting.poll_until(cx, Instant::now() + self.phase.limits().idle);
+            }
+            return Poll::Pending;
+        };
         match self.waiting.poll_until(cx, deadline) {
             // An end of file is what a connection that is done looks like: hyper closes it without a word.
             Poll::Ready(()) if self.phase.state() == ConnectionState::Idle => Poll::Ready(Ok(())),
@@ -282,12 +289,35 @@ impl Transport for tokio::io::DuplexStream {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
+    use crate::server::phase::ClientTimeouts;
 
     #[test]
     fn a_connection_may_change_threads() {
         fn is_send<T: Send>() {}
         is_send::<Io<tokio::net::TcpStream>>();
         is_send::<Io<tokio::io::DuplexStream>>();
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_read_while_it_was_busy_ends_when_it_has_been_idle_for_long_enough() {
+        let limits = ClientTimeouts { head: Duration::from_secs(60), idle: Duration::from_millis(20) };
+        let phase = Phase::new(limits);
+        let (ours, mut theirs) = tokio::io::duplex(64);
+        let mut io = Io::new(ours, phase.clone());
+        theirs.write_all(b"a whole head").await.expect("it is open");
+        assert_eq!(io.read(&mut [0; 64]).await.expect("bytes"), 12);
+        phase.stream_opened();
+        let mut bytes = [0; 64];
+        let mut rest = pin!(io.read(&mut bytes));
+        assert!(poll_fn(|cx| Poll::Ready(rest.as_mut().poll(cx).is_pending())).await, "nothing more has come");
+        // Nobody reads from here on unless they are woken.
+        phase.stream_closed(Instant::now());
+        let ended = tokio::time::timeout(Duration::from_secs(30), rest).await.expect("it is woken");
+        assert_eq!(ended.expect("an orderly end"), 0);
     }
 }
