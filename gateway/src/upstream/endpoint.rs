@@ -180,11 +180,7 @@ impl Endpoints {
 
     fn tls_client(&self, upstream: &UpstreamConfig, url: &Url) -> Option<TlsClient> {
         let tls: &Arc<UpstreamTls> = &upstream.tls;
-        if url.scheme() == "https" {
-            TlsClient::new(tls.clone(), url, upstream.protocol, self.clock.clone())
-        } else {
-            None
-        }
+        (url.scheme() == "https").then(|| TlsClient::new(tls.clone(), url, upstream.protocol, self.clock.clone()))
     }
 }
 

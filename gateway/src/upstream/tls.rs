@@ -23,8 +23,8 @@ use crate::{
 /// TLS as it is spoken with one endpoint.
 pub(super) struct TlsClient {
     settings: Arc<UpstreamTls>,
-    connector: TlsConnector,
-    name: ServerName<'static>,
+    /// `None` if nothing can prove who the endpoint is: then there is no connection, never one without TLS.
+    verified: Option<(TlsConnector, ServerName<'static>)>,
     protocol: UpstreamProtocol,
 }
 
@@ -37,10 +37,15 @@ pub(super) enum HandshakeFailure {
 }
 
 impl TlsClient {
-    /// For the endpoint at `url`, which must be known to speak `protocol` (RFC 7301); `None` if it has no name that a
-    /// certificate can be for.
-    pub(super) fn new(settings: Arc<UpstreamTls>, url: &Url, protocol: UpstreamProtocol, clock: Clock) -> Option<Self> {
-        let name = settings.name_at(url)?;
+    /// For the endpoint at `url`, which must be known to speak `protocol` (RFC 7301).
+    pub(super) fn new(settings: Arc<UpstreamTls>, url: &Url, protocol: UpstreamProtocol, clock: Clock) -> Self {
+        let verified =
+            settings.name_at(url).and_then(|name| Some((Self::connector(&settings, protocol, clock)?, name)));
+        Self { settings, verified, protocol }
+    }
+
+    /// Believes whom `settings` name; `None` if that is nobody.
+    fn connector(settings: &UpstreamTls, protocol: UpstreamProtocol, clock: Clock) -> Option<TlsConnector> {
         let roots = match &settings.roots {
             Some(roots) => (**roots).clone(),
             None => RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() },
@@ -54,7 +59,7 @@ impl TlsClient {
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![in_alpn(protocol).to_vec()];
-        Some(Self { settings, connector: TlsConnector::from(Arc::new(config)), name, protocol })
+        Some(TlsConnector::from(Arc::new(config)))
     }
 
     /// What it was made from.
@@ -67,11 +72,14 @@ impl TlsClient {
     /// # Errors
     /// [`HandshakeFailure`].
     pub(super) async fn handshake(&self, stream: TcpStream) -> Result<TlsStream<TcpStream>, HandshakeFailure> {
-        let stream =
-            self.connector.connect(self.name.clone(), stream).await.map_err(|failure| match in_tls(&failure) {
-                Some(error) => HandshakeFailure::Refused(kind_of(error), failure),
-                None => HandshakeFailure::Closed(failure),
-            })?;
+        let Some((connector, name)) = &self.verified else {
+            let failure = io::Error::other("no certificate can prove who it is");
+            return Err(HandshakeFailure::Refused(TlsFault::WrongName, failure));
+        };
+        let stream = connector.connect(name.clone(), stream).await.map_err(|failure| match in_tls(&failure) {
+            Some(error) => HandshakeFailure::Refused(kind_of(error), failure),
+            None => HandshakeFailure::Closed(failure),
+        })?;
         // A server that knows nothing of ALPN speaks HTTP/1.1.
         let chosen = stream.get_ref().1.alpn_protocol();
         if self.protocol == UpstreamProtocol::Http2 && chosen != Some(in_alpn(UpstreamProtocol::Http2)) {
@@ -84,7 +92,7 @@ impl TlsClient {
 
 impl std::fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TlsClient").field("settings", &self.settings).field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("TlsClient").field("settings", &self.settings).finish_non_exhaustive()
     }
 }
 
@@ -133,5 +141,25 @@ fn kind_of(error: &Error) -> TlsFault {
         }
         Error::AlertReceived(_) => TlsFault::Alert,
         _ => TlsFault::Protocol,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn where_nobody_can_vouch_there_is_no_connection_and_none_in_the_clear() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("it has an address");
+        let url = Url::parse(&format!("https://{address}")).expect("an address");
+        let mut settings = UpstreamTls::default();
+        settings.roots = Some(Arc::new(RootCertStore::empty()));
+        let client = TlsClient::new(Arc::new(settings), &url, UpstreamProtocol::Http1, Clock::system());
+        let stream = TcpStream::connect(address).await.expect("it is there");
+        let refused = client.handshake(stream).await.err();
+        assert!(matches!(refused, Some(HandshakeFailure::Refused(TlsFault::WrongName, _))));
     }
 }
