@@ -98,11 +98,13 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, cache_state: CacheState
         (Nothing(why), _) | (_, Some((_, Nothing(why)))) => Plan::LeaveOut(why),
         (Expect(expected), None) => {
             let cell = cell(expected);
-            if cell.shows_its_break() || stands_for_others(fault) {
-                Plan::Run(cell)
-            } else {
-                Plan::LeaveOut("nobody is asked: three ways to break stand for all")
+            if !cell.shows_its_break() && !stands_for_others(fault) {
+                return Plan::LeaveOut("nobody is asked: three ways to break stand for all");
             }
+            if cache_state == CacheState::Cold && form != form_when_cold(flow, first) {
+                return Plan::LeaveOut("after a cold start it is seen in one form, each in turn: warm, in all");
+            }
+            Plan::Run(cell)
         }
         (Expect(one), Some((other, Expect(two)))) => {
             let both = together(flow, (first, one), (other, two), form);
@@ -113,8 +115,17 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, cache_state: CacheState
             if !is_run_together(fault, other.1, each_shows) {
                 return Plan::LeaveOut("two are broken at once: a few ways of each, in turn, stand for all");
             }
-            if form != form_in_turn(flow, first, other) {
+            let turn = turn_of(first, other);
+            if form != in_turn(flow.forms(), turn) {
                 return Plan::LeaveOut("two are broken at once: it is seen in one form, each in turn");
+            }
+            let is_possible = |state: &CacheState| {
+                let alone = |(dependency, fault)| entry(flow, dependency, *state, fault, form);
+                matches!((alone(first), alone(other)), (Expect(_), Expect(_)))
+            };
+            let starts: Vec<_> = [CacheState::Warm, CacheState::Cold].into_iter().filter(is_possible).collect();
+            if starts.contains(&cache_state) && cache_state != in_turn(&starts, turn / flow.forms().len()) {
+                return Plan::LeaveOut("two are broken at once: warm or after a cold start, each in turn");
             }
             Plan::Run(cell(both))
         }
@@ -156,10 +167,19 @@ fn is_run_together(one: Fault, other: Fault, each_shows: bool) -> bool {
     }
 }
 
-/// In which form two that are broken at once are seen on this way: alone, each of them is seen in all.
-fn form_in_turn(flow: Flow, (one, how): Broken, (other, also): Broken) -> Form {
-    let turn = one as usize + other as usize + stand_in(how).unwrap_or(0) + stand_in(also).unwrap_or(0);
-    flow.forms()[turn % flow.forms().len()]
+/// Which of a few ways to look stands for the others, where two are broken at once: alone, each is looked at in all.
+fn turn_of((one, how): Broken, (other, also): Broken) -> usize {
+    one as usize + other as usize + stand_in(how).unwrap_or(0) + stand_in(also).unwrap_or(0)
+}
+
+/// In which form this is seen after a cold start.
+fn form_when_cold(flow: Flow, (dependency, fault): Broken) -> Form {
+    let which = dependency.faults().iter().position(|one| *one == fault).unwrap_or(0);
+    in_turn(flow.forms(), dependency as usize + which)
+}
+
+fn in_turn<T: Copy>(of: &[T], turn: usize) -> T {
+    of[turn % of.len()]
 }
 
 /// Where nobody is asked, all ways to break are alike: these stand for the rest.
