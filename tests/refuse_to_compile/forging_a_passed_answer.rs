@@ -6,7 +6,7 @@ use gateway::{body::Body, upstream::VettedResponse};
 
 #[cfg(misuse)]
 pub fn forged(head: http::response::Parts, body: Body) -> VettedResponse {
-    VettedResponse { head, body, denies: false }
+    VettedResponse { head, body, denies: false, tunnel: None }
 }
 
 #[cfg(not(misuse))]

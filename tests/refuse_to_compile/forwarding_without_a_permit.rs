@@ -29,6 +29,6 @@ pub async fn forward(
     request: Request<Received>,
 ) -> Result<VettedResponse, Fault> {
     let _: Option<(Permit, Principal)> = None;
-    let forwarding = Forwarding { route, permit: right, access_token: None };
-    upstreams.send(pools, &forwarding, head, now, request).await
+    let forwarding = Forwarding { route, permit: right, access_token: None, watch: None };
+    upstreams.send(pools, forwarding, head, now, request).await
 }
