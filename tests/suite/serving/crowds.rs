@@ -76,8 +76,8 @@ async fn half_a_head_makes_room() {
         crowd.push(client);
     }
     served(&setting, [127, 0, 0, 1]).await;
-    let end = crowd.remove(0).end().await;
-    assert_eq!((end.rest.as_str(), end.reset), ("", false), "the oldest half of a head made room");
+    // With a reset, if it had to go before what it sent was read.
+    assert_eq!(crowd.remove(0).end().await.rest, "", "the oldest half of a head made room");
     upstream.say(OK).await;
     assert!(busy.message().await.ends_with("ok"), "who is being served goes on");
 }
