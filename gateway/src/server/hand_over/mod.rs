@@ -5,7 +5,7 @@
 //!
 //! | The newer says | The older answers | From then on |
 //! |---|---|---|
-//! | `take`: its configuration is good | an [`Offer`], the lock of the data folder, the listening sockets | the older writes nothing in the folder |
+//! | `take`: its configuration is good | an `Offer`, the lock of the data folder, the listening sockets | the older writes nothing in the folder |
 //! | `ready`: it could serve | `accept` | the newer reads what was written last, and accepts |
 //! | `serving` | | the older accepts no more, and ends what it has begun |
 //!
