@@ -123,6 +123,10 @@ async fn one_of_three_is_gone() {
     // The one that is spoken by hand is gone.
     let gone = address(&setting.upstream);
     setting.upstream = listener().await;
+    // Bound, and nobody listens there: else another test might.
+    let place = TcpSocket::new_v4().expect("there are sockets left");
+    place.set_reuseaddr(true).expect("it can be set");
+    place.bind(gone).expect("it was ours a moment ago");
     for method in ["GET", "POST"] {
         for _ in 0..10 {
             let mut client = setting.client().await;
