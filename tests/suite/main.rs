@@ -92,7 +92,7 @@ fn run() -> ExitCode {
     }
     let mut arguments = Arguments::from_args();
     // Most tests wait for deadlines, not for a core.
-    arguments.test_threads.get_or_insert(8);
+    arguments.test_threads.get_or_insert(6);
     let tests = [
         access_tokens::tests(),
         administration::tests(),

@@ -517,7 +517,7 @@ impl World {
     pub async fn sign_in(&self, caller: &mut Caller, subject: &str, path: &str) -> SeenPage {
         let mut beat = tokio::time::interval(Duration::from_millis(20));
         let mut last = None;
-        for _ in 0..20 {
+        for _ in 0..60 {
             if let Ok(callback) = self.try_until_callback(caller, subject, path).await {
                 let browser = caller.browser();
                 let seen = browser.get(&callback).await.expect("the callback is answered");
