@@ -6,6 +6,7 @@ use std::{
 };
 
 use auth_core::keyring::{KeyState, Keyring, TakeOver};
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::World;
 
@@ -30,11 +31,17 @@ impl KeyringBreak {
     /// Whatever the file system says: the test is at fault.
     pub fn apply(self, data: &Path) -> io::Result<()> {
         let (file, aside) = files(data);
-        fs::rename(&file, aside)?;
         match self {
-            Self::Gone => Ok(()),
-            Self::Garbage => fs::write(file, "These are no keys.\n"),
-            Self::AFolder => fs::create_dir(file),
+            Self::Gone => fs::rename(file, aside),
+            Self::Garbage => {
+                fs::rename(&file, aside)?;
+                fs::write(file, "These are no keys.\n")
+            }
+            // In one step: in between, the gateway might put its keys back.
+            Self::AFolder => {
+                fs::create_dir(&aside)?;
+                Ok(renameat_with(CWD, &file, CWD, &aside, RenameFlags::EXCHANGE)?)
+            }
         }
     }
 }

@@ -87,7 +87,7 @@ const FAULTS: [(&str, Flow, Dependency); 41] = [
 ];
 
 /// So many children run at once.
-const CHILDREN: usize = 3;
+const CHILDREN: usize = 4;
 
 /// At least so many mutants there must be, and each must be caught.
 const LEAST: usize = 40;

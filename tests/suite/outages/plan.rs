@@ -101,8 +101,11 @@ fn plan(flow: Flow, first: Broken, also: Option<Broken>, cache_state: CacheState
             if !cell.shows_its_break() && !stands_for_others(fault) {
                 return Plan::LeaveOut("nobody is asked: three ways to break stand for all");
             }
-            if cache_state == CacheState::Cold && form != form_when_cold(flow, first) {
-                return Plan::LeaveOut("after a cold start it is seen in one form, each in turn: warm, in all");
+            let in_all_forms = cell.shows_its_break() && cache_state != CacheState::Cold;
+            if !in_all_forms && form != one_form(flow, first) {
+                return Plan::LeaveOut(
+                    "where nothing shows, and after a cold start, it is seen in one form, each in turn",
+                );
             }
             Plan::Run(cell)
         }
@@ -172,8 +175,8 @@ fn turn_of((one, how): Broken, (other, also): Broken) -> usize {
     one as usize + other as usize + stand_in(how).unwrap_or(0) + stand_in(also).unwrap_or(0)
 }
 
-/// In which form this is seen after a cold start.
-fn form_when_cold(flow: Flow, (dependency, fault): Broken) -> Form {
+/// In which form this is seen where one stands for all.
+fn one_form(flow: Flow, (dependency, fault): Broken) -> Form {
     let which = dependency.faults().iter().position(|one| *one == fault).unwrap_or(0);
     in_turn(flow.forms(), dependency as usize + which)
 }
